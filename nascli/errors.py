@@ -1,0 +1,62 @@
+"""The errors that a user can meet, one class per exit code.
+
+Every message is one or two lines: what is wrong, where, what to do. Code below the command line raises these; only
+`nascli.cli` turns them into an exit code.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class NascliError(Exception):
+    """Something failed that is not the user's doing. Base of all errors that nascli raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(NascliError):
+    """An option, a setting or a combination of them makes no sense."""
+
+    exit_code = 2
+
+
+class ArtifactError(NascliError):
+    """A file between stages is malformed, of the wrong kind or of another version."""
+
+    exit_code = 3
+
+
+class DataError(NascliError):
+    """Images are missing or unusable."""
+
+    exit_code = 4
+
+
+class MemoryExhausted(NascliError):
+    """The device or the machine ran out of memory; the message names the batch size to try."""
+
+    exit_code = 5
+
+
+class Diverged(NascliError):
+    """The loss is no longer a finite number; the message names the step, the learning rate and the last checkpoint."""
+
+
+class Interrupted(NascliError):
+    """SIGINT or SIGTERM ended the run after it wrote a checkpoint."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+def unknown(what: str, value: object, known: Iterable[str]) -> str:
+    """The message for a value that is not in a table: the value, the closest known one, and all known ones.
+
+    >>> unknown("dataset", "cifar01", ["cifar10", "digits"])
+    "unknown dataset 'cifar01': did you mean 'cifar10'? Known: cifar10, digits"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(str(value), names, n=1)
+    hint = f" did you mean {close[0]!r}?" if close else ""
+    return f"unknown {what} {str(value)!r}:{hint} Known: {', '.join(names)}"

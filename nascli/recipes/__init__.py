@@ -1,0 +1,38 @@
+"""The papers' settings as data: one TOML file per method, one table per stage and kind of data.
+
+`pc-darts.toml` holds `[search.cifar10]`, `[finetune.cifar10]`, `[train.cifar10]` and so on. A recipe's full name is
+"method/data", for example "pc-darts/cifar10". Each table names its `source`.
+"""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from nascli.errors import UsageError, unknown
+
+STAGES = ("search", "finetune", "train")
+
+
+@cache
+def _document(method: str) -> dict[str, dict[str, dict[str, Any]]]:
+    resource = files(__name__) / f"{method}.toml"
+    return tomllib.loads(resource.read_text(encoding="utf-8")) if resource.is_file() else {}
+
+
+def names(stage: str, method: str) -> list[str]:
+    """The recipes of a method for a stage ("search", "finetune" or "train"): `["cifar10", "digits", …]`."""
+    return sorted(_document(method).get(stage, {}))
+
+
+def load(stage: str, method: str, name: str) -> dict[str, Any]:
+    """The settings of one recipe, without its source. Raises UsageError for a recipe that does not exist."""
+    tables = _document(method).get(stage, {})
+    if name not in tables:
+        raise UsageError(unknown(f"{method} recipe for {stage}", name, tables))
+    return {key: value for key, value in tables[name].items() if key != "source"}
+
+
+def source(stage: str, method: str, name: str) -> str:
+    """Where the numbers of a recipe come from."""
+    return str(_document(method)[stage][name].get("source", ""))

@@ -1,0 +1,166 @@
+"""The tables: methods, data sets, search spaces. Rows are data; what a row names is imported when it is used.
+
+Nothing here imports torch, so that `nascli list` and `nascli --help` answer at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TypeVar
+
+from nascli.errors import UsageError, unknown
+
+Row = TypeVar("Row")
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a search method: an option of `nascli search`, a key of its recipe, an argument of its class.
+
+    `default` holds where no recipe says otherwise. `minimum` and `maximum` are inclusive.
+    """
+
+    name: str
+    type: type[int] | type[float] | type[bool] | type[str]
+    default: int | float | bool | str
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: Number | None = None
+    maximum: Number | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search method: `target` is "module:Class", `settings` become keyword arguments of that class."""
+
+    target: str
+    summary: str
+    paper: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: `target` is "module:function" returning a `nascli.data.sources.Source`.
+
+    `recipe` names the recipe whose settings suit images of this kind; `flip` says whether a mirrored image keeps its
+    class; `crop_padding` is the border, in pixels, for random crops (None: an eighth of the image's side).
+    """
+
+    target: str
+    summary: str
+    recipe: str
+    flip: bool = True
+    crop_padding: int | None = None
+
+
+@dataclass(frozen=True)
+class Space:
+    """A cell search space: what a search chooses from, and what a genotype of it may contain besides."""
+
+    summary: str
+    search_operations: tuple[str, ...]
+    other_operations: tuple[str, ...] = ()
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Every operation that a genotype of this space may name."""
+        return tuple(op for op in self.search_operations if op != "none") + self.other_operations
+
+
+SPACES: Mapping[str, Space] = {
+    "darts": Space(
+        "cells of two inputs and N nodes; 8 operations on every edge (Liu et al., ICLR 2019)",
+        search_operations=(
+            "none",
+            "max_pool_3x3",
+            "avg_pool_3x3",
+            "skip_connect",
+            "sep_conv_3x3",
+            "sep_conv_5x5",
+            "dil_conv_3x3",
+            "dil_conv_5x5",
+        ),
+        other_operations=("sep_conv_7x7", "conv_7x1_1x7"),
+    ),
+}
+
+_CELL_NETWORK = (
+    Setting("layers", int, 8, "cells in the network", minimum=1, maximum=200),
+    Setting("channels", int, 16, "channels of the first cell", minimum=1, maximum=4096),
+    Setting("nodes", int, 4, "intermediate nodes per cell", minimum=1, maximum=12),
+    Setting("stem", str, "cifar", "first layers: 'cifar' keeps the image size, 'imagenet' divides it by 8", choices=("cifar", "imagenet")),
+)
+_TWO_HALVES = (
+    Setting("train_fraction", float, 0.5, "share of the training images that the weights learn from", minimum=0.001, maximum=0.999),
+    Setting("search_fraction", float, 0.5, "share that the architecture learns from; disjoint from the former", minimum=0.001, maximum=0.999),
+)
+_SGD = (
+    Setting("lr", float, 0.025, "learning rate of the weights at the start", minimum=0.0),
+    Setting("lr_min", float, 0.001, "learning rate of the weights at the end", minimum=0.0),
+    Setting("lr_warmup_epochs", int, 0, "epochs over which the weights' learning rate rises linearly", minimum=0),
+    Setting("momentum", float, 0.9, "momentum of the weights' SGD", minimum=0.0, maximum=1.0),
+    Setting("weight_decay", float, 3e-4, "weight decay of the weights", minimum=0.0),
+    Setting("clip", float, 5.0, "norm to which the weights' gradient is clipped; 0: not at all", minimum=0.0),
+)
+_ARCHITECTURE_ADAM = (
+    Setting("arch_lr", float, 3e-4, "Adam's learning rate on the architecture", minimum=0.0),
+    Setting("arch_beta1", float, 0.5, "Adam's first moment decay on the architecture", minimum=0.0, maximum=0.9999, hidden=True),
+    Setting("arch_beta2", float, 0.999, "Adam's second moment decay on the architecture", minimum=0.0, maximum=0.99999, hidden=True),
+    Setting("arch_weight_decay", float, 1e-3, "weight decay of the architecture", minimum=0.0),
+    Setting("arch_warmup_epochs", int, 0, "epochs in which only the weights learn", minimum=0),
+)
+
+
+def _mixture(partial_channels: int, edge_normalization: bool) -> tuple[Setting, ...]:
+    return (
+        *_CELL_NETWORK,
+        Setting("partial_channels", int, partial_channels, "K: one K-th of the channels passes through operations", minimum=1, maximum=4096),
+        Setting("edge_normalization", bool, edge_normalization, "learn a weight per edge (beta)"),
+        Setting("channel_sampling", str, "first", "which channels: the first 1/K and a shuffle, or random ones (Eq. 1)", choices=("first", "random")),
+        Setting("recompute", bool, False, "recompute cells in the backward pass: half the memory, about a third slower"),
+        *_TWO_HALVES,
+        *_SGD,
+        *_ARCHITECTURE_ADAM,
+    )
+
+
+METHODS: Mapping[str, Method] = {
+    "pc-darts": Method(
+        "nascli.core.methods.pc_darts:PcDarts",
+        "continuous mixture on a fraction of the channels, with edge normalisation",
+        "Xu et al., ICLR 2020",
+        _mixture(partial_channels=4, edge_normalization=True),
+    ),
+    "darts": Method(
+        "nascli.core.methods.pc_darts:PcDarts",
+        "continuous mixture on all channels, first order",
+        "Liu et al., ICLR 2019",
+        _mixture(partial_channels=1, edge_normalization=False),
+    ),
+}
+
+DATASETS: Mapping[str, Dataset] = {
+    "digits": Dataset("nascli.data.sources:digits", "8x8 grey handwritten digits, 1,797 images, built in", "digits", flip=False, crop_padding=1),
+    "cifar10": Dataset("nascli.data.sources:cifar10", "32x32 colour images, 10 classes, 60,000 images", "cifar10", crop_padding=4),
+    "cifar100": Dataset("nascli.data.sources:cifar100", "32x32 colour images, 100 classes, 60,000 images", "cifar10", crop_padding=4),
+    "fashion-mnist": Dataset("nascli.data.sources:fashion_mnist", "28x28 grey images of clothes, 70,000 images", "cifar10", crop_padding=4),
+    "svhn": Dataset("nascli.data.sources:svhn", "32x32 colour house numbers, 99,289 images", "cifar10", flip=False, crop_padding=4),
+    "imagenet": Dataset("nascli.data.sources:imagenet", "colour photographs, 1,000 classes, 1.3 million images", "imagenet"),
+    "folder": Dataset("nascli.data.sources:folder", "a folder of class folders, images of any size", "cifar10"),
+}
+
+
+def lookup(table: Mapping[str, Row], what: str, name: str) -> Row:
+    """The row called `name`. Raises UsageError that names the closest known one."""
+    if name not in table:
+        raise UsageError(unknown(what, name, table))
+    return table[name]
+
+
+def load(target: str) -> Any:
+    """Import what a row's "module:attribute" names."""
+    module, attribute = target.split(":")
+    return getattr(import_module(module), attribute)
