@@ -1,0 +1,1 @@
+"""Networks: operations, cells, stems, whole networks derived or searching, and their sizes."""

@@ -1,0 +1,156 @@
+"""What an edge of a cell may compute: the operations of the `darts` space and of the published cells related to it.
+
+Every operation maps [batch, channels, height, width] to [batch, channels, ceil(height / stride), ceil(width / stride)],
+so that the paths into a node always agree, on maps of odd size too. None keeps a choice as state; none has a bias,
+because a batch norm follows or a pooling has nothing to shift.
+
+Liu et al., "DARTS: Differentiable Architecture Search", ICLR 2019, Section 3.1.1 and the cells that it compares with.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nascli.errors import UsageError, unknown
+
+
+class ReluConvBn(nn.Module):
+    """ReLU, a convolution that keeps the size of the map, batch norm. [B, cin, H, W] -> [B, cout, H, W]."""
+
+    def __init__(self, cin: int, cout: int, kernel: int = 1, affine: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(cin, cout, kernel, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(cout, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(F.relu(x)))
+
+
+class FactorizedReduction(nn.Module):
+    """Halves the map without losing every other pixel. [B, cin, H, W] -> [B, cout, ceil(H/2), ceil(W/2)].
+
+    ReLU, two 1x1 convolutions of stride 2 that share the outputs, the second on the image shifted by one pixel,
+    concatenated, batch norm. On a side of odd length the shifted image lacks its last pixel; a zero stands there, as it
+    does beyond the border for the other operations of stride 2. An odd `cout` gives the second convolution one more.
+    """
+
+    def __init__(self, cin: int, cout: int, affine: bool = True) -> None:
+        super().__init__()
+        if cout < 2:
+            raise ValueError(f"a factorised reduction splits its outputs in two; {cout} is too few")
+        self.conv = nn.Conv2d(cin, cout // 2, 1, stride=2, bias=False)
+        self.shifted_conv = nn.Conv2d(cin, cout - cout // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(cout, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)
+        height, width = x.shape[-2:]
+        shifted = x[:, :, 1:, 1:]
+        if height % 2 or width % 2:
+            shifted = F.pad(shifted, (0, width % 2, 0, height % 2))
+        return self.norm(torch.cat((self.conv(x), self.shifted_conv(shifted)), dim=1))
+
+
+class DepthwisePointwise(nn.Module):
+    """ReLU, depthwise k x k, pointwise 1x1, batch norm. [B, C, H, W] -> [B, C, ceil(H/stride), ceil(W/stride)].
+
+    `consumes_input` overwrites the input with its ReLU: for an input that nobody else reads and whose producer does not
+    need it for its gradient (a batch norm).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel: int,
+        stride: int,
+        dilation: int = 1,
+        affine: bool = True,
+        consumes_input: bool = False,
+    ) -> None:
+        super().__init__()
+        self.consumes_input = consumes_input
+        self.depthwise = nn.Conv2d(
+            channels,
+            channels,
+            kernel,
+            stride=stride,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            groups=channels,
+            bias=False,
+        )
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.pointwise(self.depthwise(F.relu(x, inplace=self.consumes_input))))
+
+
+class SeparableConv(nn.Module):
+    """`DepthwisePointwise` twice; the stride sits in the first. `sep_conv_kxk`."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, affine: bool = True) -> None:
+        super().__init__()
+        self.first = DepthwisePointwise(channels, kernel, stride, affine=affine)
+        self.second = DepthwisePointwise(channels, kernel, stride=1, affine=affine, consumes_input=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class DilatedConv(DepthwisePointwise):
+    """`DepthwisePointwise` once, with every other pixel of a window twice as wide. `dil_conv_kxk`."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, affine: bool = True) -> None:
+        super().__init__(channels, kernel, stride, dilation=2, affine=affine)
+
+
+class CrossedConv(nn.Module):
+    """ReLU, a row-wise 1 x k and a column-wise k x 1 convolution, batch norm. `conv_kx1_1xk` (AmoebaNet-A).
+
+    The row-wise one has stride (1, s), the other (s, 1). [B, C, H, W] -> [B, C, ceil(H/s), ceil(W/s)].
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int, affine: bool = True) -> None:
+        super().__init__()
+        half = kernel // 2
+        self.row = nn.Conv2d(channels, channels, (1, kernel), stride=(1, stride), padding=(0, half), bias=False)
+        self.column = nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(half, 0), bias=False)
+        self.norm = nn.BatchNorm2d(channels, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.column(self.row(F.relu(x))))
+
+
+def _skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Identity() if stride == 1 else FactorizedReduction(channels, channels, affine)
+
+
+Builder = Callable[[int, int, bool], nn.Module]
+"""(channels, stride, affine) -> the operation."""
+
+OPERATIONS: Mapping[str, Builder] = {
+    "max_pool_3x3": lambda channels, stride, affine: nn.MaxPool2d(3, stride, padding=1),
+    "avg_pool_3x3": lambda channels, stride, affine: nn.AvgPool2d(3, stride, padding=1, count_include_pad=False),
+    "skip_connect": _skip_connect,
+    "sep_conv_3x3": lambda channels, stride, affine: SeparableConv(channels, 3, stride, affine),
+    "sep_conv_5x5": lambda channels, stride, affine: SeparableConv(channels, 5, stride, affine),
+    "sep_conv_7x7": lambda channels, stride, affine: SeparableConv(channels, 7, stride, affine),
+    "dil_conv_3x3": lambda channels, stride, affine: DilatedConv(channels, 3, stride, affine),
+    "dil_conv_5x5": lambda channels, stride, affine: DilatedConv(channels, 5, stride, affine),
+    "conv_7x1_1x7": lambda channels, stride, affine: CrossedConv(channels, 7, stride, affine),
+}
+"""Every operation that a genotype may name. `none` is not among them: a path that is nothing is not in the network."""
+
+
+def build_operation(name: str, channels: int, stride: int, affine: bool = True) -> nn.Module:
+    """The operation called `name` on `channels` channels, with stride 1 or 2.
+
+    `affine` gives its batch norms a learnt scale and shift: yes in a derived network, no in a search network. Poolings
+    have no batch norm of their own. Raises UsageError for an unknown name.
+    """
+    if name not in OPERATIONS:
+        raise UsageError(unknown("operation", name, OPERATIONS))
+    return OPERATIONS[name](channels, stride, affine)
