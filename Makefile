@@ -1,0 +1,44 @@
+# Every target makes .venv itself where it is missing. PYTHON may be any Python >= 3.11.
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: install demo test lint format bench clean help
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+install: $(INSTALLED)  ## .venv with nascli and all that its development needs
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nascli needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)  ## search, derive, train, evaluate and draw on the built-in digits, into demo/
+	OMP_NUM_THREADS= PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/pipeline.sh demo
+
+test: $(INSTALLED)  ## the test suite
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+
+lint: $(INSTALLED)  ## style, import order, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)  ## time and memory of the search network against a plain implementation
+	OMP_NUM_THREADS= $(BIN)/python benchmarks/search_step.py
+
+clean:  ## remove .venv, caches, builds and demo/
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
