@@ -1,0 +1,43 @@
+"""Drop-path: whole paths of a cell are left out at random, per sample, and the others scaled up to make up for it.
+
+Larsson et al., "FractalNet", ICLR 2017; as Zoph et al., CVPR 2018, use it in cells. Which paths are dropped is drawn
+beforehand and handed to the network as an argument, so that a step is a function of its inputs: it can be repeated,
+resumed and compiled.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class PathAddress(NamedTuple):
+    """Where a path is: the cell in the network, and node and pick in that cell's genotype, all counted from 0."""
+
+    cell: int
+    node: int
+    pick: int
+
+
+def draw_paths(
+    path_count: int,
+    batch: int,
+    probability: float,
+    generator: torch.Generator,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Multipliers of the paths: 0 with `probability`, otherwise 1 / (1 - probability). -> [path_count, batch], float32.
+
+    Their expectation is 1, so that nothing is rescaled when the network is evaluated. They are drawn on the generator's
+    device and moved to `device` (None: left there). Raises ValueError unless 0 <= probability < 1.
+    """
+    if not 0.0 <= probability < 1.0:
+        raise ValueError(f"a path is dropped with a probability in [0, 1), not {probability}")
+    draws = torch.rand(path_count, batch, generator=generator, device=generator.device)
+    multipliers = (draws >= probability).float() / (1.0 - probability)
+    return multipliers if device is None else multipliers.to(device, non_blocking=True)
+
+
+def apply_path(y: Tensor, multipliers: Tensor) -> Tensor:
+    """One path's output, sample by sample multiplied. [B, C, H, W], [B] -> [B, C, H, W] of the same precision."""
+    return y * multipliers.to(y.dtype)[:, None, None, None]

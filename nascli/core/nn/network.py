@@ -1,0 +1,120 @@
+"""A derived network of cells: stem, cells, global average pooling, linear classifier.
+
+Liu et al., ICLR 2019, Appendix A; the same frame holds the cells of every method of the `darts` space.
+"""
+
+from torch import Tensor, nn
+
+from nascli.artifacts.genotype import CellGenotype
+from nascli.artifacts.model import NetworkSettings
+from nascli.core.nn.auxiliary import TOWER_FORMS, AuxiliaryTower
+from nascli.core.nn.cell import Cell
+from nascli.core.nn.drop_path import PathAddress
+from nascli.core.nn.layout import map_side, reduction_cells
+from nascli.core.nn.stem import STEMS
+from nascli.errors import UsageError
+
+
+def auxiliary_map_side(settings: NetworkSettings) -> int | None:
+    """The side of the second reduction cell's output; None where the network has one reduction cell only."""
+    if len(reduction_cells(settings.layers)) < 2:
+        return None
+    return map_side(settings.image_size, STEMS[settings.stem].strides[1] * 4)
+
+
+def auxiliary_fits(settings: NetworkSettings) -> bool:
+    """Whether the maps of this network suit an auxiliary tower (which only large enough images and networks have)."""
+    side = auxiliary_map_side(settings)
+    return side is not None and TOWER_FORMS[settings.stem].fits(side)
+
+
+def _check(settings: NetworkSettings) -> None:
+    """Raises UsageError for settings that no network can have."""
+    total_stride = STEMS[settings.stem].strides[1] * 2 ** len(reduction_cells(settings.layers))
+    if settings.image_size < total_stride:
+        raise UsageError(
+            f"images of {settings.image_size}x{settings.image_size} are too small for the {settings.stem} stem and "
+            f"{settings.layers} layers, which divide a side by {total_stride}"
+        )
+    if settings.stem == "imagenet" and settings.channels < 2:
+        raise UsageError("the imagenet stem starts with half the channels; give it 2 channels or more")
+    if settings.auxiliary and not auxiliary_fits(settings):
+        stride = STEMS[settings.stem].strides[1] * 4
+        sides = TOWER_FORMS[settings.stem].map_sides
+        raise UsageError(
+            f"the auxiliary tower behind the {settings.stem} stem needs 2 layers or more and images of "
+            f"{(sides[0] - 1) * stride + 1} to {sides[-1] * stride} pixels a side, not {settings.layers} layers "
+            f"and {settings.image_size} pixels"
+        )
+
+
+class CellNetwork(nn.Module):
+    """The network of a cell genotype. Images [B, image_channels, H, W] -> logits [B, classes].
+
+    Cells at `reduction_cells(layers)` follow `genotype.reduce`, double the channels and halve the maps; the others
+    follow `genotype.normal`. The convolutions don't mind images of another size than the settings', the auxiliary tower
+    does. Raises UsageError for settings that leave no pixel on the last map, or whose maps don't suit the tower.
+    """
+
+    def __init__(self, genotype: CellGenotype, settings: NetworkSettings) -> None:
+        super().__init__()
+        _check(settings)
+        self.settings = settings
+        channels = settings.channels
+        self.stem = STEMS[settings.stem](
+            settings.image_channels, 3 * channels if settings.stem == "cifar" else channels
+        )
+        reductions = reduction_cells(settings.layers)
+        c_prev_prev, c_prev = self.stem.channels
+        reduction_prev = self.stem.strides[0] != self.stem.strides[1]
+        cells = []
+        for position in range(settings.layers):
+            reduction = position in reductions
+            if reduction:
+                channels *= 2
+            choice = genotype.reduce if reduction else genotype.normal
+            cell = Cell(choice, c_prev_prev, c_prev, channels, reduction, reduction_prev)
+            cells.append(cell)
+            c_prev_prev, c_prev, reduction_prev = c_prev, cell.out_channels, reduction
+        self.cells = nn.ModuleList(cells)
+        self.classifier = nn.Linear(c_prev, settings.classes)
+
+        self.auxiliary: AuxiliaryTower | None = None
+        if settings.auxiliary:
+            self.auxiliary_position = reductions[1]
+            self.auxiliary = AuxiliaryTower(cells[reductions[1]].out_channels, settings.classes, settings.stem)
+
+        self._droppable_per_cell = [len(cell.droppable()) for cell in cells]
+        self.paths = tuple(
+            PathAddress(position, node, pick)
+            for position, cell in enumerate(cells)
+            for node, pick in cell.droppable()
+        )
+        """Which path each row of `forward`'s `paths` multiplies."""
+
+    @property
+    def path_count(self) -> int:
+        """How many paths drop-path may leave out: all picks of all cells but the identities."""
+        return len(self.paths)
+
+    def forward(
+        self, images: Tensor, paths: Tensor | None = None, *, with_auxiliary: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits [B, classes], or (logits, the tower's logits) `with_auxiliary`.
+
+        paths: [path_count, B] drop-path multipliers (see `draw_paths`), or None to keep every path as it is.
+        Raises ValueError for a tower that isn't there or multipliers of another shape.
+        """
+        if with_auxiliary and self.auxiliary is None:
+            raise ValueError("this network was built without an auxiliary tower")
+        if paths is not None and paths.shape != (self.path_count, images.shape[0]):
+            raise ValueError(f"paths must be {[self.path_count, images.shape[0]]}, not {list(paths.shape)}")
+        slices = [None] * len(self.cells) if paths is None else paths.split(self._droppable_per_cell)
+        auxiliary_logits = None
+        first, second = self.stem(images)
+        for position, (cell, multipliers) in enumerate(zip(self.cells, slices, strict=True)):
+            first, second = second, cell(first, second, multipliers)
+            if with_auxiliary and position == self.auxiliary_position:
+                auxiliary_logits = self.auxiliary(second)
+        logits = self.classifier(second.mean(dim=(2, 3)))
+        return (logits, auxiliary_logits) if with_auxiliary else logits
