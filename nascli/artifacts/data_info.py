@@ -1,0 +1,42 @@
+"""What a network must know of the images that it is for."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from nascli.artifacts.frozen import Frozen
+from nascli.artifacts.provenance import DataDescription
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class DataInfo(Frozen):
+    """A data set as a network sees it.
+
+    `image_size` is the side in pixels; `mean` and `std` are per channel, of pixels scaled to [0, 1], over the training
+    images; `fingerprint` changes when any image or label does.
+    """
+
+    dataset: str
+    classes: tuple[str, ...] = Field(min_length=1)
+    channels: int = Field(ge=1, le=64)
+    image_size: int = Field(ge=1, le=4096)
+    mean: tuple[Finite, ...]
+    std: tuple[Finite, ...]
+    train_images: int = Field(ge=0)
+    test_images: int = Field(ge=0)
+    fingerprint: str
+
+    @model_validator(mode="after")
+    def _statistics_per_channel(self) -> Self:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"{len(self.mean)} means and {len(self.std)} deviations for {self.channels} channels")
+        if min(self.std) <= 0:
+            raise ValueError(f"a standard deviation is {min(self.std):g}; it must be positive")
+        return self
+
+    def description(self) -> DataDescription:
+        """The part that belongs into a provenance."""
+        return DataDescription(
+            dataset=self.dataset, fingerprint=self.fingerprint, train_images=self.train_images, classes=self.classes
+        )

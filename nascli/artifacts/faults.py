@@ -1,0 +1,82 @@
+"""Faults of a file's content, as one line that names the file and the place in it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from nascli.errors import ArtifactError
+
+Place = tuple[int | str, ...]
+Fault = tuple[Place, str]
+
+SHOWN = 5
+"""Faults that one message names; a file with thousands of them still gives a line that can be read."""
+
+_LONGEST_VALUE = 60
+
+
+def custom_error(faults: Sequence[Fault]) -> PydanticCustomError:
+    """What a validator raises for several faults at once, each at its own place below the validated value."""
+    message = "; ".join(f"{place_name(place)}: {text}" for place, text in faults[:SHOWN])
+    return PydanticCustomError("faults", "{message}", {"message": message, "faults": tuple(faults)})
+
+
+def place_name(place: Iterable[int | str]) -> str:
+    """("normal", "nodes", 1, 0, "op") as `normal.nodes[1][0].op`."""
+    name = ""
+    for part in place:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        elif part.isidentifier():
+            name += f".{part}"
+        else:
+            name += f"[{shorten(part)}]"
+    return name.removeprefix(".")
+
+
+def shorten(value: object) -> str:
+    """A value from a file as it can be shown: one line, of bounded length."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 2] + "…" + text[-1]
+
+
+def artifact_error(where: str, faults: Sequence[Fault]) -> ArtifactError:
+    """`cell.json: normal.concat: is empty; normal.nodes[0][1].op: unknown op …; and 3 more`."""
+    lines = [f"{place_name(place)}: {text}" if place else text for place, text in faults[:SHOWN]]
+    more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+    return ArtifactError(f"{where}: {'; '.join(lines + more)}")
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Every fault that pydantic found, with nascli's words for the usual ones."""
+    faults: list[Fault] = []
+    details = error.errors(include_url=False)
+    for detail in details:
+        place: Place = detail["loc"]
+        if detail["type"] == "too_short" and any(
+            other["loc"][: len(place)] == place != other["loc"] for other in details
+        ):
+            continue  # pydantic doesn't count items that are wrong themselves
+        context: dict[str, Any] = detail.get("ctx", {})
+        if detail["type"] == "faults":
+            faults += [(place + below, text) for below, text in context["faults"]]
+        else:
+            faults.append((place, _words(detail["type"], detail["msg"], context, detail["input"])))
+    return faults
+
+
+def _words(kind: str, message: str, context: dict[str, Any], value: object) -> str:
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "unknown field"
+    if kind == "too_long":
+        return f"has more than {context['max_length']} items"
+    if kind == "too_short":
+        return "is empty" if context["min_length"] == 1 else f"has fewer than {context['min_length']} items"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    words = message.replace("Input should be", "must be", 1)
+    return f"{words}, not {shorten(value)}" if isinstance(value, (str, int, float, bool, type(None))) else words

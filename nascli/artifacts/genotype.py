@@ -1,0 +1,65 @@
+"""The genotype: what a search found, and all that a network is built from besides its size."""
+
+from typing import Any, Literal, TypeAlias
+
+from nascli.artifacts import darts_text, strict_json
+from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
+from nascli.artifacts.formats import check_format, validate
+from nascli.artifacts.frozen import Frozen
+from nascli.artifacts.provenance import Provenance
+from nascli.errors import ArtifactError
+
+__all__ = [
+    "Cell",
+    "CellGenotype",
+    "Genotype",
+    "GenotypeFile",
+    "Pick",
+    "genotype_bytes",
+    "genotype_schema",
+    "parse_genotype",
+]
+
+FORMAT = "nascli-genotype"
+VERSION = 1
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a genotype's file. The largest legal one is a tenth of that; what lies above is not parsed at all."""
+
+# A further kind of genotype joins here: `Annotated[CellGenotype | ChannelGenotype, Field(discriminator="kind")]`.
+Genotype: TypeAlias = CellGenotype
+
+
+class GenotypeFile(Frozen):
+    """A genotype and where it comes from: the content of `cell.json`."""
+
+    format: Literal["nascli-genotype"] = "nascli-genotype"
+    version: Literal[1] = 1
+    genotype: Genotype
+    provenance: Provenance
+
+
+def parse_genotype(data: bytes, where: str) -> GenotypeFile:
+    """Read a genotype: nascli's JSON, or DARTS's text form.
+
+    `where` names the file in messages. Raises ArtifactError with the place of each fault in the file.
+    """
+    if len(data) > LARGEST_FILE:
+        raise ArtifactError(f"{where}: is {len(data):,} bytes; a genotype has at most {LARGEST_FILE:,}")
+    text = strict_json.text(data, where)
+    if not text.lstrip().startswith("{"):
+        return GenotypeFile(genotype=darts_text.parse(text, where), provenance=darts_text.PROVENANCE)
+    document = strict_json.parse(text, where)
+    check_format(document, where, FORMAT, VERSION)
+    # Places are named from the cells on: "normal.nodes[1][0].op", not "genotype.normal.nodes[1][0].op".
+    return validate(GenotypeFile, document, where, hidden="genotype")
+
+
+def genotype_bytes(file: GenotypeFile) -> bytes:
+    """The file's bytes: JSON that a person can read, the same for the same content."""
+    return strict_json.pretty(file.model_dump(mode="json"))
+
+
+def genotype_schema() -> dict[str, Any]:
+    """The JSON Schema of a genotype's file."""
+    return GenotypeFile.model_json_schema()

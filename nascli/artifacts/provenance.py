@@ -1,0 +1,66 @@
+"""Where a file comes from: the stage that made it, its seed and configuration, the data, the file before it.
+
+Holds no time stamps and no paths of outputs, so the same seed gives the same bytes.
+"""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from nascli.artifacts.frozen import Frozen
+
+ArtifactKind = Literal["genotype", "distribution", "model"]
+Stage = Literal["search", "finetune", "derive", "train", "published"]
+
+LONGEST_DESCENT = 16
+"""Generations that a file tells of. Each repeats its configuration, so an endless chain of finetunes would not fit."""
+
+
+class DataDescription(Frozen):
+    """The images that a stage learnt from."""
+
+    dataset: str
+    fingerprint: str
+    train_images: int = Field(ge=0)
+    classes: tuple[str, ...]
+
+
+class Ancestor(Frozen):
+    """The file that another was made from: the sha256 of its bytes, its kind, and its own provenance.
+
+    `provenance` is None where the descent was cut after `LONGEST_DESCENT` generations.
+    """
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    artifact: ArtifactKind
+    provenance: "Provenance | None"
+
+
+class Provenance(Frozen):
+    """How a file came about. `nascli` is the version that wrote it, empty where another program did."""
+
+    nascli: str
+    stage: Stage
+    method: str | None
+    seed: int | None
+    config: dict[str, JsonValue]
+    data: DataDescription | None
+    made_from: Ancestor | None
+    note: str = ""
+
+    def descent(self) -> "tuple[Provenance, ...]":
+        """The provenance itself, its ancestor's, and so on to the first known one."""
+        generations = [self]
+        while (parent := generations[-1].made_from) is not None and parent.provenance is not None:
+            generations.append(parent.provenance)
+        return tuple(generations)
+
+    def cut(self, generations: int) -> "Provenance":
+        """The same, telling of at most so many generations (at least 1)."""
+        if self.made_from is None or self.made_from.provenance is None:
+            return self
+        older = self.made_from.provenance.cut(generations - 1) if generations > 1 else None
+        return self.model_copy(update={"made_from": self.made_from.model_copy(update={"provenance": older})})
+
+
+Ancestor.model_rebuild()
