@@ -46,7 +46,9 @@ class Dataset:
     """A data set: `target` is "module:function" returning a `nascli.data.sources.Source`.
 
     `recipe` names the recipe whose settings suit images of this kind; `flip` says whether a mirrored image keeps its
-    class; `crop_padding` is the border, in pixels, for random crops (None: an eighth of the image's side).
+    class; `crop_padding` is the border, in pixels, for random crops (None: an eighth of the image's side). `classes`,
+    `image_size` and `image_channels` are the known shape of the data, for sizing a network without loading an image;
+    a run takes them from the images themselves.
     """
 
     target: str
@@ -54,6 +56,9 @@ class Dataset:
     recipe: str
     flip: bool = True
     crop_padding: int | None = None
+    classes: int | None = None
+    image_size: int | None = None
+    image_channels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -143,12 +148,61 @@ METHODS: Mapping[str, Method] = {
 }
 
 DATASETS: Mapping[str, Dataset] = {
-    "digits": Dataset("nascli.data.sources:digits", "8x8 grey handwritten digits, 1,797 images, built in", "digits", flip=False, crop_padding=1),
-    "cifar10": Dataset("nascli.data.sources:cifar10", "32x32 colour images, 10 classes, 60,000 images", "cifar10", crop_padding=4),
-    "cifar100": Dataset("nascli.data.sources:cifar100", "32x32 colour images, 100 classes, 60,000 images", "cifar10", crop_padding=4),
-    "fashion-mnist": Dataset("nascli.data.sources:fashion_mnist", "28x28 grey images of clothes, 70,000 images", "cifar10", crop_padding=4),
-    "svhn": Dataset("nascli.data.sources:svhn", "32x32 colour house numbers, 99,289 images", "cifar10", flip=False, crop_padding=4),
-    "imagenet": Dataset("nascli.data.sources:imagenet", "colour photographs, 1,000 classes, 1.3 million images", "imagenet"),
+    "digits": Dataset(
+        "nascli.data.sources:digits",
+        "8x8 grey handwritten digits, 1,797 images, built in",
+        "digits",
+        flip=False,
+        crop_padding=1,
+        classes=10,
+        image_size=8,
+        image_channels=1,
+    ),
+    "cifar10": Dataset(
+        "nascli.data.sources:cifar10",
+        "32x32 colour images, 10 classes, 60,000 images",
+        "cifar10",
+        crop_padding=4,
+        classes=10,
+        image_size=32,
+        image_channels=3,
+    ),
+    "cifar100": Dataset(
+        "nascli.data.sources:cifar100",
+        "32x32 colour images, 100 classes, 60,000 images",
+        "cifar10",
+        crop_padding=4,
+        classes=100,
+        image_size=32,
+        image_channels=3,
+    ),
+    "fashion-mnist": Dataset(
+        "nascli.data.sources:fashion_mnist",
+        "28x28 grey images of clothes, 70,000 images",
+        "cifar10",
+        crop_padding=4,
+        classes=10,
+        image_size=28,
+        image_channels=1,
+    ),
+    "svhn": Dataset(
+        "nascli.data.sources:svhn",
+        "32x32 colour house numbers, 99,289 images",
+        "cifar10",
+        flip=False,
+        crop_padding=4,
+        classes=10,
+        image_size=32,
+        image_channels=3,
+    ),
+    "imagenet": Dataset(
+        "nascli.data.sources:imagenet",
+        "colour photographs, 1,000 classes, 1.3 million images",
+        "imagenet",
+        classes=1000,
+        image_size=224,
+        image_channels=3,
+    ),
     "folder": Dataset("nascli.data.sources:folder", "a folder of class folders, images of any size", "cifar10"),
 }
 
