@@ -1,0 +1,55 @@
+"""nascli: neural architecture search on images, as a command-line tool and as a package.
+
+    import nascli
+
+    run = nascli.search(nascli.SearchConfig(dataset="digits"), nascli.Destination("run.safetensors"))
+    cell = nascli.derive(run)
+    model = nascli.train(cell, nascli.TrainConfig(dataset="digits"))
+    print(nascli.evaluate(model).top1)
+
+Names are imported when they are first used, so that `import nascli` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Destination": "nascli.core.engine.session",
+    "EvalConfig": "nascli.config",
+    "Evaluation": "nascli.core.engine.evaluate",
+    "FinetuneConfig": "nascli.config",
+    "NascliError": "nascli.errors",
+    "SearchConfig": "nascli.config",
+    "TrainConfig": "nascli.config",
+    "derive": "nascli.core.engine.derive",
+    "evaluate": "nascli.core.engine.evaluate",
+    "finetune": "nascli.core.engine.search",
+    "load": "nascli.core.engine.inputs",
+    "network": "nascli.core.engine.inputs",
+    "search": "nascli.core.engine.search",
+    "train": "nascli.core.engine.train",
+    "visualize": "nascli.core.engine.inputs",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from nascli.config import EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
+    from nascli.core.engine.derive import derive
+    from nascli.core.engine.evaluate import Evaluation, evaluate
+    from nascli.core.engine.search import finetune, search
+    from nascli.core.engine.session import Destination
+    from nascli.core.engine.train import train
+    from nascli.errors import NascliError
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nascli' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

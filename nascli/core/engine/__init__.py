@@ -1,0 +1,1 @@
+"""What the commands do: search, finetune, derive, train, evaluate; and the loop that survives being killed."""

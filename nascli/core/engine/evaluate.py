@@ -1,0 +1,172 @@
+"""Evaluation of a trained model on the test images."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from nascli.artifacts.model import ModelFile
+from nascli.config import EvalConfig
+from nascli.core.engine.inputs import Source, artifact
+from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.nn.build import build_network, load_weights
+from nascli.core.nn.measure import measure
+from nascli.core.runtime import Runtime, memory_errors, open_runtime
+from nascli.data import open_data
+from nascli.errors import UsageError
+
+INHERITED = ("dataset", "data_dir", "skip_corrupt", "workers")
+"""Settings that an evaluation takes from the training where it is not told otherwise."""
+
+
+class Evaluation(BaseModel):
+    """What a model does on the test images. Shares are in [0, 1]; `confusion[i][j]` counts class i taken for class j.
+
+    `top5` is None where there are at most five classes. `multiply_adds` counts convolutions and linear layers for one
+    image. `images_per_second` is that of the forward pass alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    images: int
+    loss: float
+    top1: float
+    top5: float | None
+    classes: tuple[str, ...]
+    per_class: dict[str, float | None]
+    confusion: tuple[tuple[int, ...], ...]
+    parameters: int
+    multiply_adds: int
+    images_per_second: float
+    device: str
+
+
+class Tally:
+    """Counts over batches of a data set, on the device of the batches."""
+
+    def __init__(self, classes: int) -> None:
+        self.images = 0
+        self._loss = self._top5 = torch.zeros((), dtype=torch.float64)
+        self._confusion = torch.zeros(classes * classes, dtype=torch.int64)
+        self._classes = classes
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count one batch. [images, classes], [images]."""
+        logits = logits.float()
+        self.images += len(labels)
+        self._loss = self._loss.to(logits.device) + F.cross_entropy(logits, labels, reduction="sum").double()
+        best = logits.topk(min(5, self._classes), dim=1).indices
+        self._top5 = self._top5.to(logits.device) + (best == labels[:, None]).sum()
+        pairs = labels * self._classes + best[:, 0]
+        self._confusion = self._confusion.to(logits.device) + torch.bincount(pairs, minlength=self._classes**2)
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy, in nats."""
+        return float(self._loss) / self.images
+
+    @property
+    def confusion(self) -> Tensor:
+        """[classes, classes] counts: rows are true classes, columns are answers."""
+        return self._confusion.view(self._classes, self._classes).cpu()
+
+    @property
+    def top1(self) -> float:
+        return int(self.confusion.diagonal().sum()) / self.images
+
+    @property
+    def top5(self) -> float | None:
+        return float(self._top5) / self.images if self._classes > 5 else None
+
+
+def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], runtime: Runtime, tally: Tally) -> float:
+    """Count all batches with the network in evaluation mode. Returns the seconds spent in it, the first call's set-up not counted."""
+    was_training = network.training
+    network.eval()
+    seconds = 0.0
+    warm = False
+    with torch.inference_mode():
+        for images, labels in batches:
+            with runtime.autocast():
+                if not warm:
+                    network(images)
+                    warm = True
+                _wait(runtime)
+                began = time.perf_counter()
+                logits = network(images)
+                _wait(runtime)
+                seconds += time.perf_counter() - began
+            tally.add(logits, labels)
+    network.train(was_training)
+    return seconds
+
+
+def _wait(runtime: Runtime) -> None:
+    if runtime.device.type == "cuda":
+        torch.cuda.synchronize(runtime.device)
+
+
+def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporter = Silent()) -> Evaluation:
+    """Evaluate a model on test images: by default those of the data set that it was trained on.
+
+    Raises ArtifactError, UsageError, DataError, MemoryExhausted.
+    """
+    model: ModelFile = artifact(source, "model").value
+    config = _resolved(model, config)
+    runtime = open_runtime(config)
+    with memory_errors(config.batch_size):
+        network = load_model(model, runtime)
+        data = open_data(
+            config,
+            device=runtime.device,
+            classes=model.data.classes,
+            statistics=(model.data.mean, model.data.std),
+            image_size=model.data.image_size,
+            channels=model.data.channels,
+        )
+        for notice in data.notices:
+            reporter.notice(notice)
+        tally = Tally(len(model.data.classes))
+        batches = data.test_batches(config.batch_size, memory_format=runtime.memory_format)
+        seconds = score(runtime.runnable(network), batches, runtime, tally)
+    size = measure(model.genotype, model.network)
+    totals = tally.confusion.sum(dim=1).tolist()
+    right = tally.confusion.diagonal().tolist()
+    return Evaluation(
+        dataset=data.info.dataset,
+        images=tally.images,
+        loss=tally.loss,
+        top1=tally.top1,
+        top5=tally.top5,
+        classes=model.data.classes,
+        per_class={c: r / t if t else None for c, r, t in zip(model.data.classes, right, totals, strict=True)},
+        confusion=tuple(tuple(row) for row in tally.confusion.tolist()),
+        parameters=size.parameters,
+        multiply_adds=size.macs,
+        images_per_second=tally.images / seconds,
+        device=str(runtime.device),
+    )
+
+
+def load_model(model: ModelFile, runtime: Runtime) -> nn.Module:
+    """The network of a model file with its weights, on the device, in evaluation mode. Raises ArtifactError."""
+    network = build_network(model.genotype, model.network, seed=0)
+    load_weights(network, model.weights, "the model")
+    return runtime.place(network).eval()
+
+
+def _resolved(model: ModelFile, config: EvalConfig | None) -> EvalConfig:
+    """The training's data settings, with those that were given explicitly on top."""
+    given: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set} if config else {}
+    if given.get("image_size") not in (None, model.data.image_size):
+        raise UsageError(f"the model is for images of {model.data.image_size} pixels: leave --image-size out")
+    trained = model.provenance.config
+    inherited = {name: trained[name] for name in INHERITED if name in trained}
+    if given.get("dataset") not in (None, inherited.get("dataset")):
+        inherited.pop("data_dir", None)
+    return EvalConfig(**{**inherited, **given})

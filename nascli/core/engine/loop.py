@@ -1,0 +1,144 @@
+"""The one loop under search, finetune and train: epochs, metrics, checkpoints, resuming, signals, divergence.
+
+It knows nothing of networks. A `Job` does the steps and holds the state; the loop makes sure that a run that is killed
+at any moment continues from its last checkpoint and ends in the same bytes.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nascli.artifacts.rundir import RunDir
+from nascli.core.engine.checkpoint import read_checkpoint, write_checkpoint
+from nascli.core.engine.reporter import Reporter
+from nascli.core.engine.signals import stop_on_signals
+from nascli.errors import Diverged, Interrupted
+
+CHECKPOINT_SECONDS = 300.0
+"""Long epochs write a checkpoint this often; every epoch writes one at its end."""
+
+READ_EVERY = 20
+"""On a GPU, metrics are read once in so many steps: reading them waits for the device."""
+
+
+class Job(Protocol):
+    """Something that learns step by step."""
+
+    device: torch.device
+    batch_size: int
+
+    def step(self) -> Mapping[str, Tensor]:
+        """Do one step. Returns scalars whose means over the epoch are worth keeping."""
+
+    def learning_rate(self) -> float:
+        """The rate of the last step, for messages and metrics."""
+
+    def epoch_metrics(self) -> Mapping[str, float]:
+        """What is worth knowing at the end of an epoch besides the means."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
+
+
+class _Means:
+    """Sums of one epoch's metrics: on the device, in float64, so that their order is that of the steps."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, metrics: Mapping[str, Tensor]) -> None:
+        for name, value in metrics.items():
+            value = value.detach().double()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def read(self) -> dict[str, float]:
+        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+
+
+def drive(
+    job: Job,
+    *,
+    stage: str,
+    facts: Mapping[str, object],
+    epochs: int,
+    steps_per_epoch: int,
+    run: RunDir | None,
+    resume: bool,
+    reporter: Reporter,
+) -> list[dict[str, float]]:
+    """Run `job` to its end and return the rows of metrics.jsonl. `facts` are shown when the run starts.
+
+    Raises Diverged when a metric stops being finite, Interrupted after SIGINT or SIGTERM; both leave the last good
+    checkpoint in `run`.
+    """
+    step = 0
+    means = _Means()
+    rows: list[dict[str, float]] = []
+    if run is not None and resume:
+        state = read_checkpoint(run)
+        if state is not None:
+            job.load_state_dict(state["job"])
+            step = state["step"]
+            means.sums = {name: value.to(job.device) for name, value in state["sums"].items()}
+            means.counts = dict(state["counts"])
+        run.truncate_metrics(step // steps_per_epoch)
+        rows = run.read_metrics()
+
+    total = epochs * steps_per_epoch
+    reporter.begin(stage, facts, epochs=epochs, steps_per_epoch=steps_per_epoch, step=step)
+    epoch_began = saved = time.monotonic()
+    first_of_epoch = step
+
+    def save() -> None:
+        nonlocal saved
+        if run is not None:
+            write_checkpoint(run, {"step": step, "sums": means.sums, "counts": means.counts, "job": job.state_dict()})
+        saved = time.monotonic()
+
+    def check_finite() -> dict[str, float]:
+        values = means.read()
+        if not all(map(math.isfinite, values.values())):
+            bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+            kept = f"the last good checkpoint is {run.checkpoint}" if run is not None and run.checkpoint.exists() else "no checkpoint was written yet"
+            raise Diverged(
+                f"{bad} is no longer finite at step {step} (learning rate {job.learning_rate():.3g}); {kept}. Try a lower --lr."
+            )
+        return values
+
+    with stop_on_signals() as stop:
+        while step < total:
+            means.add(job.step())
+            step += 1
+            epoch, ends_epoch = (step - 1) // steps_per_epoch + 1, step % steps_per_epoch == 0
+            due = run is not None and time.monotonic() - saved > CHECKPOINT_SECONDS
+            if job.device.type == "cpu" or ends_epoch or due or stop.signal_number or step % READ_EVERY == 0:
+                values = check_finite()
+                rate = job.batch_size * (step - first_of_epoch) / (time.monotonic() - epoch_began)
+                reporter.step(epoch, step, {**values, "lr": job.learning_rate(), "images_per_second": rate})
+            if ends_epoch:
+                seconds = time.monotonic() - epoch_began
+                row = {"epoch": epoch, "step": step, "lr": job.learning_rate(), **values, **job.epoch_metrics()}
+                row |= {"seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
+                rows.append(row)
+                means = _Means()
+                epoch_began, first_of_epoch = time.monotonic(), step
+                if run is not None:
+                    run.append_metrics(row)
+                reporter.epoch(row)
+            if ends_epoch or due or (stop.signal_number and run is not None):
+                save()
+            if stop.signal_number and step < total:
+                name = signal.Signals(stop.signal_number).name
+                kept = f"checkpoint in {run.path}; continue with --resume" if run is not None else "no run directory, so nothing is kept"
+                raise Interrupted(f"stopped by {name} after step {step} of {total}: {kept}", stop.signal_number)
+    return rows

@@ -1,0 +1,134 @@
+"""Search and finetune: a method, its streams, the loop, and the distribution that comes out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distribution import distribution_bytes
+from nascli.artifacts.load import LoadedArtifact
+from nascli.config import FinetuneConfig, SearchConfig
+from nascli.core.engine.inputs import Source, artifact, made
+from nascli.core.engine.loop import drive
+from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.session import Destination, finished, open_run, provenance
+from nascli.core.methods.protocol import Plan, SearchMethod, Stream
+from nascli.core.nn.measure import count_parameters
+from nascli.core.runtime import Runtime, memory_errors, open_runtime
+from nascli.data import Augmentation, DataModule, open_data
+from nascli.registry import METHODS, load
+
+
+def search(
+    config: SearchConfig, destination: Destination = Destination(), reporter: Reporter = Silent()
+) -> LoadedArtifact:
+    """Search, and return the distribution; write it where `destination` says.
+
+    Raises UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
+    """
+    return _run(config, None, destination, reporter)
+
+
+def finetune(
+    start: Source, config: FinetuneConfig, destination: Destination = Destination(), reporter: Reporter = Silent()
+) -> LoadedArtifact:
+    """Go on with a distribution in a network of another size or on other data, from new weights. Raises as `search`."""
+    return _run(config, artifact(start, "distribution"), destination, reporter)
+
+
+def _run(
+    config: SearchConfig, start: LoadedArtifact | None, destination: Destination, reporter: Reporter
+) -> LoadedArtifact:
+    made_from = start.ancestor() if start else None
+    if done := finished(destination, config, made_from):
+        reporter.notice("this run is complete: nothing to resume")
+        return done
+    runtime = open_runtime(config)
+    with open_run(destination, config, made_from) as run, memory_errors(config.batch_size):
+        data = open_data(config, device=runtime.device)
+        streams = open_streams(config, data, runtime)
+        method = build_method(config, data.info, streams, runtime)
+        if start:
+            method.start_from(start.value)
+        for notice in data.notices:
+            reporter.notice(notice)
+        job = SearchJob(method, streams, runtime, config.batch_size)
+        drive(
+            job,
+            epochs=config.epochs,
+            steps_per_epoch=streams["train"].batches_per_pass,
+            run=run,
+            resume=destination.resume,
+            reporter=reporter,
+            stage=config.stage,
+            facts=facts(config, method, data.info, runtime),
+        )
+        content = distribution_bytes(method.distribution(provenance(config, data.info, made_from)))
+        path = destination.write(content)
+        reporter.end(path)
+    return made(content, path)
+
+
+def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> dict[str, Any]:
+    """One endless stream for each disjoint part of the training images that the method draws from."""
+    shares = load(METHODS[config.method].target).shares(config.settings)
+    return {
+        name: data.stream(
+            indices,
+            config.batch_size,
+            seed=config.seed,
+            name=name,
+            augmentation=Augmentation.for_dataset(config.dataset, data.info.image_size),
+            memory_format=runtime.memory_format,
+        )
+        for name, indices in data.split(shares, config.seed).items()
+    }
+
+
+def build_method(
+    config: SearchConfig, data: DataInfo, streams: Mapping[str, Any], runtime: Runtime
+) -> SearchMethod:
+    """The method of the configuration, its network freshly initialised. Raises UsageError for impossible settings."""
+    plan = Plan(config.method, data, config.epochs, streams["train"].batches_per_pass, config.seed)
+    method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, **config.settings)
+    return method
+
+
+def facts(config: SearchConfig, method: SearchMethod, data: DataInfo, runtime: Runtime) -> dict[str, object]:
+    """What is worth a line before a search starts."""
+    return {
+        "method": config.method,
+        "data": f"{data.dataset}: {data.train_images} images, {len(data.classes)} classes",
+        "parameters": count_parameters(method.network),
+        "device": str(runtime.device),
+        "precision": runtime.precision,
+    }
+
+
+class SearchJob:
+    """A search method and the streams that it draws from, as the loop sees them."""
+
+    def __init__(
+        self, method: SearchMethod, streams: Mapping[str, Stream], runtime: Runtime, batch_size: int
+    ) -> None:
+        self.device, self.batch_size = runtime.device, batch_size
+        self._method, self._streams = method, streams
+
+    def step(self) -> Mapping[str, Tensor]:
+        return self._method.step(self._streams)
+
+    def learning_rate(self) -> float:
+        return self._method.learning_rate()
+
+    def epoch_metrics(self) -> Mapping[str, float]:
+        return self._method.health()
+
+    def state_dict(self) -> dict[str, Any]:
+        positions = {name: stream.position for name, stream in self._streams.items()}
+        return {"method": self._method.state_dict(), "streams": positions}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._method.load_state_dict(state["method"])
+        for name, position in state["streams"].items():
+            self._streams[name].position = position

@@ -1,0 +1,196 @@
+"""Training of one derived network from random weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.model import ModelFile, model_bytes
+from nascli.artifacts.network_settings import NetworkSettings
+from nascli.config import TrainConfig
+from nascli.core.engine.evaluate import Tally, score
+from nascli.core.engine.inputs import Source, artifact, made
+from nascli.core.engine.loop import drive
+from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.session import Destination, finished, open_run, provenance
+from nascli.core.nn.auxiliary import auxiliary_fits
+from nascli.core.nn.build import build_network
+from nascli.core.nn.drop_path import draw_paths
+from nascli.core.nn.measure import Size, measure
+from nascli.core.optimization import Schedule, sgd
+from nascli.core.runtime import Runtime, memory_errors, open_runtime
+from nascli.data import Augmentation, DataModule, open_data
+from nascli.seeds import derive_seed
+
+AUXILIARY = "auxiliary."
+"""Names of the auxiliary tower's weights begin with this; the tower ends with the training."""
+
+
+def train(
+    source: Source, config: TrainConfig, destination: Destination = Destination(), reporter: Reporter = Silent()
+) -> LoadedArtifact:
+    """Train the network of a genotype and return the model; write it where `destination` says.
+
+    Raises ArtifactError, UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
+    """
+    genotype = artifact(source, "genotype")
+    made_from = genotype.ancestor()
+    if done := finished(destination, config, made_from):
+        reporter.notice("this run is complete: nothing to resume")
+        return done
+    runtime = open_runtime(config)
+    with open_run(destination, config, made_from) as run, memory_errors(config.batch_size):
+        data = open_data(config, device=runtime.device)
+        for notice in data.notices:
+            reporter.notice(notice)
+        settings = network_settings(config, data)
+        if config.auxiliary and not settings.auxiliary:
+            reporter.notice("the auxiliary tower is left out: it needs maps of 8x8 (cifar stem) or 14x14 (imagenet stem)")
+        job = TrainJob(genotype.value.genotype, settings, config, data, runtime)
+        size = measure(genotype.value.genotype, settings)
+        rows = drive(
+            job,
+            stage=config.stage,
+            facts=facts(config, data, size, runtime),
+            epochs=config.epochs,
+            steps_per_epoch=job.steps_per_epoch,
+            run=run,
+            resume=destination.resume,
+            reporter=reporter,
+        )
+        weights = {k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(AUXILIARY)}
+        content = model_bytes(
+            ModelFile(
+                weights=weights,
+                genotype=genotype.value.genotype,
+                network=settings.model_copy(update={"auxiliary": False}),
+                data=data.info,
+                metrics={k: v for k, v in rows[-1].items() if k not in ("seconds", "images_per_second")},
+                provenance=provenance(config, data.info, made_from),
+            )
+        )
+        path = destination.write(content)
+        reporter.end(path)
+    return made(content, path)
+
+
+def network_settings(config: TrainConfig, data: DataModule) -> NetworkSettings:
+    """The network that a configuration describes for these images; with the auxiliary tower if its maps allow it."""
+    settings = NetworkSettings(
+        layers=config.layers,
+        channels=config.channels,
+        stem=config.stem,
+        classes=len(data.info.classes),
+        image_channels=data.info.channels,
+        image_size=data.info.image_size,
+    )
+    return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and auxiliary_fits(settings)})
+
+
+def facts(config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
+    """What is worth a line before a training starts."""
+    return {
+        "data": f"{data.info.dataset}: {data.info.train_images} images, {len(data.info.classes)} classes",
+        "network": f"{config.layers} cells, {config.channels} channels",
+        "parameters": size.parameters,
+        "multiply-adds": size.macs,
+        "device": str(runtime.device),
+        "precision": runtime.precision,
+    }
+
+
+class TrainJob:
+    """A network, its optimiser and its images, as the loop sees them."""
+
+    def __init__(
+        self, genotype: Any, settings: NetworkSettings, config: TrainConfig, data: DataModule, runtime: Runtime
+    ) -> None:
+        self.device, self.batch_size = runtime.device, config.batch_size
+        self._config, self._runtime, self._data = config, runtime, data
+        parts = data.split({"validation": config.validation, "train": 1 - config.validation}, config.seed)
+        self._held_out = parts["validation"]
+        self._stream = data.stream(
+            parts["train"],
+            config.batch_size,
+            seed=config.seed,
+            name="train",
+            augmentation=Augmentation.for_dataset(config.dataset, data.info.image_size, cutout=config.cutout),
+            memory_format=runtime.memory_format,
+        )
+        self.steps_per_epoch: int = self._stream.batches_per_pass
+        self.network: nn.Module = runtime.place(
+            build_network(genotype, settings, seed=derive_seed(config.seed, "weights"))
+        )
+        self._runnable = runtime.runnable(self.network)
+        self._auxiliary = settings.auxiliary
+        self._schedule = Schedule(
+            config.lr,
+            config.lr_min,
+            config.epochs,
+            self.steps_per_epoch,
+            config.lr_warmup_epochs,
+            config.schedule,
+            config.lr_decay,
+        )
+        self._weights = sgd(
+            self.network.parameters(),
+            runtime,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            clip=config.clip,
+        )
+        self._steps_done = 0
+
+    def step(self) -> Mapping[str, Tensor]:
+        """One SGD step on the cross-entropy of the network, and of its auxiliary tower, on one batch."""
+        images, labels = self._stream.next()
+        smoothing = self._config.label_smoothing
+        with self._runtime.autocast():
+            if self._auxiliary:
+                logits, auxiliary = self._runnable(images, self._paths(len(images)), with_auxiliary=True)
+                extra = self._config.auxiliary * F.cross_entropy(auxiliary, labels, label_smoothing=smoothing)
+            else:
+                logits, extra = self._runnable(images, self._paths(len(images))), 0.0
+            loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        norm = self._weights.update(loss + extra, self._schedule(self._steps_done))
+        self._steps_done += 1
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        return {"train_loss": loss.detach(), "train_accuracy": accuracy, "gradient_norm": norm}
+
+    def _paths(self, batch: int) -> Tensor | None:
+        """Drop-path multipliers: the probability grows linearly over the epochs, from 0 in the first to its final value."""
+        epoch = self._steps_done // self.steps_per_epoch
+        probability = self._config.drop_path * epoch / max(1, self._config.epochs - 1)
+        if probability == 0:
+            return None
+        draw = self._runtime.generator(self._config.seed, "drop_path", self._steps_done)
+        return draw_paths(self.network.path_count, batch, probability, draw)
+
+    def learning_rate(self) -> float:
+        return self._schedule(max(0, self._steps_done - 1))
+
+    def epoch_metrics(self) -> Mapping[str, float]:
+        """Loss and accuracy on the held-out images, where there are any."""
+        if not len(self._held_out):
+            return {}
+        tally = Tally(len(self._data.info.classes))
+        batches = self._data.batches(self._held_out, self.batch_size, memory_format=self._runtime.memory_format)
+        score(self._runnable, batches, self._runtime, tally)
+        return {"validation_loss": tally.loss, "validation_accuracy": tally.top1}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "steps_done": self._steps_done,
+            "network": self.network.state_dict(),
+            "optimizer": self._weights.state_dict(),
+            "stream": self._stream.position,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._steps_done = state["steps_done"]
+        self.network.load_state_dict(state["network"])
+        self._weights.load_state_dict(state["optimizer"])
+        self._stream.position = state["stream"]

@@ -1,0 +1,200 @@
+"""PC-DARTS (Xu et al., ICLR 2020) and first-order DARTS (Liu et al., ICLR 2019), which is PC-DARTS with K = 1 and no beta."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nascli.artifacts.distribution import CELLS, MixtureDistribution
+from nascli.artifacts.provenance import Provenance
+from nascli.core.methods.protocol import Plan, Stream
+from nascli.core.nn.mixed_network import MixedNetwork
+from nascli.core.optimization import Schedule, Updater, sgd
+from nascli.core.runtime import Runtime
+from nascli.errors import UsageError
+from nascli.registry import SPACES
+from nascli.seeds import derive_seed
+
+SPACE = "darts"
+
+
+class PcDarts:
+    """A continuous mixture of operations on every edge, its weights learnt by alternating gradient steps.
+
+    The first 1/K of the channels goes through softmax(alpha)-weighted operations, the rest past them (Eq. 1); a node
+    sums its edges with weights softmax(beta) over its inputs (Eq. 2).
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        *,
+        layers: int,
+        channels: int,
+        nodes: int,
+        stem: str,
+        partial_channels: int,
+        edge_normalization: bool,
+        channel_sampling: str,
+        recompute: bool,
+        train_fraction: float,
+        search_fraction: float,
+        lr: float,
+        lr_min: float,
+        lr_warmup_epochs: int,
+        momentum: float,
+        weight_decay: float,
+        clip: float,
+        arch_lr: float,
+        arch_beta1: float,
+        arch_beta2: float,
+        arch_weight_decay: float,
+        arch_warmup_epochs: int,
+    ) -> None:
+        self._plan, self._runtime = plan, runtime
+        self._nodes, self._random_channels = nodes, channel_sampling == "random"
+        self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
+        self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
+        self.steps_done = 0
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(plan.seed, "weights"))
+            self.network = MixedNetwork(
+                operations=SPACES[SPACE].search_operations,
+                nodes=nodes,
+                layers=layers,
+                channels=channels,
+                stem=stem,
+                classes=len(plan.data.classes),
+                image_channels=plan.data.channels,
+                partial_channels=partial_channels,
+                recompute=recompute,
+            )
+        runtime.place(self.network)
+        self._runnable = runtime.runnable(self.network)
+
+        draw = torch.Generator().manual_seed(derive_seed(plan.seed, "architecture"))
+        edges, operations = len(self.network.edges), len(SPACES[SPACE].search_operations)
+        self.alpha = {cell: self._parameter(torch.randn(edges, operations, generator=draw)) for cell in CELLS}
+        beta = {cell: self._parameter(torch.randn(edges, generator=draw)) for cell in CELLS}
+        self.beta = beta if edge_normalization else None
+        targets = torch.tensor([node for _, node in self.network.edges])
+        self._edges_by_node = [torch.nonzero(targets == node).flatten().to(runtime.device) for node in targets.unique()]
+
+        self._weights = sgd(
+            self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip
+        )
+        architecture = [*self.alpha.values(), *(self.beta or {}).values()]
+        adam = torch.optim.Adam(
+            architecture, lr=arch_lr, betas=(arch_beta1, arch_beta2), weight_decay=arch_weight_decay
+        )
+        self._architecture = Updater(adam, runtime)
+
+    def _parameter(self, normal: Tensor) -> Tensor:
+        return (1e-3 * normal).to(self._runtime.device).requires_grad_()
+
+    @staticmethod
+    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
+        return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
+
+    def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
+        """One Adam step on alpha and beta from a search batch, then one SGD step on the weights from a train batch."""
+        metrics = {}
+        if self.steps_done >= self._first_architecture_step:
+            loss, accuracy = self._loss(streams["search"], *self._mixture())
+            self._architecture.update(loss)
+            metrics |= {"search_loss": loss.detach(), "search_accuracy": accuracy}
+        with torch.no_grad():
+            mixture = self._mixture()
+        loss, accuracy = self._loss(streams["train"], *mixture)
+        norm = self._weights.update(loss, self._schedule(self.steps_done))
+        self.steps_done += 1
+        return metrics | {"train_loss": loss.detach(), "train_accuracy": accuracy, "gradient_norm": norm}
+
+    def _mixture(self) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+        """softmax(alpha) over the operations of an edge, softmax(beta) over the edges into a node."""
+        operations = {cell: alpha.softmax(dim=-1) for cell, alpha in self.alpha.items()}
+        if self.beta is None:
+            return operations, None
+        edges = {
+            cell: torch.cat([beta[edges].softmax(dim=0) for edges in self._edges_by_node])
+            for cell, beta in self.beta.items()
+        }
+        return operations, edges
+
+    def _loss(
+        self, stream: Stream, operations: dict[str, Tensor], edges: dict[str, Tensor] | None
+    ) -> tuple[Tensor, Tensor]:
+        images, labels = stream.next()
+        channels = None
+        if self._random_channels:
+            purpose = "search" if any(w.requires_grad for w in operations.values()) else "train"
+            draw = torch.Generator().manual_seed(derive_seed(self._plan.seed, "channels", purpose, self.steps_done))
+            channels = [drawn.to(images.device) for drawn in self.network.draw_channels(draw)]
+        with self._runtime.autocast():
+            logits = self._runnable(images, operations, edges, channels)
+            loss = F.cross_entropy(logits, labels)
+        return loss, (logits.detach().argmax(dim=1) == labels).float().mean()
+
+    def learning_rate(self) -> float:
+        return self._schedule(max(0, self.steps_done - 1))
+
+    def health(self) -> Mapping[str, float]:
+        """Mean entropy of an edge's operations, in nats, per cell type, and the share of skips in the derived cells."""
+        now = self.distribution(Provenance.unknown())
+        mode = now.mode()
+        picks = [pick.op for cell in (mode.normal, mode.reduce) for node in cell.nodes for pick in node]
+        entropy = {f"entropy_{cell}": now.entropy(cell) for cell in CELLS}
+        return {**entropy, "skip_share": picks.count("skip_connect") / len(picks)}
+
+    def distribution(self, provenance: Provenance) -> MixtureDistribution:
+        def arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
+            return {cell: tensor.detach().cpu().numpy().copy() for cell, tensor in tensors.items()}
+
+        return MixtureDistribution(
+            space=SPACE,
+            nodes=self._nodes,
+            operations=SPACES[SPACE].search_operations,
+            alpha=arrays(self.alpha),
+            beta=None if self.beta is None else arrays(self.beta),
+            provenance=provenance,
+        )
+
+    def start_from(self, distribution: MixtureDistribution) -> None:
+        """Take alpha, and beta where both have it, from another search of the same space."""
+        here, there = (SPACE, self._nodes), (distribution.space, distribution.nodes)
+        if here != there or distribution.operations != SPACES[SPACE].search_operations:
+            raise UsageError(
+                f"the distribution is over {there[0]} cells of {there[1]} nodes, the network has {here[0]} cells of {here[1]}: "
+                f"give --nodes {there[1]}"
+            )
+        pairs = [(self.alpha, distribution.alpha)]
+        if self.beta is not None and distribution.beta is not None:
+            pairs.append((self.beta, distribution.beta))
+        with torch.no_grad():
+            for mine, theirs in pairs:
+                for cell in CELLS:
+                    mine[cell].copy_(torch.from_numpy(theirs[cell]))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "steps_done": self.steps_done,
+            "network": self.network.state_dict(),
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "weights_optimizer": self._weights.state_dict(),
+            "architecture_optimizer": self._architecture.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps_done = state["steps_done"]
+        self.network.load_state_dict(state["network"])
+        with torch.no_grad():
+            for mine, saved in ((self.alpha, state["alpha"]), (self.beta or {}, state["beta"] or {})):
+                for cell in mine:
+                    mine[cell].copy_(saved[cell])
+        self._weights.load_state_dict(state["weights_optimizer"])
+        self._architecture.load_state_dict(state["architecture_optimizer"])

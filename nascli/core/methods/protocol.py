@@ -1,0 +1,67 @@
+"""What the engine asks of a search method, and what it hands to one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distribution import MixtureDistribution as Distribution
+from nascli.artifacts.provenance import Provenance
+from nascli.core.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a method is told besides its own settings."""
+
+    method: str
+    data: DataInfo
+    epochs: int
+    steps_per_epoch: int
+    seed: int
+
+
+class Stream(Protocol):
+    """An endless source of batches. `position`, the number of batches given so far, is its whole state."""
+
+    position: int
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """Images [batch, channels, side, side] float32, normalised; labels [batch] int64."""
+
+
+class SearchMethod(Protocol):
+    """A search method owns its network, its optimisers and its distribution.
+
+    A class of this shape is built as `Method(plan, runtime, **settings)`, with the settings of its registry row.
+    """
+
+    network: nn.Module
+    steps_done: int
+
+    @staticmethod
+    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
+        """The streams that `step` draws from, and the share of the training images behind each."""
+
+    def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
+        """One step of the search. Returns scalars: losses, accuracies."""
+
+    def learning_rate(self) -> float:
+        """The weights' learning rate in the last step."""
+
+    def health(self) -> Mapping[str, float]:
+        """Numbers that say how the distribution is doing: entropies, the share of skip connections."""
+
+    def distribution(self, provenance: Provenance) -> Distribution:
+        """The architecture distribution as it is now, detached."""
+
+    def start_from(self, distribution: Distribution) -> None:
+        """Begin with the architecture of another search. Raises UsageError for one of another space."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed search needs."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""

@@ -1,0 +1,78 @@
+"""Learning-rate schedules, and one step of an optimiser: scaled, clipped, resumable."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from nascli.core.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate as a function of the step: a linear warm-up, then a fall from `lr` to `lr_min`.
+
+    `kind` is "cosine", "linear" or "step" (times `decay` after every epoch, as DARTS on ImageNet). It moves with every
+    step, so a run of few epochs falls as smoothly as one of many.
+    """
+
+    lr: float
+    lr_min: float
+    epochs: int
+    steps_per_epoch: int
+    warmup_epochs: int = 0
+    kind: str = "cosine"
+    decay: float = 1.0
+
+    def __call__(self, step: int) -> float:
+        """The rate of step 0, 1, … `epochs * steps_per_epoch` - 1."""
+        warmup = self.warmup_epochs * self.steps_per_epoch
+        if step < warmup:
+            return self.lr * (step + 1) / warmup
+        if self.kind == "step":
+            return max(self.lr_min, self.lr * self.decay ** (step // self.steps_per_epoch))
+        progress = (step - warmup) / max(1, self.epochs * self.steps_per_epoch - warmup)
+        remaining = (1 + math.cos(math.pi * progress)) / 2 if self.kind == "cosine" else 1 - progress
+        return self.lr_min + (self.lr - self.lr_min) * remaining
+
+
+class Updater:
+    """An optimiser with its gradient scaler and clipping; its state is all that a resumed run needs."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, runtime: Runtime, clip: float = 0.0) -> None:
+        self.optimizer = optimizer
+        self.clip = clip
+        self._scaler = runtime.scaler()
+        self.parameters: Sequence[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
+
+    def update(self, loss: Tensor, lr: float | None = None) -> Tensor:
+        """One step down `loss`, in the gradient of this optimiser's parameters alone. Returns the gradient's norm.
+
+        Where fp16 overflows, the scaler skips the step and the norm that is returned is zero.
+        """
+        if lr is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+        self.optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward(inputs=self.parameters)
+        self._scaler.unscale_(self.optimizer)
+        norm = clip_grad_norm_(self.parameters, self.clip if self.clip > 0 else math.inf)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        return norm if not self._scaler.is_enabled() else torch.where(norm.isfinite(), norm, 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict(), "scaler": self._scaler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+
+
+def sgd(parameters: Iterable[Tensor], runtime: Runtime, *, momentum: float, weight_decay: float, clip: float) -> Updater:
+    """The SGD that all of the papers train weights with. The rate is given to each update."""
+    return Updater(torch.optim.SGD(parameters, lr=0.0, momentum=momentum, weight_decay=weight_decay), runtime, clip)

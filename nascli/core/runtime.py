@@ -1,0 +1,96 @@
+"""Where and in what arithmetic a network runs: device, precision, memory format, compilation."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nascli.config import Config
+from nascli.errors import MemoryExhausted, UsageError
+from nascli.seeds import derive_seed
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The machine side of a configuration; decides how fast, and up to rounding nothing else."""
+
+    device: torch.device
+    precision: str = "fp32"
+    compile: bool = False
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Layout of images and convolution weights: channels-last where tensor cores want it."""
+        return torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Context in which a forward pass runs in the chosen precision."""
+        kind = _AUTOCAST.get(self.precision)
+        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """A gradient scaler of its own for one optimiser; it does nothing outside fp16."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device and its layout, in place."""
+        return network.to(device=self.device, memory_format=self.memory_format)
+
+    def runnable(self, network: nn.Module) -> nn.Module:
+        """What to call in place of `network`: itself or, where asked for, its compiled form with the same weights."""
+        return torch.compile(network) if self.compile else network
+
+    def generator(self, seed: int, *purpose: str | int) -> torch.Generator:
+        """A generator on the device for one purpose, a step's number included where there is one."""
+        return torch.Generator(self.device).manual_seed(derive_seed(seed, *purpose))
+
+
+def open_runtime(config: Config) -> Runtime:
+    """The runtime that a configuration asks for. Raises UsageError where this machine cannot provide it."""
+    device = _select_device(config.device)
+    if config.precision == "fp16" and device.type == "cpu":
+        raise UsageError("--precision fp16 needs a GPU: use bf16 or fp32 on a CPU")
+    if config.deterministic:
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    elif device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+    return Runtime(device, config.precision, config.compile)
+
+
+def _select_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UsageError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UsageError(f"device {name!r} does not exist: {f'{count} GPU(s) visible' if count else 'no GPU is visible'}")
+    return device
+
+
+def detached(metrics: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Metrics cut loose from their graphs."""
+    return {name: value.detach() for name, value in metrics.items()}
+
+
+@contextmanager
+def memory_errors(batch_size: int) -> Iterator[None]:
+    """Turn an allocator's failure into MemoryExhausted, which names the batch size to try next."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        known = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
+        if not known:
+            raise
+        raise MemoryExhausted(
+            f"out of memory at batch size {batch_size}: try --batch-size {max(1, batch_size // 2)}"
+        ) from error
