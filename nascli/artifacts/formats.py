@@ -10,6 +10,9 @@ from nascli.artifacts.faults import Fault, artifact_error, faults_of, shorten
 from nascli.artifacts.frozen import Frozen
 from nascli.errors import ArtifactError
 
+CHECKPOINT = "nascli-checkpoint"
+"""The format of a run's checkpoint; here, because `nascli.artifacts.checkpoint` itself needs torch."""
+
 Model = TypeVar("Model", bound=Frozen)
 
 

@@ -1,14 +1,13 @@
 """JSON without its traps (depth, duplicate keys, NaN, encodings), and a stable form of it that people can read."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from nascli.artifacts.faults import shorten
 from nascli.errors import ArtifactError
 
 DEEPEST = 100
-"""Levels of nesting. The longest descent that nascli writes needs 60; parsers of JSON give up between 200 and 1,000."""
+"""Levels of nesting. The longest descent that nascli writes needs about 40; parsers give up between 200 and 1,000."""
 
 _LINE = 110
 
@@ -73,38 +72,57 @@ def compact(value: object) -> str:
 
 def pretty(value: object) -> bytes:
     """`value` for people: whatever fits on a line stays on one; a newline at the end. Raises ValueError for NaN."""
-    return (_lines(value, "") + "\n").encode()
+    # A name that is no Unicode (of an old folder, say) becomes an escape that JSON reads back.
+    return (_lines(value, "") + "\n").encode("utf-8", "backslashreplace")
 
 
 def _lines(value: object, indent: str) -> str:
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if not isinstance(value, (dict, list)) or not value or (len(line) + len(indent) <= _LINE and _flat(value)):
+    if _is_scalar(value) or not value or (len(line) + len(indent) <= _LINE and _flat(value)):
         return line
     inner = indent + "  "
     if isinstance(value, dict):
         parts = [f"{json.dumps(key, ensure_ascii=False)}: {_lines(item, inner)}" for key, item in value.items()]
         return "{\n" + ",\n".join(inner + part for part in parts) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(inner + _lines(item, inner) for item in value) + f"\n{indent}]"
+    items = [_lines(item, inner) for item in _children(value)]
+    rows = _filled(items, _LINE - len(inner)) if all(map(_is_scalar, _children(value))) else items
+    return "[\n" + ",\n".join(inner + row for row in rows) + f"\n{indent}]"
 
 
-def _flat(value: dict[str, Any] | list[Any]) -> bool:
-    """Whether a container reads well on one line: an object of scalars, or a list of such."""
-    scalar: Callable[[object], bool] = lambda item: not isinstance(item, (dict, list))  # noqa: E731
+def _filled(items: list[str], width: int) -> list[str]:
+    """Short items (the names of a thousand classes, say), as many to a row as fit."""
+    rows = [items[0]]
+    for item in items[1:]:
+        if len(rows[-1]) + len(item) + 2 <= width:
+            rows[-1] += f", {item}"
+        else:
+            rows.append(item)
+    return rows
+
+
+def _flat(value: object) -> bool:
+    """Whether a container reads well on one line: an object of scalars, or a list of such objects and of scalars."""
+    children = _children(value)
+    if isinstance(value, list):
+        return all(_is_scalar(child) or (isinstance(child, dict) and _flat(child)) for child in children)
+    return all(map(_is_scalar, children))
+
+
+def _is_scalar(value: object) -> bool:
+    return not isinstance(value, (dict, list, tuple))
+
+
+def _children(value: object) -> list[Any]:
     if isinstance(value, dict):
-        return all(map(scalar, value.values()))
-    return all(scalar(item) or (isinstance(item, dict) and _flat(item)) for item in value)
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:
     """Whether containers nest deeper than `limit`; a loop, not a recursion, because the depth is the file's choice."""
     level: list[object] = [value]
     for _ in range(limit + 1):
-        level = [
-            child
-            for item in level
-            if isinstance(item, (dict, list))
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
+        level = [child for item in level for child in _children(item)]
         if not level:
             return False
     return True
