@@ -23,8 +23,9 @@ __all__ = [
 FORMAT = "nascli-genotype"
 VERSION = 1
 
-LARGEST_FILE = 1 << 20
-"""Bytes of a genotype's file. The largest legal one is a tenth of that; what lies above is not parsed at all."""
+LARGEST_FILE = 1 << 22
+"""Bytes of a genotype's file, 4 MiB. A cell takes some kilobytes, and its descent over data of 20,000 classes one
+megabyte; what lies above is not parsed at all."""
 
 # A further kind of genotype joins here: `Annotated[CellGenotype | ChannelGenotype, Field(discriminator="kind")]`.
 Genotype: TypeAlias = CellGenotype

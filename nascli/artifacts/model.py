@@ -1,5 +1,88 @@
 """The model's file: trained weights with all that is needed to build their network and to feed it images."""
 
-from nascli.artifacts.network_settings import NetworkSettings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
-__all__ = ["NetworkSettings"]
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from nascli.artifacts import tensors
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.faults import Fault, custom_error
+from nascli.artifacts.formats import check_format, validate
+from nascli.artifacts.frozen import Frozen
+from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.provenance import Provenance
+
+__all__ = ["ModelFile", "NetworkSettings", "load_model_file", "model_bytes"]
+
+FORMAT = "nascli-model"
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A trained network: weights by name, what they belong to, and the metrics (accuracies 0 to 1) of the training.
+
+    Whether the weights' names and shapes fit the network is checked where it is built.
+    """
+
+    weights: Mapping[str, NDArray[Any]]
+    genotype: Genotype
+    network: NetworkSettings
+    data: DataInfo
+    metrics: Mapping[str, float]
+    provenance: Provenance
+
+
+class _Document(Frozen):
+    format: Literal["nascli-model"] = "nascli-model"
+    version: Literal[1] = 1
+    genotype: Genotype
+    network: NetworkSettings
+    data: DataInfo
+    metrics: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _network_fits_data(self) -> Self:
+        faults: list[Fault] = []
+        if self.network.classes != len(self.data.classes):
+            text = f"{self.network.classes} outputs for {len(self.data.classes)} classes"
+            faults.append((("network", "classes"), text))
+        if self.network.image_channels != self.data.channels:
+            text = f"{self.network.image_channels} for images of {self.data.channels}"
+            faults.append((("network", "image_channels"), text))
+        if faults:
+            raise custom_error(faults)
+        return self
+
+
+def model_bytes(file: ModelFile) -> bytes:
+    """The file's bytes, the same for the same content.
+
+    Weights may be arrays of numpy or tensors of torch. Raises ValueError where the parts don't fit each other.
+    """
+    document = _Document(
+        genotype=file.genotype,
+        network=file.network,
+        data=file.data,
+        metrics=dict(file.metrics),
+        provenance=file.provenance,
+    )
+    return tensors.encode(file.weights, document.model_dump(mode="json"))
+
+
+def load_model_file(data: bytes, where: str) -> ModelFile:
+    """Read a model's file. Raises ArtifactError with the place of each fault."""
+    values, document = tensors.decode(data, where)
+    return from_parts(values, document, where)
+
+
+def from_parts(values: Mapping[str, NDArray[Any]], document: Mapping[str, Any], where: str) -> ModelFile:
+    """A model from its decoded file. Raises ArtifactError."""
+    check_format(document, where, FORMAT, VERSION)
+    checked = validate(_Document, dict(document), where)
+    return ModelFile(values, checked.genotype, checked.network, checked.data, checked.metrics, checked.provenance)
