@@ -1,0 +1,117 @@
+"""Any artifact from any source: what a command is given is a path, "-" or the name of a published cell."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from nascli.artifacts import distribution, formats, model, published, tensors
+from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.faults import shorten
+from nascli.artifacts.files import PIPE, display_name, read_bytes, sha256
+from nascli.artifacts.genotype import GenotypeFile, parse_genotype
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, ArtifactKind, Provenance
+from nascli.errors import ArtifactError, unknown
+
+Artifact: TypeAlias = GenotypeFile | Distribution | ModelFile
+
+_HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
+    ("distribution", "genotype"): "make one with 'nascli derive {source}'",
+    ("distribution", "model"): "make one with 'nascli derive {source}', then 'nascli train'",
+    ("genotype", "model"): "make one with 'nascli train {source}'",
+    ("genotype", "distribution"): "make one with 'nascli search'",
+    ("model", "distribution"): "make one with 'nascli search'",
+    ("model", "genotype"): "give the one that it was trained from",
+}
+_BINARY_START = 16
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+@dataclass(frozen=True)
+class LoadedArtifact:
+    """An artifact with the digest of its file, and the name under which messages speak of it."""
+
+    kind: ArtifactKind
+    value: Artifact
+    sha256: str
+    where: str
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the artifact came about."""
+        return self.value.provenance
+
+    def ancestor(self) -> Ancestor:
+        """The artifact as the next stage's provenance names it."""
+        known = self.provenance.cut(LONGEST_DESCENT)
+        return Ancestor(sha256=self.sha256, artifact=self.kind, provenance=known)
+
+
+def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None = None) -> LoadedArtifact:
+    """Read whatever a path, "-" or the name of a published cell stands for; a file goes before a name.
+
+    Raises ArtifactError where there is no such thing, where its content is malformed or of a newer version, and, with
+    `expect`, where it is of another kind: then with the command that makes the right one.
+    """
+    source = str(source)
+    data = _bytes_of(source)
+    where = display_name(source)
+    loaded = LoadedArtifact(*_parse(data, where), sha256(data), where)
+    if expect is not None and loaded.kind not in expect:
+        wanted = " or ".join(f"a {kind}" for kind in sorted(expect))
+        hint = next(
+            (_HOW_TO_MAKE[loaded.kind, kind] for kind in sorted(expect) if (loaded.kind, kind) in _HOW_TO_MAKE), ""
+        )
+        message = f"{where} holds a {loaded.kind}, not {wanted}"
+        raise ArtifactError(f"{message}: {hint.format(source=source)}" if hint else message)
+    return loaded
+
+
+def _bytes_of(source: str) -> bytes:
+    if source == PIPE or Path(source).is_file():
+        return read_bytes(source)
+    if source in published.names():
+        return published.read(source)
+    if Path(source).exists():
+        return read_bytes(source)
+    raise ArtifactError(_not_found(source))
+
+
+def _not_found(source: str) -> str:
+    """What to say of a name that is neither a file nor a published cell: the closest of whatever it looks like."""
+    path = Path(source)
+    if path.suffix or path.name != source:
+        try:
+            neighbours = [item.name for item in path.parent.iterdir()]
+        except OSError:
+            neighbours = []
+        close = difflib.get_close_matches(path.name, neighbours, n=1)
+        return f"no such file: {source}" + (f"; did you mean {path.with_name(close[0])}?" if close else "")
+    return f"no such file, and {unknown('published genotype', source, published.names())}"
+
+
+def _parse(data: bytes, where: str) -> tuple[ArtifactKind, Artifact]:
+    """Tell the kind by the content; a file's name says nothing."""
+    if not data:
+        raise ArtifactError(f"{where}: is empty")
+    # First of all safetensors: the length that such a file begins with may look like the start of a pickle.
+    if not tensors.looks_like_safetensors(data):
+        if data.startswith(_PICKLE_STARTS):
+            raise ArtifactError(
+                f"{where}: is a pickle (torch.save) or an archive; a pickle can run code, so nascli reads neither"
+            )
+        if b"\0" in data[:_BINARY_START]:
+            raise ArtifactError(f"{where}: is damaged, cut short, or not a file of nascli at all")
+        return "genotype", parse_genotype(data, where)
+    values, document = tensors.decode(data, where)
+    match document.get("format"):
+        case distribution.FORMAT:
+            return "distribution", distribution.from_parts(values, document, where)
+        case model.FORMAT:
+            return "model", model.from_parts(values, document, where)
+        case formats.CHECKPOINT:
+            raise ArtifactError(f"{where} is the checkpoint of a run that has not ended: go on with --resume")
+        case other:
+            raise ArtifactError(f"{where}: format: {shorten(other)} is none of nascli's, or of a newer nascli")
