@@ -7,7 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nascli.artifacts.checkpoint import checkpoint_bytes as checkpoint_bytes
+    from nascli.artifacts.checkpoint import load_checkpoint as load_checkpoint
     from nascli.artifacts.data_info import DataInfo as DataInfo
+    from nascli.artifacts.distribution import Distribution as Distribution
+    from nascli.artifacts.distribution import Edge as Edge
+    from nascli.artifacts.distribution import MixtureDistribution as MixtureDistribution
+    from nascli.artifacts.distribution import distribution_bytes as distribution_bytes
+    from nascli.artifacts.distribution import edges as edges
+    from nascli.artifacts.distribution import load_distribution as load_distribution
+    from nascli.artifacts.files import check_output as check_output
+    from nascli.artifacts.files import read_bytes as read_bytes
+    from nascli.artifacts.files import sha256 as sha256
+    from nascli.artifacts.files import write_atomically as write_atomically
+    from nascli.artifacts.files import write_output as write_output
     from nascli.artifacts.genotype import Cell as Cell
     from nascli.artifacts.genotype import CellGenotype as CellGenotype
     from nascli.artifacts.genotype import Genotype as Genotype
@@ -16,25 +29,50 @@ if TYPE_CHECKING:
     from nascli.artifacts.genotype import genotype_bytes as genotype_bytes
     from nascli.artifacts.genotype import genotype_schema as genotype_schema
     from nascli.artifacts.genotype import parse_genotype as parse_genotype
+    from nascli.artifacts.load import LoadedArtifact as LoadedArtifact
+    from nascli.artifacts.load import load_artifact as load_artifact
+    from nascli.artifacts.model import ModelFile as ModelFile
+    from nascli.artifacts.model import load_model_file as load_model_file
+    from nascli.artifacts.model import model_bytes as model_bytes
     from nascli.artifacts.network_settings import NetworkSettings as NetworkSettings
     from nascli.artifacts.provenance import Ancestor as Ancestor
     from nascli.artifacts.provenance import DataDescription as DataDescription
     from nascli.artifacts.provenance import Provenance as Provenance
+    from nascli.artifacts.rundir import RunDir as RunDir
 
 _HOMES = {
-    "Ancestor": "provenance",
+    "checkpoint_bytes": "checkpoint",
+    "load_checkpoint": "checkpoint",
+    "DataInfo": "data_info",
+    "Distribution": "distribution",
+    "Edge": "distribution",
+    "MixtureDistribution": "distribution",
+    "distribution_bytes": "distribution",
+    "edges": "distribution",
+    "load_distribution": "distribution",
+    "check_output": "files",
+    "read_bytes": "files",
+    "sha256": "files",
+    "write_atomically": "files",
+    "write_output": "files",
     "Cell": "genotype",
     "CellGenotype": "genotype",
-    "DataDescription": "provenance",
-    "DataInfo": "data_info",
     "Genotype": "genotype",
     "GenotypeFile": "genotype",
-    "NetworkSettings": "network_settings",
     "Pick": "genotype",
-    "Provenance": "provenance",
     "genotype_bytes": "genotype",
     "genotype_schema": "genotype",
     "parse_genotype": "genotype",
+    "LoadedArtifact": "load",
+    "load_artifact": "load",
+    "ModelFile": "model",
+    "load_model_file": "model",
+    "model_bytes": "model",
+    "NetworkSettings": "network_settings",
+    "Ancestor": "provenance",
+    "DataDescription": "provenance",
+    "Provenance": "provenance",
+    "RunDir": "rundir",
 }
 
 

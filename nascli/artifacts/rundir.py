@@ -1,0 +1,177 @@
+"""The run directory: everything that a search or a training leaves beside its result, and needs to go on."""
+
+import math
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from nascli.artifacts import events, strict_json
+from nascli.artifacts.files import PIPE, folder_errors, read_bytes, write_atomically
+from nascli.artifacts.lock import FolderLock
+from nascli.errors import ArtifactError, UsageError
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+CHECKPOINT = "checkpoint.safetensors"
+LOCK = ".lock"
+EVENTS = "events.out.tfevents.*"
+UNFINISHED = ".nascli-*.tmp"
+
+
+class RunDir:
+    """One run's folder. Reading needs no lock; whoever writes opens it first, and is then alone in it.
+
+    with RunDir(path).open() as run:
+        run.append_metrics({"epoch": 1, "train_loss": 2.3})
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock: FolderLock | None = None
+        self._events: events.EventLog | None = None
+
+    @staticmethod
+    def for_output(output: str | Path) -> Path | None:
+        """The folder beside a result: `run.safetensors` has `run.run`. None for standard output, which has no place."""
+        if str(output) == PIPE:
+            return None
+        path = Path(output)
+        return path.with_name(f"{path.stem}.run")
+
+    def open(self) -> Self:
+        """Make the folder if need be, and lock it until `close` or the end of the process, `kill -9` included.
+
+        Raises UsageError if it cannot be made or a running process has it.
+        """
+        if self._lock is None:
+            with folder_errors(self.path):
+                if self.path.exists() and not self.path.is_dir():
+                    raise UsageError(f"{self.path} is a file: choose another folder with --run-dir")
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._lock = FolderLock(self.path / LOCK)
+            for leftover in self.path.glob(UNFINISHED):
+                leftover.unlink(missing_ok=True)
+        return self
+
+    def close(self) -> None:
+        """Finish the files and give the folder free."""
+        if self._events is not None:
+            self._events.close()
+            self._events = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def has_run(self) -> bool:
+        """Whether a run has begun here."""
+        return (self.path / CONFIG).is_file()
+
+    def clear(self) -> None:
+        """Remove what a run has written here, and nothing else."""
+        self._writable()
+        names = [CONFIG, METRICS, CHECKPOINT]
+        for path in [*(self.path / name for name in names), *self.path.glob(EVENTS)]:
+            with folder_errors(path):
+                path.unlink(missing_ok=True)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Keep the resolved configuration."""
+        self._writable()
+        write_atomically(self.path / CONFIG, strict_json.pretty(dict(config)))
+
+    def read_config(self) -> dict[str, Any] | None:
+        """The configuration that the run has, None if there is no run. Raises ArtifactError if it is malformed."""
+        path = self.path / CONFIG
+        if not path.is_file():
+            return None
+        return strict_json.parse(strict_json.text(read_bytes(path), str(path)), str(path))
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add one epoch's row, durably. A number that is not finite becomes null; "epoch" counts from 1."""
+        self._writable()
+        plain = {key: _json_number(value) for key, value in row.items()}
+        path = self.path / METRICS
+        with folder_errors(path):
+            _drop_partial_line(path)
+            with path.open("ab") as stream:
+                stream.write(strict_json.compact(plain).encode() + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        if events.available():
+            if self._events is None:
+                self._events = events.EventLog(self.path, first_step=int(row["epoch"]))
+            self._events.add(row, int(row["epoch"]))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All rows in order; a last line that a killed process left half-written doesn't count.
+
+        Raises ArtifactError naming the line that is malformed.
+        """
+        path = self.path / METRICS
+        if not path.is_file():
+            return []
+        # The part after the last newline is empty, or a line that was never finished.
+        *lines, _ = read_bytes(path).split(b"\n")
+        rows = []
+        for number, line in enumerate(lines, start=1):
+            where = f"{path}: line {number}"
+            rows.append(strict_json.parse(strict_json.text(line, where), where))
+        return rows
+
+    def truncate_metrics(self, epochs: int) -> None:
+        """Drop the rows of epochs after `epochs`: a resumed run writes them again."""
+        self._writable()
+        rows = self.read_metrics()
+        kept = [row for row in rows if _epoch(row, self.path / METRICS) <= epochs]
+        path = self.path / METRICS
+        if path.is_file():
+            write_atomically(path, b"".join(strict_json.compact(row).encode() + b"\n" for row in kept))
+
+    def write_checkpoint(self, data: bytes) -> None:
+        """Replace the checkpoint; until the new one is whole, the old one stays."""
+        self._writable()
+        write_atomically(self.path / CHECKPOINT, data)
+
+    def read_checkpoint(self) -> bytes | None:
+        """The checkpoint's bytes, None if there is none."""
+        path = self.path / CHECKPOINT
+        return read_bytes(path) if path.is_file() else None
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the checkpoint is, for messages."""
+        return self.path / CHECKPOINT
+
+    def _writable(self) -> None:
+        assert self._lock is not None, "a run directory must be opened before it is written to"
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _epoch(row: Mapping[str, Any], path: Path) -> int:
+    epoch = row.get("epoch")
+    if not isinstance(epoch, int):
+        raise ArtifactError(f'{path}: a row has no whole number as its "epoch"')
+    return epoch
+
+
+def _drop_partial_line(path: Path) -> None:
+    """Cut off what follows the last newline: the beginning of a line whose writer was killed."""
+    with suppress(FileNotFoundError):
+        data = path.read_bytes()
+        if data and not data.endswith(b"\n"):
+            with path.open("r+b") as stream:
+                stream.truncate(data.rfind(b"\n") + 1)
