@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nascli.artifacts.genotype import parse_genotype as parse_genotype
     from nascli.artifacts.load import LoadedArtifact as LoadedArtifact
     from nascli.artifacts.load import load_artifact as load_artifact
+    from nascli.artifacts.load import read_artifact as read_artifact
     from nascli.artifacts.model import ModelFile as ModelFile
     from nascli.artifacts.model import load_model_file as load_model_file
     from nascli.artifacts.model import model_bytes as model_bytes
@@ -65,6 +66,7 @@ _HOMES = {
     "parse_genotype": "genotype",
     "LoadedArtifact": "load",
     "load_artifact": "load",
+    "read_artifact": "load",
     "ModelFile": "model",
     "load_model_file": "model",
     "model_bytes": "model",

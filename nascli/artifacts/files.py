@@ -38,9 +38,14 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def is_pipe(name: str | Path) -> bool:
+    """Whether a source or target is "-": standard input or standard output."""
+    return str(name) == PIPE
+
+
 def display_name(source: str | Path) -> str:
     """A source as messages name it."""
-    return "standard input" if str(source) == PIPE else str(source)
+    return "standard input" if is_pipe(source) else str(source)
 
 
 def read_bytes(source: str | Path, limit: int = LARGEST_INPUT) -> bytes:
@@ -49,7 +54,7 @@ def read_bytes(source: str | Path, limit: int = LARGEST_INPUT) -> bytes:
     Raises ArtifactError for a file that is missing, unreadable, no file, empty standard input, or more than `limit`
     bytes; UsageError where standard input is a terminal.
     """
-    if str(source) == PIPE:
+    if is_pipe(source):
         return _read_standard_input(limit)
     try:
         with Path(source).open("rb") as stream:
@@ -70,7 +75,7 @@ def check_output(target: str | Path, overwrite: bool, *, binary: bool = False) -
 
     `binary` content is not sent to a terminal.
     """
-    if str(target) == PIPE:
+    if is_pipe(target):
         if binary and sys.stdout.isatty():
             raise UsageError(
                 "the result is binary and standard output is a terminal: pipe it on, or name a file with -o"
@@ -97,7 +102,7 @@ def write_output(target: str | Path, data: bytes, overwrite: bool = False) -> No
 
     A file that has come into being since `check_output` is not overwritten either. Raises UsageError or NascliError.
     """
-    if str(target) == PIPE:
+    if is_pipe(target):
         _write_standard_output(data)
     else:
         write_atomically(target, data, overwrite=overwrite)
@@ -137,7 +142,7 @@ def _write_flushed(path: Path, data: bytes) -> None:
 
 
 def _publish(temporary: Path, final: Path, path: Path, overwrite: bool) -> None:
-    """Give the temporary file its name; without `overwrite`, only if nobody has it. `path` is the user's word for it."""
+    """Give the temporary file its name; without `overwrite`, only if nobody has it. `path` is how the user wrote it."""
     if overwrite:
         temporary.replace(final)
         return

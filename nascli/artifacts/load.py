@@ -9,7 +9,7 @@ from typing import TypeAlias
 from nascli.artifacts import distribution, formats, model, published, tensors
 from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.faults import shorten
-from nascli.artifacts.files import PIPE, display_name, read_bytes, sha256
+from nascli.artifacts.files import display_name, is_pipe, read_bytes, sha256
 from nascli.artifacts.genotype import GenotypeFile, parse_genotype
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, ArtifactKind, Provenance
@@ -56,21 +56,24 @@ def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None
     `expect`, where it is of another kind: then with the command that makes the right one.
     """
     source = str(source)
-    data = _bytes_of(source)
     where = display_name(source)
-    loaded = LoadedArtifact(*_parse(data, where), sha256(data), where)
+    loaded = read_artifact(_bytes_of(source), where)
     if expect is not None and loaded.kind not in expect:
         wanted = " or ".join(f"a {kind}" for kind in sorted(expect))
-        hint = next(
-            (_HOW_TO_MAKE[loaded.kind, kind] for kind in sorted(expect) if (loaded.kind, kind) in _HOW_TO_MAKE), ""
-        )
-        message = f"{where} holds a {loaded.kind}, not {wanted}"
-        raise ArtifactError(f"{message}: {hint.format(source=source)}" if hint else message)
+        ways = [_HOW_TO_MAKE[loaded.kind, kind] for kind in sorted(expect) if (loaded.kind, kind) in _HOW_TO_MAKE]
+        hint = f": {ways[0].format(source=source)}" if ways else ""
+        raise ArtifactError(f"{where} holds a {loaded.kind}, not {wanted}{hint}")
     return loaded
 
 
+def read_artifact(data: bytes, where: str) -> LoadedArtifact:
+    """The artifact in the bytes of a file, which messages call `where`. Raises ArtifactError."""
+    kind, value = _parse(data, where)
+    return LoadedArtifact(kind, value, sha256(data), where)
+
+
 def _bytes_of(source: str) -> bytes:
-    if source == PIPE or Path(source).is_file():
+    if is_pipe(source) or Path(source).is_file():
         return read_bytes(source)
     if source in published.names():
         return published.read(source)

@@ -2,14 +2,13 @@
 
 import math
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from nascli.artifacts import events, strict_json
-from nascli.artifacts.files import PIPE, folder_errors, read_bytes, write_atomically
+from nascli.artifacts.files import folder_errors, is_pipe, read_bytes, write_atomically
 from nascli.artifacts.lock import FolderLock
 from nascli.errors import ArtifactError, UsageError
 
@@ -30,48 +29,44 @@ class RunDir:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._lock: FolderLock | None = None
+        self._is_locked = False
         self._events: events.EventLog | None = None
 
     @staticmethod
     def for_output(output: str | Path) -> Path | None:
         """The folder beside a result: `run.safetensors` has `run.run`. None for standard output, which has no place."""
-        if str(output) == PIPE:
+        if is_pipe(output):
             return None
         path = Path(output)
         return path.with_name(f"{path.stem}.run")
 
-    def open(self) -> Self:
-        """Make the folder if need be, and lock it until `close` or the end of the process, `kill -9` included.
+    @contextmanager
+    def locked(self) -> Iterator[Self]:
+        """Make the folder if need be and hold it alone, until the block or the process ends, `kill -9` included.
 
         Raises UsageError if it cannot be made or a running process has it.
         """
-        if self._lock is None:
-            with folder_errors(self.path):
-                if self.path.exists() and not self.path.is_dir():
-                    raise UsageError(f"{self.path} is a file: choose another folder with --run-dir")
-                self.path.mkdir(parents=True, exist_ok=True)
-                self._lock = FolderLock(self.path / LOCK)
+        with folder_errors(self.path):
+            if self.path.exists() and not self.path.is_dir():
+                raise UsageError(f"{self.path} is a file: choose another folder with --run-dir")
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FolderLock(self.path / LOCK)
+        try:
+            self._is_locked = True
             for leftover in self.path.glob(UNFINISHED):
                 leftover.unlink(missing_ok=True)
-        return self
+            yield self
+        finally:
+            if self._events is not None:
+                self._events.close()
+                self._events = None
+            self._is_locked = False
+            lock.release()
 
-    def close(self) -> None:
-        """Finish the files and give the folder free."""
-        if self._events is not None:
-            self._events.close()
-            self._events = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-
-    def __enter__(self) -> Self:
-        return self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint is, or will be."""
+        return self.path / CHECKPOINT
 
     def has_run(self) -> bool:
         """Whether a run has begun here."""
@@ -141,20 +136,14 @@ class RunDir:
     def write_checkpoint(self, data: bytes) -> None:
         """Replace the checkpoint; until the new one is whole, the old one stays."""
         self._writable()
-        write_atomically(self.path / CHECKPOINT, data)
+        write_atomically(self.checkpoint, data)
 
     def read_checkpoint(self) -> bytes | None:
         """The checkpoint's bytes, None if there is none."""
-        path = self.path / CHECKPOINT
-        return read_bytes(path) if path.is_file() else None
-
-    @property
-    def checkpoint_path(self) -> Path:
-        """Where the checkpoint is, for messages."""
-        return self.path / CHECKPOINT
+        return read_bytes(self.checkpoint) if self.checkpoint.is_file() else None
 
     def _writable(self) -> None:
-        assert self._lock is not None, "a run directory must be opened before it is written to"
+        assert self._is_locked, "a run directory is written to within locked()"
 
 
 def _json_number(value: Any) -> Any:
