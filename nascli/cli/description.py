@@ -1,0 +1,167 @@
+"""What is worth knowing of an artifact: one dictionary for machines, and its text for people."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from nascli.artifacts.distribution import MixtureDistribution
+from nascli.artifacts.genotype import Genotype, GenotypeFile
+from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.provenance import Provenance
+from nascli.cli.inherit import inherited
+from nascli.cli.printing import aligned
+from nascli.config import TrainConfig, describe
+from nascli.errors import UsageError
+from nascli.registry import DATASETS
+
+FALLBACK_DATASET = "cifar10"
+"""Whose training recipe sizes a network where neither --dataset nor the genotype's descent names known data."""
+
+SHORT_DIGEST = 12
+
+
+def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Kind, content, sizes and descent. `dataset` and `given` choose the network that a genotype is measured in."""
+    if found.kind != "genotype" and (dataset or given):
+        raise UsageError(
+            f"{found.where} is a {found.kind}; --dataset, --layers and so on size the network of a genotype"
+        )
+    match found.value:
+        case GenotypeFile():
+            content = _genotype(found, found.value.genotype, dataset, given)
+        case MixtureDistribution():
+            content = _distribution(found.value)
+        case ModelFile():
+            content = _model(found.value)
+    return {
+        "file": found.where,
+        "artifact": found.kind,
+        "sha256": found.sha256,
+        **content,
+        "provenance": found.provenance.model_dump(mode="json"),
+    }
+
+
+def _genotype(
+    found: LoadedArtifact, genotype: Genotype, dataset: str | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    from nascli.core.engine.sizing import derived_settings, known_shape
+    from nascli.core.nn.measure import measure
+
+    name = dataset or _searched_on(found.provenance)
+    own = {key: value for key, value in given.items() if key in TrainConfig.model_fields}
+    try:
+        config = TrainConfig(dataset=name, **inherited(found), **own)
+        shape = known_shape(config, classes=given.get("classes"))
+        settings = derived_settings(config, shape)
+    except ValidationError as error:
+        raise UsageError(describe(error)) from None
+    size = measure(genotype, settings)
+    return {
+        **_cell(genotype),
+        "parameters": size.parameters,
+        "macs": size.macs,
+        "auxiliary_parameters": size.auxiliary_parameters,
+        "dataset": name,
+        "settings": settings.model_dump(mode="json"),
+    }
+
+
+def _searched_on(provenance: Provenance) -> str:
+    known = provenance.data is not None and provenance.data.dataset in DATASETS
+    name = provenance.data.dataset if known and provenance.data is not None else FALLBACK_DATASET
+    return name if DATASETS[name].classes is not None else FALLBACK_DATASET
+
+
+def _cell(genotype: Genotype) -> dict[str, Any]:
+    return {"kind": genotype.kind, "space": genotype.space, "nodes": len(genotype.normal.nodes)}
+
+
+def _distribution(value: MixtureDistribution) -> dict[str, Any]:
+    return {
+        "kind": value.kind,
+        "space": value.space,
+        "nodes": value.nodes,
+        "operations": list(value.operations),
+        "edge_weights": value.beta is not None,
+        "entropy": {cell: value.entropy(cell) for cell in value.alpha},
+    }
+
+
+def _model(value: ModelFile) -> dict[str, Any]:
+    from nascli.core.nn.measure import measure
+
+    size = measure(value.genotype, value.network)
+    return {
+        **_cell(value.genotype),
+        "parameters": size.parameters,
+        "macs": size.macs,
+        "settings": value.network.model_dump(mode="json"),
+        "data": value.data.model_dump(mode="json"),
+        "metrics": dict(value.metrics),
+    }
+
+
+def text(facts: Mapping[str, Any]) -> str:
+    """The facts as lines: figures first, then the descent as a tree."""
+    rows = [(key.replace("_", " "), _shown(facts[key])) for key in _SHOWN if key in facts]
+    settings = facts.get("settings", {})
+    rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
+    heading = f"{facts['file']}: {facts['artifact']}"
+    tree = "\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"]))
+    return f"{heading}\n\n{aligned(rows)}\n\n{tree}"
+
+
+_SHOWN = (
+    "kind",
+    "space",
+    "nodes",
+    "operations",
+    "entropy",
+    "parameters",
+    "macs",
+    "auxiliary_parameters",
+    "metrics",
+    "dataset",
+)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _descent(digest: str, artifact: str, provenance: Mapping[str, Any] | None, depth: int = 0) -> Iterator[str]:
+    """A line per generation, the youngest first, each under what was made from it."""
+    indent = "   " * (depth - 1) + "└─ " if depth else ""
+    yield f"{indent}{artifact} {digest[:SHORT_DIGEST]}  {_origin(provenance)}"
+    parent = provenance["made_from"] if provenance else None
+    if parent:
+        yield from _descent(parent["sha256"], parent["artifact"], parent["provenance"], depth + 1)
+
+
+def _origin(provenance: Mapping[str, Any] | None) -> str:
+    if provenance is None:
+        return "(older generations are not recorded)"
+    parts = [provenance["stage"]]
+    if provenance["nascli"]:
+        parts[0] += f" (nascli {provenance['nascli']})"
+    if provenance["method"]:
+        parts.append(f"by {provenance['method']}")
+    if provenance["data"]:
+        data = provenance["data"]
+        parts.append(f"on {data['dataset']} ({data['train_images']:,} images, {data['fingerprint'][:SHORT_DIGEST]})")
+    if provenance["seed"] is not None:
+        parts.append(f"seed {provenance['seed']}")
+    return " ".join(parts) + (f": {provenance['note']}" if provenance["note"] else "")

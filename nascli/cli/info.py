@@ -1,0 +1,81 @@
+"""`nascli info`: what a file is, what it was made from, and how big it is."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nascli.cli.completion import among, genotypes
+from nascli.cli.options import Json
+from nascli.cli.session import Session, command
+from nascli.errors import UsageError, unknown
+from nascli.registry import DATASETS
+
+SCHEMAS = ("genotype",)
+SIZE_PANEL = "Size of a genotype's network"
+
+
+@command()
+def info(
+    session: Session,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="a genotype, distribution or model; a published cell's name; '-': standard input",
+            autocompletion=among(genotypes),
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="|".join(SCHEMAS),
+            help="print the JSON Schema of a kind of file instead",
+            autocompletion=among(lambda: SCHEMAS),
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="data whose training recipe sizes the network; by default what the search saw",
+            autocompletion=among(lambda: DATASETS),
+            rich_help_panel=SIZE_PANEL,
+        ),
+    ] = None,
+    layers: Annotated[int | None, typer.Option("--layers", help="cells", rich_help_panel=SIZE_PANEL)] = None,
+    channels: Annotated[
+        int | None, typer.Option("--channels", help="channels of the first cell", rich_help_panel=SIZE_PANEL)
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option("--num-classes", help="outputs of the network", rich_help_panel=SIZE_PANEL)
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option("--image-size", help="side of the images, in pixels", rich_help_panel=SIZE_PANEL)
+    ] = None,
+) -> None:
+    """Tell what a file is, what it was made from, how big it is."""
+    from nascli.cli.printing import print_json
+
+    if schema is not None:
+        if schema not in SCHEMAS:
+            raise UsageError(unknown("--schema", schema, SCHEMAS))
+        from nascli.artifacts.genotype import genotype_schema
+
+        print_json(genotype_schema())
+        return
+    if source is None:
+        raise UsageError("give a file, a published cell's name, or --schema genotype")
+
+    from nascli.artifacts.load import load_artifact
+    from nascli.cli.description import describe_artifact, text
+
+    asked = {"layers": layers, "channels": channels, "classes": classes, "image_size": image_size}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    facts = describe_artifact(load_artifact(source), dataset, given)
+    if json:
+        print_json(facts)
+    else:
+        print(text(facts))

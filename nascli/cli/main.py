@@ -1,0 +1,129 @@
+"""The `nascli` program: the table of its commands, and how any failure becomes a line and an exit code."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from nascli import __version__
+from nascli.cli.failures import explained
+from nascli.errors import NascliError
+from nascli.registry import load
+
+
+@dataclass(frozen=True)
+class Row:
+    """A command: `target` is "module:function", imported when the command runs; `summary` is its line in `--help`."""
+
+    target: str
+    summary: str
+
+
+COMMANDS: Mapping[str, Row] = {
+    "search": Row("nascli.cli.search:search", "Search for a cell and write the distribution over cells."),
+    "finetune": Row("nascli.cli.finetune:finetune", "Continue a search at another size or on other data."),
+    "derive": Row("nascli.cli.derive:derive", "Write the best cell of a search as a genotype."),
+    "train": Row("nascli.cli.train:train", "Train the network of a genotype and write the model."),
+    "eval": Row("nascli.cli.eval:evaluate", "Measure a trained model on the test images."),
+    "visualize": Row("nascli.cli.visualize:visualize", "Draw a cell, a distribution or the course of a run."),
+    "list": Row("nascli.cli.list:show", "List methods, data sets, published cells, recipes."),
+    "info": Row("nascli.cli.info:info", "Tell what a file is, what it was made from, how big it is."),
+    "env": Row("nascli.cli.env:env", "Show versions and devices: what a bug report needs."),
+}
+
+
+def command(name: str) -> TyperCommand:
+    """The command called `name`, its module imported and its options declared."""
+    row = COMMANDS[name]
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    single.command(name)(load(row.target))
+    made = get_command(single)
+    assert isinstance(made, TyperCommand)
+    return made
+
+
+class Commands(TyperGroup):
+    """All commands. Help and completion see their names and summaries; only the one that runs is imported."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, row in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=row.summary))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, TyperCommand | None, list[str]]:
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, command(name) if name is not None and found is not None else None, rest
+
+
+app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nascli {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def nascli(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Neural architecture search on images: search, derive, train, evaluate.
+
+    'nascli search' alone searches on the built-in digits in under two minutes.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run nascli with `arguments` (by default the program's own) and return its exit code; prints every failure."""
+    try:
+        code = get_command(app).main(arguments, prog_name="nascli", standalone_mode=False)
+        sys.stdout.flush()
+    except NascliError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _fail(_one_line(error), error.exit_code)
+    except typer.Abort:
+        return _fail("aborted", 130)
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        return _fail("standard output was closed before everything was written", 1)
+    except OSError as error:
+        _silence(sys.stdout)
+        return _fail(f"cannot write to standard output: {error.strerror}", 1)
+    except Exception as error:  # outside every command: a module that does not import, say
+        return _fail(str(explained(error)), 1)
+    return code if isinstance(code, int) else 0
+
+
+def _one_line(error: typer.TyperException) -> str:
+    """A parser's complaint in the style of all messages, with the way to the help."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "nascli"
+    message = error.format_message().rstrip(".")
+    return f"{message}{'' if message.endswith('?') else '.'} See '{path} --help'"
+
+
+def _fail(message: str, exit_code: int) -> int:
+    try:
+        print(f"nascli: {message}", file=sys.stderr, flush=True)
+    except OSError:  # standard error is closed as well: the exit code is all that is left to say
+        _silence(sys.stderr)
+    return exit_code
+
+
+def _silence(stream: Any) -> None:
+    """Send what a closed pipe still holds to nowhere, so that the interpreter's last flush cannot fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,47 @@
+"""What goes to standard output: the path of a result, JSON, and plain tables that a script can cut."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def print_json(value: object) -> None:
+    """One JSON document, readable and with a fixed order of keys."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def aligned(rows: Iterable[Sequence[object]], *, gap: str = "  ") -> str:
+    """Rows of cells as lines, columns padded to the same width; numbers to the right, text to the left.
+
+    >>> print(aligned([("top-1", 97.5), ("images", 360)]))
+    top-1   97.5
+    images   360
+    """
+    rows = list(rows)
+    table = [[str(cell) for cell in row] for row in rows]
+    count = max((len(row) for row in table), default=0)
+    widths = [max((len(row[i]) for row in table if i < len(row)), default=0) for i in range(count)]
+    right = [_is_numeric([row[i] for row in rows if i < len(row)]) for i in range(count)]
+    lines = [
+        gap.join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=False)
+        )
+        for row in table
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _is_numeric(column: list[object]) -> bool:
+    return all(isinstance(cell, int | float) for cell in column)
+
+
+def toml(values: Mapping[str, Any]) -> str:
+    """Flat settings as the TOML that `--config` reads. None, which TOML lacks, is left out."""
+    return "\n".join(f"{key} = {_toml_value(value)}" for key, value in values.items() if value is not None)
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return json.dumps(str(value), ensure_ascii=False)

@@ -1,0 +1,28 @@
+"""Where a command's result goes, and what standard output says of it."""
+
+from pathlib import Path
+
+from nascli.artifacts.files import PIPE
+from nascli.artifacts.load import LoadedArtifact
+from nascli.cli.printing import print_json
+from nascli.core.engine.session import Destination
+from nascli.errors import UsageError
+
+
+def destination(
+    output: Path, run_dir: Path | None = None, *, resume: bool = False, overwrite: bool = False, json: bool = False
+) -> Destination:
+    """Where to write. Raises UsageError where the result and what is said of it would share standard output."""
+    if json and str(output) == PIPE:
+        raise UsageError("--json and '-o -' both need standard output: give -o a file")
+    return Destination(output, run_dir, resume, overwrite)
+
+
+def print_result(result: LoadedArtifact, target: Destination, json: bool) -> None:
+    """The path of a result, alone, or the same as JSON; nothing where the result itself went to standard output."""
+    if str(target.output) == PIPE:
+        return
+    if json:
+        print_json({"path": str(target.output), "artifact": result.kind, "sha256": result.sha256})
+    else:
+        print(target.output)
