@@ -1,0 +1,77 @@
+"""Pictures and texts of what passes between stages: genotypes, distributions, the course of runs.
+
+`visualize` is the door. What draws (matplotlib, rich, numpy) is imported when it draws. To add a picture: a function
+`(artifact, format, title) -> bytes` in a module of its own, and its line in `_RENDERERS`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nascli.artifacts.cell_genotype import CellGenotype
+from nascli.errors import UsageError, unknown
+from nascli.registry import load
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+FORMATS: Mapping[str, str] = {
+    "svg": ".svg",
+    "png": ".png",
+    "pdf": ".pdf",
+    "dot": ".dot",
+    "mermaid": ".mmd",
+    "txt": ".txt",
+}
+"""The formats, each with the ending of its files."""
+
+_RENDERERS: Mapping[str, Mapping[str, str]] = {
+    "a genotype": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.cell:draw_genotype"),
+        "dot": "nascli.visualize.graph_text:dot",
+        "mermaid": "nascli.visualize.graph_text:mermaid",
+        "txt": "nascli.visualize.text:plain_genotype",
+    },
+    "a distribution": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.distribution:draw_distribution"),
+        "txt": "nascli.visualize.distribution_text:plain_distribution",
+    },
+    "the course of a run": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.run:draw_runs"),
+        "txt": "nascli.visualize.run_text:plain_runs",
+    },
+}
+
+
+def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:  # noqa: A002
+    """The picture of an artifact: the same bytes for the same artifact, format and title.
+
+    `artifact` is a `CellGenotype`; a `MixtureDistribution`; the rows of one run's metrics.jsonl; or several such
+    lists by the names of their runs. Raises UsageError where the format is unknown or doesn't fit the artifact.
+    """
+    if format not in FORMATS:
+        raise UsageError(unknown("format", format, FORMATS))
+    what = _what(artifact)
+    renderers = _RENDERERS[what]
+    if format not in renderers:
+        raise UsageError(f"{what} has no picture in the format {format!r}; it has {', '.join(renderers)}")
+    picture: bytes = load(renderers[format])(artifact, format, title)
+    return picture
+
+
+def text_tree(genotype: CellGenotype, width: int) -> "RenderableType":
+    """Both cells for a terminal of `width` columns."""
+    from nascli.visualize.text import genotype_trees
+
+    return genotype_trees(genotype, width)
+
+
+def _what(artifact: object) -> str:
+    if isinstance(artifact, CellGenotype):
+        return "a genotype"
+    if isinstance(artifact, Mapping | Sequence) and not isinstance(artifact, str | bytes):
+        return "the course of a run"
+    from nascli.artifacts.distribution import MixtureDistribution
+
+    if isinstance(artifact, MixtureDistribution):
+        return "a distribution"
+    raise UsageError(f"there is no picture of a {type(artifact).__name__}; there is one of {', '.join(_RENDERERS)}")

@@ -1,0 +1,96 @@
+"""The course of runs, read from the rows of their metrics.jsonl."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from nascli.errors import UsageError
+
+Rows = Sequence[Mapping[str, Any]]
+
+FROZEN = "architecture_frozen"
+"""The key that is true in the rows of warm-up epochs, in which only the weights learn."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One number over the epochs. `scale` turns the row's number into the shown one."""
+
+    key: str
+    label: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves that share an axis. `better` says which end is good, if one is."""
+
+    title: str
+    unit: str
+    curves: tuple[Curve, ...]
+    better: str = ""
+
+
+CHARTS = (
+    Chart(
+        "Accuracy",
+        "accuracy (%)",
+        (
+            Curve("train_accuracy", "train", 100),
+            Curve("search_accuracy", "search", 100),
+            Curve("validation_accuracy", "validation", 100),
+        ),
+        "high",
+    ),
+    Chart(
+        "Loss",
+        "cross-entropy (nats)",
+        (Curve("train_loss", "train"), Curve("search_loss", "search"), Curve("validation_loss", "validation")),
+        "low",
+    ),
+    Chart(
+        "Entropy",
+        "entropy per edge (nats)",
+        (Curve("entropy_normal", "normal cell"), Curve("entropy_reduce", "reduction cell")),
+    ),
+    Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "skip share", 100),)),
+)
+
+
+def named_runs(runs: Rows | Mapping[str, Rows]) -> dict[str, Rows]:
+    """The runs by their names; a run alone is named "". Raises UsageError where there is nothing to show."""
+    named = dict(runs) if isinstance(runs, Mapping) else {"": runs}
+    if not named:
+        raise UsageError("no run to draw")
+    for name, rows in named.items():
+        if not rows:
+            raise UsageError(f"run{f' {name}' if name else ''} has no finished epoch yet: there is nothing to draw")
+    if not charts(named):
+        raise UsageError(f"no row has a key of a chart: {', '.join(c.key for chart in CHARTS for c in chart.curves)}")
+    return named
+
+
+def charts(runs: Mapping[str, Rows]) -> list[Chart]:
+    """The charts that any of the runs has numbers for, without the curves that none has."""
+    found = []
+    for chart in CHARTS:
+        curves = tuple(curve for curve in chart.curves if any(points_of(rows, curve) for rows in runs.values()))
+        if curves:
+            found.append(Chart(chart.title, chart.unit, curves, chart.better))
+    return found
+
+
+def points_of(rows: Rows, curve: Curve) -> list[tuple[int, float]]:
+    """(epoch, shown number) of each row that has one; rows without the key or with nan are left out."""
+    points = []
+    for row in rows:
+        epoch, value = row.get("epoch"), row.get(curve.key)
+        if isinstance(epoch, int) and isinstance(value, int | float) and isfinite(value):
+            points.append((epoch, value * curve.scale))
+    return sorted(points)
+
+
+def frozen_epochs(rows: Rows) -> list[int]:
+    """The epochs in which the architecture did not learn."""
+    return sorted(row["epoch"] for row in rows if row.get(FROZEN) and isinstance(row.get("epoch"), int))

@@ -1,0 +1,65 @@
+"""Names and colours that all pictures share."""
+
+import re
+from dataclasses import dataclass
+
+INK = "#1f2937"
+MUTED = "#6b7280"
+WIRE = "#64748b"
+FAINT = "#cbd5e1"
+PANEL = "#f8fafc"
+PAPER = "#ffffff"
+HIGHLIGHT = "#d55e00"
+
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Line colours: Okabe and Ito (2008), told apart with every kind of colour blindness."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Operations that share a colour. `terminal` is the rich style of the same meaning."""
+
+    label: str
+    colour: str
+    terminal: str
+
+
+SEPARABLE = Family("separable convolution", "#0072b2", "blue")
+DILATED = Family("dilated convolution", "#cc79a7", "magenta")
+CONVOLUTION = Family("other convolution", "#d55e00", "red")
+POOLING = Family("pooling", "#009e73", "green")
+SKIP = Family("skip connection", "#e69f00", "yellow")
+NONE = Family("none", "#9ca3af", "bright_black")
+FAMILIES = (SEPARABLE, DILATED, CONVOLUTION, POOLING, SKIP, NONE)
+
+
+def family(operation: str) -> Family:
+    """The family of an operation, told from its name."""
+    if operation == "none":
+        return NONE
+    if operation == "skip_connect":
+        return SKIP
+    if "_pool" in operation:
+        return POOLING
+    if operation.startswith("sep_conv"):
+        return SEPARABLE
+    if operation.startswith("dil_conv"):
+        return DILATED
+    return CONVOLUTION
+
+
+def readable(operation: str) -> str:
+    """The operation's name for a picture.
+
+    >>> readable("sep_conv_3x3"), readable("conv_7x1_1x7"), readable("skip_connect")
+    ('sep conv 3×3', 'conv 7×1 1×7', 'skip')
+    """
+    if operation == "skip_connect":
+        return "skip"
+    return re.sub(r"(?<=\d)x(?=\d)", "×", operation).replace("_", " ")
+
+
+def tint(colour: str, share: float) -> str:
+    """`colour` ("#rrggbb") mixed into white; `share` 1 is the colour itself, 0 is white."""
+    channels = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + (channel - 255) * share):02x}" for channel in channels)
