@@ -13,7 +13,7 @@ from nascli.artifacts.darts_text import render
 def derive(source: Source, destination: Destination = Destination(), *, format: str = "json") -> LoadedArtifact:
     """The most probable genotype of a distribution; written as JSON or as DARTS's text. Raises ArtifactError."""
     if destination.output is not None:
-        check_output(destination.output, overwrite=destination.overwrite)
+        check_output(destination.output, destination.overwrite)
     start = artifact(source, "distribution")
     origin = start.value.provenance
     result = GenotypeFile(

@@ -127,7 +127,6 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
             classes=model.data.classes,
             statistics=(model.data.mean, model.data.std),
             image_size=model.data.image_size,
-            channels=model.data.channels,
         )
         for notice in data.notices:
             reporter.notice(notice)

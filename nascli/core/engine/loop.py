@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.rundir import RunDir
-from nascli.core.engine.checkpoint import read_checkpoint, write_checkpoint
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import stop_on_signals
 from nascli.errors import Diverged, Interrupted
@@ -85,8 +85,9 @@ def drive(
     means = _Means()
     rows: list[dict[str, float]] = []
     if run is not None and resume:
-        state = read_checkpoint(run)
-        if state is not None:
+        saved_bytes = run.read_checkpoint()
+        if saved_bytes is not None:
+            state = load_checkpoint(saved_bytes, str(run.checkpoint))
             job.load_state_dict(state["job"])
             step = state["step"]
             means.sums = {name: value.to(job.device) for name, value in state["sums"].items()}
@@ -102,14 +103,16 @@ def drive(
     def save() -> None:
         nonlocal saved
         if run is not None:
-            write_checkpoint(run, {"step": step, "sums": means.sums, "counts": means.counts, "job": job.state_dict()})
+            state = {"step": step, "sums": means.sums, "counts": means.counts, "job": job.state_dict()}
+            run.write_checkpoint(checkpoint_bytes(state))
         saved = time.monotonic()
 
     def check_finite() -> dict[str, float]:
         values = means.read()
         if not all(map(math.isfinite, values.values())):
             bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
-            kept = f"the last good checkpoint is {run.checkpoint}" if run is not None and run.checkpoint.exists() else "no checkpoint was written yet"
+            has_checkpoint = run is not None and run.checkpoint.exists()
+            kept = f"the last good checkpoint is {run.checkpoint}" if run and has_checkpoint else "no checkpoint was written yet"
             raise Diverged(
                 f"{bad} is no longer finite at step {step} (learning rate {job.learning_rate():.3g}); {kept}. Try a lower --lr."
             )

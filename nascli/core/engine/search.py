@@ -79,7 +79,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
             config.batch_size,
             seed=config.seed,
             name=name,
-            augmentation=Augmentation.for_dataset(config.dataset, data.info.image_size),
+            augmentation=Augmentation.for_dataset(data.info),
             memory_format=runtime.memory_format,
         )
         for name, indices in data.split(shares, config.seed).items()

@@ -29,20 +29,23 @@ class Destination:
     overwrite: bool = False
 
     @property
+    def is_pipe(self) -> bool:
+        """Whether the result goes to standard output."""
+        return self.output is not None and is_pipe(self.output)
+
+    @property
     def run_path(self) -> Path | None:
         """The run directory, if there is one: none for a result that goes to a pipe, unless it is named."""
         if self.run_dir is not None:
             return Path(self.run_dir)
-        if self.output is None or is_pipe(self.output):
-            return None
-        return RunDir.for_output(Path(self.output))
+        return None if self.output is None else RunDir.for_output(self.output)
 
     def write(self, data: bytes) -> Path | None:
         """Write the result. Returns where to, None for a pipe or nowhere."""
         if self.output is None:
             return None
         write_output(self.output, data, overwrite=self.overwrite or self.resume)
-        return None if is_pipe(self.output) else Path(self.output)
+        return None if self.is_pipe else Path(self.output)
 
 
 def stored_config(destination: Destination) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def stored_config(destination: Destination) -> dict[str, Any]:
 def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact | None:
     """The result of a run that is to be resumed and was completed before; None where there is still work."""
     output, path = destination.output, destination.run_path
-    if not destination.resume or output is None or is_pipe(output) or path is None or not Path(output).exists():
+    if not destination.resume or output is None or destination.is_pipe or path is None or not Path(output).exists():
         return None
     run = RunDir(path)
     saved = run.read_config()
@@ -69,7 +72,7 @@ def finished(destination: Destination, config: Stage, made_from: Ancestor | None
 def open_run(destination: Destination, config: Stage, made_from: Ancestor | None) -> Iterator[RunDir | None]:
     """Check the destination before any work is done, then hold its run directory. Raises UsageError."""
     if destination.output is not None:
-        check_output(destination.output, overwrite=destination.overwrite or destination.resume)
+        check_output(destination.output, destination.overwrite or destination.resume, binary=True)
     if destination.run_path is None:
         if destination.resume:
             raise UsageError("--resume needs the run directory: give --run-dir")

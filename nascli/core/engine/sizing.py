@@ -10,7 +10,7 @@ from nascli.artifacts.genotype import Genotype
 from nascli.artifacts.network_settings import NetworkSettings
 from nascli.config import Config, SearchConfig, TrainConfig
 from nascli.core.methods.protocol import Plan, SearchMethod
-from nascli.core.nn.auxiliary import auxiliary_fits
+from nascli.core.nn.network import auxiliary_fits
 from nascli.core.nn.measure import Size, count_parameters, measure
 from nascli.core.runtime import Runtime
 from nascli.registry import DATASETS, METHODS, load, lookup

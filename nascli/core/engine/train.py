@@ -117,7 +117,7 @@ class TrainJob:
             config.batch_size,
             seed=config.seed,
             name="train",
-            augmentation=Augmentation.for_dataset(config.dataset, data.info.image_size, cutout=config.cutout),
+            augmentation=Augmentation.for_dataset(data.info, cutout=config.cutout),
             memory_format=runtime.memory_format,
         )
         self.steps_per_epoch: int = self._stream.batches_per_pass

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nascli.artifacts.distribution import CELLS, MixtureDistribution
+from nascli.artifacts.cell_genotype import CELL_NAMES
+from nascli.artifacts.distribution import MixtureDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.mixed_network import MixedNetwork
@@ -78,8 +79,8 @@ class PcDarts:
 
         draw = torch.Generator().manual_seed(derive_seed(plan.seed, "architecture"))
         edges, operations = len(self.network.edges), len(SPACES[SPACE].search_operations)
-        self.alpha = {cell: self._parameter(torch.randn(edges, operations, generator=draw)) for cell in CELLS}
-        beta = {cell: self._parameter(torch.randn(edges, generator=draw)) for cell in CELLS}
+        self.alpha = {cell: self._parameter(torch.randn(edges, operations, generator=draw)) for cell in CELL_NAMES}
+        beta = {cell: self._parameter(torch.randn(edges, generator=draw)) for cell in CELL_NAMES}
         self.beta = beta if edge_normalization else None
         targets = torch.tensor([node for _, node in self.network.edges])
         self._edges_by_node = [torch.nonzero(targets == node).flatten().to(runtime.device) for node in targets.unique()]
@@ -144,10 +145,10 @@ class PcDarts:
 
     def health(self) -> Mapping[str, float]:
         """Mean entropy of an edge's operations, in nats, per cell type, and the share of skips in the derived cells."""
-        now = self.distribution(Provenance.unknown())
+        now = self.distribution(Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None))
         mode = now.mode()
         picks = [pick.op for cell in (mode.normal, mode.reduce) for node in cell.nodes for pick in node]
-        entropy = {f"entropy_{cell}": now.entropy(cell) for cell in CELLS}
+        entropy = {f"entropy_{cell}": now.entropy(cell) for cell in CELL_NAMES}
         return {**entropy, "skip_share": picks.count("skip_connect") / len(picks)}
 
     def distribution(self, provenance: Provenance) -> MixtureDistribution:
@@ -176,7 +177,7 @@ class PcDarts:
             pairs.append((self.beta, distribution.beta))
         with torch.no_grad():
             for mine, theirs in pairs:
-                for cell in CELLS:
+                for cell in CELL_NAMES:
                     mine[cell].copy_(torch.from_numpy(theirs[cell]))
 
     def state_dict(self) -> dict[str, Any]:

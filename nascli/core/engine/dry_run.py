@@ -1,0 +1,42 @@
+"""What a run would be, without running it: the resolved configuration and the size of its network."""
+
+from typing import Any
+
+import torch
+
+from nascli.config import SearchConfig, TrainConfig
+from nascli.core.engine.inputs import Source, artifact
+from nascli.core.engine.search import build_method, open_streams
+from nascli.core.engine.train import network_settings
+from nascli.core.nn.measure import count_parameters, measure
+from nascli.core.runtime import open_runtime
+from nascli.data import open_data
+
+
+def plan_search(config: SearchConfig) -> dict[str, Any]:
+    """Configuration, parameters and steps of a search or finetune. Raises as the search itself would before its first step."""
+    runtime = open_runtime(config)
+    data = open_data(config, device=runtime.device)
+    streams = open_streams(config, data, runtime)
+    method = build_method(config, data.info, streams, runtime)
+    return {
+        "config": config.model_dump(mode="json"),
+        "parameters": count_parameters(method.network),
+        "multiply_adds": method.multiply_adds(),
+        "steps": config.epochs * streams["train"].batches_per_pass,
+    }
+
+
+def plan_train(source: Source, config: TrainConfig) -> dict[str, Any]:
+    """Configuration, size and steps of a training. Raises as the training itself would before its first step."""
+    genotype = artifact(source, "genotype").value.genotype
+    data = open_data(config, device=torch.device("cpu"))
+    size = measure(genotype, network_settings(config, data))
+    images = round(data.info.train_images * (1 - config.validation))
+    return {
+        "config": config.model_dump(mode="json"),
+        "parameters": size.parameters,
+        "auxiliary_parameters": size.auxiliary_parameters,
+        "multiply_adds": size.macs,
+        "steps": config.epochs * (images // config.batch_size),
+    }
