@@ -14,6 +14,8 @@ from nascli.artifacts.provenance import Provenance
 from nascli.errors import ArtifactError, UsageError
 
 PICKS_PER_NODE = 2
+LONGEST_TEXT = 1 << 16
+"""Characters; the largest cells fit ten times. Python's parser is not made for megabytes of somebody's nesting."""
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 EXAMPLE = "Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=…)"
 PROVENANCE = Provenance(
@@ -60,6 +62,8 @@ def render(genotype: CellGenotype) -> str:
 
 
 def _genotype_call(text: str, where: str) -> ast.Call:
+    if len(text) > LONGEST_TEXT:
+        raise ArtifactError(f"{where}: is neither JSON nor DARTS's text form, and has {len(text):,} characters")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a SyntaxWarning about the user's text would only repeat the error below
@@ -84,7 +88,7 @@ def _fields(call: ast.Call, where: str) -> dict[str, ast.expr]:
     for keyword in call.keywords:
         if keyword.arg not in FIELDS or keyword.arg in fields:
             raise ArtifactError(
-                f"{where}: Genotype: unexpected field {shorten(keyword.arg)}; it needs {', '.join(FIELDS)}"
+                f"{where}: Genotype: unexpected or repeated field {shorten(keyword.arg)}; it needs {', '.join(FIELDS)}"
             )
         fields[keyword.arg] = keyword.value
     if missing := [name for name in FIELDS if name not in fields]:
@@ -120,10 +124,15 @@ def _concat(expression: ast.expr, place: str, where: str) -> list[int]:
     match expression:
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_whole(item, f"{place}[{index}]", where) for index, item in enumerate(items)]
-        case ast.Call(func=ast.Name(id="range"), args=[_] | [_, _] | [_, _, _] as bounds, keywords=[]):
+        case (
+            ast.Call(func=ast.Name(id="range"), args=bounds, keywords=[])
+            | ast.Call(
+                func=ast.Name(id="list"),
+                args=[ast.Call(func=ast.Name(id="range"), args=bounds, keywords=[])],
+                keywords=[],
+            )
+        ) if 1 <= len(bounds) <= 3:
             return _range([_whole(bound, place, where) for bound in bounds], place, where)
-        case ast.Call(func=ast.Name(id="list" | "tuple"), args=[inner], keywords=[]):
-            return _concat(inner, place, where)
         case _:
             raise ArtifactError(f"{where}: {place}: must be a list of states or range(first, last + 1)")
 
@@ -140,9 +149,13 @@ def _range(bounds: list[int], place: str, where: str) -> list[int]:
 
 def _whole(expression: ast.expr, place: str, where: str) -> int:
     match expression:
-        case ast.Constant(value=int(value)) if not isinstance(value, bool) and value.bit_length() <= 64:
+        case ast.Constant(value=int(value)) if _is_small(value):
             return value
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_whole(operand, place, where)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))) if _is_small(value):
+            return -value
         case _:
             raise ArtifactError(f"{where}: {place}: must be a whole number")
+
+
+def _is_small(value: int) -> bool:
+    return not isinstance(value, bool) and value.bit_length() <= 64

@@ -88,12 +88,12 @@ def check_output(target: str | Path, overwrite: bool, *, binary: bool = False) -
         if path.exists():
             if path.is_file() and not overwrite:
                 raise _exists(path)
-            if not os.access(path, os.W_OK):
+            if not _may(path, os.W_OK):
                 raise UsageError(f"{path} is write-protected")
         folder = _destination(path).parent
         if not folder.is_dir():
             raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not _may(folder, os.W_OK | os.X_OK):
             raise UsageError(f"{path} cannot be written: the folder {path.parent} is read-only")
 
 
@@ -167,6 +167,11 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _may(path: Path, mode: int) -> bool:
+    """Whether the process, as the user that it acts for, has a right to a path."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _destination(path: Path) -> Path:

@@ -1,0 +1,72 @@
+"""Small artifacts that the tests of this folder share."""
+
+import numpy as np
+
+from nascli.artifacts import published
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distribution import MixtureDistribution
+from nascli.artifacts.mixture import edges
+from nascli.artifacts.model import ModelFile, NetworkSettings
+from nascli.artifacts.provenance import Provenance
+from nascli.registry import SPACES
+
+OPERATIONS = SPACES["darts"].search_operations
+
+
+def provenance(**changes: object) -> Provenance:
+    """The provenance of a search, with the given fields changed."""
+    fields = {
+        "nascli": "0.1.0",
+        "stage": "search",
+        "method": "pc-darts",
+        "seed": 3,
+        "config": {"epochs": 2, "lr": 0.1, "data_dir": None, "settings": {"layers": 8}},
+        "data": None,
+        "made_from": None,
+    }
+    return Provenance.model_validate(fields | changes)
+
+
+def mixture(nodes: int = 4, *, beta: bool = True, seed: int = 0) -> MixtureDistribution:
+    """A mixture with logits drawn from N(0, 1)."""
+    generator = np.random.default_rng(seed)
+    edge_count = len(edges(nodes))
+
+    def logits(*shape: int) -> dict[str, np.ndarray]:
+        return {cell: generator.normal(size=shape).astype(np.float32) for cell in ("normal", "reduce")}
+
+    return MixtureDistribution(
+        space="darts",
+        nodes=nodes,
+        operations=OPERATIONS,
+        alpha=logits(edge_count, len(OPERATIONS)),
+        beta=logits(edge_count) if beta else None,
+        provenance=provenance(),
+    )
+
+
+def data_info() -> DataInfo:
+    """Two classes of grey images."""
+    return DataInfo(
+        dataset="digits",
+        classes=("zero", "one"),
+        channels=1,
+        image_size=8,
+        mean=(0.1,),
+        std=(0.3,),
+        train_images=20,
+        test_images=5,
+        fingerprint="f" * 64,
+    )
+
+
+def model_file() -> ModelFile:
+    """A model whose weights are only there to be kept."""
+    return ModelFile(
+        weights={"stem.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "steps": np.array(7)},
+        genotype=published.load("darts-v1").genotype,
+        network=NetworkSettings(layers=2, channels=4, stem="cifar", classes=2, image_channels=1, image_size=8),
+        data=data_info(),
+        metrics={"train_accuracy": 0.875},
+        provenance=provenance(stage="train"),
+    )
