@@ -6,7 +6,7 @@ Liu et al., ICLR 2019, Appendix A; the same frame holds the cells of every metho
 from torch import Tensor, nn
 
 from nascli.artifacts.genotype import CellGenotype
-from nascli.artifacts.model import NetworkSettings
+from nascli.artifacts.network_settings import NetworkSettings
 from nascli.core.nn.auxiliary import TOWER_FORMS, AuxiliaryTower
 from nascli.core.nn.cell import Cell
 from nascli.core.nn.drop_path import PathAddress
@@ -79,16 +79,14 @@ class CellNetwork(nn.Module):
         self.cells = nn.ModuleList(cells)
         self.classifier = nn.Linear(c_prev, settings.classes)
 
+        self.auxiliary_position = reductions[-1]
         self.auxiliary: AuxiliaryTower | None = None
         if settings.auxiliary:
-            self.auxiliary_position = reductions[1]
-            self.auxiliary = AuxiliaryTower(cells[reductions[1]].out_channels, settings.classes, settings.stem)
+            self.auxiliary = AuxiliaryTower(cells[reductions[-1]].out_channels, settings.classes, settings.stem)
 
         self._droppable_per_cell = [len(cell.droppable()) for cell in cells]
         self.paths = tuple(
-            PathAddress(position, node, pick)
-            for position, cell in enumerate(cells)
-            for node, pick in cell.droppable()
+            PathAddress(position, node, pick) for position, cell in enumerate(cells) for node, pick in cell.droppable()
         )
         """Which path each row of `forward`'s `paths` multiplies."""
 
@@ -105,16 +103,16 @@ class CellNetwork(nn.Module):
         paths: [path_count, B] drop-path multipliers (see `draw_paths`), or None to keep every path as it is.
         Raises ValueError for a tower that isn't there or multipliers of another shape.
         """
-        if with_auxiliary and self.auxiliary is None:
+        tower = self.auxiliary if with_auxiliary else None
+        if with_auxiliary and tower is None:
             raise ValueError("this network was built without an auxiliary tower")
         if paths is not None and paths.shape != (self.path_count, images.shape[0]):
             raise ValueError(f"paths must be {[self.path_count, images.shape[0]]}, not {list(paths.shape)}")
         slices = [None] * len(self.cells) if paths is None else paths.split(self._droppable_per_cell)
-        auxiliary_logits = None
         first, second = self.stem(images)
         for position, (cell, multipliers) in enumerate(zip(self.cells, slices, strict=True)):
             first, second = second, cell(first, second, multipliers)
-            if with_auxiliary and position == self.auxiliary_position:
-                auxiliary_logits = self.auxiliary(second)
+            if tower is not None and position == self.auxiliary_position:
+                auxiliary_logits = tower(second)
         logits = self.classifier(second.mean(dim=(2, 3)))
-        return (logits, auxiliary_logits) if with_auxiliary else logits
+        return logits if tower is None else (logits, auxiliary_logits)

@@ -1,12 +1,15 @@
 """What an edge of a cell may compute: the operations of the `darts` space and of the published cells related to it.
 
 Every operation maps [batch, channels, height, width] to [batch, channels, ceil(height / stride), ceil(width / stride)],
-so that the paths into a node always agree, on maps of odd size too. None keeps a choice as state; none has a bias,
-because a batch norm follows or a pooling has nothing to shift.
+so that the paths into a node always agree, on maps of odd size too. No convolution has a bias: a batch norm follows.
+
+Most start with a ReLU of their input. Those are `Rectified`, so that a cell can compute the ReLU of a state once for
+all operations that read it.
 
 Liu et al., "DARTS: Differentiable Architecture Search", ICLR 2019, Section 3.1.1 and the cells that it compares with.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 import torch
@@ -16,7 +19,18 @@ from torch import Tensor, nn
 from nascli.errors import UsageError, unknown
 
 
-class ReluConvBn(nn.Module):
+class Rectified(nn.Module, ABC):
+    """An operation that starts with a ReLU: `forward(x)` is `after_relu(relu(x))`, of the same shapes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after_relu(F.relu(x))
+
+    @abstractmethod
+    def after_relu(self, x: Tensor) -> Tensor:
+        """The rest of the operation, on an input that went through a ReLU already. Leaves `x` as it is."""
+
+
+class ReluConvBn(Rectified):
     """ReLU, a convolution that keeps the size of the map, batch norm. [B, cin, H, W] -> [B, cout, H, W]."""
 
     def __init__(self, cin: int, cout: int, kernel: int = 1, affine: bool = True) -> None:
@@ -24,11 +38,11 @@ class ReluConvBn(nn.Module):
         self.conv = nn.Conv2d(cin, cout, kernel, padding=kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(cout, affine=affine)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(F.relu(x)))
+    def after_relu(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
 
 
-class FactorizedReduction(nn.Module):
+class FactorizedReduction(Rectified):
     """Halves the map without losing every other pixel. [B, cin, H, W] -> [B, cout, ceil(H/2), ceil(W/2)].
 
     ReLU, two 1x1 convolutions of stride 2 that share the outputs, the second on the image shifted by one pixel,
@@ -44,8 +58,7 @@ class FactorizedReduction(nn.Module):
         self.shifted_conv = nn.Conv2d(cin, cout - cout // 2, 1, stride=2, bias=False)
         self.norm = nn.BatchNorm2d(cout, affine=affine)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(x)
+    def after_relu(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shifted = x[:, :, 1:, 1:]
         if height % 2 or width % 2:
@@ -53,24 +66,11 @@ class FactorizedReduction(nn.Module):
         return self.norm(torch.cat((self.conv(x), self.shifted_conv(shifted)), dim=1))
 
 
-class DepthwisePointwise(nn.Module):
-    """ReLU, depthwise k x k, pointwise 1x1, batch norm. [B, C, H, W] -> [B, C, ceil(H/stride), ceil(W/stride)].
+class DepthwisePointwise(Rectified):
+    """ReLU, depthwise k x k, pointwise 1x1, batch norm. [B, C, H, W] -> [B, C, ceil(H/stride), ceil(W/stride)]."""
 
-    `consumes_input` overwrites the input with its ReLU: for an input that nobody else reads and whose producer does not
-    need it for its gradient (a batch norm).
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        kernel: int,
-        stride: int,
-        dilation: int = 1,
-        affine: bool = True,
-        consumes_input: bool = False,
-    ) -> None:
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int = 1, affine: bool = True) -> None:
         super().__init__()
-        self.consumes_input = consumes_input
         self.depthwise = nn.Conv2d(
             channels,
             channels,
@@ -84,20 +84,21 @@ class DepthwisePointwise(nn.Module):
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels, affine=affine)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.pointwise(self.depthwise(F.relu(x, inplace=self.consumes_input))))
+    def after_relu(self, x: Tensor) -> Tensor:
+        return self.norm(self.pointwise(self.depthwise(x)))
 
 
-class SeparableConv(nn.Module):
+class SeparableConv(Rectified):
     """`DepthwisePointwise` twice; the stride sits in the first. `sep_conv_kxk`."""
 
     def __init__(self, channels: int, kernel: int, stride: int, affine: bool = True) -> None:
         super().__init__()
         self.first = DepthwisePointwise(channels, kernel, stride, affine=affine)
-        self.second = DepthwisePointwise(channels, kernel, stride=1, affine=affine, consumes_input=True)
+        self.second = DepthwisePointwise(channels, kernel, stride=1, affine=affine)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.second(self.first(x))
+    def after_relu(self, x: Tensor) -> Tensor:
+        # In place: nobody else reads the first half's output, and a batch norm's gradient doesn't need it.
+        return self.second.after_relu(F.relu(self.first.after_relu(x), inplace=True))
 
 
 class DilatedConv(DepthwisePointwise):
@@ -107,7 +108,7 @@ class DilatedConv(DepthwisePointwise):
         super().__init__(channels, kernel, stride, dilation=2, affine=affine)
 
 
-class CrossedConv(nn.Module):
+class CrossedConv(Rectified):
     """ReLU, a row-wise 1 x k and a column-wise k x 1 convolution, batch norm. `conv_kx1_1xk` (AmoebaNet-A).
 
     The row-wise one has stride (1, s), the other (s, 1). [B, C, H, W] -> [B, C, ceil(H/s), ceil(W/s)].
@@ -120,8 +121,8 @@ class CrossedConv(nn.Module):
         self.column = nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(half, 0), bias=False)
         self.norm = nn.BatchNorm2d(channels, affine=affine)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.column(self.row(F.relu(x))))
+    def after_relu(self, x: Tensor) -> Tensor:
+        return self.norm(self.column(self.row(x)))
 
 
 def _skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:

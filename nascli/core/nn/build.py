@@ -1,0 +1,86 @@
+"""From a genotype to its network: with fresh weights, or with those of a file."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.network_settings import NetworkSettings
+from nascli.core.nn.network import CellNetwork
+from nascli.errors import ArtifactError, UsageError
+
+NETWORKS: Mapping[str, Callable[[Genotype, NetworkSettings], CellNetwork]] = {"cell": CellNetwork}
+"""The network by the `kind` of genotype."""
+
+FAULTS_SHOWN = 3
+
+
+def build_network(genotype: Genotype, settings: NetworkSettings, seed: int) -> CellNetwork:
+    """The genotype's network with fresh weights, float32 on the CPU, in training mode.
+
+    The same seed gives the same weights on every machine's CPU build of torch; torch's own generators are as before.
+    Weights start as torch starts them, like the published networks of this space: convolutions and linear layers
+    uniform in ±1/sqrt(inputs of an output), batch norms as the identity. Every convolution is followed by a batch
+    norm, which makes the network's function independent of the weights' scale (the tower's last one on ImageNet is the
+    exception), so that a finer choice has little left to improve.
+
+    Raises UsageError for settings that don't go together (see `CellNetwork`).
+    """
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: that reseeds the generators of the GPUs, too, which fork_rng doesn't put back here.
+        torch.default_generator.manual_seed(seed)
+        return NETWORKS[genotype.kind](genotype, settings)
+
+
+def build_on_meta(genotype: Genotype, settings: NetworkSettings) -> CellNetwork:
+    """The genotype's network without weights, on the meta device: shapes and names only, no memory."""
+    with torch.device("meta"):
+        return NETWORKS[genotype.kind](genotype, settings)
+
+
+def load_network(
+    genotype: Genotype, settings: NetworkSettings, weights: Mapping[str, np.ndarray], where: str
+) -> CellNetwork:
+    """The genotype's network with the weights of a file, on the CPU, in training mode.
+
+    Nothing of the network is allocated before names and shapes have been checked, however large the settings claim it
+    to be. `where` names the file. Raises ArtifactError where settings or weights don't fit.
+    """
+    try:
+        network = build_on_meta(genotype, settings)
+    except UsageError as error:
+        raise ArtifactError(f"{where}: {error}") from None
+    load_weights(network, weights, where)
+    return network
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray], where: str) -> None:
+    """Give the network these weights and batch norm statistics, copied.
+
+    Raises ArtifactError unless names, shapes and types are exactly those of `network.state_dict()`; it lists the first
+    few faults, and the network is as before.
+    """
+    own = network.state_dict()
+    faults = _faults(own, weights)
+    if faults:
+        more = f"; and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
+        raise ArtifactError(f"{where}: the weights don't fit the network: {'; '.join(faults[:FAULTS_SHOWN])}{more}")
+    tensors = {name: torch.from_numpy(np.array(weights[name])) for name in own}
+    network.load_state_dict(tensors, assign=any(tensor.is_meta for tensor in own.values()))
+
+
+def _faults(own: Mapping[str, Tensor], weights: Mapping[str, np.ndarray]) -> list[str]:
+    """What is wrong with the weights: missing names, then unknown ones, then wrong shapes and types."""
+    faults = [f"{name} is missing" for name in own if name not in weights]
+    faults += [f"{name} is not in the network" for name in weights if name not in own]
+    for name, tensor in own.items():
+        if name not in weights:
+            continue
+        given, dtype = weights[name], str(tensor.dtype).removeprefix("torch.")
+        if given.shape != tuple(tensor.shape):
+            faults.append(f"{name} has the shape {list(given.shape)}, not {list(tensor.shape)}")
+        elif str(given.dtype) != dtype:
+            faults.append(f"{name} is {given.dtype}, not {dtype}")
+    return faults
