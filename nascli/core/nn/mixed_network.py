@@ -1,0 +1,110 @@
+"""The search network of DARTS and PC-DARTS: a stack of mixed cells.
+
+Liu et al., ICLR 2019, Appendix A.1; Xu et al., ICLR 2020, Section 4.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from nascli.core.nn.layout import reduction_cells
+from nascli.core.nn.mixed_cell import MixedCell, cell_edges
+from nascli.core.nn.mixed_operations import MIXED_OPERATIONS
+from nascli.core.nn.stem import STEMS
+from nascli.errors import UsageError, unknown
+
+
+class MixedNetwork(nn.Module):
+    """Images [B, image_channels, H, W] -> logits [B, classes], through cells whose every edge mixes all operations.
+
+    How much each operation and each edge weighs is an argument of `forward`, as are the channels that are mixed: the
+    network holds weights and the running statistics of its batch norms only.
+
+    partial_channels: K of PC-DARTS; a K-th of a state's channels goes through the operations, the others past them.
+    recompute: keep only the cells' inputs for the backward pass and compute each cell a second time in it.
+    Raises UsageError where K does not divide the channels, and for operations that cannot be mixed.
+    """
+
+    def __init__(
+        self,
+        *,
+        operations: tuple[str, ...],
+        nodes: int,
+        layers: int,
+        channels: int,
+        stem: str,
+        classes: int,
+        image_channels: int,
+        partial_channels: int,
+        recompute: bool = False,
+    ) -> None:
+        super().__init__()
+        for name in operations:
+            if name not in MIXED_OPERATIONS and name != "none":
+                raise UsageError(unknown("operation", name, (*MIXED_OPERATIONS, "none")))
+        if not set(operations) - {"none"}:
+            raise UsageError("a mixture needs at least one operation other than 'none'")
+        if partial_channels < 1 or channels % partial_channels:
+            raise UsageError(
+                f"K = {partial_channels} does not divide the {channels} channels: "
+                "choose --partial-channels and --channels so that it does"
+            )
+        if stem not in STEMS:
+            raise UsageError(unknown("stem", stem, STEMS))
+        self.recompute = recompute
+        self.edges = cell_edges(nodes)
+        self.stem = STEMS[stem](image_channels, 3 * channels)
+        c_prev_prev, c_prev = self.stem.channels
+        reduction_prev = self.stem.strides[0] != self.stem.strides[1]
+        reductions = reduction_cells(layers)
+        cells = []
+        for position in range(layers):
+            reduction = position in reductions
+            channels = 2 * channels if reduction else channels
+            cell = MixedCell(
+                operations, nodes, c_prev_prev, c_prev, channels, partial_channels, reduction, reduction_prev
+            )
+            cells.append(cell)
+            c_prev_prev, c_prev, reduction_prev = c_prev, cell.out_channels, reduction
+        self.cells = nn.ModuleList(cells)
+        self.classifier = nn.Linear(c_prev, classes)
+
+    def forward(
+        self,
+        images: Tensor,
+        operation_weights: Mapping[str, Tensor],
+        edge_weights: Mapping[str, Tensor] | None,
+        channels: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """Logits [B, classes].
+
+        operation_weights: [edges, operations] for "normal" and "reduce" cells, softmax(alpha). edge_weights: [edges] likewise,
+        softmax(beta) over the edges into each node; None: 1 (DARTS). Gradients reach both. channels: what
+        `draw_channels` returns, to mix these channels of each edge and leave the others in place (PC-DARTS, Eq. 1);
+        None: the first C/K, and a channel shuffle after each node (the paper's Section 4).
+        """
+        if edge_weights is None:
+            edge_weights = {cell: weights.new_ones(len(self.edges)) for cell, weights in operation_weights.items()}
+        before, last = self.stem(images.contiguous(memory_format=torch.channels_last))
+        for position, cell in enumerate(self.cells):
+            kind = "reduce" if cell.reduction else "normal"
+            drawn = None if channels is None else channels[position]
+            arguments = (before, last, operation_weights[kind], edge_weights[kind], drawn)
+            if self.recompute and torch.is_grad_enabled():
+                output, observations = checkpoint(cell, *arguments, use_reentrant=False, preserve_rng_state=False)
+            else:
+                output, observations = cell(*arguments)
+            for norm, moments in observations:
+                norm.update(moments)
+            before, last = last, output
+        return self.classifier(last.mean(dim=(2, 3)))
+
+    def draw_channels(self, generator: torch.Generator) -> list[Tensor]:
+        """The channels that each edge mixes, drawn uniformly: [edges, C/K] per cell, ascending, on the generator's device."""
+        drawn = []
+        for cell in self.cells:
+            noise = torch.rand(len(self.edges), cell.channels, generator=generator, device=generator.device)
+            drawn.append(noise.argsort(dim=1)[:, : cell.mixed_channels].sort(dim=1).values)
+        return drawn

@@ -1,0 +1,198 @@
+"""The operations on all edges that leave one state, each computed for all of these edges at once.
+
+A batch norm ends every operation but the identity, and what precedes it is linear, so an operation here stops at the
+last features before its pointwise convolution and hands them to `normalised_sum` as a `Term`: that does the pointwise
+convolution, the batch norm and the weighted sum over the operations in one. Operations, strides and paddings are
+those of `operations`, without affine parameters in their batch norms (Liu et al., ICLR 2019, Section 3.1.1; a batch norm
+follows every pooling, too).
+
+Feature maps are [B, channels, H, W] in channels-last layout, in which a row per pixel, [B·H·W, channels], is a view of
+them. Channels of several edges lie edge after edge: channel r·P + p is channel p of the r-th edge.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nascli.core.nn.batch_norm import Moments, RunningMoments, Term, normalised_sum
+from nascli.core.nn.per_edge import EdgeRunningMoments, PerEdge
+
+Observations = list[tuple[RunningMoments, Moments]]
+"""Moments of a batch, for the running statistics that they belong to."""
+
+
+class EdgeInputs(NamedTuple):
+    """What the edges leaving a state see of it.
+
+    maps: [B, P, H, W] where all edges see the same channels, or [B, edges·P, H, W] where each has its own.
+    activated: the ReLU of `maps`. repeated: that of each edge, [B, edges·P, H, W].
+    """
+
+    maps: Tensor
+    activated: Tensor
+    repeated: Tensor
+
+
+def rows(maps: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B·H·W, C], a view where the maps are channels-last."""
+    return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
+
+
+def maps_like(pixels: Tensor, maps: Tensor) -> Tensor:
+    """[B·H·W, C] -> [B, C, H, W] in channels-last layout, B, H and W as in `maps`."""
+    batch, _, height, width = maps.shape
+    return pixels.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    return maps.contiguous(memory_format=torch.channels_last)
+
+
+def subsampled_pair(activated: Tensor, groups: int = 1) -> Tensor:
+    """Every other pixel of the map, and of the map shifted by one pixel: what a factorised reduction convolves.
+
+    [B, groups·C, H, W] -> [B, groups·2C, ceil(H/2), ceil(W/2)]; zeros stand beyond an odd border.
+    """
+    height, width = activated.shape[-2:]
+    shifted = activated[:, :, 1::2, 1::2]
+    if height % 2 or width % 2:
+        shifted = F.pad(shifted, (0, width % 2, 0, height % 2))
+    pair = [x.unflatten(1, (groups, -1)) for x in (activated[:, :, ::2, ::2], shifted)]
+    return channels_last(torch.cat(pair, dim=2).flatten(1, 2))
+
+
+def _uniform(*shape: int, fan_in: int) -> nn.Parameter:
+    """What torch initialises the weight of a convolution with, for every edge alike."""
+    bound = 1 / math.sqrt(fan_in)
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+
+
+class EdgeWeight(PerEdge):
+    """The weight of a bias-free convolution, one per edge: [edges, out, in, k, k]."""
+
+    def __init__(self, edges: int, out_channels: int, in_channels: int, kernel: int = 1) -> None:
+        super().__init__()
+        self.weight = _uniform(edges, out_channels, in_channels, kernel, kernel, fan_in=in_channels * kernel**2)
+
+
+class Pooling(PerEdge):
+    """3x3 pooling and batch norm; computed once where all edges see the same channels."""
+
+    def __init__(self, edges: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.norm = EdgeRunningMoments(edges, channels)
+
+    def pool(self, maps: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
+        edges, channels = self.norm.running_mean.shape
+        weight = torch.eye(channels, dtype=self.norm.running_mean.dtype, device=inputs.maps.device)
+        return self.pool(inputs.maps), weight.expand(edges, -1, -1), self.norm, []
+
+
+class MaxPooling(Pooling):
+    """`max_pool_3x3`."""
+
+    def pool(self, maps: Tensor) -> Tensor:
+        return F.max_pool2d(maps, 3, self.stride, 1)
+
+
+class AveragePooling(Pooling):
+    """`avg_pool_3x3`; the padding is left out of the mean."""
+
+    def pool(self, maps: Tensor) -> Tensor:
+        return F.avg_pool2d(maps, 3, self.stride, 1, count_include_pad=False)
+
+
+class Identity(PerEdge):
+    """`skip_connect` with stride 1: the input as it is, without a batch norm."""
+
+    def __init__(self, edges: int, channels: int) -> None:
+        super().__init__()
+        self.edges, self.channels = edges, channels
+
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
+        weight = torch.eye(self.channels, dtype=inputs.maps.dtype, device=inputs.maps.device)
+        return inputs.maps, weight.expand(self.edges, -1, -1), None, []
+
+
+class FactorizedSkip(PerEdge):
+    """`skip_connect` with stride 2: a factorised reduction per edge."""
+
+    def __init__(self, edges: int, channels: int) -> None:
+        super().__init__()
+        self.conv = EdgeWeight(edges, channels // 2, channels)
+        self.shifted_conv = EdgeWeight(edges, channels - channels // 2, channels)
+        self.norm = EdgeRunningMoments(edges, channels)
+
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
+        channels = self.norm.running_mean.shape[1]
+        groups = inputs.activated.shape[1] // channels
+        weight = factorized_weight(self.conv.weight, self.shifted_conv.weight)
+        return subsampled_pair(inputs.activated, groups), weight, self.norm, []
+
+
+def factorized_weight(conv: Tensor, shifted_conv: Tensor) -> Tensor:
+    """Both 1x1 convolutions of factorised reductions as one on `subsampled_pair`: [J, C', C, 1, 1] -> [J, C, 2C]."""
+    zeros = conv.new_zeros(())
+    first = torch.cat((conv.flatten(2), zeros.expand_as(conv).flatten(2)), dim=2)
+    second = torch.cat((zeros.expand_as(shifted_conv).flatten(2), shifted_conv.flatten(2)), dim=2)
+    return torch.cat((first, second), dim=1)
+
+
+class DilatedConv(PerEdge):
+    """`dil_conv_kxk`, and each half of a separable convolution: depthwise, pointwise, batch norm. The ReLU came before."""
+
+    def __init__(self, edges: int, channels: int, kernel: int, stride: int, dilation: int) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.dilation = kernel, stride, dilation
+        self.depthwise = EdgeWeight(edges, channels, 1, kernel)
+        self.pointwise = EdgeWeight(edges, channels, channels)
+        self.norm = EdgeRunningMoments(edges, channels)
+
+    def features(self, activated: Tensor) -> Tensor:
+        weight = self.depthwise.weight.flatten(0, 1)
+        padding = self.dilation * (self.kernel // 2)
+        return F.conv2d(activated, weight, None, self.stride, padding, self.dilation, groups=weight.shape[0])
+
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
+        return self.features(inputs.repeated), self.pointwise.weight.flatten(2), self.norm, []
+
+
+class SeparableConv(PerEdge):
+    """`sep_conv_kxk`: (depthwise, pointwise, batch norm) twice with a ReLU between; the stride sits in the first."""
+
+    def __init__(self, edges: int, channels: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.first = DilatedConv(edges, channels, kernel, stride, dilation=1)
+        self.second = DilatedConv(edges, channels, kernel, stride=1, dilation=1)
+
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
+        features = self.first.features(inputs.repeated)
+        term = Term(rows(features), self.first.pointwise.weight.flatten(2), None, self.first.norm)
+        between, observations = normalised_sum([term], training)
+        activated = F.relu(maps_like(between, features), inplace=True)
+        return self.second.features(activated), self.second.pointwise.weight.flatten(2), self.second.norm, observations
+
+
+Builder = Callable[[int, int, int], PerEdge]
+"""(edges, channels, stride) -> the operation on these edges."""
+
+MIXED_OPERATIONS: Mapping[str, Builder] = {
+    "max_pool_3x3": MaxPooling,
+    "avg_pool_3x3": AveragePooling,
+    "skip_connect": lambda edges, channels, stride: (
+        Identity(edges, channels) if stride == 1 else FactorizedSkip(edges, channels)
+    ),
+    "sep_conv_3x3": lambda edges, channels, stride: SeparableConv(edges, channels, 3, stride),
+    "sep_conv_5x5": lambda edges, channels, stride: SeparableConv(edges, channels, 5, stride),
+    "dil_conv_3x3": lambda edges, channels, stride: DilatedConv(edges, channels, 3, stride, dilation=2),
+    "dil_conv_5x5": lambda edges, channels, stride: DilatedConv(edges, channels, 5, stride, dilation=2),
+}
+"""What can be mixed, besides `none`, which is never computed."""
