@@ -26,6 +26,7 @@ from nascli.registry import DATASETS, METHODS, Setting
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 _MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers"}
+_METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
 _NO_OPTION = {"settings"}
 """The method's own settings, whose options come from the registry."""
 
@@ -49,12 +50,22 @@ def resolve(
 ) -> AnyConfig:
     """The configuration: options beat the file, the file beats what was stored, and that beats the recipe.
 
-    `stored` comes from the run that is resumed or the file that the stage starts from. All faults are one UsageError.
+    `stored` comes from the run that is resumed or the file that the stage starts from. Where only the images say how
+    large they are, they are looked at before the recipe is chosen. All faults are one UsageError.
     """
     values = {**(stored or {}), **(read_file(file) if file is not None else {}), **given}
     _check_choices(model, values)
     if issubclass(model, SearchConfig):
         _check_settings(model, values)
+    config = _build(model, values)
+    if "recipe" in model.model_fields and config.image_size is None and DATASETS[config.dataset].image_size is None:
+        from nascli.data import probe_image_size
+
+        config = _build(model, {**values, "image_size": probe_image_size(config)})
+    return config
+
+
+def _build(model: type[AnyConfig], values: Mapping[str, Any]) -> AnyConfig:
     try:
         return model(**values)
     except ValidationError as error:
@@ -88,59 +99,50 @@ def _settings() -> dict[str, list[tuple[str, Setting]]]:
 
 def _field_option(name: str, field: FieldInfo, model: type[Config], by_recipe: set[str]) -> inspect.Parameter:
     kind = _plain(field.annotation)
-    shown: bool | str = False
+    help_text = field.description or ""
     if name in by_recipe:
-        shown = "by recipe"
+        help_text += "; by recipe"
     elif field.default is not None and field.default is not PydanticUndefined and kind is not bool:
-        shown = str(field.default)
+        help_text += f"; default {field.default}"
     panel = MACHINE_PANEL if name in _MACHINE else DATA_PANEL if name in Config.model_fields else RECIPE_PANEL
-    return _option(
-        name,
-        kind,
-        _choices(field.annotation),
-        field.description or "",
-        panel,
-        shown,
-        names=_named_values(model).get(name),
-    )
+    choices = _choices(field.annotation)
+    return _option(name, kind, help_text, panel, choices, completed=choices or _named_values(model).get(name, ()))
 
 
 def _setting_option(name: str, rows: list[tuple[str, Setting]]) -> inspect.Parameter:
     first = rows[0][1]
     only = "" if len(rows) == len(METHODS) else f" ({', '.join(method for method, _ in rows)})"
-    return _option(name, first.type, first.choices, first.help + only, METHOD_PANEL, False, hidden=first.hidden)
+    choices = first.choices
+    return _option(name, first.type, first.help + only, METHOD_PANEL, choices, completed=choices, hidden=first.hidden)
 
 
 def _option(
     name: str,
     kind: Any,
-    choices: tuple[str, ...],
     help_text: str,
     panel: str,
-    shown: bool | str,
+    choices: tuple[str, ...],
     *,
-    names: Iterable[str] | None = None,
+    completed: Iterable[str],
     hidden: bool = False,
 ) -> inspect.Parameter:
-    """An option that is None where it is not given."""
-    known = choices or tuple(names or ())
+    """An option that is None where it is not given; a shell completes its value to one of `completed`."""
     declaration = f"{flag(name)}/--no-{flag(name)[2:]}" if kind is bool else flag(name)
     info = typer.Option(
         declaration,
         help=help_text,
-        metavar="|".join(choices) if choices else None,
-        show_default=shown,
-        autocompletion=among(lambda: known) if known else None,
+        metavar="|".join(choices) or _METAVARS.get(kind, "NAME"),
+        autocompletion=among(lambda: completed) if completed else None,
         rich_help_panel=panel,
         hidden=hidden,
     )
     return parameter(name, Annotated[kind | None, info], None)
 
 
-def _named_values(model: type[Config]) -> dict[str, list[str]]:
+def _named_values(model: type[Config]) -> dict[str, Iterable[str]]:
     """The values to complete to, for fields that name a row of a table."""
     stage = getattr(model, "stage", None)
-    named = {"method": list(METHODS), "dataset": list(DATASETS), "device": ["auto", "cpu", "cuda"]}
+    named: dict[str, Iterable[str]] = {"method": METHODS, "dataset": DATASETS, "device": ("auto", "cpu", "cuda")}
     if stage:
         named["recipe"] = sorted({name for method in METHODS for name in recipes.names(stage, method)})
     return named

@@ -106,7 +106,7 @@ def _model(value: ModelFile) -> dict[str, Any]:
 
 def text(facts: Mapping[str, Any]) -> str:
     """The facts as lines: figures first, then the descent as a tree."""
-    rows = [(key.replace("_", " "), _shown(facts[key])) for key in _SHOWN if key in facts]
+    rows = [(label, _shown(facts[key])) for key, label in _SHOWN.items() if key in facts]
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
     heading = f"{facts['file']}: {facts['artifact']}"
@@ -114,18 +114,19 @@ def text(facts: Mapping[str, Any]) -> str:
     return f"{heading}\n\n{aligned(rows)}\n\n{tree}"
 
 
-_SHOWN = (
-    "kind",
-    "space",
-    "nodes",
-    "operations",
-    "entropy",
-    "parameters",
-    "macs",
-    "auxiliary_parameters",
-    "metrics",
-    "dataset",
-)
+_SHOWN = {
+    "kind": "kind",
+    "space": "space",
+    "nodes": "nodes",
+    "operations": "operations",
+    "entropy": "entropy (nats)",
+    "parameters": "parameters",
+    "macs": "multiply-adds",
+    "auxiliary_parameters": "auxiliary tower",
+    "metrics": "metrics",
+    "dataset": "sized for",
+}
+"""Facts that the text shows, in this order, each with its label."""
 
 
 def _shown(value: object) -> str:

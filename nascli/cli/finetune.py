@@ -46,9 +46,10 @@ def finetune(
     stored = stored_config(target) if resume else inherited(start)
     resolved = resolve(FinetuneConfig, given, file=config, stored=stored)
     if dry_run:
-        from nascli.cli.dry_run import print_search_plan
+        from nascli.cli.dry_run import print_plan
+        from nascli.core.engine.dry_run import plan_search
 
-        print_search_plan(resolved, json)
+        print_plan(plan_search(resolved), stage=resolved.stage, json=json)
         return
     from nascli.core.engine import search as engine
 

@@ -1,7 +1,7 @@
 """The options that several commands share, each declared once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,9 +30,6 @@ Output = Annotated[
         "--output", "-o", metavar="FILE", help="the result; '-': standard output", rich_help_panel=OUTPUT_PANEL
     ),
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="replace a result that exists", rich_help_panel=OUTPUT_PANEL)
-]
 RunDirectory = Annotated[
     Path | None,
     typer.Option(
@@ -42,29 +39,25 @@ RunDirectory = Annotated[
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="continue the run that was interrupted", rich_help_panel=OUTPUT_PANEL)
-]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run", help="print the resolved configuration and the size; do nothing", rich_help_panel=OUTPUT_PANEL
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="print the result for machines, on standard output", rich_help_panel=OUTPUT_PANEL)
-]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        metavar="FILE.toml",
-        help="settings that beat the recipe; options beat them",
+        metavar="FILE",
+        help="settings as TOML that beat the recipe; options beat them",
         rich_help_panel=RECIPE_PANEL,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="errors and the result only", rich_help_panel=OUTPUT_PANEL)]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="more lines, and warnings", rich_help_panel=OUTPUT_PANEL)
-]
-Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error", rich_help_panel=OUTPUT_PANEL)]
+
+
+def _switch(*names: str, help: str) -> Any:  # noqa: A002
+    return typer.Option(*names, metavar="", help=help, rich_help_panel=OUTPUT_PANEL)
+
+
+Overwrite = Annotated[bool, _switch("--overwrite", help="replace a result that exists")]
+Resume = Annotated[bool, _switch("--resume", help="continue the run that was interrupted")]
+DryRun = Annotated[bool, _switch("--dry-run", help="print the resolved configuration and the size; do nothing")]
+Json = Annotated[bool, _switch("--json", help="print the result for machines, on standard output")]
+Quiet = Annotated[bool, _switch("--quiet", "-q", help="errors and the result only")]
+Verbose = Annotated[bool, _switch("--verbose", "-v", help="more lines, and warnings")]
+Debug = Annotated[bool, _switch("--debug", help="show the traceback of an error")]

@@ -32,9 +32,10 @@ def search(
     target = destination(output, run_dir, resume=resume, overwrite=overwrite, json=json)
     resolved = resolve(SearchConfig, given, file=config, stored=stored_config(target) if resume else {})
     if dry_run:
-        from nascli.cli.dry_run import print_search_plan
+        from nascli.cli.dry_run import print_plan
+        from nascli.core.engine.dry_run import plan_search
 
-        print_search_plan(resolved, json)
+        print_plan(plan_search(resolved), stage=resolved.stage, json=json)
         return
     from nascli.core.engine import search as engine
 

@@ -37,9 +37,10 @@ def train(
     stored = stored_config(target) if resume else inherited(genotype)
     resolved = resolve(TrainConfig, given, file=config, stored=stored)
     if dry_run:
-        from nascli.cli.dry_run import print_train_plan
+        from nascli.cli.dry_run import print_plan
+        from nascli.core.engine.dry_run import plan_train
 
-        print_train_plan(genotype, resolved, json)
+        print_plan(plan_train(genotype, resolved), stage=resolved.stage, json=json)
         return
     from nascli.core.engine import train as engine
 
