@@ -50,7 +50,7 @@ ConfigFile = Annotated[
 ]
 
 
-def _switch(*names: str, help: str) -> Any:  # noqa: A002
+def _switch(*names: str, help: str) -> Any:
     return typer.Option(*names, metavar="", help=help, rich_help_panel=OUTPUT_PANEL)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from nascli.artifacts.network_settings import NetworkSettings
 from nascli.config import Config, TrainConfig
-from nascli.core.nn.network import auxiliary_fits
+from nascli.core.nn.auxiliary import auxiliary_fits
 from nascli.data import open_data
 from nascli.registry import DATASETS, lookup
 
