@@ -44,8 +44,10 @@ def from_parts(values: Mapping[str, Any], document: Mapping[str, Any], where: st
     if document.keys() != {"format", "version", "kind", "settings", "provenance"}:
         raise ArtifactError(f"{where}: the document's fields are not those of a distribution")
     kind, settings = document["kind"], document["settings"]
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ArtifactError(f"{where}: kind: {unknown('distribution', shorten(kind), KINDS)}")
+    if not isinstance(kind, str):
+        raise ArtifactError(f"{where}: kind: must be text, not {shorten(kind)}")
+    if kind not in KINDS:
+        raise ArtifactError(f"{where}: kind: {unknown('kind of distribution', kind[:60], KINDS)}")
     if not isinstance(settings, dict):
         raise ArtifactError(f"{where}: settings: must be an object")
     provenance = validate(Provenance, document["provenance"], where, at="provenance")

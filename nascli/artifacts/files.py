@@ -76,6 +76,7 @@ def check_output(target: str | Path, overwrite: bool, *, binary: bool = False) -
     `binary` content is not sent to a terminal.
     """
     if is_pipe(target):
+        _check_standard_output()
         if binary and sys.stdout.isatty():
             raise UsageError(
                 "the result is binary and standard output is a terminal: pipe it on, or name a file with -o"
@@ -230,6 +231,7 @@ def _read_all(stream: BinaryIO, where: str, limit: int) -> bytes:
 
 
 def _write_standard_output(data: bytes) -> None:
+    _check_standard_output()
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -242,6 +244,11 @@ def _write_standard_output(data: bytes) -> None:
     except OSError as error:
         _drop_standard_output()
         raise NascliError(f"standard output could not be written: {_reason(error)}") from None
+
+
+def _check_standard_output() -> None:
+    if sys.stdout is None or sys.stdout.closed:  # as after `>&-`
+        raise UsageError("standard output is closed, but '-' writes to it")
 
 
 def _drop_standard_output() -> None:

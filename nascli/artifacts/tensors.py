@@ -77,8 +77,9 @@ def encode(tensors: "Mapping[str, np.ndarray[Any, Any] | torch.Tensor]", documen
 
 
 def decode(data: bytes, where: str) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
-    """The tensors and the document of a file. bfloat16, which numpy lacks, comes as float32 of the same values.
+    """The tensors, by name in alphabetical order, and the document of a file.
 
+    bfloat16, which numpy lacks, comes as float32 of the same values.
     Raises ArtifactError for anything but an intact file of nascli.
     """
     raw, document = decode_raw(data, where)
@@ -99,6 +100,8 @@ def decode_raw(data: bytes, where: str) -> tuple[dict[str, RawTensor], dict[str,
         views: list[tuple[str, dict[str, Any]]] = deserialize(data)  # type: ignore[no-untyped-call]
     except (SafetensorError, ValueError, OverflowError, MemoryError) as error:
         raise ArtifactError(f"{where}: is not a valid safetensors file: {error}") from None
+    # safetensors returns them in an order that changes from call to call.
+    views.sort(key=lambda pair: pair[0])
     tensors = {name: RawTensor(view["dtype"], tuple(view["shape"]), view["data"]) for name, view in views}
     return tensors, document
 

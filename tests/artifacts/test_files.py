@@ -272,6 +272,19 @@ def test_closed_pipe_and_full_device_are_one_line_each() -> None:
     assert done.returncode == 0
 
 
+def test_streams_that_the_shell_closed() -> None:
+    program = f"import sys\nfrom nascli.artifacts import files\nfrom nascli.errors import NascliError\n{READ_STDIN}"
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", program], capture_output=True, check=False, timeout=60
+    )
+    assert done.stdout == b"3 standard input is closed, but '-' reads from it\n"
+    program = f"import sys\nfrom nascli.artifacts import files\nfrom nascli.errors import NascliError\n{WRITE_STDOUT}"
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", program], capture_output=True, check=False, timeout=60
+    )
+    assert done.stderr == b"2 standard output is closed, but '-' writes to it"
+
+
 def test_sha256_is_the_standards() -> None:
     # FIPS 180-4's example for "abc".
     assert files.sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

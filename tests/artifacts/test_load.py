@@ -1,0 +1,141 @@
+"""One door for every artifact: content tells what a file is; a wrong one is answered with the way to a right one."""
+
+import io
+import pickle
+import sys
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from nascli.artifacts import published, tensors
+from nascli.artifacts.checkpoint import checkpoint_bytes
+from nascli.artifacts.darts_text import render
+from nascli.artifacts.distribution import distribution_bytes
+from nascli.artifacts.genotype import genotype_bytes
+from nascli.artifacts.load import load_artifact
+from nascli.artifacts.model import model_bytes
+from nascli.artifacts.provenance import ArtifactKind
+from nascli.errors import ArtifactError
+from tests.artifacts.examples import mixture, model_file
+
+FILES: dict[ArtifactKind, bytes] = {
+    "distribution": distribution_bytes(mixture()),
+    "genotype": genotype_bytes(published.load("enas")),
+    "model": model_bytes(model_file()),
+}
+
+
+def put(tmp_path: Path, data: bytes, name: str = "file") -> str:
+    path = tmp_path / name
+    path.write_bytes(data)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_kind_comes_from_the_content_not_the_name(tmp_path: Path, kind: ArtifactKind) -> None:
+    source = put(tmp_path, FILES[kind], "whatever.txt")
+    loaded = load_artifact(source, expect={kind})
+    assert (loaded.kind, loaded.where, loaded.sha256) == (kind, source, sha256(FILES[kind]).hexdigest())
+    ancestor = loaded.ancestor()
+    assert (ancestor.artifact, ancestor.sha256, ancestor.provenance) == (kind, loaded.sha256, loaded.provenance)
+
+
+def test_darts_text_is_a_genotype(tmp_path: Path) -> None:
+    genotype = published.load("darts-v2").genotype
+    source = put(tmp_path, b"DARTS_V2 = " + render(genotype).encode(), "their_genotype.txt")
+    assert load_artifact(source).value.genotype == genotype  # type: ignore[union-attr]
+
+
+def test_published_names_work_wherever_a_path_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_artifact("enas").value == published.load("enas")
+    (tmp_path / "enas").mkdir()
+    assert load_artifact("enas").value == published.load("enas")
+    (tmp_path / "darts-v1").write_bytes(FILES["genotype"])
+    assert load_artifact("darts-v1").value == published.load("enas"), "a file goes before a name"
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(FILES["distribution"])))
+    loaded = load_artifact("-")
+    assert (loaded.kind, loaded.where) == ("distribution", "standard input")
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "message"),
+    [
+        ("distribution", {"genotype"}, "holds a distribution, not a genotype: make one with 'nascli derive {0}'"),
+        ("distribution", {"model"}, "holds a distribution, not a model: make one with 'nascli derive {0}', then"),
+        ("genotype", {"model"}, "holds a genotype, not a model: make one with 'nascli train {0}'"),
+        ("genotype", {"distribution"}, "holds a genotype, not a distribution: make one with 'nascli search'"),
+        ("model", {"genotype"}, "holds a model, not a genotype: give the one that it was trained from"),
+        ("distribution", {"genotype", "model"}, "holds a distribution, not a genotype or a model: make one with"),
+    ],
+)
+def test_wrong_kind(tmp_path: Path, have: ArtifactKind, want: set[ArtifactKind], message: str) -> None:
+    source = put(tmp_path, FILES[have])
+    with pytest.raises(ArtifactError) as caught:
+        load_artifact(source, expect=want)
+    assert str(caught.value).startswith(f"{source} {message.format(source)}")
+    assert caught.value.exit_code == 3
+
+
+def test_what_is_not_there_is_answered_with_what_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, b"", "run.safetensors")
+    for source, message in {
+        "pc-dart-cifar10": "^no such file, and unknown published genotype 'pc-dart-cifar10': did you mean 'pc-darts",
+        "runn.safetensors": r"^no such file: runn\.safetensors; did you mean run\.safetensors\?",
+        "some/where/cell.json": "^no such file: some/where/cell.json$",
+    }.items():
+        with pytest.raises(ArtifactError, match=message):
+            load_artifact(source)
+
+
+def zipped() -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("data.pkl", b"")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is empty"),
+        (pickle.dumps({"normal": 1}), "is a pickle"),
+        (zipped(), "is a pickle"),
+        (FILES["model"][:6], "is damaged, cut short, or not a file of nascli"),
+        (FILES["model"][:-6], "is cut short: 6 of"),
+        (FILES["model"][: len(FILES["model"]) // 2], "is cut short"),
+        (FILES["genotype"][:200], "is not valid JSON"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is damaged, cut short, or not a file of nascli"),
+        (b"# notes\nhello world", "is neither JSON nor DARTS's text form"),
+        (b"{}", "is not a file of nascli"),
+        (checkpoint_bytes({"step": 3}), "is the checkpoint of a run that has not ended: go on with --resume"),
+        (
+            tensors.encode({}, {"format": "nascli-supernet", "version": 1}),
+            "format: 'nascli-supernet' is none of nascli's",
+        ),
+        (tensors.encode({}, {"format": "nascli-model", "version": 9}), "was written by a newer nascli"),
+    ],
+)
+def test_what_is_no_artifact(tmp_path: Path, data: bytes, message: str) -> None:
+    source = put(tmp_path, data)
+    with pytest.raises(ArtifactError, match=message) as caught:
+        load_artifact(source)
+    assert str(caught.value).startswith(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_whose_length_looks_like_a_pickle(tmp_path: Path) -> None:
+    """Headers are padded to 8 bytes, so that one of 640 = 0x0280 begins like protocol 2 of pickle."""
+    for padding in range(2000):
+        data = tensors.encode({}, {"format": "nascli-model", "version": 9, "note": "x" * padding})
+        if data.startswith(b"\x80\x02"):
+            break
+    assert data.startswith(b"\x80\x02")
+    with pytest.raises(ArtifactError, match="newer nascli"):
+        load_artifact(put(tmp_path, data))
