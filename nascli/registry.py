@@ -93,7 +93,7 @@ SPACES: Mapping[str, Space] = {
 }
 
 _CELL_NETWORK = (
-    Setting("layers", int, 8, "cells in the network", minimum=1, maximum=200),
+    Setting("layers", int, 8, "cells in the network; fewer than 3 would have no normal cell", minimum=3, maximum=200),
     Setting("channels", int, 16, "channels of the first cell", minimum=1, maximum=4096),
     Setting("nodes", int, 4, "intermediate nodes per cell", minimum=1, maximum=12),
     Setting("stem", str, "cifar", "first layers: 'cifar' keeps the image size, 'imagenet' divides it by 8", choices=("cifar", "imagenet")),

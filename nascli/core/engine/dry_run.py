@@ -3,13 +3,16 @@
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from nascli.artifacts.data_info import DataInfo
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.search import build_method, open_streams
 from nascli.core.engine.train import network_settings
+from nascli.core.methods.protocol import SearchMethod
 from nascli.core.nn.measure import count_parameters, measure
-from nascli.core.runtime import open_runtime
+from nascli.core.runtime import Runtime, open_runtime
 from nascli.data import open_data
 
 
@@ -22,7 +25,7 @@ def plan_search(config: SearchConfig) -> dict[str, Any]:
     return {
         "config": config.model_dump(mode="json"),
         "parameters": count_parameters(method.network),
-        "multiply_adds": method.multiply_adds(),
+        "multiply_adds": _multiply_adds(method, data.info, runtime),
         "steps": config.epochs * streams["train"].batches_per_pass,
     }
 
@@ -40,3 +43,13 @@ def plan_train(source: Source, config: TrainConfig) -> dict[str, Any]:
         "multiply_adds": size.macs,
         "steps": config.epochs * (images // config.batch_size),
     }
+
+
+def _multiply_adds(method: SearchMethod, data: DataInfo, runtime: Runtime) -> int:
+    """Multiply-adds of the search network's forward pass for one image, matrix products included."""
+    method.network.eval()
+    image = torch.zeros(1, data.channels, data.image_size, data.image_size, device=runtime.device)
+    with FlopCounterMode(display=False) as counter:
+        method.logits(image.contiguous(memory_format=runtime.memory_format))
+    method.network.train()
+    return counter.get_total_flops() // 2

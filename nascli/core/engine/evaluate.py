@@ -13,7 +13,7 @@ from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.nn.build import build_network, load_weights
+from nascli.core.nn.build import load_network
 from nascli.core.nn.measure import measure
 from nascli.core.runtime import Runtime, memory_errors, open_runtime
 from nascli.data import open_data
@@ -116,11 +116,12 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
 
     Raises ArtifactError, UsageError, DataError, MemoryExhausted.
     """
-    model: ModelFile = artifact(source, "model").value
+    loaded = artifact(source, "model")
+    model: ModelFile = loaded.value
     config = _resolved(model, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        network = load_model(model, runtime)
+        network = load_model(model, loaded.where, runtime)
         data = open_data(
             config,
             device=runtime.device,
@@ -152,11 +153,9 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
     )
 
 
-def load_model(model: ModelFile, runtime: Runtime) -> nn.Module:
+def load_model(model: ModelFile, where: str, runtime: Runtime) -> nn.Module:
     """The network of a model file with its weights, on the device, in evaluation mode. Raises ArtifactError."""
-    network = build_network(model.genotype, model.network, seed=0)
-    load_weights(network, model.weights, "the model")
-    return runtime.place(network).eval()
+    return runtime.place(load_network(model.genotype, model.network, model.weights, where)).eval()
 
 
 def _resolved(model: ModelFile, config: EvalConfig | None) -> EvalConfig:

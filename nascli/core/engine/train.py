@@ -16,10 +16,10 @@ from nascli.core.engine.inputs import Source, artifact, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, finished, open_run, provenance
-from nascli.core.nn.auxiliary import auxiliary_fits
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.measure import Size, measure
+from nascli.core.nn.network import auxiliary_fits
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data

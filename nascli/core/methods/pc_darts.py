@@ -140,6 +140,11 @@ class PcDarts:
             loss = F.cross_entropy(logits, labels)
         return loss, (logits.detach().argmax(dim=1) == labels).float().mean()
 
+    def logits(self, images: Tensor) -> Tensor:
+        """The mixture's answer with the architecture as it is. [B, C, H, W] -> [B, classes]."""
+        with torch.no_grad():
+            return self.network(images, *self._mixture())
+
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1))
 
@@ -166,19 +171,20 @@ class PcDarts:
 
     def start_from(self, distribution: MixtureDistribution) -> None:
         """Take alpha, and beta where both have it, from another search of the same space."""
-        here, there = (SPACE, self._nodes), (distribution.space, distribution.nodes)
-        if here != there or distribution.operations != SPACES[SPACE].search_operations:
+        if distribution.nodes != self._nodes:
             raise UsageError(
-                f"the distribution is over {there[0]} cells of {there[1]} nodes, the network has {here[0]} cells of {here[1]}: "
-                f"give --nodes {there[1]}"
+                f"the distribution is over cells of {distribution.nodes} nodes, the network's have {self._nodes}: "
+                f"give --nodes {distribution.nodes}"
             )
+        if (distribution.space, distribution.operations) != (SPACE, SPACES[SPACE].search_operations):
+            raise UsageError(f"the distribution is over other operations than those of the space {SPACE!r}")
         pairs = [(self.alpha, distribution.alpha)]
         if self.beta is not None and distribution.beta is not None:
             pairs.append((self.beta, distribution.beta))
         with torch.no_grad():
             for mine, theirs in pairs:
                 for cell in CELL_NAMES:
-                    mine[cell].copy_(torch.from_numpy(theirs[cell]))
+                    mine[cell].copy_(torch.tensor(theirs[cell]))
 
     def state_dict(self) -> dict[str, Any]:
         return {

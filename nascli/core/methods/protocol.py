@@ -48,6 +48,9 @@ class SearchMethod(Protocol):
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One step of the search. Returns scalars: losses, accuracies."""
 
+    def logits(self, images: Tensor) -> Tensor:
+        """What the network with the present distribution says of images. [B, C, H, W] -> [B, classes]."""
+
     def learning_rate(self) -> float:
         """The weights' learning rate in the last step."""
 

@@ -1,0 +1,97 @@
+import json
+import os
+import signal
+
+import pytest
+import torch
+
+from nascli.artifacts.rundir import RunDir
+from nascli.core.engine.loop import drive
+from nascli.core.engine.reporter import Silent
+from nascli.errors import Diverged, Interrupted
+from tests.core.engine.toy import Parabola
+
+EPOCHS, STEPS = 4, 5
+
+
+def run(job, path, *, resume=False):
+    with RunDir(path).locked() as held:
+        return drive(
+            job, stage="search", facts={}, epochs=EPOCHS, steps_per_epoch=STEPS, run=held, resume=resume, reporter=Silent()
+        )
+
+
+def without_time(rows):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the loop may catch it."""
+
+
+@pytest.mark.parametrize("moment", range(0, EPOCHS * STEPS, 3))
+def test_a_run_killed_at_any_step_and_resumed_ends_like_one_that_was_not(tmp_path, moment):
+    whole = Parabola()
+    rows = run(whole, tmp_path / "whole")
+
+    def kill(step):
+        if step == moment:
+            raise Killed
+
+    killed = Parabola()
+    killed.on_step = kill
+    with pytest.raises(Killed):
+        run(killed, tmp_path / "killed")
+    resumed = Parabola()
+    again = run(resumed, tmp_path / "killed", resume=True)
+
+    assert torch.equal(resumed.weight, whole.weight)
+    assert resumed.steps_done == EPOCHS * STEPS
+    assert without_time(again) == without_time(rows)
+    lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint_in_mid_epoch(tmp_path, number):
+    job = Parabola()
+    job.on_step = lambda step: os.kill(os.getpid(), number) if step == 7 else None
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match="after step 8 of 20.*--resume") as caught:
+        run(job, tmp_path / "run")
+    assert caught.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+
+    resumed = Parabola()
+    steps = []
+    resumed.on_step = steps.append
+    rows = run(resumed, tmp_path / "run", resume=True)
+    assert steps[0] == 8
+    whole = Parabola()
+    assert without_time(rows) == without_time(run(whole, tmp_path / "whole"))
+    assert torch.equal(resumed.weight, whole.weight)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint_before_it(tmp_path):
+    with pytest.raises(Diverged, match=r"train_loss.*step 14 \(learning rate 0.1\).*checkpoint"):
+        run(Parabola(breaks_at=13), tmp_path / "run")
+    repaired = Parabola()
+    run(repaired, tmp_path / "run", resume=True)
+    whole = Parabola()
+    run(whole, tmp_path / "whole")
+    assert torch.equal(repaired.weight, whole.weight)
+
+
+def test_metrics_are_means_over_the_epoch(tmp_path):
+    losses = []
+
+    class Recorded(Parabola):
+        def step(self):
+            metrics = super().step()
+            losses.append(float(metrics["train_loss"]))
+            return metrics
+
+    rows = run(Recorded(), tmp_path / "run")
+    for epoch, row in enumerate(rows):
+        assert row["train_loss"] == pytest.approx(sum(losses[epoch * STEPS : (epoch + 1) * STEPS]) / STEPS, rel=1e-12)
+        assert row["step"] == (epoch + 1) * STEPS
