@@ -5,6 +5,7 @@ import signal
 
 from nascli.errors import Interrupted, MemoryExhausted, NascliError
 
+CLOSED_PIPE = "standard output was closed before everything was written"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -15,10 +16,10 @@ def explained(error: BaseException) -> NascliError:
     if isinstance(error, MemoryError):
         return MemoryExhausted("out of memory: try a smaller --batch-size or --limit-train")
     if isinstance(error, BrokenPipeError):
-        return NascliError("standard output was closed before everything was written")
+        return NascliError(CLOSED_PIPE)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        advice = "; free some space and continue with --resume" if error.errno in _FULL else ""
+        advice = "; free some space" if error.errno in _FULL else ""
         return NascliError(f"{place}{error.strerror or error}{advice}")
     name, text = type(error).__name__, " ".join(str(error).split())
     return NascliError(

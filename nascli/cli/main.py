@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from nascli import __version__
-from nascli.cli.failures import explained
+from nascli.cli.failures import CLOSED_PIPE, explained
 from nascli.errors import NascliError
 from nascli.registry import load
 
@@ -47,6 +48,16 @@ def command(name: str) -> TyperCommand:
     return made
 
 
+@contextmanager
+def _not_silently() -> Iterator[None]:
+    """Keep typer from ending the program without a word when the help's reader is gone."""
+    try:
+        yield
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        raise NascliError(CLOSED_PIPE) from None
+
+
 class Commands(TyperGroup):
     """All commands. Help and completion see their names and summaries; only the one that runs is imported."""
 
@@ -58,6 +69,14 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, TyperCommand | None, list[str]]:
         name, found, rest = super().resolve_command(ctx, args)
         return name, command(name) if name is not None and found is not None else None, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        with _not_silently():
+            return super().invoke(ctx)
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        with _not_silently():
+            return super().make_context(*arguments, **settings)
 
 
 app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
@@ -95,13 +114,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(_one_line(error), error.exit_code)
     except typer.Abort:
         return _fail("aborted", 130)
-    except BrokenPipeError:
-        _silence(sys.stdout)
-        return _fail("standard output was closed before everything was written", 1)
-    except OSError as error:
-        _silence(sys.stdout)
-        return _fail(f"cannot write to standard output: {error.strerror}", 1)
-    except Exception as error:  # outside every command: a module that does not import, say
+    except Exception as error:  # outside every command: the last flush, or a module that does not import
+        if isinstance(error, OSError):
+            _silence(sys.stdout)
         return _fail(str(explained(error)), 1)
     return code if isinstance(code, int) else 0
 
