@@ -1,0 +1,58 @@
+"""What all tests share: settings of hypothesis, skipped GPU tests, and the command line as a function."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, so that a failure is nobody's luck; time limits belong to the suite, not to an example.
+settings.register_profile(
+    "nascli", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
+)
+settings.load_profile("nascli")
+
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left: its exit code and the bytes or text of both streams."""
+
+    code: int
+    out: str
+    err: str
+    raw: bytes
+
+
+@pytest.fixture
+def nascli(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]:
+    """`nascli("derive", "-", stdin=b"…")`: the whole program, in this process, from its arguments to its exit code."""
+    from nascli.cli.main import run
+
+    def call(*arguments: object, stdin: bytes = b"") -> Finished:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capfdbinary.readouterr()
+        try:
+            code = run([str(argument) for argument in arguments])
+        except SystemExit as exit_:  # completion leaves this way
+            code = exit_.code if isinstance(exit_.code, int) else 1
+        out, err = capfdbinary.readouterr()
+        return Finished(code, out.decode(errors="replace"), err.decode(), out)
+
+    return call

@@ -1,0 +1,149 @@
+"""Who may import whom (see CONTRIBUTING.md), read from the source of every module; and what must stay light."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import nascli
+
+PACKAGE = Path(nascli.__file__).parent
+HEAVY = {"torch", "torchvision", "matplotlib", "sklearn"}
+
+# Parts of the package (or single modules) that the modules of a part may import besides their own part. A module
+# belongs to the part with the longest matching name.
+MAY_IMPORT: dict[str, set[str]] = {
+    "nascli": {"nascli.artifacts", "nascli.config", "nascli.core.engine", "nascli.errors"},
+    "nascli.__main__": {"nascli.cli"},
+    "nascli.errors": set(),
+    "nascli.seeds": set(),
+    "nascli.registry": {"nascli.errors"},
+    "nascli.recipes": {"nascli.errors"},
+    "nascli.config": {"nascli.errors", "nascli.registry", "nascli.recipes"},
+    "nascli.artifacts": {"nascli", "nascli.errors", "nascli.registry"},
+    "nascli.data": {"nascli.artifacts", "nascli.config", "nascli.errors", "nascli.registry", "nascli.seeds"},
+    "nascli.visualize": {"nascli.artifacts", "nascli.errors", "nascli.registry"},
+    "nascli.core": {"nascli.config", "nascli.errors", "nascli.seeds"},
+    "nascli.core.nn": {"nascli.artifacts", "nascli.errors", "nascli.registry", "nascli.seeds"},
+    "nascli.core.methods": {
+        "nascli.artifacts",
+        "nascli.core",
+        "nascli.core.nn",
+        "nascli.errors",
+        "nascli.registry",
+        "nascli.seeds",
+    },
+    "nascli.core.engine": {
+        "nascli",
+        "nascli.artifacts",
+        "nascli.config",
+        "nascli.core",
+        "nascli.core.methods.protocol",
+        "nascli.core.nn",
+        "nascli.data",
+        "nascli.errors",
+        "nascli.registry",
+        "nascli.seeds",
+    },
+    "nascli.cli": {
+        "nascli",
+        "nascli.artifacts",
+        "nascli.config",
+        "nascli.core.engine",
+        "nascli.core.nn.measure",
+        "nascli.data",
+        "nascli.errors",
+        "nascli.recipes",
+        "nascli.registry",
+        "nascli.visualize",
+    },
+}
+
+LIGHT = ("nascli.errors", "nascli.registry", "nascli.recipes", "nascli.config", "nascli.seeds", "nascli.cli")
+LIGHT_ARTIFACTS = ("nascli.artifacts.genotype", "nascli.artifacts.published", "nascli.artifacts.darts_text")
+
+
+def name_of(path: Path) -> str:
+    parts = ["nascli", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(nodes: Iterator[ast.AST]) -> Iterator[str]:
+    """Modules that the nodes import: `from nascli import recipes` is nascli.recipes, where that is a module."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else str(node.module)
+
+
+def on_import(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes that run when a module is imported: no function's body, nothing for type checkers alone."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
+
+
+def part(module: str) -> str:
+    """The entry of MAY_IMPORT that a module belongs to."""
+    return max((name for name in MAY_IMPORT if (module + ".").startswith(name + ".")), key=len)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_one_way(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    own = part(module)
+    for target in imports(ast.walk(tree)):
+        if target.split(".")[0] != "nascli" or part(target) == own:
+            continue
+        assert {part(target), target} & MAY_IMPORT[own], f"{module} may not import {target}"
+
+
+def test_methods_do_not_import_each_other() -> None:
+    methods = [name for name in MODULES if name.startswith("nascli.core.methods.")]
+    shared = {"nascli.core.methods.protocol"}
+    for module in methods:
+        tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+        assert not {name for name in imports(ast.walk(tree)) if name in methods} - shared - {module}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(LIGHT)])
+def test_light_modules_import_nothing_heavy(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    assert not {name.split(".")[0] for name in imports(on_import(tree))} & HEAVY
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after `code`."""
+    report = "import sys; print(*{name.split('.')[0] for name in sys.modules})"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(run.stdout.splitlines()[-1].split())
+
+
+def test_light_modules_load_nothing_heavy() -> None:
+    names = [*LIGHT[:-1], *LIGHT_ARTIFACTS, *(name for name in MODULES if name.startswith("nascli.cli."))]
+    own = [name for name in names if name not in ("nascli.cli.results", "nascli.cli.evaluation_table")]
+    assert not loaded_by(f"import {', '.join(own)}") & HEAVY
+
+
+def test_help_loads_neither_torch_nor_pydantic() -> None:
+    loaded = loaded_by("from nascli.cli.main import run; assert run(['--help']) == 0")
+    assert not loaded & (HEAVY | {"pydantic", "numpy", "rich"})
