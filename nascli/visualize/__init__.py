@@ -42,7 +42,7 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:  # noqa: A002
+def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
     """The picture of an artifact: the same bytes for the same artifact, format and title.
 
     `artifact` is a `CellGenotype`; a `MixtureDistribution`; the rows of one run's metrics.jsonl; or several such

@@ -5,6 +5,7 @@ All sizes are CSS pixels (1/96 inch); PNG has two dots per pixel.
 
 import io
 from collections.abc import Callable
+from math import sqrt
 from typing import Any
 
 from matplotlib import style
@@ -15,10 +16,12 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-from nascli.visualize.style import INK, PAPER
+from nascli.visualize.style import INK, PAPER, one_line
 
 PIXELS_PER_INCH = 96
 PNG_SCALE = 2
+MOST_PIXELS = 60e6  # of a PNG; a cell of 32 nodes would take gigabytes at full scale
+LONGEST_SIDE = 65_000  # pixels; matplotlib's own limit is 2**16
 WIDTH = 830.0
 """The width of a README on GitHub."""
 
@@ -44,7 +47,8 @@ def picture(width: float, height: float, draw: Callable[[Figure], None], form: s
         figure.set_facecolor(PAPER)  # solid, so that dark pages don't shine through
         draw(figure)
         stream = io.BytesIO()
-        figure.savefig(stream, format=form, dpi=PIXELS_PER_INCH * PNG_SCALE, metadata=METADATA[form])
+        scale = min(PNG_SCALE, sqrt(MOST_PIXELS / (width * height)), LONGEST_SIDE / max(width, height))
+        figure.savefig(stream, format=form, dpi=PIXELS_PER_INCH * scale, metadata=METADATA[form])
     return stream.getvalue()
 
 
@@ -90,6 +94,5 @@ def points(pixels: float) -> float:
 def printable(text: str, longest: int) -> str:
     """One line of at most `longest` characters that the font has; others become "?"."""
     font = get_font(findfont(FontProperties(family=FONT)))
-    line = " ".join(text.split())
-    line = "".join(char if char.isprintable() and font.get_char_index(ord(char)) else "?" for char in line)
+    line = "".join(char if font.get_char_index(ord(char)) else "?" for char in one_line(text))
     return line if len(line) <= longest else line[: longest - 1] + "…"

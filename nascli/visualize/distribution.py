@@ -26,7 +26,7 @@ NODE_NAMES = 20.0
 BARS = 44.0
 EDGE_NAMES = 24.0
 KEY = 34.0
-COLUMN_RANGE = (20.0, 44.0)
+COLUMN_RANGE = (20.0, 60.0)
 NUMBERS_FROM = 23.0  # the narrowest column with legible numbers
 COLOURS = colormaps["Blues"]
 
@@ -36,12 +36,13 @@ def draw_distribution(distribution: MixtureDistribution, form: str, title: str |
     mode = distribution.mode()
     columns = len(edges(distribution.nodes))
     gaps = (distribution.nodes - 1) * GROUP_GAP
-    column = min(max((ROOM - LABELS - gaps) / columns, COLUMN_RANGE[0]), COLUMN_RANGE[1])
-    map_width = LABELS + columns * column + gaps
-    layouts = lay_out_alike(mode, max(map_width, ROOM))
+    narrowest, broadest = COLUMN_RANGE
+    layouts = lay_out_alike(mode, max(ROOM, LABELS + columns * narrowest + gaps))
+    room = max(layout.width for layout in layouts.values())
+    column = min((room - LABELS - gaps) / columns, broadest)
     bars = BARS if distribution.beta is not None else 0.0
     map_height = NODE_NAMES + bars + len(distribution.operations) * ROW + EDGE_NAMES + KEY
-    width = max(layout.width for layout in layouts.values()) + WIDTH - ROOM
+    width = room + WIDTH - ROOM
     heights = {name: HEADING + map_height + layout.height + PADDING for name, layout in layouts.items()}
     top = MARGIN + (TITLE if title else 0)
     largest = max(float(_weights(distribution, name).max()) for name in layouts)
@@ -54,7 +55,7 @@ def draw_distribution(distribution: MixtureDistribution, form: str, title: str |
             undecided = log(len(distribution.operations))
             remark = f"entropy {distribution.entropy(name):.2f} of {undecided:.2f} nats per edge"
             draw_panel(axes, y, heights[name], CELL_TITLES[name], remark)
-            _draw_map(axes, (width - map_width) / 2, y + HEADING, column, distribution, name, cell, largest)
+            _draw_map(axes, MARGIN + PADDING, y + HEADING, column, distribution, name, cell, largest)
             draw_cell(axes, (width - layouts[name].width) / 2, y + HEADING + map_height, cell, layouts[name])
             y += heights[name] + MARGIN
         draw_legend(axes, y + LEGEND / 2 - 8, (mode.normal, mode.reduce))
@@ -120,7 +121,9 @@ def _draw_edge_weight(axes: Axes, left: float, bottom: float, column: float, wei
 
 def _draw_weight(axes: Axes, left: float, upper: float, column: float, weight: float, largest: float) -> None:
     colour = COLOURS(weight / largest)
-    axes.add_patch(Rectangle((left, upper), column, ROW, facecolor=to_hex(colour), edgecolor=PAPER, linewidth=points(1)))
+    axes.add_patch(
+        Rectangle((left, upper), column, ROW, facecolor=to_hex(colour), edgecolor=PAPER, linewidth=points(1))
+    )
     if column >= NUMBERS_FROM:
         luminance = float(np.dot(colour[:3], (0.2126, 0.7152, 0.0722)))
         ink = INK if luminance > 0.45 else PAPER
@@ -136,9 +139,7 @@ def _draw_key(axes: Axes, x: float, y: float, largest: float, has_beta: bool) ->
         axes.add_patch(Rectangle((x + 12 + 2.5 * step, y - 5), 2.6, 10, facecolor=colour, edgecolor="none"))
     formula = "softmax(α) · softmax(β)" if has_beta else "softmax(α)"
     write(axes, x + 118, y, f"{largest:.2f}   {formula}", 10, color=MUTED)
-    axes.add_patch(
-        Rectangle((x + 330, y - 6), 16, 12, facecolor="none", edgecolor=HIGHLIGHT, linewidth=points(2.5))
-    )
+    axes.add_patch(Rectangle((x + 330, y - 6), 16, 12, facecolor="none", edgecolor=HIGHLIGHT, linewidth=points(2.5)))
     write(axes, x + 353, y, "in the strongest cell, drawn below", 10, color=MUTED)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell, CellGenotype
 from nascli.visualize.liveness import live_states
-from nascli.visualize.style import MUTED, family, readable
+from nascli.visualize.style import MUTED, family, one_line, readable
 
 CELL_TITLES = {"normal": "Normal cell", "reduce": "Reduction cell"}
 INPUT_NAMES = ("c(k-2)", "c(k-1)")
@@ -84,4 +84,4 @@ def _mermaid_cell(name: str, cell: Cell, styles: list[str]) -> Iterator[str]:
 
 def _quoted(text: str) -> str:
     """One line in double quotes, with the escapes that DOT and YAML have in common."""
-    return json.dumps(" ".join(text.split()), ensure_ascii=False)
+    return json.dumps(one_line(text), ensure_ascii=False)

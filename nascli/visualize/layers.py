@@ -128,9 +128,7 @@ def _swap_neighbours(
     rank = {item: place for place, item in enumerate(beside)}
 
     def crossed(upper: Item, lower: Item) -> int:
-        return sum(
-            rank[a] > rank[b] for linked in (before, after) for a in linked[upper] for b in linked[lower]
-        )
+        return sum(rank[a] > rank[b] for linked in (before, after) for a in linked[upper] for b in linked[lower])
 
     for _ in range(len(layer)):
         swapped = False

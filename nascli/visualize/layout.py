@@ -6,7 +6,7 @@ that it doesn't belong to, whatever the cell.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nascli.artifacts.cell_genotype import Cell, CellGenotype
@@ -20,7 +20,7 @@ OPERATION = (96.0, 25.0)
 OUTPUT = (48.0, 56.0)
 OUTPUT_MARGIN = 16.0
 LANE_HEIGHT = 4.0
-LEAST_GAP = 26.0
+LEAST_GAP = 20.0
 STEEPEST = 3.0
 
 Point = tuple[float, float]
@@ -65,26 +65,25 @@ class CellLayout:
 
 def lay_out(cell: Cell, width: float) -> CellLayout:
     """The drawing of a cell, as wide as `width`, or wider where that is too narrow for it."""
-    graph, rows = _arrange(cell)
-    lefts, rights = _columns(graph, rows, width)
-    boxes = _boxes(cell, graph, rows, lefts, rights)
-    top = min(box.y - box.height / 2 for box in boxes.values())
-    top = min(top, *(rows[item] for item in rows))
-    boxes = {item: _shifted(box, -top) for item, box in boxes.items()}
-    rows = {item: y - top for item, y in rows.items()}
-    height = max(max(box.y + box.height / 2 for box in boxes.values()), *rows.values())
-    wires = tuple(_wires(graph, rows, boxes, lefts, rights))
-    return CellLayout(rights[-1], height, tuple(dict.fromkeys(boxes.values())), wires)
+    return _place(cell, *_arrange(cell), width)
 
 
 def lay_out_alike(genotype: CellGenotype, width: float) -> dict[str, CellLayout]:
-    """Both cells, as wide as the one that needs more room."""
-    layouts = {name: lay_out(cell, width) for name, cell in genotype.cells()}
-    widest = max(layout.width for layout in layouts.values())
-    return {
-        name: layouts[name] if layouts[name].width == widest else lay_out(cell, widest)
-        for name, cell in genotype.cells()
-    }
+    """Both cells, as wide as `width`, or as the one that needs more room."""
+    arranged = {name: (cell, *_arrange(cell)) for name, cell in genotype.cells()}
+    widest = max(_place(*arrangement, width).width for arrangement in arranged.values())
+    return {name: _place(*arrangement, widest) for name, arrangement in arranged.items()}
+
+
+def _place(cell: Cell, graph: LayeredCell, rows: Mapping[Item, float], width: float) -> CellLayout:
+    lefts, rights = _columns(graph, rows, width)
+    boxes = _boxes(cell, graph, rows, lefts, rights)
+    top = min(*(box.y - box.height / 2 for box in boxes.values()), *rows.values())
+    boxes = {item: replace(box, y=box.y - top) for item, box in boxes.items()}
+    rows = {item: y - top for item, y in rows.items()}
+    height = max(*(box.y + box.height / 2 for box in boxes.values()), *rows.values())
+    wires = tuple(_wires(graph, rows, boxes, lefts, rights))
+    return CellLayout(rights[-1], height, tuple(dict.fromkeys(boxes.values())), wires)
 
 
 def _arrange(cell: Cell) -> tuple[LayeredCell, dict[Item, float]]:
@@ -162,10 +161,6 @@ def _boxes(
     height = max(lower - upper + 2 * OUTPUT_MARGIN, OUTPUT[1])
     output = Box("output", -1, (lefts[-1] + rights[-1]) / 2, (upper + lower) / 2, OUTPUT[0], height)
     return boxes | dict.fromkeys(ports, output)
-
-
-def _shifted(box: Box, dy: float) -> Box:
-    return Box(box.kind, box.state, box.x, box.y + dy, box.width, box.height, box.live, box.operation, box.pick)
 
 
 def _wires(

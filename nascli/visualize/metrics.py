@@ -52,9 +52,9 @@ CHARTS = (
     Chart(
         "Entropy",
         "entropy per edge (nats)",
-        (Curve("entropy_normal", "normal cell"), Curve("entropy_reduce", "reduction cell")),
+        (Curve("entropy_normal", "normal"), Curve("entropy_reduce", "reduction")),
     ),
-    Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "skip share", 100),)),
+    Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "both cells", 100),)),
 )
 
 
@@ -91,6 +91,7 @@ def points_of(rows: Rows, curve: Curve) -> list[tuple[int, float]]:
     return sorted(points)
 
 
-def frozen_epochs(rows: Rows) -> list[int]:
-    """The epochs in which the architecture did not learn."""
-    return sorted(row["epoch"] for row in rows if row.get(FROZEN) and isinstance(row.get("epoch"), int))
+def frozen_epochs(runs: Mapping[str, Rows]) -> list[int]:
+    """The epochs in which the architecture learnt in no run."""
+    frozen = [{row["epoch"] for row in rows if row.get(FROZEN) and "epoch" in row} for rows in runs.values()]
+    return sorted(set.intersection(*frozen))

@@ -6,14 +6,19 @@ violators), converges to the optimum.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import inf
 
 from nascli.visualize.layers import Item, LayeredCell
 
 MOST_VISITS = 60_000  # of items: a bound on the time that a huge cell takes
-STILL = 0.005  # pixels
+STILL = 0.05  # pixels
 STRAIGHT = frozenset({"lane", "port"})
-LINK_WEIGHTS = (1.0, 6.0, 40.0)  # by the ends in a lane: between boxes slants are natural, within a lane a bend is noise
+LINK_WEIGHTS = (
+    1.0,
+    6.0,
+    40.0,
+)  # by the ends in a lane: between boxes slants are natural, within a lane a bend is noise
 
 
 def assign_rows(graph: LayeredCell, distance: Callable[[Item, Item], float]) -> dict[Item, float]:
@@ -64,7 +69,7 @@ def travel(graph: LayeredCell, rows: Mapping[Item, float]) -> float:
 
 def _offsets(layer: Sequence[Item], distance: Callable[[Item, Item], float]) -> list[float]:
     offsets = [0.0]
-    for upper, lower in zip(layer, layer[1:], strict=False):
+    for upper, lower in pairwise(layer):
         offsets.append(offsets[-1] + distance(upper, lower))
     return offsets
 

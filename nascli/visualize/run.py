@@ -1,11 +1,13 @@
 """The course of one run or several as curves: accuracy, loss, entropy, skip share over the epochs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import cycle
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from nascli.visualize.canvas import WIDTH, picture, pixel_axes, points, printable, text_width, write
@@ -14,14 +16,15 @@ from nascli.visualize.panel import MARGIN, TITLE, draw_title
 from nascli.visualize.style import INK, MUTED, PANEL, SERIES
 
 STYLES = ("-", (0, (4, 2)), (0, (1, 1.4)))
-CHART_HEIGHT = 270.0
-INSETS = (70.0, 40.0, 12.0, 52.0)  # left, above, right, below
+CHART_HEIGHT = 262.0
+INSETS = (70.0, 34.0, 12.0, 52.0)  # left, above, right, below
 RUN_NAMES = 26.0
 FEW_EPOCHS = 15
+FROZEN_COLOUR = "#e2e8f0"
 
 
 def draw_runs(runs: Rows | Mapping[str, Rows], form: str, title: str | None) -> bytes:
-    """A chart per quantity that any run has. One run: a colour per curve; several: a colour per run. svg, png or pdf."""
+    """A chart per quantity that any run has; a colour per curve of one run, or per run of several. svg, png or pdf."""
     named = named_runs(runs)
     shown = charts(named)
     several = len(named) > 1
@@ -81,32 +84,40 @@ def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows]) -> None:
                 marker="o" if len(series) <= FEW_EPOCHS else "",
                 markersize=points(5),
             )
-    _shade_warm_up(axes, [epoch for rows in runs.values() for epoch in frozen_epochs(rows)])
+    if frozen := frozen_epochs(runs):
+        axes.axvspan(frozen[0] - 0.5, frozen[-1] + 0.5, facecolor=FROZEN_COLOUR, edgecolor="none", zorder=0)
     axes.grid(axis="y", color="#e2e8f0", linewidth=points(1))
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#94a3b8")
     axes.tick_params(colors=MUTED, labelsize=points(10.5), length=points(3))
-    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 2.5, 5, 10)))
     axes.set_xlabel("epoch", fontsize=points(11), color=INK)
     axes.set_ylabel(chart.unit, fontsize=points(11), color=INK)
     axes.set_title(chart.title, fontsize=points(13), weight="bold", loc="left", pad=points(12), color=INK)
     axes.margins(x=0.02, y=0.08)
     epochs = sorted({epoch for rows in runs.values() for curve in chart.curves for epoch, _ in points_of(rows, curve)})
     if len(epochs) == 1:
-        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
-    _legend(axes, chart, SERIES if not several else (INK,) * len(STYLES), STYLES if several else ("-",) * len(STYLES))
+        axes.set_xticks(epochs)
+    _legend(axes, chart, several, bool(frozen))
 
 
-def _legend(axes: Axes, chart: Chart, colours: Sequence[str], styles: Sequence[object]) -> None:
+def _legend(axes: Axes, chart: Chart, several: bool, frozen: bool) -> None:
     """Names of the curves above the chart, where no curve is."""
-    if len(chart.curves) == 1:
-        return
-    lines = [
-        Line2D([], [], color=colour, linestyle=style, linewidth=points(2.2), label=curve.label)
-        for curve, colour, style in zip(chart.curves, colours, styles, strict=False)
+    lines: list[Artist] = [
+        Line2D(
+            [],
+            [],
+            color=INK if several else colour,
+            linestyle=style if several else "-",
+            linewidth=points(2.2),
+            label=curve.label,
+        )
+        for curve, colour, style in zip(chart.curves, SERIES, STYLES, strict=False)
     ]
+    if frozen:
+        lines.append(Patch(facecolor=FROZEN_COLOUR, label="warm-up"))
     axes.legend(
         handles=lines,
         loc="lower right",
@@ -114,23 +125,7 @@ def _legend(axes: Axes, chart: Chart, colours: Sequence[str], styles: Sequence[o
         ncols=len(lines),
         frameon=False,
         fontsize=points(10.5),
-        handlelength=1.9,
+        handlelength=1.6,
         columnspacing=1.2,
         borderaxespad=0.15,
-    )
-
-
-def _shade_warm_up(axes: Axes, epochs: Sequence[int]) -> None:
-    """A band over the epochs in which the architecture did not learn."""
-    if not epochs:
-        return
-    axes.axvspan(min(epochs) - 0.5, max(epochs) + 0.5, facecolor="#e2e8f0", edgecolor="none", zorder=0)
-    axes.text(
-        min(epochs),
-        0.97,
-        "architecture frozen",
-        transform=axes.get_xaxis_transform(),
-        fontsize=points(9.5),
-        color=MUTED,
-        va="top",
     )

@@ -24,10 +24,10 @@ class Family:
     terminal: str
 
 
-SEPARABLE = Family("separable convolution", "#0072b2", "blue")
-DILATED = Family("dilated convolution", "#cc79a7", "magenta")
-CONVOLUTION = Family("other convolution", "#d55e00", "red")
-POOLING = Family("pooling", "#009e73", "green")
+SEPARABLE = Family("separable conv", "#2563c9", "blue")
+DILATED = Family("dilated conv", "#c04f9b", "magenta")
+CONVOLUTION = Family("other conv", "#a8320a", "red")
+POOLING = Family("pooling", "#44aa55", "green")
 SKIP = Family("skip connection", "#e69f00", "yellow")
 NONE = Family("none", "#9ca3af", "bright_black")
 FAMILIES = (SEPARABLE, DILATED, CONVOLUTION, POOLING, SKIP, NONE)
@@ -57,6 +57,11 @@ def readable(operation: str) -> str:
     if operation == "skip_connect":
         return "skip"
     return re.sub(r"(?<=\d)x(?=\d)", "×", operation).replace("_", " ")
+
+
+def one_line(text: str) -> str:
+    """A title without line breaks and control characters."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def tint(colour: str, share: float) -> str:

@@ -10,7 +10,7 @@ from rich.tree import Tree
 
 from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell, CellGenotype
 from nascli.visualize.liveness import live_states
-from nascli.visualize.style import family
+from nascli.visualize.style import family, one_line
 
 WIDTH = 100
 """Columns of text files."""
@@ -57,6 +57,6 @@ def plain(content: RenderableType, title: str | None) -> bytes:
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as capture:
         if title:
-            console.print(Text(" ".join(title.split())), "")
+            console.print(Text(one_line(title)), "")
         console.print(content)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()).encode()

@@ -1,0 +1,74 @@
+"""Cells, distributions and runs to draw."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
+from nascli.artifacts.mixture import MixtureDistribution, edges
+from nascli.artifacts.provenance import Provenance
+from nascli.registry import SPACES
+
+SPACE = SPACES["darts"]
+
+# Node 3 feeds no one and is not in the output; node 2 is read by node 4 alone; c(k-1) is read by node 3 alone.
+PARTLY_UNUSED = Cell(
+    nodes=(
+        (Pick(op="sep_conv_3x3", input=0), Pick(op="skip_connect", input=0)),
+        (Pick(op="max_pool_3x3", input=1), Pick(op="conv_7x1_1x7", input=2)),
+        (Pick(op="dil_conv_5x5", input=2),),
+    ),
+    concat=(4,),
+)
+GENOTYPE = CellGenotype(normal=PARTLY_UNUSED, reduce=PARTLY_UNUSED)
+
+
+@st.composite
+def cells(draw: st.DrawFn, most_nodes: int = 6, most_picks: int = 4) -> Cell:
+    """Any legal cell: any graph, several picks per node, the same pick twice, nodes that nobody reads."""
+    operations = st.sampled_from(SPACE.operations)
+    nodes = tuple(
+        tuple(
+            Pick(op=draw(operations), input=draw(st.integers(0, state - 1)))
+            for _ in range(draw(st.integers(1, most_picks)))
+        )
+        for state in range(2, 2 + draw(st.integers(1, most_nodes)))
+    )
+    states = st.integers(2, len(nodes) + 1)
+    return Cell(nodes=nodes, concat=tuple(draw(st.lists(states, min_size=1, unique=True))))
+
+
+def mixture(nodes: int = 4, beta: bool = True, seed: int = 0) -> MixtureDistribution:
+    """A mixture of random logits."""
+    generator = np.random.default_rng(seed)
+    count = len(edges(nodes))
+    shape = count, len(SPACE.search_operations)
+    return MixtureDistribution(
+        space="darts",
+        nodes=nodes,
+        operations=SPACE.search_operations,
+        alpha={name: generator.normal(size=shape) for name in ("normal", "reduce")},
+        beta={name: generator.normal(size=count) for name in ("normal", "reduce")} if beta else None,
+        provenance=Provenance(
+            nascli="0", stage="search", method="pc-darts", seed=seed, config={}, data=None, made_from=None
+        ),
+    )
+
+
+def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:
+    """metrics.jsonl of a search whose numbers are known: train accuracy is epoch per cent, and so on."""
+    return [
+        {
+            "epoch": epoch,
+            "step": 10 * epoch,
+            "lr": 0.1,
+            "train_loss": 3 - epoch / 100,
+            "train_accuracy": epoch / 100,
+            "search_loss": 4 - epoch / 100,
+            "search_accuracy": epoch / 200,
+            "entropy_normal": 2 - epoch / 50,
+            "entropy_reduce": 2 - epoch / 100,
+            "skip_share": epoch / 1000,
+            "architecture_frozen": epoch <= warm_up,
+        }
+        for epoch in range(1, epochs + 1)
+    ]

@@ -1,0 +1,140 @@
+"""Every artifact in every format that it has: the files are what they say, and the same each time."""
+
+import hashlib
+import re
+import struct
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from nascli.artifacts import published
+from nascli.errors import UsageError
+from nascli.visualize import FORMATS, visualize
+from tests.visualize.examples import GENOTYPE, mixture, search_rows
+
+ARTIFACTS = {
+    "genotype": (GENOTYPE, {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
+    "distribution": (mixture(nodes=2), {"svg", "png", "pdf", "txt"}),
+    "run": (search_rows(3, warm_up=1), {"svg", "png", "pdf", "txt"}),
+    "runs": ({"a": search_rows(2), "b": search_rows(3)}, {"svg", "png", "pdf", "txt"}),
+}
+
+
+def svg_size(picture: bytes) -> tuple[float, float]:
+    """Width and height in CSS pixels."""
+    root = ET.fromstring(picture)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    return float(root.attrib["width"].removesuffix("pt")) / 0.75, float(root.attrib["height"].removesuffix("pt")) / 0.75
+
+
+@pytest.mark.parametrize("kind", ARTIFACTS)
+def test_svg_and_png_have_the_same_size(kind: str) -> None:
+    artifact, _ = ARTIFACTS[kind]
+    width, height = svg_size(visualize(artifact, format="svg"))
+    picture = visualize(artifact, format="png")
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", picture[16:24]) == (pytest.approx(2 * width, abs=1), pytest.approx(2 * height, abs=1))
+    assert width == pytest.approx(830)
+
+
+@pytest.mark.parametrize("kind", ARTIFACTS)
+def test_pdf_is_one_page(kind: str) -> None:
+    picture = visualize(ARTIFACTS[kind][0], format="pdf")
+    assert picture.startswith(b"%PDF-1.")
+    assert picture.rstrip().endswith(b"%%EOF")
+    assert len(re.findall(rb"/Type /Page\b", picture)) == 1
+
+
+@pytest.mark.parametrize("name", published.names())
+def test_published_cells_fit_a_readme(name: str) -> None:
+    width, height = svg_size(visualize(published.load(name).genotype, format="svg", title=name))
+    assert width == pytest.approx(830)
+    assert height < 1000
+
+
+def test_bytes_are_the_same_in_another_process() -> None:
+    """Another process has another hash seed, time and history of figures."""
+    code = (
+        "import hashlib; from nascli.artifacts import published; from nascli.visualize import FORMATS, visualize;"
+        "genotype = published.load('enas').genotype;"
+        "[print(f, hashlib.sha256(visualize(genotype, format=f, title='ENAS')).hexdigest()) for f in FORMATS]"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    hashes = dict(line.split() for line in other.splitlines())
+    genotype = published.load("enas").genotype
+    here = {form: hashlib.sha256(visualize(genotype, format=form, title="ENAS")).hexdigest() for form in FORMATS}
+    assert hashes == here
+
+
+@pytest.mark.parametrize("form", ["svg", "png", "pdf"])
+def test_no_date_and_no_program_in_the_metadata(form: str) -> None:
+    picture = visualize(GENOTYPE, format=form)
+    assert not re.search(rb"CreationDate|<dc:date>|Matplotlib v|tIME|Software", picture)
+
+
+@pytest.mark.parametrize("kind", ARTIFACTS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_that_does_not_fit_names_those_that_do(kind: str, form: str) -> None:
+    artifact, known = ARTIFACTS[kind]
+    if form in known:
+        return
+    with pytest.raises(UsageError) as caught:
+        visualize(artifact, format=form)
+    assert repr(form) in str(caught.value)
+    assert all(name in str(caught.value) for name in known)
+
+
+def test_an_unknown_format_is_corrected() -> None:
+    with pytest.raises(UsageError, match="unknown format 'sgv': did you mean 'svg'"):
+        visualize(GENOTYPE, format="sgv")
+
+
+def test_what_has_no_picture_says_so() -> None:
+    with pytest.raises(UsageError, match="no picture of a float"):
+        visualize(1.0, format="svg")
+
+
+@pytest.mark.parametrize("form", ["svg", "png", "pdf", "dot", "mermaid", "txt"])
+@pytest.mark.parametrize(
+    "title", ["cost: $5 or $\\frac{", "a\nb\x00\x1b[31m", "セル --> <b>&amp;", 'quo"te \\', "x" * 500]
+)
+def test_any_title_is_only_text(form: str, title: str) -> None:
+    """No formula, escape sequence, tag or missing glyph of a title breaks the picture or warns."""
+    picture = visualize(GENOTYPE, format=form, title=title)
+    if form == "svg":
+        svg_size(picture)
+    if form == "txt":
+        assert b"\x1b" not in picture
+
+
+def test_a_users_matplotlib_settings_change_nothing() -> None:
+    import matplotlib
+
+    expected = visualize(GENOTYPE, format="svg")
+    with matplotlib.rc_context(
+        {"font.size": 30, "svg.fonttype": "none", "axes.facecolor": "red", "lines.linewidth": 9}
+    ):
+        assert visualize(GENOTYPE, format="svg") == expected
+        assert matplotlib.rcParams["font.size"] == 30  # and theirs are as before
+
+
+def test_text_needs_no_matplotlib_and_pictures_no_pyplot() -> None:
+    code = (
+        "import sys; from nascli.artifacts import published; from nascli.visualize import visualize;"
+        "genotype = published.load('enas').genotype;"
+        "[visualize(genotype, format=form) for form in ('txt', 'dot', 'mermaid')];"
+        "assert not {'matplotlib', 'numpy', 'torch'} & sys.modules.keys();"
+        "visualize(genotype, format='svg');"
+        "assert not {'matplotlib.pyplot', 'torch'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_svg_has_a_solid_background() -> None:
+    """The first thing drawn covers the page in white, so that dark pages don't shine through."""
+    root = ET.fromstring(visualize(GENOTYPE, format="svg"))
+    first = root.find(".//{http://www.w3.org/2000/svg}path")
+    assert first is not None
+    assert "fill: #ffffff" in first.attrib["style"]
