@@ -67,6 +67,7 @@ def test_the_forms_that_are_found_in_the_wild() -> None:
         ("a" + ".b" * 30_000, "is neither JSON nor DARTS's text form"),
         ("x" * 70_000, "has 70,000 characters"),
         (SMALL.format("('max_pool_3x3', " + "-" * 900 + "1), ('skip_connect', 0)", "[2]"), "must be a whole number"),
+        (SMALL.format("('max_pool_3x3', " + "9" * 200 + "), ('skip_connect', 0)", "[2]"), "must be a whole number"),
         (SMALL.format(PAIR, "list(" * 90 + "[2]" + ")" * 90), "must be a list of states"),
         ("a = 1\nb = 2", "has 2 statements"),
         ("Genotype()", "normal, normal_concat, reduce, reduce_concat is missing"),

@@ -247,27 +247,29 @@ except NascliError as error:
 
 WRITE_STDOUT = """
 try:
-    files.write_output("-", bytes(1 << 20))
+    files.write_output("-", bytes(int(sys.argv[1])))
 except NascliError as error:
     sys.stderr.write(f"{error.exit_code} {error}")
 """
 
 
 def test_standard_output_gets_the_bytes_as_they_are() -> None:
-    assert run_python(WRITE_STDOUT).stdout == bytes(1 << 20)
+    assert run_python(WRITE_STDOUT, "1000000").stdout == bytes(1_000_000)
 
 
-def test_closed_pipe_and_full_device_are_one_line_each() -> None:
+# A small result stays in Python's buffer, which is written once more when Python exits; a large one doesn't.
+@pytest.mark.parametrize("size", ["100", "1000000"])
+def test_closed_pipe_and_full_device_are_one_line_each(size: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        closed = run_python(WRITE_STDOUT, stdout=writer, stderr=subprocess.PIPE)
+        closed = run_python(WRITE_STDOUT, size, stdout=writer, stderr=subprocess.PIPE)
     finally:
         os.close(writer)
     assert closed.stderr.startswith(b"1 standard output was closed")
     assert closed.returncode == 0, "python complained once more when it exited"
     with Path("/dev/full").open("wb") as full:
-        done = run_python(WRITE_STDOUT, stdout=full, stderr=subprocess.PIPE)
+        done = run_python(WRITE_STDOUT, size, stdout=full, stderr=subprocess.PIPE)
     assert done.stderr == b"1 standard output could not be written: No space left on device"
     assert done.returncode == 0
 
