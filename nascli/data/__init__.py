@@ -1,0 +1,8 @@
+"""Data sets: finding, reading, splitting, and streams of augmented batches on the device."""
+
+from nascli.data.augmentation import Augmentation
+from nascli.data.module import DataModule, open_data
+from nascli.data.probe import probe_image_size
+from nascli.data.stream import Stream
+
+__all__ = ["Augmentation", "DataModule", "Stream", "open_data", "probe_image_size"]

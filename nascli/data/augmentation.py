@@ -1,0 +1,127 @@
+"""Random crop, flip and cutout of a whole batch at once, each image with its own draw; and normalisation.
+
+Everything happens on the device of the images, on uint8 until the last step.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nascli.artifacts.data_info import DataInfo
+from nascli.config import LARGEST_SMALL_IMAGE
+from nascli.registry import DATASETS, lookup
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to training images at random.
+
+    crop_padding: border of black pixels, of which a window of the image's size is cut at random.
+    flip: mirror left and right with probability 1/2.
+    cutout: side in pixels of a square that becomes the mean colour; its centre is uniform on the image, and what
+        lies outside is cut off (DeVries & Taylor, 2017).
+    resized_crop, color_jitter: for images that workers load. A random window (8 to 100 % of the area, aspect 3:4 to
+        4:3) resized to the image's size, and brightness, contrast, saturation and hue varied by up to 0.4, 0.4, 0.4
+        and 0.2, as Liu et al. (ICLR 2019, Appendix A.3) train on ImageNet.
+    """
+
+    crop_padding: int = 0
+    flip: bool = False
+    cutout: int = 0
+    resized_crop: bool = False
+    color_jitter: bool = False
+
+    @classmethod
+    def for_dataset(cls, info: DataInfo, cutout: int = 0) -> Self:
+        """What suits a data set: as its registry row says, or as on ImageNet for large images."""
+        row = lookup(DATASETS, "dataset", info.dataset)
+        if info.image_size > LARGEST_SMALL_IMAGE:
+            return cls(flip=row.flip, cutout=cutout, resized_crop=True, color_jitter=True)
+        known = row.crop_padding is not None and row.image_size in (None, info.image_size)
+        padding = row.crop_padding if known else info.image_size // 8
+        return cls(crop_padding=padding, flip=row.flip, cutout=cutout)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random choices for a batch, each int64 [batch].
+
+    top, left: corner of the window in the padded image, 0 … 2 * crop_padding. mirrored: 0 or 1.
+    row, column: centre of the cutout, in pixels of the finished image.
+    """
+
+    top: Tensor
+    left: Tensor
+    mirrored: Tensor
+    row: Tensor
+    column: Tensor
+
+
+def draw(augmentation: Augmentation, batch: int, height: int, width: int, generator: torch.Generator) -> Draws:
+    """Independent uniform choices for every image of a batch, on the generator's device."""
+
+    def uniform(below: int) -> Tensor:
+        return torch.randint(below, (batch,), generator=generator, device=generator.device)
+
+    windows = 2 * augmentation.crop_padding + 1
+    return Draws(uniform(windows), uniform(windows), uniform(2), uniform(height), uniform(width))
+
+
+def crop_and_flip(images: Tensor, draws: Draws, padding: int, flip: bool) -> Tensor:
+    """Shift every image within a black border and mirror it where drawn. [B, C, H, W] -> [B, C, H, W], same dtype."""
+    batch, channels, height, width = images.shape
+    rows = draws.top[:, None] + torch.arange(height, device=images.device)
+    columns = torch.arange(width, device=images.device).expand(batch, width)
+    if flip:
+        columns = torch.where(draws.mirrored[:, None] == 1, width - 1 - columns, columns)
+    columns = draws.left[:, None] + columns
+    padded = F.pad(images, (padding, padding, padding, padding)) if padding else images
+    # One gather does crop and flip: four times faster on a CPU than indexing the three dimensions with tensors.
+    source = (rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]).view(batch, 1, height * width)
+    flat = padded.reshape(batch, channels, -1)
+    return flat.gather(2, source.expand(batch, channels, height * width)).view(batch, channels, height, width)
+
+
+def cutout_mask(draws: Draws, side: int, height: int, width: int) -> Tensor:
+    """Where the square lies. -> bool [B, 1, H, W]."""
+
+    def inside(centre: Tensor, length: int) -> Tensor:
+        offset = torch.arange(length, device=centre.device) - (centre[:, None] - side // 2)
+        return (offset >= 0) & (offset < side)
+
+    return inside(draws.row, height)[:, None, :, None] & inside(draws.column, width)[:, None, None, :]
+
+
+class Normalization:
+    """uint8 images [B, C, H, W] to float32 of mean 0 and deviation 1 per channel.
+
+    mean, std: per channel, on the scale where white is 1.
+    """
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
+        self._mean = 255.0 * torch.tensor(mean, dtype=torch.float32, device=device)[:, None, None]
+        self._inverse = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float32, device=device)[:, None, None])
+
+    def __call__(self, images: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
+        return torch.sub(images, self._mean).mul_(self._inverse).contiguous(memory_format=memory_format)
+
+
+def augment(
+    images: Tensor,
+    augmentation: Augmentation,
+    normalize: Normalization,
+    generator: torch.Generator,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
+    """Crop, flip, normalise and cut out a batch. uint8 [B, C, H, W] -> float32 [B, C, H, W]."""
+    batch, _, height, width = images.shape
+    draws = draw(augmentation, batch, height, width, generator)
+    if augmentation.crop_padding or augmentation.flip:
+        images = crop_and_flip(images, draws, augmentation.crop_padding, augmentation.flip)
+    normal = normalize(images, memory_format)
+    if augmentation.cutout:
+        normal.masked_fill_(cutout_mask(draws, augmentation.cutout, height, width), 0.0)
+    return normal

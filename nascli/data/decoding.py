@@ -1,0 +1,109 @@
+"""One image file to pixels, whatever its format and mode."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from nascli.errors import DataError
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"}
+)
+"""Endings, in lower case, of the files that are taken for images."""
+
+_ORIENTATION = 0x0112
+_SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+_GREY = _SIXTEEN_BIT | {"1", "L", "LA", "La"}
+
+
+class UnreadableImage(DataError):
+    """An image file is corrupt, or not an image at all. The message is "PATH: what is wrong"."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its image before any pixel is decoded. Sides in pixels."""
+
+    width: int
+    height: int
+    grey: bool
+
+
+def read_header(path: Path) -> Header:
+    """The size and colour of an image, from the first bytes of its file. Raises UnreadableImage."""
+    try:
+        with Image.open(path) as image:
+            return Header(*image.size, grey=_is_grey(image))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever malformed bytes lead them to
+        raise _unreadable(path, error) from None
+
+
+def check(path: Path) -> None:
+    """Read a file to its end, a JPEG at an eighth of its size, to see that it is whole. Raises UnreadableImage."""
+    try:
+        with Image.open(path) as image:
+            image.draft(None, (image.width // 8, image.height // 8))
+            image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # as in read_header
+        raise _unreadable(path, error) from None
+
+
+def decode(path: Path, channels: int) -> Tensor:
+    """The pixels of an image file, upright as its EXIF orientation says. -> uint8 [channels, height, width].
+
+    channels: 1 for grey or 3 for RGB; the image is converted. Transparency is dropped, 16 bits per pixel are scaled to
+    8, of an animation the first frame is taken. Raises UnreadableImage.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
+            pixels = np.array(_eight_bit(upright, "L" if channels == 1 else "RGB"))
+    except MemoryError:
+        raise
+    except Exception as error:  # as in read_header
+        raise _unreadable(path, error) from None
+    return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[:, :, None]).permute(2, 0, 1)
+
+
+def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
+    """The image in mode "L" or "RGB"."""
+    if image.mode == mode:
+        return image
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers; save it with 8 or 16 bits per channel")
+    if image.mode in _SIXTEEN_BIT:
+        # Pillow's own conversion clips at 255 instead of scaling.
+        values = np.asarray(image).astype(np.int64).clip(0, 65535)
+        image = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+    elif image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns about the direct way
+    return image.convert(mode)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode in ("P", "PA") and image.palette is not None:
+        colours = np.frombuffer(image.palette.getdata()[1], np.uint8)
+        step = len(image.palette.mode)
+        red, green, blue = (colours[k : len(colours) // step * step : step] for k in range(3))
+        return bool((red == green).all() and (green == blue).all())
+    return image.mode in _GREY
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadableImage:
+    if isinstance(error, Image.UnidentifiedImageError):
+        reason = "not an image that Pillow knows" if path.stat().st_size else "the file is empty"
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    else:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+    return UnreadableImage(f"{path}: {reason}")

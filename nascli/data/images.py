@@ -1,0 +1,148 @@
+"""Labelled images that are read when they are asked for: from an array, or from files."""
+
+import hashlib
+import heapq
+import os
+from abc import ABC, abstractmethod
+from collections import Counter
+from copy import copy
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nascli.config import LARGEST_SMALL_IMAGE
+from nascli.data.decoding import UnreadableImage, check, decode, read_header
+from nascli.data.resizing import to_channels
+from nascli.errors import DataError
+
+LARGE_SIDE = 224
+"""Side that images above LARGEST_SMALL_IMAGE are brought to unless another is asked for: ImageNet's custom."""
+
+PROBED_FILES = 256
+"""Files whose headers decide on the side of the images of a folder."""
+
+
+class Images(ABC):
+    """A list of labelled images. labels: int64 [images], indices into `classes`."""
+
+    def __init__(self, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+        self.labels = labels
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def select(self, indices: np.ndarray) -> Self:
+        """The images at these indices, in this order."""
+
+    def in_order_of(self, classes: tuple[str, ...]) -> Self:
+        """The same images with labels that count in `classes`. They may lack some; raises DataError for others."""
+        strange = [name for name in self.classes if name not in classes]
+        if strange:
+            raise DataError(
+                f"the images have {len(strange)} of {len(self.classes)} classes that the model does not know, "
+                f"{strange[0]!r} for one; it knows {', '.join(classes[:10])}{' …' if len(classes) > 10 else ''}"
+            )
+        other = copy(self)
+        other.labels = np.array([classes.index(name) for name in self.classes], np.int64)[self.labels]
+        other.classes = classes
+        return other
+
+    @abstractmethod
+    def load(self, index: int, channels: int) -> Tensor:
+        """One image at its own size. -> uint8 [channels, h, w]. Raises UnreadableImage."""
+
+    @abstractmethod
+    def check(self, index: int) -> None:
+        """Raises UnreadableImage if `load` would."""
+
+    @abstractmethod
+    def channels(self) -> int:
+        """1 if every image is grey, otherwise 3."""
+
+    @abstractmethod
+    def side(self) -> int:
+        """The side in pixels that suits the images."""
+
+
+class ArrayImages(Images):
+    """Images of one size in memory. pixels: uint8 [images, C, H, W]."""
+
+    def __init__(self, pixels: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+        super().__init__(labels, classes)
+        self.pixels = pixels
+
+    def select(self, indices: np.ndarray) -> Self:
+        return type(self)(self.pixels[indices], self.labels[indices], self.classes)
+
+    def load(self, index: int, channels: int) -> Tensor:
+        return to_channels(torch.from_numpy(self.pixels[index]), channels)
+
+    def check(self, index: int) -> None:
+        """An array has no unreadable image."""
+
+    def channels(self) -> int:
+        return int(self.pixels.shape[1])
+
+    def side(self) -> int:
+        return min(self.pixels.shape[2:])
+
+
+class FileImages(Images):
+    """Images in files.
+
+    paths: relative to `root`, as bytes. An array of them is one object, so that worker processes go on sharing its
+    memory; a million strings would be copied bit by bit as their reference counts change.
+    """
+
+    def __init__(self, root: Path, paths: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+        super().__init__(labels, classes)
+        self.root = root
+        self.paths = paths
+
+    def select(self, indices: np.ndarray) -> Self:
+        return type(self)(self.root, self.paths[indices], self.labels[indices], self.classes)
+
+    def path(self, index: int) -> Path:
+        return self.root / os.fsdecode(self.paths[index])
+
+    def load(self, index: int, channels: int) -> Tensor:
+        return decode(self.path(index), channels)
+
+    def check(self, index: int) -> None:
+        check(self.path(index))
+
+    def channels(self) -> int:
+        """1 if the headers of all files say so, palettes included, otherwise 3. Stops at the first colour image."""
+        return 1 if all(self._is_grey(index) for index in range(len(self))) else 3
+
+    def _is_grey(self, index: int) -> bool:
+        try:
+            return read_header(self.path(index)).grey
+        except UnreadableImage:
+            return True  # has no say; whoever decodes it reports it
+
+    def side(self) -> int:
+        """Of a sample of files that their names alone decide: the most common shorter side if none has a side above
+        LARGEST_SMALL_IMAGE, the smallest of several equally common ones; otherwise LARGE_SIDE. Raises DataError if
+        the sample has no readable image.
+        """
+        sides: Counter[int] = Counter()
+        unreadable: list[UnreadableImage] = []
+        sample = heapq.nsmallest(PROBED_FILES, range(len(self)), key=lambda k: hashlib.sha256(self.paths[k]).digest())
+        for index in sample:
+            try:
+                header = read_header(self.path(index))
+            except UnreadableImage as error:
+                unreadable.append(error)
+                continue
+            if max(header.width, header.height) > LARGEST_SMALL_IMAGE:
+                return LARGE_SIDE
+            sides[min(header.width, header.height)] += 1
+        if not sides:
+            raise DataError(f"{self.root} has no readable image; {unreadable[0]}")
+        return min(sides, key=lambda side: (-sides[side], side))

@@ -1,0 +1,169 @@
+"""A data set as the engine sees it: what it is, and batches of it on the device."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nascli.artifacts.data_info import DataInfo
+from nascli.config import Config
+from nascli.data import splits
+from nascli.data.augmentation import Augmentation, Normalization
+from nascli.data.feed import Request
+from nascli.data.images import Images
+from nascli.data.part import Format, Part, open_part, part_statistics
+from nascli.data.sources.source import Source
+from nascli.data.statistics import Statistics
+from nascli.data.stream import Stream
+from nascli.registry import DATASETS, load, lookup
+from nascli.seeds import derive_seed
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+class DataModule:
+    """Batches of a data set on a device; make one with `open_data`.
+
+    Images come as float32 [B, C, H, W], with mean 0 and deviation 1 per channel over the training images; labels as
+    int64 [B].
+    Training images are decoded when they are first needed, test images when `test_batches` is called.
+    """
+
+    info: DataInfo
+
+    def __init__(
+        self,
+        source: Source,
+        config: Config,
+        device: torch.device,
+        classes: tuple[str, ...] | None = None,
+        statistics: Statistics | None = None,
+        image_size: int | None = None,
+    ) -> None:
+        self._source = source
+        self._config = config
+        self._device = device
+        self._classes = classes
+        self._notices = list(source.notices)
+        side = image_size or config.image_size or self._all_train_images.side()
+        channels = len(statistics[0]) if statistics else self._all_train_images.channels()
+        self._format = Format(channels, side)
+        mean, std = statistics or part_statistics(self._train, self._format)
+        self._normalize = Normalization(mean, std, device)
+        self.info = DataInfo(
+            dataset=config.dataset,
+            classes=classes or self._all_train_images.classes,
+            channels=channels,
+            image_size=side,
+            mean=mean,
+            std=std,
+            train_images=min(source.train_images, config.limit_train or source.train_images)
+            if statistics
+            else len(self._train.labels),
+            test_images=source.test_images,
+            fingerprint=source.fingerprint,
+        )
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know of the images that have been read so far."""
+        return tuple(self._notices)
+
+    @property
+    def train_labels(self) -> np.ndarray:
+        """The labels of the training images. int64 [train_images]"""
+        return self._train.labels
+
+    def split(self, fractions: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
+        """Disjoint, stratified parts of the training images, as sorted indices; see `nascli.data.splits.split`."""
+        return splits.split(self.train_labels, fractions, seed)
+
+    def stream(
+        self,
+        indices: np.ndarray,
+        batch_size: int,
+        *,
+        seed: int,
+        name: str,
+        augmentation: Augmentation,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> Stream:
+        """Endless augmented batches of some of the training images. Raises UsageError for a batch larger than those."""
+        return Stream(
+            self._train.feed,
+            indices,
+            batch_size,
+            seed=seed,
+            name=name,
+            augmentation=augmentation,
+            normalize=self._normalize,
+            device=self._device,
+            memory_format=memory_format,
+        )
+
+    def batches(
+        self, indices: np.ndarray | None, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> Batches:
+        """One pass over training images (None: all) as they are, in this order; the last batch may be smaller."""
+        chosen = np.arange(len(self._train.labels)) if indices is None else indices
+        return self._pass(self._train, chosen, batch_size, memory_format)
+
+    def test_batches(self, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format) -> Batches:
+        """One pass over the test images as they are; the last batch may be smaller."""
+        return self._pass(self._test, np.arange(len(self._test.labels)), batch_size, memory_format)
+
+    def _pass(self, part: Part, indices: np.ndarray, batch_size: int, memory_format: torch.memory_format) -> Batches:
+        requests = [Request(indices[k : k + batch_size]) for k in range(0, len(indices), batch_size)]
+        for images, labels in part.feed.read(requests):
+            yield self._normalize(images, memory_format), labels
+
+    @cached_property
+    def _all_train_images(self) -> Images:
+        """What decides on size, channels and classes, so that these don't depend on limit_train or the seed."""
+        return self._ordered(self._source.train())
+
+    @cached_property
+    def _train(self) -> Part:
+        """The training images in use."""
+        images, limit = self._all_train_images, self._config.limit_train
+        if limit is not None:
+            images = images.select(splits.sample(images.labels, limit, derive_seed(self._config.seed, "limit_train")))
+        return self._open(images)
+
+    @cached_property
+    def _test(self) -> Part:
+        return self._open(self._ordered(self._source.test()))
+
+    def _ordered(self, images: Images) -> Images:
+        return images.in_order_of(self._classes) if self._classes else images
+
+    def _open(self, images: Images) -> Part:
+        part = open_part(
+            images,
+            self._format,
+            device=self._device,
+            workers=self._config.workers,
+            skip_corrupt=self._config.skip_corrupt,
+        )
+        self._notices += part.notices
+        return part
+
+
+def open_data(
+    config: Config,
+    *,
+    device: torch.device,
+    classes: tuple[str, ...] | None = None,
+    statistics: Statistics | None = None,
+    image_size: int | None = None,
+) -> DataModule:
+    """Find the data set of a configuration.
+
+    classes: those of a model to be evaluated; labels then count in its order. statistics: (mean, std) to normalise by;
+    the training images are then not decoded before they are asked for. image_size: beats the configuration's.
+    Raises DataError for images that are missing or unusable, UsageError for settings that don't fit them.
+    """
+    source = load(lookup(DATASETS, "dataset", config.dataset).target)(config)
+    return DataModule(source, config, device, classes, statistics, image_size)

@@ -1,0 +1,105 @@
+"""The training or the test images, ready to be asked for batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nascli.config import LARGEST_SMALL_IMAGE
+from nascli.data.decoding import UnreadableImage
+from nascli.data.feed import Feed
+from nascli.data.images import Images
+from nascli.data.permutation import permutation
+from nascli.data.reading import decode_all, find_unreadable
+from nascli.data.resident import ResidentFeed
+from nascli.data.resizing import evaluation_side
+from nascli.data.statistics import Statistics, statistics
+from nascli.data.workers import WorkerFeed
+from nascli.errors import DataError
+
+SAMPLED_IMAGES = 1024
+"""Of large images, so many decide on mean and deviation: that places a mean within about 1 % of the range."""
+
+_SAMPLE_SEED = 0
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Format:
+    """What the network gets: square images. side: in pixels."""
+
+    channels: int
+    side: int
+
+    @property
+    def resident(self) -> bool:
+        """Whether images of this size lie on the device as a whole."""
+        return self.side <= LARGEST_SMALL_IMAGE
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images that can be read: their feed, and their labels, int64 [images]."""
+
+    feed: Feed
+    labels: np.ndarray
+    notices: tuple[str, ...]
+
+
+def open_part(images: Images, format: Format, *, device: torch.device, workers: int, skip_corrupt: bool) -> Part:
+    """Small images are decoded at once, large ones when asked for, unless corrupt ones must be found beforehand.
+
+    Raises DataError for an image that cannot be read unless it is to be skipped, and if that leaves a class empty.
+    """
+    notices = []
+    if format.resident:
+        decoded = decode_all(images, format.channels, format.side)
+        kept, unreadable = decoded.kept, decoded.unreadable
+        if decoded.resized:
+            notices.append(
+                f"{decoded.resized} of {len(images)} images were of another size: "
+                f"resized, and cut to their centre, at {format.side}x{format.side} pixels"
+            )
+    elif skip_corrupt:
+        kept, unreadable = find_unreadable(images)
+    else:
+        kept, unreadable = np.arange(len(images)), ()
+    if unreadable:
+        notices.append(_left_out(unreadable, skip_corrupt))
+        lost = np.setdiff1d(images.labels, images.labels[kept])
+        if len(lost):
+            raise DataError(f"class {images.classes[lost[0]]!r} has no readable image; {unreadable[0]}")
+    labels = images.labels[kept]
+    if format.resident:
+        feed: Feed = ResidentFeed(decoded.pixels.to(device), torch.from_numpy(labels).to(device))
+    else:
+        readable = images.select(kept) if unreadable else images
+        feed = WorkerFeed(readable, format.channels, format.side, workers, device)
+    return Part(feed, labels, tuple(notices))
+
+
+def _left_out(unreadable: tuple[UnreadableImage, ...], skip_corrupt: bool) -> str:
+    """The notice of images that were skipped; raises DataError if they must not be."""
+    more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
+    if not skip_corrupt:
+        raise DataError(
+            f"cannot read {unreadable[0]}{more}; repair or remove it, or leave such images out with --skip-corrupt"
+        )
+    return f"left out {len(unreadable)} image{'s' if more else ''} that cannot be read: {unreadable[0]}{more}"
+
+
+def part_statistics(part: Part, format: Format) -> Statistics:
+    """Mean and deviation of a part: of all its images when they are small, else of a sample that is always the same."""
+    if isinstance(part.feed, ResidentFeed):
+        return statistics(part.feed.pixels.split(_CHUNK))
+    assert isinstance(part.feed, WorkerFeed)
+    images = part.feed.images
+    sample = np.sort(permutation(len(images), _SAMPLE_SEED)[:SAMPLED_IMAGES])
+    return statistics(_sampled(images, sample[k : k + _CHUNK], format) for k in range(0, len(sample), _CHUNK))
+
+
+def _sampled(images: Images, indices: np.ndarray, format: Format) -> torch.Tensor:
+    decoded = decode_all(images.select(indices), format.channels, format.side, evaluation_side(format.side))
+    if decoded.unreadable:
+        _left_out(decoded.unreadable, skip_corrupt=False)
+    return decoded.pixels

@@ -1,0 +1,82 @@
+"""Reading many images at once."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nascli.config import LARGEST_SMALL_IMAGE
+from nascli.data.decoding import UnreadableImage
+from nascli.data.images import ArrayImages, Images
+from nascli.data.resizing import fit_square
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """All images of a list at one size.
+
+    pixels: uint8 [kept, C, side, side]. kept: indices into the list of those that could be read.
+    unreadable: one error for each of the others. resized: how many were of another size.
+    """
+
+    pixels: Tensor
+    kept: np.ndarray
+    unreadable: tuple[UnreadableImage, ...]
+    resized: int
+
+
+def decode_all(images: Images, channels: int, side: int, shorter: int | None = None) -> Decoded:
+    """Read every image and bring it to `side` by `side` pixels as `fit_square` does."""
+    count = len(images)
+    if isinstance(images, ArrayImages) and images.pixels.shape[1:] == (channels, side, side) and shorter is None:
+        return Decoded(torch.from_numpy(images.pixels), np.arange(count), (), 0)
+    pixels = torch.empty((count, channels, side, side), dtype=torch.uint8)
+
+    def decode_some(indices: range) -> tuple[list[tuple[int, UnreadableImage]], int]:
+        unreadable, resized = [], 0
+        for index in indices:
+            try:
+                image = images.load(index, channels)
+            except UnreadableImage as error:
+                unreadable.append((index, error))
+                continue
+            resized += image.shape[1:] != (side, side)
+            pixels[index] = fit_square(image, side, shorter)
+        return unreadable, resized
+
+    with ThreadPoolExecutor(_threads(images)) as threads:
+        parts = list(threads.map(decode_some, (range(k, min(k + 32, count)) for k in range(0, count, 32))))
+    unreadable = dict(entry for part, _ in parts for entry in part)
+    kept = np.setdiff1d(np.arange(count), np.fromiter(unreadable, np.int64))
+    return Decoded(
+        pixels[torch.from_numpy(kept)] if unreadable else pixels,
+        kept,
+        tuple(unreadable.values()),
+        sum(resized for _, resized in parts),
+    )
+
+
+def find_unreadable(images: Images) -> tuple[np.ndarray, tuple[UnreadableImage, ...]]:
+    """Read every image through without keeping its pixels. -> (indices of the readable ones, errors of the others)"""
+
+    def check(index: int) -> UnreadableImage | None:
+        try:
+            images.check(index)
+        except UnreadableImage as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(_threads(images)) as threads:
+        errors = list(threads.map(check, range(len(images))))
+    kept = np.array([index for index, error in enumerate(errors) if error is None], np.int64)
+    return kept, tuple(error for error in errors if error is not None)
+
+
+def _threads(images: Images) -> int:
+    """Pillow lets go of Python's lock while it decodes; for small files, threads would mostly wait for that lock."""
+    if images.side() <= LARGEST_SMALL_IMAGE:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

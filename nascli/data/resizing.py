@@ -1,0 +1,29 @@
+"""Images of any size and colour to squares of one size and colour."""
+
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+
+def fit_square(images: Tensor, side: int, shorter: int | None = None) -> Tensor:
+    """Resize the shorter side (bilinear, antialiased), then cut out the centre.
+
+    uint8 [..., C, h, w] -> uint8 [..., C, side, side].
+
+    shorter: what the shorter side becomes first, at least `side` (the default).
+    """
+    if images.shape[-2:] == (side, side) and shorter is None:
+        return images
+    resized = transforms.resize(images, [shorter or side], antialias=True)
+    return transforms.center_crop(resized, [side, side])
+
+
+def evaluation_side(side: int) -> int:
+    """What the shorter side of a large image becomes before the centre is cut out: 256 pixels for a network of 224."""
+    return round(side * 256 / 224)
+
+
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """Grey to RGB by repetition, or RGB to grey by luminance. uint8 [..., C, h, w] -> [..., channels, h, w]."""
+    if images.shape[-3] == channels:
+        return images
+    return transforms.grayscale_to_rgb(images) if channels == 3 else transforms.rgb_to_grayscale(images)

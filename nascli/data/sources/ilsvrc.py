@@ -1,0 +1,39 @@
+"""ImageNet."""
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from nascli.config import Config
+from nascli.data.sources.folders import read_folder, required_folder
+from nascli.data.sources.source import Source
+from nascli.errors import DataError
+
+_ARCHIVES = "ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar"
+
+
+def imagenet(config: Config) -> Source:
+    """ImageNet, ILSVRC 2012: Russakovsky et al., 2015. `data_dir/train/n01440764/…` and `data_dir/val/n01440764/…`.
+
+    torchvision makes these folders from the three archives of image-net.org if they lie in data_dir. The classes are
+    called by their WordNet numbers, since two pairs of them share their English names.
+    Raises UsageError without data_dir, DataError if neither folders nor archives are there.
+    """
+    root = required_folder(config)
+    for part in ("train", "val"):
+        if not (root / part).is_dir():
+            _unpack(root, part)
+    return read_folder(root)
+
+
+def _unpack(root: Path, part: str) -> None:
+    import torchvision
+
+    try:
+        with redirect_stdout(sys.stderr):
+            torchvision.datasets.ImageNet(root, part)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"{root} has no folder {part}/ ({str(error).splitlines()[0]}): "
+            f"put {_ARCHIVES} from https://image-net.org there, or make train/CLASS/ and val/CLASS/ yourself"
+        ) from None

@@ -1,0 +1,101 @@
+"""An endless stream of augmented batches whose whole state is a count."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nascli.data.augmentation import Augmentation, Normalization, augment
+from nascli.data.feed import Feed, Request
+from nascli.data.permutation import permutation
+from nascli.errors import UsageError
+from nascli.seeds import derive_seed
+
+
+class Stream:
+    """Batches of some images, reshuffled in every pass; a pass's last, incomplete batch is dropped.
+
+    `position` is the number of batches given so far. The order of pass p follows from (seed, name, p), the augmentation
+    of batch b from (seed, name, b), so a stream at the same position goes on alike, whatever it did before.
+    Raises UsageError when a batch is larger than the number of images.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        indices: np.ndarray,
+        batch_size: int,
+        *,
+        seed: int,
+        name: str,
+        augmentation: Augmentation,
+        normalize: Normalization,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        if not 1 <= batch_size <= len(indices):
+            raise UsageError(
+                f"batch {batch_size} is more than the {len(indices)} images of the '{name}' part: "
+                f"use a batch size of at most {len(indices)}, or more images"
+            )
+        self.batch_size = batch_size
+        self.batches_per_pass = len(indices) // batch_size
+        self.name = name
+        self._feed = feed
+        self._indices = indices
+        self._seed = seed
+        self._augmentation = augmentation
+        self._normalize = normalize
+        self._device = device
+        self._memory_format = memory_format
+        self._order = lru_cache(maxsize=1)(self._shuffled)
+        self._position = 0
+        self._answers: Iterator[tuple[Tensor, Tensor]] | None = None
+
+    @property
+    def position(self) -> int:
+        """Batches given so far; set it to continue elsewhere."""
+        return self._position
+
+    @position.setter
+    def position(self, position: int) -> None:
+        if position < 0:
+            raise ValueError(f"a stream has no position {position}")
+        self.close()
+        self._position = position
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """The next batch, on the device: float32 images [B, C, H, W] of mean 0 and deviation 1, int64 labels [B].
+
+        Raises DataError for an image that cannot be read.
+        """
+        if self._answers is None:
+            self._answers = self._feed.read(self._requests(self._position), self._augmentation)
+        try:
+            images, labels = next(self._answers)
+        except BaseException:
+            self.close()  # a generator that has raised is finished
+            raise
+        generator = torch.Generator(self._device)
+        generator.manual_seed(derive_seed(self._seed, self.name, "augmentation", self._position))
+        self._position += 1
+        return augment(images, self._augmentation, self._normalize, generator, self._memory_format), labels
+
+    def close(self) -> None:
+        """End the worker processes, if there are any. The stream can still be used."""
+        self._answers = None
+
+    def _requests(self, batch: int) -> Iterator[Request]:
+        while True:
+            number, within = divmod(batch, self.batches_per_pass)
+            start = within * self.batch_size
+            indices = self._order(number)[start : start + self.batch_size]
+            yield Request(indices, derive_seed(self._seed, self.name, "pass", number))
+            batch += 1
+
+    def _shuffled(self, number: int) -> np.ndarray:
+        """All indices in the order of one pass."""
+        order = permutation(len(self._indices), derive_seed(self._seed, self.name, "order", number))
+        return self._indices[order]

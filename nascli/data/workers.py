@@ -1,0 +1,129 @@
+"""Large images: read and transformed by worker processes, batch by batch."""
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from nascli.data.augmentation import Augmentation
+from nascli.data.decoding import UnreadableImage
+from nascli.data.feed import Request
+from nascli.data.images import Images
+from nascli.data.resizing import evaluation_side, fit_square
+from nascli.errors import DataError, NascliError
+from nascli.seeds import derive_seed
+
+Answer = tuple[Tensor, Tensor] | UnreadableImage
+
+
+class WorkerFeed:
+    """Answers requests out of files.
+
+    side: of the images given, in pixels. workers: processes, 0 for none; the numbers don't depend on it.
+    """
+
+    def __init__(self, images: Images, channels: int, side: int, workers: int, device: torch.device) -> None:
+        self.images = images
+        self.channels = channels
+        self.side = side
+        self.workers = workers
+        self.device = device
+
+    def read(
+        self, requests: Iterable[Request], augmentation: Augmentation | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        loader: DataLoader[Answer] = DataLoader(
+            _Batches(self.images, self.channels, self.side, augmentation),
+            batch_size=None,
+            sampler=requests,  # type: ignore[arg-type]  # a stream has no length
+            num_workers=self.workers,
+            collate_fn=_as_it_is,
+            worker_init_fn=_detach,
+            pin_memory=self.device.type == "cuda",
+            # The loader draws a seed of its own, which would otherwise come from the global generator.
+            generator=torch.Generator(),
+        )
+        answers = iter(loader)
+        while True:
+            try:
+                answer = next(answers)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if "DataLoader worker" not in str(error):
+                    raise
+                raise NascliError(
+                    f"a process that loads images died ({str(error).splitlines()[0]}): "
+                    "use fewer --workers, or give the machine more (shared) memory"
+                ) from error
+            if isinstance(answer, UnreadableImage):
+                raise DataError(
+                    f"cannot read {answer}; repair or remove the file, or leave such images out with --skip-corrupt"
+                )
+            images, labels = answer
+            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+
+
+class _Batches(Dataset[Answer]):
+    """Requests to batches; runs in a worker. A failure is returned, since raising it would wrap it in a traceback."""
+
+    def __init__(self, images: Images, channels: int, side: int, augmentation: Augmentation | None) -> None:
+        self.images = images
+        self.channels = channels
+        self.side = side
+        self.transform = None if augmentation is None else _random_transform(augmentation, side)
+        self.labels = torch.from_numpy(images.labels)
+
+    def __getitem__(self, request: Request) -> Answer:
+        batch = torch.empty((len(request.indices), self.channels, self.side, self.side), dtype=torch.uint8)
+        for row, index in enumerate(request.indices.tolist()):
+            try:
+                image = self.images.load(index, self.channels)
+            except UnreadableImage as error:
+                return error
+            if self.transform is None:
+                batch[row] = fit_square(image, self.side, evaluation_side(self.side))
+            else:
+                with _seeded(derive_seed(request.seed, "image", index)):
+                    batch[row] = self.transform(image)
+        return batch, self.labels[torch.from_numpy(request.indices)]
+
+
+def _random_transform(augmentation: Augmentation, side: int) -> v2.Transform:
+    """The part of an augmentation that precedes the batch: uint8 [C, h, w] -> uint8 [C, side, side]."""
+    steps: list[v2.Transform] = [
+        v2.RandomResizedCrop(side, antialias=True)
+        if augmentation.resized_crop
+        else v2.Lambda(partial(fit_square, side=side, shorter=evaluation_side(side)))
+    ]
+    if augmentation.color_jitter:
+        steps.append(v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.2))
+    return v2.Compose(steps)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """torchvision's transforms draw from the global generator: lend them one for the time, and put it back."""
+    state = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(state)
+
+
+def _as_it_is(answer: Answer) -> Answer:
+    return answer
+
+
+def _detach(worker: int) -> None:
+    """Keep Ctrl-C and other signals to the process group from a worker: the main process ends it when it is done."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
