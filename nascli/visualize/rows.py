@@ -13,6 +13,7 @@ from nascli.visualize.layers import Item, LayeredCell
 
 MOST_VISITS = 60_000  # of items: a bound on the time that a huge cell takes
 STILL = 0.05  # pixels
+NOTICEABLE = 3.0  # pixels; a smaller step looks like a mistake
 STRAIGHT = frozenset({"lane", "port"})
 LINK_WEIGHTS = (
     1.0,
@@ -54,12 +55,16 @@ def _straighten(graph: LayeredCell, rows: dict[Item, float], distance: Callable[
             if item.kind in STRAIGHT:
                 lanes.setdefault(item.state, []).append(item)
                 beside[item] = (layer[place - 1] if place else None, layer[place + 1] if layer[place + 1 :] else None)
+    sources, _ = graph.neighbours()
     for lane in lanes.values():
         lowest = max((rows[up] + distance(up, item) for item in lane if (up := beside[item][0])), default=-inf)
         highest = min((rows[down] - distance(item, down) for item in lane if (down := beside[item][1])), default=inf)
         if lowest <= highest:
-            level = min(max(sum(rows[item] for item in lane) / len(lane), lowest), highest)
-            rows.update(dict.fromkeys(lane, level))
+            level = sum(rows[item] for item in lane) / len(lane)
+            (source,) = sources[lane[0]]
+            if abs(rows[source] - level) < NOTICEABLE:
+                level = rows[source]
+            rows.update(dict.fromkeys(lane, min(max(level, lowest), highest)))
 
 
 def travel(graph: LayeredCell, rows: Mapping[Item, float]) -> float:
