@@ -274,17 +274,18 @@ def test_closed_pipe_and_full_device_are_one_line_each(size: str) -> None:
     assert done.returncode == 0
 
 
-def test_streams_that_the_shell_closed() -> None:
-    program = f"import sys\nfrom nascli.artifacts import files\nfrom nascli.errors import NascliError\n{READ_STDIN}"
-    done = subprocess.run(
-        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", program], capture_output=True, check=False, timeout=60
-    )
-    assert done.stdout == b"3 standard input is closed, but '-' reads from it\n"
-    program = f"import sys\nfrom nascli.artifacts import files\nfrom nascli.errors import NascliError\n{WRITE_STDOUT}"
-    done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", program], capture_output=True, check=False, timeout=60
-    )
-    assert done.stderr == b"2 standard output is closed, but '-' writes to it"
+@pytest.mark.parametrize(
+    ("closing", "code", "message"),
+    [
+        ("<&-", READ_STDIN, b"3 standard input is closed, but '-' reads from it"),
+        (">&-", WRITE_STDOUT, b"2 standard output is closed, but '-' writes to it"),
+    ],
+)
+def test_streams_that_the_shell_closed(closing: str, code: str, message: bytes) -> None:
+    program = f"import sys\nfrom nascli.artifacts import files\nfrom nascli.errors import NascliError\n{code}"
+    command = ["sh", "-c", f'exec "$@" {closing}', "sh", sys.executable, "-c", program, "1"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (done.stdout + done.stderr).strip() == message
 
 
 def test_sha256_is_the_standards() -> None:
