@@ -21,7 +21,10 @@ def run_python(code: str, *arguments: str | Path, **options: object) -> subproce
     """A python that imports nascli.artifacts.files as `files`."""
     program = f"import sys\nfrom nascli.artifacts import files\nfrom nascli.errors import NascliError\n{code}"
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.run(command, capture_output="stdout" not in options, check=False, timeout=60, **options)
+    # Users' pythons hold output back, even where the one that runs the tests does not.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    capture = "stdout" not in options
+    return subprocess.run(command, capture_output=capture, check=False, timeout=60, env=environment, **options)
 
 
 def test_replaces_content_with_the_users_permissions(tmp_path: Path) -> None:
