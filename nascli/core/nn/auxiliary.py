@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.artifacts.network_settings import NetworkSettings
+from nascli.core.nn.layout import map_side, reduction_cells
+from nascli.core.nn.stem import STEMS
 from nascli.errors import UsageError
 
 
@@ -44,6 +47,28 @@ TOWER_FORMS: Mapping[str, TowerForm] = {
 }
 """The form by the name of the network's stem. 32x32 images behind the CIFAR stem give 8x8 maps; 224x224 images behind
 the ImageNet stem give 14x14 before and 7x7 after the second reduction cell, where the tower hangs."""
+
+
+def auxiliary_fits(settings: NetworkSettings) -> bool:
+    """Whether a network's maps suit the tower: it needs a second reduction cell, and images of the right size."""
+    if len(reduction_cells(settings.layers)) < 2:
+        return False
+    return TOWER_FORMS[settings.stem].fits(map_side(settings.image_size, _stride(settings.stem)))
+
+
+def tower_needs(stem: str) -> str:
+    """In words, for messages: "the auxiliary tower behind the cifar stem needs 2 layers or more and images of …"."""
+    sides, stride = TOWER_FORMS[stem].map_sides, _stride(stem)
+    smallest, largest = (sides[0] - 1) * stride + 1, sides[-1] * stride
+    return (
+        f"the auxiliary tower behind the {stem} stem needs 2 layers or more and images of "
+        f"{smallest} to {largest} pixels a side"
+    )
+
+
+def _stride(stem: str) -> int:
+    """How many pixels of the image one step on the tower's map spans: those of the stem, halved twice."""
+    return STEMS[stem].strides[1] * 4
 
 
 class AuxiliaryTower(nn.Module):

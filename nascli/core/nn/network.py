@@ -7,25 +7,12 @@ from torch import Tensor, nn
 
 from nascli.artifacts.genotype import CellGenotype
 from nascli.artifacts.network_settings import NetworkSettings
-from nascli.core.nn.auxiliary import TOWER_FORMS, AuxiliaryTower
+from nascli.core.nn.auxiliary import AuxiliaryTower, auxiliary_fits, tower_needs
 from nascli.core.nn.cell import Cell
 from nascli.core.nn.drop_path import PathAddress
-from nascli.core.nn.layout import map_side, reduction_cells
+from nascli.core.nn.layout import reduction_cells
 from nascli.core.nn.stem import STEMS
 from nascli.errors import UsageError
-
-
-def auxiliary_map_side(settings: NetworkSettings) -> int | None:
-    """The side of the second reduction cell's output; None where the network has one reduction cell only."""
-    if len(reduction_cells(settings.layers)) < 2:
-        return None
-    return map_side(settings.image_size, STEMS[settings.stem].strides[1] * 4)
-
-
-def auxiliary_fits(settings: NetworkSettings) -> bool:
-    """Whether the maps of this network suit an auxiliary tower (which only large enough images and networks have)."""
-    side = auxiliary_map_side(settings)
-    return side is not None and TOWER_FORMS[settings.stem].fits(side)
 
 
 def _check(settings: NetworkSettings) -> None:
@@ -39,13 +26,7 @@ def _check(settings: NetworkSettings) -> None:
     if settings.stem == "imagenet" and settings.channels < 2:
         raise UsageError("the imagenet stem starts with half the channels; give it 2 channels or more")
     if settings.auxiliary and not auxiliary_fits(settings):
-        stride = STEMS[settings.stem].strides[1] * 4
-        sides = TOWER_FORMS[settings.stem].map_sides
-        raise UsageError(
-            f"the auxiliary tower behind the {settings.stem} stem needs 2 layers or more and images of "
-            f"{(sides[0] - 1) * stride + 1} to {sides[-1] * stride} pixels a side, not {settings.layers} layers "
-            f"and {settings.image_size} pixels"
-        )
+        raise UsageError(f"{tower_needs(settings.stem)}, not {settings.layers} layers and {settings.image_size} pixels")
 
 
 class CellNetwork(nn.Module):
