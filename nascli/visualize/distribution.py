@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from nascli.artifacts.cell_genotype import Cell
+from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell
 from nascli.artifacts.mixture import Floats, MixtureDistribution, edges
 from nascli.visualize.canvas import WIDTH, bar, picture, pixel_axes, points, write
 from nascli.visualize.cell import CELL_TITLES, LEGEND, ROOM, draw_cell, draw_legend
@@ -28,6 +28,7 @@ EDGE_NAMES = 24.0
 KEY = 34.0
 COLUMN_RANGE = (20.0, 60.0)
 NUMBERS_FROM = 23.0  # the narrowest column with legible numbers
+LEAST_SCALE = 0.25  # of the darkest colour, so that what is undecided looks pale
 COLOURS = colormaps["Blues"]
 
 
@@ -45,7 +46,7 @@ def draw_distribution(distribution: MixtureDistribution, form: str, title: str |
     width = room + WIDTH - ROOM
     heights = {name: HEADING + map_height + layout.height + PADDING for name, layout in layouts.items()}
     top = MARGIN + (TITLE if title else 0)
-    largest = max(float(_weights(distribution, name).max()) for name in layouts)
+    largest = max(LEAST_SCALE, *(float(_weights(distribution, name).max()) for name in layouts))
 
     def draw(figure: Figure) -> None:
         axes = pixel_axes(figure)
@@ -83,7 +84,7 @@ def _draw_map(
     weights = _weights(distribution, name)
     edge_weights = distribution.edge_weights(name)
     operations = distribution.operations
-    picked = {(pick.input, state, pick.op) for state, node in enumerate(cell.nodes, start=2) for pick in node}
+    picked = {(pick.input, state, pick.op) for state, node in enumerate(cell.nodes, start=CELL_INPUTS) for pick in node}
     rows_top = y + NODE_NAMES + (BARS if distribution.beta is not None else 0)
     rows_bottom = rows_top + len(operations) * ROW
     for row, operation in enumerate(operations):
@@ -94,7 +95,7 @@ def _draw_map(
         write(axes, x + 12, rows_top - BARS / 2 + 4, "edge weight β", 11)
     outlines = []
     for number, (source, node) in enumerate(edges(distribution.nodes)):
-        left = x + LABELS + number * column + (node - 2) * GROUP_GAP
+        left = x + LABELS + number * column + (node - CELL_INPUTS) * GROUP_GAP
         if source == 0:
             write(axes, left + node * column / 2, y + 6, f"node {node}", 10.5, ha="center", color=MUTED)
         if distribution.beta is not None:

@@ -3,6 +3,7 @@
 from rich.console import Group
 from rich.table import Table
 
+from nascli.artifacts.cell_genotype import CELL_INPUTS
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.visualize.text import CELL_TITLES, WIDTH, genotype_trees, plain
 
@@ -18,7 +19,7 @@ def _edge_table(distribution: MixtureDistribution, name: str) -> Table:
     heading = f"{CELL_TITLES[name]}, entropy {distribution.entropy(name):.3f} nats per edge"
     table = Table(title=heading, title_justify="left", box=None, padding=(0, 2, 0, 0))
     cell = dict(distribution.mode().cells())[name]
-    kept = {(pick.input, state) for state, node in enumerate(cell.nodes, start=2) for pick in node}
+    kept = {(pick.input, state) for state, node in enumerate(cell.nodes, start=CELL_INPUTS) for pick in node}
     for column in ("edge", "kept", "strongest operation", "softmax(α)", "edge weight", "strength"):
         table.add_column(column, justify="left" if column in {"edge", "kept", "strongest operation"} else "right")
     for edge in distribution.strongest(name):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from nascli.artifacts.cell_genotype import Cell
+from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell
 from nascli.visualize.liveness import depths
 
 SWEEPS = 12
@@ -67,7 +67,7 @@ def layered(cell: Cell) -> LayeredCell:
         links[place(state, target.layer - 1), target] = None
 
     items = {place(state, 2 * depth[state]) for state in range(len(depth))}
-    for node, picks in enumerate(cell.nodes, start=2):
+    for node, picks in enumerate(cell.nodes, start=CELL_INPUTS):
         for number, pick in enumerate(picks):
             operation = Item("operation", 2 * depth[node] - 1, node, number)
             link(pick.input, operation)

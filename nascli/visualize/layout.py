@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nascli.artifacts.cell_genotype import Cell, CellGenotype
+from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell, CellGenotype
 from nascli.visualize.layers import Item, LayeredCell, layered, orders
 from nascli.visualize.liveness import live_states
 from nascli.visualize.rows import assign_rows, travel
@@ -100,7 +100,7 @@ def _arrange(cell: Cell) -> tuple[LayeredCell, dict[Item, float]]:
 def _size(item: Item) -> tuple[float, float]:
     match item.kind:
         case "state":
-            return INPUT if item.state < 2 else NODE
+            return INPUT if item.state < CELL_INPUTS else NODE
         case "operation":
             return OPERATION
         case "lane":
@@ -152,10 +152,10 @@ def _boxes(
                 continue
             place = ((left + right) / 2, rows[item], *_size(item), item.state in live)
             if item.kind == "operation":
-                operation = cell.nodes[item.state - 2][item.pick].op
+                operation = cell.nodes[item.state - CELL_INPUTS][item.pick].op
                 boxes[item] = Box("operation", item.state, *place, operation, item.pick)
             else:
-                boxes[item] = Box("input" if item.state < 2 else "node", item.state, *place)
+                boxes[item] = Box("input" if item.state < CELL_INPUTS else "node", item.state, *place)
     ports = graph.layers[-1]
     upper, lower = rows[ports[0]], rows[ports[-1]]
     height = max(lower - upper + 2 * OUTPUT_MARGIN, OUTPUT[1])

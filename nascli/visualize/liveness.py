@@ -1,11 +1,11 @@
 """Which states of a cell reach its output."""
 
-from nascli.artifacts.cell_genotype import Cell
+from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell
 
 
 def depths(cell: Cell) -> tuple[int, ...]:
     """Longest path from an input to each state, in nodes; the two inputs have depth 0."""
-    depth = [0, 0]
+    depth = [0] * CELL_INPUTS
     for picks in cell.nodes:
         depth.append(1 + max(depth[pick.input] for pick in picks))
     return tuple(depth)
@@ -14,7 +14,7 @@ def depths(cell: Cell) -> tuple[int, ...]:
 def live_states(cell: Cell) -> frozenset[int]:
     """The states that the cell's output depends on, over any number of nodes."""
     live = set(cell.concat)
-    for state in range(len(cell.nodes) + 1, 1, -1):
+    for state in reversed(range(CELL_INPUTS, CELL_INPUTS + len(cell.nodes))):
         if state in live:
-            live.update(pick.input for pick in cell.nodes[state - 2])
+            live.update(pick.input for pick in cell.nodes[state - CELL_INPUTS])
     return frozenset(live)

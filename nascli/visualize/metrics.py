@@ -1,9 +1,9 @@
 """The course of runs, read from the rows of their metrics.jsonl."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 from nascli.errors import UsageError
 
@@ -24,12 +24,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves that share an axis. `better` says which end is good, if one is."""
+    """Curves that share an axis. `better` says which end is good, if one is.
+
+    The axis spans at least `least_span`, so that a quantity at rest looks like one.
+    """
 
     title: str
     unit: str
     curves: tuple[Curve, ...]
-    better: str = ""
+    least_span: float
+    better: Literal["high", "low", ""] = ""
 
 
 CHARTS = (
@@ -41,20 +45,23 @@ CHARTS = (
             Curve("search_accuracy", "search", 100),
             Curve("validation_accuracy", "validation", 100),
         ),
+        10,
         "high",
     ),
     Chart(
         "Loss",
         "cross-entropy (nats)",
         (Curve("train_loss", "train"), Curve("search_loss", "search"), Curve("validation_loss", "validation")),
+        0.1,
         "low",
     ),
     Chart(
         "Entropy",
         "entropy per edge (nats)",
         (Curve("entropy_normal", "normal"), Curve("entropy_reduce", "reduction")),
+        0.1,
     ),
-    Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "both cells", 100),)),
+    Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "both cells", 100),), 20),
 )
 
 
@@ -77,7 +84,7 @@ def charts(runs: Mapping[str, Rows]) -> list[Chart]:
     for chart in CHARTS:
         curves = tuple(curve for curve in chart.curves if any(points_of(rows, curve) for rows in runs.values()))
         if curves:
-            found.append(Chart(chart.title, chart.unit, curves, chart.better))
+            found.append(replace(chart, curves=curves))
     return found
 
 

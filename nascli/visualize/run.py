@@ -97,6 +97,10 @@ def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows]) -> None:
     axes.set_ylabel(chart.unit, fontsize=points(11), color=INK)
     axes.set_title(chart.title, fontsize=points(13), weight="bold", loc="left", pad=points(12), color=INK)
     axes.margins(x=0.02, y=0.08)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    low, high = axes.get_ylim()
+    if high - low < chart.least_span:
+        axes.set_ylim((low + high - chart.least_span) / 2, (low + high + chart.least_span) / 2)
     epochs = sorted({epoch for rows in runs.values() for curve in chart.curves for epoch, _ in points_of(rows, curve)})
     if len(epochs) == 1:
         axes.set_xticks(epochs)

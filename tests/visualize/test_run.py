@@ -61,6 +61,16 @@ def test_one_epoch_is_a_visible_point(drawn) -> None:
     assert line.get_marker() == "o"
 
 
+def test_a_quantity_at_rest_looks_like_one(drawn) -> None:
+    """Entropy moves by 1e-9 in warm-up; the axis must not blow that up, nor print offsets."""
+    rows = [{"epoch": e, "entropy_normal": 2.0794 + e * 1e-9, "skip_share": 0.0} for e in range(1, 4)]
+    charts = drawn(rows)
+    low, high = charts["Entropy"].get_ylim()
+    assert high - low == pytest.approx(0.1)
+    assert low < 2.0794 < high
+    assert charts["Entropy"].yaxis.get_major_formatter().get_useOffset() is False
+
+
 def test_several_runs_have_a_colour_each_and_a_style_per_curve(drawn) -> None:
     lines = drawn({"one": search_rows(20), "two": search_rows(30)})["Accuracy"].get_lines()
     assert len(lines) == 4
