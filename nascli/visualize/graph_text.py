@@ -21,6 +21,7 @@ def dot(genotype: CellGenotype, _format: str, title: str | None) -> bytes:
         "digraph genotype {",
         "  rankdir=LR;",
         '  bgcolor="white";',
+        '  fontname="Helvetica";',
         '  node [fontname="Helvetica", fontsize=12];',
         '  edge [fontname="Helvetica", fontsize=10];',
     ]
