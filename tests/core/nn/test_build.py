@@ -1,0 +1,102 @@
+"""Fresh weights by seed, weights from files, and what is refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nascli.artifacts import published
+from nascli.artifacts.network_settings import NetworkSettings
+from nascli.core.nn.build import build_network, load_network, load_weights
+from nascli.errors import ArtifactError
+
+GENOTYPE = published.load("darts-v2").genotype
+SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=5, image_channels=3, image_size=8)
+Weights = dict[str, np.ndarray]
+
+
+def weights(seed: int = 0) -> Weights:
+    return {name: tensor.numpy() for name, tensor in build_network(GENOTYPE, SETTINGS, seed).state_dict().items()}
+
+
+def test_the_seed_decides_the_weights_and_torchs_generators_stay_as_they_are() -> None:
+    before = torch.get_rng_state()
+    one, same, other = weights(1), weights(1), weights(2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(np.array_equal(one[name], same[name]) for name in one)
+    assert not np.array_equal(one["stem.conv.weight"], other["stem.conv.weight"])
+
+
+def test_weights_start_uniform_in_one_over_the_root_of_their_inputs() -> None:
+    bound = 1 / np.sqrt(3 * 9)
+    stem = weights()["stem.conv.weight"]
+    assert 0.95 * bound < np.abs(stem).max() <= bound
+    assert abs(stem.std() - bound / np.sqrt(3)) < 0.1 * bound
+
+
+def test_weights_survive_a_file() -> None:
+    source = build_network(GENOTYPE, SETTINGS, seed=3)
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    source(images)  # moves the running statistics
+    arrays = {name: tensor.numpy().copy() for name, tensor in source.state_dict().items()}
+    for array in arrays.values():
+        array.flags.writeable = False
+    loaded = load_network(GENOTYPE, SETTINGS, arrays, "model.safetensors")
+    other = build_network(GENOTYPE, SETTINGS, seed=4)
+    load_weights(other, arrays, "model.safetensors")
+    for network in (loaded, other):
+        assert torch.equal(network.eval()(images), source.eval()(images))
+        assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_loaded_weights_are_a_copy() -> None:
+    arrays = weights()
+    network = load_network(GENOTYPE, SETTINGS, arrays, "model.safetensors")
+    with torch.no_grad():
+        network.classifier.bias.fill_(7.0)
+    assert not (arrays["classifier.bias"] == 7.0).any()
+
+
+def without(arrays: Weights, name: str) -> None:
+    del arrays[name]
+
+
+def replaced(arrays: Weights, name: str, value: Any) -> None:
+    arrays[name] = np.asarray(value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda w: without(w, "classifier.bias"), "classifier.bias is missing"),
+        (lambda w: replaced(w, "head.weight", 1.0), "head.weight is not in the network"),
+        (
+            lambda w: replaced(w, "classifier.bias", np.zeros(4, np.float32)),
+            r"classifier.bias has the shape \[4\], not \[5\]",
+        ),
+        (lambda w: replaced(w, "classifier.bias", np.zeros(5)), "classifier.bias is float64, not float32"),
+        (lambda w: w.clear(), "; and [0-9]+ more$"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named_and_change_nothing(spoil: Callable[[Weights], None], message: str) -> None:
+    arrays = weights(5)
+    spoil(arrays)
+    network = build_network(GENOTYPE, SETTINGS, seed=6)
+    with pytest.raises(ArtifactError, match=rf"^m.safetensors: the weights don't fit the network: .*{message}"):
+        load_weights(network, arrays, "m.safetensors")
+    assert all(np.array_equal(network.state_dict()[name], array) for name, array in weights(6).items())
+
+
+def test_a_file_that_claims_a_huge_network_allocates_none() -> None:
+    """Convolutions of 4,096 · 3 channels and up: gigabytes, if anything were allocated before the names are checked."""
+    huge = SETTINGS.model_copy(update={"channels": 4096})
+    with pytest.raises(ArtifactError, match="stem.conv.weight has the shape"):
+        load_network(GENOTYPE, huge, weights(), "m.safetensors")
+
+
+def test_settings_that_no_network_has_are_the_files_fault() -> None:
+    tiny = SETTINGS.model_copy(update={"image_size": 2})
+    with pytest.raises(ArtifactError, match=r"^m.safetensors: images of 2x2 are too small"):
+        load_network(GENOTYPE, tiny, weights(), "m.safetensors")
