@@ -40,9 +40,8 @@ class Augmentation:
         row = lookup(DATASETS, "dataset", info.dataset)
         if info.image_size > LARGEST_SMALL_IMAGE:
             return cls(flip=row.flip, cutout=cutout, resized_crop=True, color_jitter=True)
-        known = row.crop_padding is not None and row.image_size in (None, info.image_size)
-        padding = row.crop_padding if known else info.image_size // 8
-        return cls(crop_padding=padding, flip=row.flip, cutout=cutout)
+        padding = row.crop_padding if row.image_size in (None, info.image_size) else None
+        return cls(crop_padding=info.image_size // 8 if padding is None else padding, flip=row.flip, cutout=cutout)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nascli.errors import DataError
@@ -64,7 +64,8 @@ def decode(path: Path, channels: int) -> Tensor:
     8, of an animation the first frame is taken. Raises UnreadableImage.
     """
     try:
-        with Image.open(path) as image:
+        # Given a path, Pillow 13 maps uncompressed TIFFs into memory and scrambles those that are stored sideways.
+        with path.open("rb") as file, Image.open(file) as image:
             image.load()
             upright = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
             pixels = np.array(_eight_bit(upright, "L" if channels == 1 else "RGB"))
@@ -100,7 +101,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> UnreadableImage:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         reason = "not an image that Pillow knows" if path.stat().st_size else "the file is empty"
     elif isinstance(error, OSError) and error.strerror:
         reason = error.strerror

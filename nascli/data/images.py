@@ -89,7 +89,7 @@ class ArrayImages(Images):
         return int(self.pixels.shape[1])
 
     def side(self) -> int:
-        return min(self.pixels.shape[2:])
+        return int(min(self.pixels.shape[2:]))
 
 
 class FileImages(Images):
@@ -126,6 +126,9 @@ class FileImages(Images):
         except UnreadableImage:
             return True  # has no say; whoever decodes it reports it
 
+    def _digest(self, index: int) -> bytes:
+        return hashlib.sha256(bytes(self.paths[index])).digest()
+
     def side(self) -> int:
         """Of a sample of files that their names alone decide: the most common shorter side if none has a side above
         LARGEST_SMALL_IMAGE, the smallest of several equally common ones; otherwise LARGE_SIDE. Raises DataError if
@@ -133,7 +136,7 @@ class FileImages(Images):
         """
         sides: Counter[int] = Counter()
         unreadable: list[UnreadableImage] = []
-        sample = heapq.nsmallest(PROBED_FILES, range(len(self)), key=lambda k: hashlib.sha256(self.paths[k]).digest())
+        sample = heapq.nsmallest(PROBED_FILES, range(len(self)), key=self._digest)
         for index in sample:
             try:
                 header = read_header(self.path(index))

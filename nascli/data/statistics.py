@@ -15,7 +15,9 @@ def statistics(chunks: Iterable[Tensor]) -> Statistics:
 
     Sums of integers, so exact and alike on every device. A channel that never varies gets a deviation of one shade.
     """
-    count, total, squares = 0, [], []
+    count = 0
+    total: list[int] = []
+    squares: list[int] = []
     for chunk in chunks:
         values = chunk.int()
         sums, sums_of_squares = values.sum((0, 2, 3)).tolist(), (values * values).sum((0, 2, 3)).tolist()

@@ -98,4 +98,5 @@ class Stream:
     def _shuffled(self, number: int) -> np.ndarray:
         """All indices in the order of one pass."""
         order = permutation(len(self._indices), derive_seed(self._seed, self.name, "order", number))
-        return self._indices[order]
+        shuffled: np.ndarray = self._indices[order]
+        return shuffled

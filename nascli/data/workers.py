@@ -41,7 +41,7 @@ class WorkerFeed:
         loader: DataLoader[Answer] = DataLoader(
             _Batches(self.images, self.channels, self.side, augmentation),
             batch_size=None,
-            sampler=requests,  # type: ignore[arg-type]  # a stream has no length
+            sampler=requests,
             num_workers=self.workers,
             collate_fn=_as_it_is,
             worker_init_fn=_detach,
@@ -50,27 +50,32 @@ class WorkerFeed:
             generator=torch.Generator(),
         )
         answers = iter(loader)
-        while True:
-            try:
-                answer = next(answers)
-            except StopIteration:
-                return
-            except RuntimeError as error:
-                if "DataLoader worker" not in str(error):
-                    raise
-                raise NascliError(
-                    f"a process that loads images died ({str(error).splitlines()[0]}): "
-                    "use fewer --workers, or give the machine more (shared) memory"
-                ) from error
-            if isinstance(answer, UnreadableImage):
-                raise DataError(
-                    f"cannot read {answer}; repair or remove the file, or leave such images out with --skip-corrupt"
-                )
-            images, labels = answer
-            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        try:
+            while (answer := _next(answers)) is not None:
+                if isinstance(answer, UnreadableImage):
+                    raise DataError(
+                        f"cannot read {answer}; repair or remove the file, or leave such images out with --skip-corrupt"
+                    )
+                images, labels = answer
+                yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        finally:
+            del answers  # ends the workers now, even while the traceback of an error keeps this frame alive
 
 
-class _Batches(Dataset[Answer]):
+def _next(answers: Iterator[Answer]) -> Answer | None:
+    """The next answer, None at the end. Raises NascliError when a worker has died."""
+    try:
+        return next(answers, None)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise NascliError(
+            f"a process that loads images died ({str(error).splitlines()[0]}): "
+            "use fewer --workers, or give the machine more (shared) memory"
+        ) from error
+
+
+class _Batches(Dataset[Answer]):  # type: ignore[misc, unused-ignore]  # torch is untyped to mypy
     """Requests to batches; runs in a worker. A failure is returned, since raising it would wrap it in a traceback."""
 
     def __init__(self, images: Images, channels: int, side: int, augmentation: Augmentation | None) -> None:

@@ -134,13 +134,13 @@ def _open(dataset: Any, layout: Layout, root: Path, which: int, config: Config) 
                 return dataset(root, download=False, **layout.part[which])
             except RuntimeError:  # files are missing or damaged
                 if not (config.download or _archives_are_whole(root, layout)):
-                    raise
+                    raise FileNotFoundError("files are missing or damaged") from None
                 return dataset(root, download=True, **layout.part[which])
     except MemoryError:
         raise
     except Exception as error:  # the network, the disk, and whatever a damaged pickle, gzip or MATLAB file leads to
         archives = ", ".join(name for name, _ in layout.archives)
-        reason = str(getattr(error, "reason", None) or error or type(error).__name__).splitlines()[0]
+        reason = (str(getattr(error, "reason", error)) or type(error).__name__).splitlines()[0]
         raise DataError(
             f"cannot read {config.dataset} in {root} ({reason}): "
             f"put {archives} from {layout.home} there{'' if config.download else ', or allow the download'}"
