@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nascli.core.nn.batch_norm import RunningMoments, Term, normalised_sum
+from nascli.core.nn.depthwise import channels_last
 from nascli.core.nn.mixed_edges import MixedEdges
 from nascli.core.nn.mixed_operations import (
     Observations,
@@ -18,6 +19,7 @@ from nascli.core.nn.mixed_operations import (
     rows,
     subsampled_pair,
 )
+from nascli.core.nn.partial_channels import drawn_channels, first_channels, node_sum
 from nascli.core.nn.per_edge import EdgeTable
 
 
@@ -27,7 +29,7 @@ def cell_edges(nodes: int) -> tuple[tuple[int, int], ...]:
 
 
 class InputMap(nn.Module):
-    """An input state mapped to C channels: ReLU, 1x1 convolution (or a factorised reduction), batch norm."""
+    """An input state mapped to C channels: 1x1 convolution (or a factorised reduction), batch norm. The ReLU came before."""
 
     def __init__(self, cin: int, channels: int, reduction: bool) -> None:
         super().__init__()
@@ -37,8 +39,8 @@ class InputMap(nn.Module):
             self.shifted_conv = nn.Conv2d(cin, channels - channels // 2, 1, bias=False)
         self.norm = RunningMoments(channels)
 
-    def forward(self, maps: Tensor) -> tuple[Tensor, Observations]:
-        features = channels_last(F.relu(maps))
+    def forward(self, activated: Tensor) -> tuple[Tensor, Observations]:
+        features = channels_last(activated)
         weight = self.conv.weight[None]
         if self.reduction:
             features = subsampled_pair(features)
@@ -74,63 +76,52 @@ class MixedCell(nn.Module):
             (InputMap(c_prev_prev, channels, reduction_prev), InputMap(c_prev, channels, reduction=False))
         )
         edges = cell_edges(nodes)
-        targets = {i: tuple(node for source, node in edges if source == i) for i in range(nodes + 1)}
+        self.targets = {i: tuple(node for source, node in edges if source == i) for i in range(nodes + 1)}
         self.edges = EdgeTable(
             {
-                i: MixedEdges(operations, len(targets[i]), self.mixed_channels, 2 if reduction and i < 2 else 1)
-                for i in targets
+                i: MixedEdges(operations, len(targets), self.mixed_channels, 2 if reduction and i < 2 else 1)
+                for i, targets in self.targets.items()
             },
-            targets,
+            self.targets,
         )
-        self._row = {edge: row for row, edge in enumerate(edges)}
+        self._rows = {edge: row for row, edge in enumerate(edges)}
 
     def forward(
         self, first: Tensor, second: Tensor, operation_weights: Tensor, edge_weights: Tensor, channels: Tensor | None
     ) -> tuple[Tensor, Observations]:
         """The cell's output, and the moments of the batch that its running statistics have yet to see.
 
-        operation_weights: [edges, operations]; edge_weights: [edges]; channels: [edges, C/K] or None for the first C/K.
+        first, second: the ReLU of the two previous cells' outputs. operation_weights: [edges, operations]; edge_weights:
+        [edges]; channels: [edges, C/K] to mix these channels, or None for the first C/K and a shuffle.
         """
-        states: list[Tensor] = []
-        observations: Observations = []
-        for module, maps in zip(self.inputs, (first, second), strict=True):
-            state, seen = module(maps)
-            states.append(state)
-            observations += seen
+        if channels is None:
+            partial = first_channels(self.channels, self.partial_channels, like=edge_weights)
+        else:
+            partial = drawn_channels(self.channels, channels, like=edge_weights)
         weights = operation_weights * edge_weights[:, None]
-
+        inputs = (first, second)
+        states: list[Tensor] = []
+        past: list[Tensor] = []
         mixed: dict[tuple[int, int], Tensor] = {}
-        bypass: list[Tensor] = []
-        for node in range(2, self.nodes + 3):
-            source = len(bypass)
-            while source < len(states) and source <= self.nodes:
-                targets = self.edges.targets[source]
-                at = [self._row[source, target] for target in targets]
-                state = states[source]
-                if channels is None:
-                    maps = state[:, : self.mixed_channels]
-                else:
-                    maps = state[:, channels[at].flatten()]
-                out, seen = self.edges[str(source)](maps, channels is None, weights[at])
+        observations: Observations = []
+        for index in range(self.nodes + 2):
+            if index < 2:
+                state, seen = self.inputs[index](inputs[index])
                 observations += seen
-                mixed |= dict(zip(((source, t) for t in targets), out.split(self.mixed_channels, dim=1), strict=True))
-                shrink = self.reduction and source < 2
-                bypass.append(F.max_pool2d(state, 2, 2, ceil_mode=True) if shrink else state)
-                source += 1
-            if node == self.nodes + 2:
-                break
-            total = None
-            for source in range(node):
-                row = self._row[source, node]
-                if channels is None:
-                    y = torch.cat(
-                        (mixed[source, node], bypass[source][:, self.mixed_channels :] * edge_weights[row]), dim=1
-                    )
-                else:
-                    drawn = channels[row]
-                    y = (bypass[source] * edge_weights[row]).index_copy(1, drawn, mixed[source, node])
-                total = y if total is None else total + y
-            if channels is None and self.partial_channels > 1:
-                total = F.channel_shuffle(total, self.partial_channels)
-            states.append(channels_last(total))
+            else:
+                at = [self._rows[source, index] for source in range(index)]
+                put, rest = partial.of_edges(partial.put, at), partial.of_edges(partial.rest, at)
+                parts = [mixed[source, index] for source in range(index)]
+                state = maps_like(node_sum(edge_weights[at], put, rest, parts, past), maps)
+            states.append(state)
+            if index not in self.targets:
+                continue
+            at = [self._rows[index, target] for target in self.targets[index]]
+            maps, seen = self.edges[str(index)](state, partial.of_edges(partial.draw, at), weights[at])
+            observations += seen
+            parts = rows(maps).split(self.mixed_channels, dim=1)
+            mixed |= {(index, target): part for target, part in zip(self.targets[index], parts, strict=True)}
+            if self.partial_channels > 1:
+                shrink = self.reduction and index < 2
+                past.append(rows(F.max_pool2d(state, 2, 2, ceil_mode=True) if shrink else state))
         return torch.cat(states[2:], dim=1), observations

@@ -1,17 +1,11 @@
 """All edges that leave one state: the mixture of operations on each."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nascli.core.nn.batch_norm import Term, normalised_sum
-from nascli.core.nn.mixed_operations import (
-    MIXED_OPERATIONS,
-    EdgeInputs,
-    Observations,
-    channels_last,
-    maps_like,
-    rows,
-)
+from nascli.core.nn.mixed_operations import MIXED_OPERATIONS, EdgeInputs, Observations, maps_like, rows
 from nascli.core.nn.per_edge import PerEdge
 
 
@@ -28,14 +22,22 @@ class MixedEdges(PerEdge):
         for name in self.columns:
             self.add_module(name, MIXED_OPERATIONS[name](edges, channels, stride))
 
-    def forward(self, maps: Tensor, shared: bool, weights: Tensor) -> tuple[Tensor, Observations]:
-        """Mixed maps [B, edges·P, H', W'].
+    def forward(self, state: Tensor, draw: list[Tensor], weights: Tensor) -> tuple[Tensor, Observations]:
+        """Mixed maps [B, edges·P, H', W'] of a state [B, C, H, W].
 
-        maps: [B, P, H, W] if `shared` by all edges, otherwise [B, edges·P, H, W]. weights: [edges, operations].
+        draw: [C, P] for each edge, the channels that it mixes; a single object for all edges is computed with once.
+        weights: [edges, operations].
         """
-        maps = channels_last(maps)
-        activated = F.relu(maps)
-        inputs = EdgeInputs(maps, activated, self._repeat(activated) if shared else activated)
+        pixels = rows(state)
+        shared = all(matrix is draw[0] for matrix in draw)
+        each = torch.cat(draw, dim=1).to(pixels.dtype)
+        if shared:
+            maps = pixels @ draw[0].to(pixels.dtype)
+            activated = F.relu(pixels @ each, inplace=True)
+        else:
+            maps = pixels @ each
+            activated = F.relu(maps)
+        inputs = EdgeInputs(maps_like(maps, state), maps_like(activated, state), shared)
         observations: Observations = []
         terms = []
         for name, column in self.columns.items():
@@ -44,9 +46,3 @@ class MixedEdges(PerEdge):
             observations += seen
         mixed, seen = normalised_sum(terms, self.training)
         return maps_like(mixed, features), observations + seen
-
-    def _repeat(self, activated: Tensor) -> Tensor:
-        pixels = rows(activated)
-        count, channels = pixels.shape
-        repeated = pixels[:, None].expand(count, self.edges, channels).reshape(count, self.edges * channels)
-        return maps_like(repeated, activated)

@@ -6,9 +6,11 @@ Liu et al., ICLR 2019, Appendix A.1; Xu et al., ICLR 2020, Section 4.
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from nascli.core.nn.depthwise import channels_last
 from nascli.core.nn.layout import reduction_cells
 from nascli.core.nn.mixed_cell import MixedCell, cell_edges
 from nascli.core.nn.mixed_operations import MIXED_OPERATIONS
@@ -87,7 +89,8 @@ class MixedNetwork(nn.Module):
         """
         if edge_weights is None:
             edge_weights = {cell: weights.new_ones(len(self.edges)) for cell, weights in operation_weights.items()}
-        before, last = self.stem(images.contiguous(memory_format=torch.channels_last))
+        # Both cells that read a state begin with its ReLU: it is computed, and kept, once.
+        before, last = (F.relu(state) for state in self.stem(channels_last(images)))
         for position, cell in enumerate(self.cells):
             kind = "reduce" if cell.reduction else "normal"
             drawn = None if channels is None else channels[position]
@@ -98,8 +101,8 @@ class MixedNetwork(nn.Module):
                 output, observations = cell(*arguments)
             for norm, moments in observations:
                 norm.update(moments)
-            before, last = last, output
-        return self.classifier(last.mean(dim=(2, 3)))
+            before, last = last, F.relu(output)
+        return self.classifier(output.mean(dim=(2, 3)))
 
     def draw_channels(self, generator: torch.Generator) -> list[Tensor]:
         """The channels that each edge mixes, drawn uniformly: [edges, C/K] per cell, ascending, on the generator's device."""

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nascli.core.nn.batch_norm import Moments, RunningMoments, Term, normalised_sum
+from nascli.core.nn.depthwise import channels_last, depthwise_conv
 from nascli.core.nn.per_edge import EdgeRunningMoments, PerEdge
 
 Observations = list[tuple[RunningMoments, Moments]]
@@ -29,12 +30,12 @@ class EdgeInputs(NamedTuple):
     """What the edges leaving a state see of it.
 
     maps: [B, P, H, W] where all edges see the same channels, or [B, edges·P, H, W] where each has its own.
-    activated: the ReLU of `maps`. repeated: that of each edge, [B, edges·P, H, W].
+    activated: the ReLU of what each edge sees, [B, edges·P, H, W]. shared: whether `maps` are those of all edges.
     """
 
     maps: Tensor
     activated: Tensor
-    repeated: Tensor
+    shared: bool
 
 
 def rows(maps: Tensor) -> Tensor:
@@ -46,10 +47,6 @@ def maps_like(pixels: Tensor, maps: Tensor) -> Tensor:
     """[B·H·W, C] -> [B, C, H, W] in channels-last layout, B, H and W as in `maps`."""
     batch, _, height, width = maps.shape
     return pixels.view(batch, height, width, -1).permute(0, 3, 1, 2)
-
-
-def channels_last(maps: Tensor) -> Tensor:
-    return maps.contiguous(memory_format=torch.channels_last)
 
 
 def subsampled_pair(activated: Tensor, groups: int = 1) -> Tensor:
@@ -104,10 +101,12 @@ class MaxPooling(Pooling):
 
 
 class AveragePooling(Pooling):
-    """`avg_pool_3x3`; the padding is left out of the mean."""
+    """`avg_pool_3x3`; the padding is left out of the mean. The sum over a window is a convolution with ones."""
 
     def pool(self, maps: Tensor) -> Tensor:
-        return F.avg_pool2d(maps, 3, self.stride, 1, count_include_pad=False)
+        ones = maps.new_ones(1, 1, 3, 3)
+        pixels = F.conv2d(torch.ones_like(maps[:1, :1]), ones, None, self.stride, padding=1)
+        return depthwise_conv(maps, ones.expand(maps.shape[1], -1, -1, -1), self.stride) / pixels
 
 
 class Identity(PerEdge):
@@ -132,10 +131,13 @@ class FactorizedSkip(PerEdge):
         self.norm = EdgeRunningMoments(edges, channels)
 
     def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
-        channels = self.norm.running_mean.shape[1]
-        groups = inputs.activated.shape[1] // channels
+        edges, channels = self.norm.running_mean.shape
         weight = factorized_weight(self.conv.weight, self.shifted_conv.weight)
-        return subsampled_pair(inputs.activated, groups), weight, self.norm, []
+        if inputs.shared:
+            features = subsampled_pair(inputs.activated[:, :channels])
+        else:
+            features = subsampled_pair(inputs.activated, groups=edges)
+        return features, weight, self.norm, []
 
 
 def factorized_weight(conv: Tensor, shifted_conv: Tensor) -> Tensor:
@@ -147,22 +149,20 @@ def factorized_weight(conv: Tensor, shifted_conv: Tensor) -> Tensor:
 
 
 class DilatedConv(PerEdge):
-    """`dil_conv_kxk`, and each half of a separable convolution: depthwise, pointwise, batch norm. The ReLU came before."""
+    """`dil_conv_kxk`, and each half of a separable convolution: depthwise, pointwise, batch norm; ReLU came before."""
 
     def __init__(self, edges: int, channels: int, kernel: int, stride: int, dilation: int) -> None:
         super().__init__()
-        self.kernel, self.stride, self.dilation = kernel, stride, dilation
+        self.stride, self.dilation = stride, dilation
         self.depthwise = EdgeWeight(edges, channels, 1, kernel)
         self.pointwise = EdgeWeight(edges, channels, channels)
         self.norm = EdgeRunningMoments(edges, channels)
 
     def features(self, activated: Tensor) -> Tensor:
-        weight = self.depthwise.weight.flatten(0, 1)
-        padding = self.dilation * (self.kernel // 2)
-        return F.conv2d(activated, weight, None, self.stride, padding, self.dilation, groups=weight.shape[0])
+        return depthwise_conv(activated, self.depthwise.weight.flatten(0, 1), self.stride, self.dilation)
 
     def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
-        return self.features(inputs.repeated), self.pointwise.weight.flatten(2), self.norm, []
+        return self.features(inputs.activated), self.pointwise.weight.flatten(2), self.norm, []
 
 
 class SeparableConv(PerEdge):
@@ -174,7 +174,7 @@ class SeparableConv(PerEdge):
         self.second = DilatedConv(edges, channels, kernel, stride=1, dilation=1)
 
     def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
-        features = self.first.features(inputs.repeated)
+        features = self.first.features(inputs.activated)
         term = Term(rows(features), self.first.pointwise.weight.flatten(2), None, self.first.norm)
         between, observations = normalised_sum([term], training)
         activated = F.relu(maps_like(between, features), inplace=True)

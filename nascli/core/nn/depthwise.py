@@ -1,0 +1,106 @@
+"""Depthwise convolution of channels-last maps, with a gradient that is fast on a CPU.
+
+oneDNN, torch's CPU back end, has fast depthwise kernels for channels-last maps: every forward pass, and the weight gradient of kernels
+3 columns wide without dilation, however tall. All else falls back to code about ten times slower. It is avoided
+by asking for the same numbers in other words:
+
+- The gradient to the input, at stride 1, is the convolution of the gradient with the kernel turned by 180°: a forward pass.
+- In channels-last layout [B, H, W, C], a map of width W seen as one of width W/s with s·C channels has columns s
+  apart as neighbours, at no cost. So the columns -s, 0, s of any weight gradient are those of a kernel 3 columns wide on
+  that view. Two views (s = dilation and s = 2·dilation) give all five columns of a 5x5 kernel.
+- Dilated rows are every other row of a taller kernel. Zeros around the map make it as tall as that, and its width
+  divisible.
+- A convolution with stride 2 and dilation 2 sees every other pixel only: it is one without either on these pixels.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """The maps in channels-last layout; themselves if they are."""
+    return maps.contiguous(memory_format=torch.channels_last)
+
+
+def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    """Depthwise k x k convolution, padded to keep the size at stride 1; k is 3 or 5.
+
+    maps: [B, C, H, W], weight: [C, 1, k, k] -> [B, C, ceil(H / stride), ceil(W / stride)].
+    """
+    if stride == 2 and dilation == 2:
+        maps, stride, dilation = channels_last(maps[:, :, ::2, ::2]), 1, 1
+    if stride == 1 and maps.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+        return _DepthwiseConv.apply(maps, weight, dilation)
+    return _convolve(maps, weight, stride, dilation)
+
+
+def _convolve(maps: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    padding = dilation * (weight.shape[-1] // 2)
+    return F.conv2d(maps, weight, None, stride, padding, dilation, groups=weight.shape[0])
+
+
+class _DepthwiseConv(torch.autograd.Function):
+    """Depthwise convolution at stride 1."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, dilation: int) -> Tensor:
+        ctx.save_for_backward(maps, weight)
+        ctx.dilation = dilation
+        return _convolve(maps, weight, 1, dilation)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        maps, weight = ctx.saved_tensors
+        gradient = channels_last(gradient)
+        d_maps = d_weight = None
+        if ctx.needs_input_grad[0]:
+            d_maps = _convolve(gradient, weight.flip(2, 3), 1, ctx.dilation)
+        if ctx.needs_input_grad[1]:
+            d_weight = _weight_gradient(gradient, channels_last(maps), weight, ctx.dilation)
+        return d_maps, d_weight, None
+
+
+def _weight_gradient(gradient: Tensor, maps: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    kernel = weight.shape[-1]
+    if (kernel, dilation) == (3, 1):
+        return _conv_weight_gradient(gradient, maps, weight)
+    gradient, maps = (_pad(x, dilation * (kernel - 1) + 1, dilation * (kernel // 2)) for x in (gradient, maps))
+    inner = _three_columns(gradient, maps, kernel, dilation, dilation)
+    if kernel == 3:
+        return inner
+    outer = _three_columns(gradient, maps, kernel, dilation, 2 * dilation)
+    return torch.cat((outer[..., :1], inner, outer[..., 2:]), dim=3)
+
+
+def _pad(maps: Tensor, height: int, width: int) -> Tensor:
+    """Zeros below and to the right, to `height` rows at least and to a multiple of `width` columns."""
+    below, right = max(0, height - maps.shape[2]), -maps.shape[3] % width
+    return channels_last(F.pad(maps, (0, right, 0, below))) if below or right else maps
+
+
+def _three_columns(gradient: Tensor, maps: Tensor, kernel: int, spacing: int, shift: int) -> Tensor:
+    """The weight gradient's columns at -shift, 0 and shift pixels, its rows `spacing` pixels apart: [C, 1, k, 3]."""
+    tall = spacing * (kernel - 1) + 1
+    gradient, maps = _fold_columns(gradient, shift), _fold_columns(maps, shift)
+    weight = maps.new_empty(maps.shape[1], 1, tall, 3)
+    columns = _conv_weight_gradient(gradient, maps, weight)
+    return columns.unflatten(0, (shift, -1)).sum(dim=0)[:, :, ::spacing]
+
+
+def _fold_columns(maps: Tensor, shift: int) -> Tensor:
+    """[B, C, H, W] -> [B, shift·C, H, W/shift]: columns `shift` apart become neighbours. A view."""
+    batch, channels, height, width = maps.shape
+    return maps.permute(0, 2, 3, 1).view(batch, height, width // shift, shift * channels).permute(0, 3, 1, 2)
+
+
+def _conv_weight_gradient(gradient: Tensor, maps: Tensor, weight: Tensor) -> Tensor:
+    """torch's own, for a convolution without dilation that keeps the size of the map."""
+    padding = [weight.shape[2] // 2, weight.shape[3] // 2]
+    return torch.ops.aten.convolution_backward(
+        gradient, maps, weight, None, [1, 1], padding, [1, 1], False, [0, 0], maps.shape[1], (False, True, False)
+    )[1]
