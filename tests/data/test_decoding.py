@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nascli.data.decoding import UnreadableImage, check, decode, read_header
-from tests.data.pictures import noise, save
+from tests.data.pictures import noise, read, save
 
 
 def test_colour_and_grey_are_what_was_saved(tmp_path: Path):
@@ -19,6 +19,16 @@ def test_colour_and_grey_are_what_was_saved(tmp_path: Path):
     path = save(tmp_path / "b.png", grey)
     assert np.array_equal(decode(path, 1).numpy(), grey[None])
     assert np.array_equal(decode(path, 3).numpy(), np.stack([grey] * 3))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"quality": 30}, {"subsampling": 0}, {"keep_rgb": True}]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpegs_are_what_pillow_makes_of_them(tmp_path: Path, options: dict, channels: int):
+    Image.fromarray(noise(0, 37, 50, channels)).save(tmp_path / "a.jpg", **options)
+    for wanted in (1, 3):
+        assert np.array_equal(decode(tmp_path / "a.jpg", wanted).numpy(), read(tmp_path / "a.jpg", wanted))
 
 
 def test_colour_becomes_grey_by_luminance(tmp_path: Path):
