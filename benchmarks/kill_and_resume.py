@@ -48,7 +48,11 @@ def compare(name: str, arguments: list[str], kills: int, draw: random.Random, fo
         same = code == 0 and digest(output) == digest(whole)
         wrong += not same
         state = "killed" if killed else "had ended"
-        print(f"{name} {number + 1}/{kills}: {state} at {moment:5.1f} s of {seconds:.1f} s, resumed: {'same bytes' if same else f'DIFFERENT (exit {code})'}", flush=True)
+        outcome = "same bytes" if same else f"DIFFERENT (exit {code})"
+        print(
+        print(f"{name} {number + 1}/{kills}: {state} at {moment:.1f} s of {seconds:.1f} s, resumed: {outcome}", flush=True)
+            flush=True,
+        )
     return wrong
 
 
@@ -60,7 +64,9 @@ def main() -> int:
     draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wrong = compare("search", SEARCH, asked.kills, draw, folder) + compare("train", TRAIN, asked.kills, draw, folder)
+        wrong = compare("search", SEARCH, asked.kills, draw, folder) + compare(
+            "train", TRAIN, asked.kills, draw, folder
+        )
     print(f"{2 * asked.kills - wrong} of {2 * asked.kills} resumed runs ended in the bytes of the unbroken one")
     return 1 if wrong else 0
 

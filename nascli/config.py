@@ -30,8 +30,12 @@ class Config(BaseModel):
 
     dataset: str = Field("digits", description="data set (see 'nascli list datasets')")
     data_dir: Path | None = Field(None, description="where the images are, or are downloaded to")
-    image_size: int | None = Field(None, ge=4, le=4096, description="side of the images, in pixels; none: the data's own")
-    limit_train: int | None = Field(None, ge=1, description="use only so many training images, equally many of each class")
+    image_size: int | None = Field(
+        None, ge=4, le=4096, description="side of the images, in pixels; none: the data's own"
+    )
+    limit_train: int | None = Field(
+        None, ge=1, description="use only so many training images, equally many of each class"
+    )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be read, instead of stopping")
     workers: int = Field(0, ge=0, le=256, description="processes that load large images")
     download: bool = Field(True, description="fetch the data set where it is missing")
@@ -122,13 +126,17 @@ class TrainConfig(Config):
 
     stage: ClassVar[str] = "train"
 
-    method: str = Field("pc-darts", description="whose recipe to train by; by default the method that found the genotype")
+    method: str = Field(
+        "pc-darts", description="whose recipe to train by; by default the method that found the genotype"
+    )
     recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
     layers: int = Field(ge=1, le=200, description="cells in the network")
     channels: int = Field(ge=1, le=4096, description="channels of the first cell")
-    stem: Literal["cifar", "imagenet"] = Field("cifar", description="'cifar' keeps the image size, 'imagenet' divides it by 8")
+    stem: Literal["cifar", "imagenet"] = Field(
+        "cifar", description="'cifar' keeps the image size, 'imagenet' divides it by 8"
+    )
     lr: float = Field(0.025, ge=0, description="learning rate at the start")
     lr_min: float = Field(0.0, ge=0, description="learning rate at the end")
     schedule: Literal["cosine", "linear", "step"] = Field("cosine", description="how the learning rate falls")
@@ -141,7 +149,9 @@ class TrainConfig(Config):
     drop_path: float = Field(0.0, ge=0, lt=1, description="probability of dropping a path in the last epoch")
     cutout: int = Field(0, ge=0, description="side of the square that is cut out of each image, in pixels; 0: none")
     auxiliary: float = Field(0.0, ge=0, description="weight of the auxiliary tower's loss; 0: no tower")
-    validation: float = Field(0.0, ge=0, lt=1, description="share of the training images held out to watch the accuracy")
+    validation: float = Field(
+        0.0, ge=0, lt=1, description="share of the training images held out to watch the accuracy"
+    )
 
     @model_validator(mode="before")
     @classmethod

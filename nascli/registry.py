@@ -96,11 +96,31 @@ _CELL_NETWORK = (
     Setting("layers", int, 8, "cells in the network; fewer than 3 would have no normal cell", minimum=3, maximum=200),
     Setting("channels", int, 16, "channels of the first cell", minimum=1, maximum=4096),
     Setting("nodes", int, 4, "intermediate nodes per cell", minimum=1, maximum=12),
-    Setting("stem", str, "cifar", "first layers: 'cifar' keeps the image size, 'imagenet' divides it by 8", choices=("cifar", "imagenet")),
+    Setting(
+        "stem",
+        str,
+        "cifar",
+        "first layers: 'cifar' keeps the image size, 'imagenet' divides it by 8",
+        choices=("cifar", "imagenet"),
+    ),
 )
 _TWO_HALVES = (
-    Setting("train_fraction", float, 0.5, "share of the training images that the weights learn from", minimum=0.001, maximum=0.999),
-    Setting("search_fraction", float, 0.5, "share that the architecture learns from; disjoint from the former", minimum=0.001, maximum=0.999),
+    Setting(
+        "train_fraction",
+        float,
+        0.5,
+        "share of the training images that the weights learn from",
+        minimum=0.001,
+        maximum=0.999,
+    ),
+    Setting(
+        "search_fraction",
+        float,
+        0.5,
+        "share that the architecture learns from; disjoint from the former",
+        minimum=0.001,
+        maximum=0.999,
+    ),
 )
 _SGD = (
     Setting("lr", float, 0.025, "learning rate of the weights at the start", minimum=0.0),
@@ -112,8 +132,24 @@ _SGD = (
 )
 _ARCHITECTURE_ADAM = (
     Setting("arch_lr", float, 3e-4, "Adam's learning rate on the architecture", minimum=0.0),
-    Setting("arch_beta1", float, 0.5, "Adam's first moment decay on the architecture", minimum=0.0, maximum=0.9999, hidden=True),
-    Setting("arch_beta2", float, 0.999, "Adam's second moment decay on the architecture", minimum=0.0, maximum=0.99999, hidden=True),
+    Setting(
+        "arch_beta1",
+        float,
+        0.5,
+        "Adam's first moment decay on the architecture",
+        minimum=0.0,
+        maximum=0.9999,
+        hidden=True,
+    ),
+    Setting(
+        "arch_beta2",
+        float,
+        0.999,
+        "Adam's second moment decay on the architecture",
+        minimum=0.0,
+        maximum=0.99999,
+        hidden=True,
+    ),
     Setting("arch_weight_decay", float, 1e-3, "weight decay of the architecture", minimum=0.0),
     Setting("arch_warmup_epochs", int, 0, "epochs in which only the weights learn", minimum=0),
 )
@@ -122,10 +158,25 @@ _ARCHITECTURE_ADAM = (
 def _mixture(partial_channels: int, edge_normalization: bool) -> tuple[Setting, ...]:
     return (
         *_CELL_NETWORK,
-        Setting("partial_channels", int, partial_channels, "K: one K-th of the channels passes through operations", minimum=1, maximum=4096),
+        Setting(
+            "partial_channels",
+            int,
+            partial_channels,
+            "K: one K-th of the channels passes through operations",
+            minimum=1,
+            maximum=4096,
+        ),
         Setting("edge_normalization", bool, edge_normalization, "learn a weight per edge (beta)"),
-        Setting("channel_sampling", str, "first", "which channels: the first 1/K and a shuffle, or random ones (Eq. 1)", choices=("first", "random")),
-        Setting("recompute", bool, False, "recompute cells in the backward pass: half the memory, about a third slower"),
+        Setting(
+            "channel_sampling",
+            str,
+            "first",
+            "which channels: the first 1/K and a shuffle, or random ones (Eq. 1)",
+            choices=("first", "random"),
+        ),
+        Setting(
+            "recompute", bool, False, "recompute cells in the backward pass: half the memory, about a third slower"
+        ),
         *_TWO_HALVES,
         *_SGD,
         *_ARCHITECTURE_ADAM,

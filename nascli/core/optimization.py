@@ -73,6 +73,8 @@ class Updater:
         self._scaler.load_state_dict(state["scaler"])
 
 
-def sgd(parameters: Iterable[Tensor], runtime: Runtime, *, momentum: float, weight_decay: float, clip: float) -> Updater:
+def sgd(
+    parameters: Iterable[Tensor], runtime: Runtime, *, momentum: float, weight_decay: float, clip: float
+) -> Updater:
     """The SGD that all of the papers train weights with. The rate is given to each update."""
     return Updater(torch.optim.SGD(parameters, lr=0.0, momentum=momentum, weight_decay=weight_decay), runtime, clip)

@@ -5,9 +5,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nascli.config import Config
+from nascli.core.nn.memory_format import BEST_MEMORY_FORMAT
 from nascli.errors import MemoryExhausted, UsageError
 from nascli.seeds import derive_seed
 
@@ -24,8 +25,8 @@ class Runtime:
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Layout of images and convolution weights: channels-last where tensor cores want it."""
-        return torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+        """Layout of images and convolution weights."""
+        return BEST_MEMORY_FORMAT
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which a forward pass runs in the chosen precision."""
@@ -73,13 +74,10 @@ def _select_device(name: str) -> torch.device:
         raise UsageError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise UsageError(f"device {name!r} does not exist: {f'{count} GPU(s) visible' if count else 'no GPU is visible'}")
+        raise UsageError(
+            f"device {name!r} does not exist: {f'{count} GPU(s) visible' if count else 'no GPU is visible'}"
+        )
     return device
-
-
-def detached(metrics: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Metrics cut loose from their graphs."""
-    return {name: value.detach() for name, value in metrics.items()}
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """From a distribution to a genotype. Needs no torch where the distribution needs none."""
 
 from nascli import __version__
+from nascli.artifacts.darts_text import render
+from nascli.artifacts.files import check_output
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
 from nascli.core.engine.inputs import Source, artifact, made
 from nascli.core.engine.session import Destination
-from nascli.artifacts.files import check_output
-from nascli.artifacts.darts_text import render
 
 
 def derive(source: Source, destination: Destination = Destination(), *, format: str = "json") -> LoadedArtifact:

@@ -17,7 +17,7 @@ from nascli.data import open_data
 
 
 def plan_search(config: SearchConfig) -> dict[str, Any]:
-    """Configuration, parameters and steps of a search or finetune. Raises as the search itself would before its first step."""
+    """Configuration, parameters and steps of a search or finetune. Raises as the search would before its first step."""
     runtime = open_runtime(config)
     data = open_data(config, device=runtime.device)
     streams = open_streams(config, data, runtime)

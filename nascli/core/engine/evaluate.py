@@ -85,7 +85,10 @@ class Tally:
 
 
 def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], runtime: Runtime, tally: Tally) -> float:
-    """Count all batches with the network in evaluation mode. Returns the seconds spent in it, the first call's set-up not counted."""
+    """Count all batches with the network in evaluation mode.
+
+    Returns the seconds spent in it; the set-up that the first call does is not counted.
+    """
     was_training = network.training
     network.eval()
     seconds = 0.0

@@ -111,11 +111,11 @@ def drive(
         values = means.read()
         if not all(map(math.isfinite, values.values())):
             bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
-            has_checkpoint = run is not None and run.checkpoint.exists()
-            kept = f"the last good checkpoint is {run.checkpoint}" if run and has_checkpoint else "no checkpoint was written yet"
-            raise Diverged(
-                f"{bad} is no longer finite at step {step} (learning rate {job.learning_rate():.3g}); {kept}. Try a lower --lr."
-            )
+            kept = "no checkpoint was written yet"
+            if run is not None and run.checkpoint.exists():
+                kept = f"the last good checkpoint is {run.checkpoint}"
+            rate = f"learning rate {job.learning_rate():.3g}"
+            raise Diverged(f"{bad} is no longer finite at step {step} ({rate}); {kept}. Try a lower --lr.")
         return values
 
     with stop_on_signals() as stop:
@@ -142,6 +142,10 @@ def drive(
                 save()
             if stop.signal_number and step < total:
                 name = signal.Signals(stop.signal_number).name
-                kept = f"checkpoint in {run.path}; continue with --resume" if run is not None else "no run directory, so nothing is kept"
+                kept = (
+                    f"checkpoint in {run.path}; continue with --resume"
+                    if run is not None
+                    else "no run directory, so nothing is kept"
+                )
                 raise Interrupted(f"stopped by {name} after step {step} of {total}: {kept}", stop.signal_number)
     return rows

@@ -86,9 +86,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
     }
 
 
-def build_method(
-    config: SearchConfig, data: DataInfo, streams: Mapping[str, Any], runtime: Runtime
-) -> SearchMethod:
+def build_method(config: SearchConfig, data: DataInfo, streams: Mapping[str, Any], runtime: Runtime) -> SearchMethod:
     """The method of the configuration, its network freshly initialised. Raises UsageError for impossible settings."""
     plan = Plan(config.method, data, config.epochs, streams["train"].batches_per_pass, config.seed)
     method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, **config.settings)
@@ -109,9 +107,7 @@ def facts(config: SearchConfig, method: SearchMethod, data: DataInfo, runtime: R
 class SearchJob:
     """A search method and the streams that it draws from, as the loop sees them."""
 
-    def __init__(
-        self, method: SearchMethod, streams: Mapping[str, Stream], runtime: Runtime, batch_size: int
-    ) -> None:
+    def __init__(self, method: SearchMethod, streams: Mapping[str, Stream], runtime: Runtime, batch_size: int) -> None:
         self.device, self.batch_size = runtime.device, batch_size
         self._method, self._streams = method, streams
 

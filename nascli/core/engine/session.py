@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from nascli import __version__
+from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.files import check_output, is_pipe, write_output
 from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.provenance import Ancestor, Provenance
-from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.rundir import RunDir
-from nascli.config import UNBOUND, Config, FinetuneConfig, SearchConfig, TrainConfig
+from nascli.config import UNBOUND, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.errors import UsageError
 
 Output = str | Path | None
@@ -84,7 +84,9 @@ def open_run(destination: Destination, config: Stage, made_from: Ancestor | None
         if destination.resume and saved is not None:
             _same_run(run, saved, config, made_from)
         elif saved is not None and not destination.overwrite:
-            raise UsageError(f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite")
+            raise UsageError(
+                f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite"
+            )
         else:
             run.clear()
             run.write_config(_description(config, made_from))
@@ -108,7 +110,9 @@ def _same_run(run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ance
     if saved["made_from"] != mine["made_from"]:
         raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
     before, now = _flat(saved["config"]), _flat(mine["config"])
-    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key not in UNBOUND)
+    changed = sorted(
+        key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key not in UNBOUND
+    )
     if changed:
         faults = "; ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in changed)
         raise UsageError(f"cannot resume {run.path} with other settings: {faults}")
@@ -119,7 +123,7 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def provenance(config: Stage, data: DataInfo, made_from: Ancestor | None) -> Provenance:
-    """What the result of a stage says of its origin. Holds nothing that differs between two runs of one configuration."""
+    """What the result of a stage says of its origin; the same for two runs of one configuration."""
     return Provenance(
         nascli=__version__,
         stage=config.stage,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -48,7 +47,9 @@ def train(
             reporter.notice(notice)
         settings = network_settings(config, data)
         if config.auxiliary and not settings.auxiliary:
-            reporter.notice("the auxiliary tower is left out: it needs maps of 8x8 (cifar stem) or 14x14 (imagenet stem)")
+            reporter.notice(
+                "the auxiliary tower is left out: it needs maps of 8x8 (cifar stem) or 14x14 (imagenet stem)"
+            )
         job = TrainJob(genotype.value.genotype, settings, config, data, runtime)
         size = measure(genotype.value.genotype, settings)
         rows = drive(
@@ -161,7 +162,7 @@ class TrainJob:
         return {"train_loss": loss.detach(), "train_accuracy": accuracy, "gradient_norm": norm}
 
     def _paths(self, batch: int) -> Tensor | None:
-        """Drop-path multipliers: the probability grows linearly over the epochs, from 0 in the first to its final value."""
+        """Drop-path multipliers: the probability grows linearly from 0 in the first epoch to its value in the last."""
         epoch = self._steps_done // self.steps_per_epoch
         probability = self._config.drop_path * epoch / max(1, self._config.epochs - 1)
         if probability == 0:

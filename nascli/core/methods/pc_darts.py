@@ -1,4 +1,4 @@
-"""PC-DARTS (Xu et al., ICLR 2020) and first-order DARTS (Liu et al., ICLR 2019), which is PC-DARTS with K = 1 and no beta."""
+"""PC-DARTS (Xu et al., ICLR 2020), and first-order DARTS (Liu et al., ICLR 2019), which is K = 1 without beta."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -85,9 +85,7 @@ class PcDarts:
         targets = torch.tensor([node for _, node in self.network.edges])
         self._edges_by_node = [torch.nonzero(targets == node).flatten().to(runtime.device) for node in targets.unique()]
 
-        self._weights = sgd(
-            self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip
-        )
+        self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
         architecture = [*self.alpha.values(), *(self.beta or {}).values()]
         adam = torch.optim.Adam(
             architecture, lr=arch_lr, betas=(arch_beta1, arch_beta2), weight_decay=arch_weight_decay
@@ -149,12 +147,15 @@ class PcDarts:
         return self._schedule(max(0, self.steps_done - 1))
 
     def health(self) -> Mapping[str, float]:
-        """Mean entropy of an edge's operations, in nats, per cell type, and the share of skips in the derived cells."""
-        now = self.distribution(Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None))
-        mode = now.mode()
-        picks = [pick.op for cell in (mode.normal, mode.reduce) for node in cell.nodes for pick in node]
+        """Mean entropy of an edge's operations, in nats, per cell type; the share of skips in the derived cells; and
+        whether this was an epoch of the warm-up, in which the architecture does not move.
+        """
+        now = self.distribution(
+            Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
+        )
         entropy = {f"entropy_{cell}": now.entropy(cell) for cell in CELL_NAMES}
-        return {**entropy, "skip_share": picks.count("skip_connect") / len(picks)}
+        frozen = self.steps_done <= self._first_architecture_step
+        return {**entropy, "skip_share": now.mode().share("skip_connect"), "architecture_frozen": frozen}
 
     def distribution(self, provenance: Provenance) -> MixtureDistribution:
         def arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import MixtureDistribution as Distribution
 from nascli.artifacts.provenance import Provenance
-from nascli.core.runtime import Runtime
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,14 @@ EPOCHS, STEPS = 4, 5
 def run(job, path, *, resume=False):
     with RunDir(path).locked() as held:
         return drive(
-            job, stage="search", facts={}, epochs=EPOCHS, steps_per_epoch=STEPS, run=held, resume=resume, reporter=Silent()
+            job,
+            stage="search",
+            facts={},
+            epochs=EPOCHS,
+            steps_per_epoch=STEPS,
+            run=held,
+            resume=resume,
+            reporter=Silent(),
         )
 
 

@@ -101,7 +101,9 @@ def test_the_first_step_is_adam_on_the_search_loss_then_sgd_on_the_train_loss_at
         torch.testing.assert_close(searched.alpha[cell].detach(), new_alpha[cell], rtol=0, atol=1e-6)
         torch.testing.assert_close(searched.beta[cell].detach(), new_beta[cell], rtol=0, atol=1e-6)
     for name, value in wanted.items():
-        torch.testing.assert_close(dict(searched.network.named_parameters())[name].detach(), value, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            dict(searched.network.named_parameters())[name].detach(), value, rtol=1e-4, atol=1e-6
+        )
 
 
 def test_without_edge_normalisation_there_is_no_beta():
