@@ -49,10 +49,8 @@ def compare(name: str, arguments: list[str], kills: int, draw: random.Random, fo
         wrong += not same
         state = "killed" if killed else "had ended"
         outcome = "same bytes" if same else f"DIFFERENT (exit {code})"
-        print(
-        print(f"{name} {number + 1}/{kills}: {state} at {moment:.1f} s of {seconds:.1f} s, resumed: {outcome}", flush=True)
-            flush=True,
-        )
+        moment_of = f"{moment:.1f} s of {seconds:.1f} s"
+        print(f"{name} {number + 1}/{kills}: {state} at {moment_of}, resumed: {outcome}", flush=True)
     return wrong
 
 
