@@ -87,7 +87,9 @@ class Live:
             ProgressBar(total=total, completed=step, width=32),
             Text(f"epoch {epoch}/{self._epochs}"),
             Text(f"step {within}/{self._steps_per_epoch}"),
+            Text(f"{metrics.get('images_per_second', 0):,.0f} images/s"),
             Text(f"{duration(left)} left" if left is not None else "", style="cyan"),
         )
-        figures = Text("  ").join(Text.assemble((f"{label} ", "dim"), text) for label, text in shown(metrics))
+        rest = [(label, text) for label, text in shown(metrics) if label != "images/s"]
+        figures = Text("  ").join(Text.assemble((f"{label} ", "dim"), text) for label, text in rest)
         return Group(head, figures)

@@ -125,7 +125,7 @@ def test_live_display_shows_epoch_step_metrics_and_time_left(time):
         "loss 2.303",
         "accuracy 12.3%",
         "entropy normal 2.079",
-        "images/s 1,234",
+        "1,234 images/s",
         "0:15 left",
     ):
         assert part in text
