@@ -74,7 +74,7 @@ class PcDarts:
                 partial_channels=partial_channels,
                 recompute=recompute,
             )
-        runtime.place(self.network)
+        self.network.to(runtime.device)
         self._runnable = runtime.runnable(self.network)
 
         draw = torch.Generator().manual_seed(derive_seed(plan.seed, "architecture"))
