@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nascli.artifacts": {"nascli", "nascli.errors", "nascli.registry"},
     "nascli.data": {"nascli.artifacts", "nascli.config", "nascli.errors", "nascli.registry", "nascli.seeds"},
     "nascli.visualize": {"nascli.artifacts", "nascli.errors", "nascli.registry"},
-    "nascli.core": {"nascli.config", "nascli.errors", "nascli.seeds"},
+    "nascli.core": {"nascli.config", "nascli.core.nn", "nascli.errors", "nascli.seeds"},
     "nascli.core.nn": {"nascli.artifacts", "nascli.errors", "nascli.registry", "nascli.seeds"},
     "nascli.core.methods": {
         "nascli.artifacts",
