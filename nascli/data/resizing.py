@@ -3,6 +3,8 @@
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
+_MOST_ELONGATED = 8
+
 
 def fit_square(images: Tensor, side: int, shorter: int | None = None) -> Tensor:
     """Resize the shorter side (bilinear, antialiased), then cut out the centre.
@@ -13,6 +15,10 @@ def fit_square(images: Tensor, side: int, shorter: int | None = None) -> Tensor:
     """
     if images.shape[-2:] == (side, side) and shorter is None:
         return images
+    height, width = images.shape[-2:]
+    most = _MOST_ELONGATED * min(height, width)
+    if max(height, width) > most:  # a strip of 1 by 60,000 pixels would take gigabytes before its ends are cut off
+        images = transforms.center_crop(images, [min(height, most), min(width, most)])
     resized = transforms.resize(images, [shorter or side], antialias=True)
     return transforms.center_crop(resized, [side, side])
 
