@@ -101,8 +101,9 @@ class MixedNetwork(nn.Module):
                 output, observations = cell(*arguments)
             for norm, moments in observations:
                 norm.update(moments)
-            before, last = last, F.relu(output)
-        return self.classifier(output.mean(dim=(2, 3)))
+            is_final = position == len(self.cells) - 1
+            before, last = last, output if is_final else F.relu(output, inplace=True)
+        return self.classifier(last.mean(dim=(2, 3)))
 
     def draw_channels(self, generator: torch.Generator) -> list[Tensor]:
         """The channels that each edge mixes, drawn uniformly: [edges, C/K] per cell, ascending, on the generator's device."""

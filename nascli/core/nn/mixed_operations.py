@@ -12,11 +12,12 @@ them. Channels of several edges lie edge after edge: channel r·P + p is channel
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from nascli.core.nn.batch_norm import Moments, RunningMoments, Term, normalised_sum
 from nascli.core.nn.depthwise import channels_last, depthwise_conv
@@ -54,12 +55,31 @@ def subsampled_pair(activated: Tensor, groups: int = 1) -> Tensor:
 
     [B, groups·C, H, W] -> [B, groups·2C, ceil(H/2), ceil(W/2)]; zeros stand beyond an odd border.
     """
-    height, width = activated.shape[-2:]
-    shifted = activated[:, :, 1::2, 1::2]
-    if height % 2 or width % 2:
-        shifted = F.pad(shifted, (0, width % 2, 0, height % 2))
-    pair = [x.unflatten(1, (groups, -1)) for x in (activated[:, :, ::2, ::2], shifted)]
-    return channels_last(torch.cat(pair, dim=2).flatten(1, 2))
+    return _SubsampledPair.apply(activated, groups)
+
+
+class _SubsampledPair(torch.autograd.Function):
+    """`subsampled_pair`; its gradient is written in one go."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, groups: int) -> Tensor:
+        batch, channels, height, width = maps.shape
+        shape = (batch, groups, 2, channels // groups, (height + 1) // 2, (width + 1) // 2)
+        pair = channels_last(maps.new_zeros(shape).flatten(1, 3)).unflatten(1, shape[1:4])
+        pair[:, :, 0] = maps[:, :, ::2, ::2].unflatten(1, (groups, -1))
+        pair[:, :, 1, :, : height // 2, : width // 2] = maps[:, :, 1::2, 1::2].unflatten(1, (groups, -1))
+        ctx.shape, ctx.groups = maps.shape, groups
+        return pair.flatten(1, 3)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        height, width = ctx.shape[2:]
+        pair = gradient.unflatten(1, (ctx.groups, 2, -1))
+        d_maps = channels_last(gradient.new_zeros(ctx.shape))
+        d_maps[:, :, ::2, ::2] = pair[:, :, 0].flatten(1, 2)
+        d_maps[:, :, 1::2, 1::2] = pair[:, :, 1, :, : height // 2, : width // 2].flatten(1, 2)
+        return d_maps, None
 
 
 def _uniform(*shape: int, fan_in: int) -> nn.Parameter:
@@ -177,7 +197,7 @@ class SeparableConv(PerEdge):
         features = self.first.features(inputs.activated)
         term = Term(rows(features), self.first.pointwise.weight.flatten(2), None, self.first.norm)
         between, observations = normalised_sum([term], training)
-        activated = F.relu(maps_like(between, features), inplace=True)
+        activated = maps_like(F.relu(between, inplace=True), features)
         return self.second.features(activated), self.second.pointwise.weight.flatten(2), self.second.norm, observations
 
 
