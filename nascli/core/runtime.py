@@ -12,6 +12,9 @@ from nascli.core.nn.memory_format import BEST_MEMORY_FORMAT
 from nascli.errors import MemoryExhausted, UsageError
 from nascli.seeds import derive_seed
 
+SERIAL_PIXELS = 64 * 16 * 16
+"""Steps on fewer pixels than this run on one CPU thread; see `fitting_threads`."""
+
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -78,6 +81,24 @@ def _select_device(name: str) -> torch.device:
             f"device {name!r} does not exist: {f'{count} GPU(s) visible' if count else 'no GPU is visible'}"
         )
     return device
+
+
+@contextmanager
+def fitting_threads(runtime: Runtime, pixels: int) -> Iterator[None]:
+    """While active, torch uses one CPU thread where a step has too few pixels (images times area) to share.
+
+    Below SERIAL_PIXELS a second thread gains nothing, and on a busy machine each of the thousands of tiny parallel
+    sections waits for a core: a search on 8x8 digits became 16 times slower beside one other process, and with a single
+    thread was as fast as with two on an idle machine. The result depends on the number of threads in its last bits, so
+    the rule looks at the configuration alone.
+    """
+    before = torch.get_num_threads()
+    if runtime.device.type == "cpu" and pixels < SERIAL_PIXELS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

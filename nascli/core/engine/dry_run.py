@@ -9,7 +9,7 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.search import build_method, open_streams
-from nascli.core.engine.train import network_settings
+from nascli.core.engine.sizing import Shape, derived_settings
 from nascli.core.methods.protocol import SearchMethod
 from nascli.core.nn.measure import count_parameters, measure
 from nascli.core.runtime import Runtime, open_runtime
@@ -33,9 +33,9 @@ def plan_search(config: SearchConfig) -> dict[str, Any]:
 def plan_train(source: Source, config: TrainConfig) -> dict[str, Any]:
     """Configuration, size and steps of a training. Raises as the training itself would before its first step."""
     genotype = artifact(source, "genotype").value.genotype
-    data = open_data(config, device=torch.device("cpu"))
-    size = measure(genotype, network_settings(config, data))
-    images = round(data.info.train_images * (1 - config.validation))
+    info = open_data(config, device=torch.device("cpu")).info
+    size = measure(genotype, derived_settings(config, Shape(len(info.classes), info.channels, info.image_size)))
+    images = round(info.train_images * (1 - config.validation))
     return {
         "config": config.model_dump(mode="json"),
         "parameters": size.parameters,
@@ -49,7 +49,7 @@ def _multiply_adds(method: SearchMethod, data: DataInfo, runtime: Runtime) -> in
     """Multiply-adds of the search network's forward pass for one image, matrix products included."""
     method.network.eval()
     image = torch.zeros(1, data.channels, data.image_size, data.image_size, device=runtime.device)
-    with FlopCounterMode(display=False) as counter:
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         method.logits(image.contiguous(memory_format=runtime.memory_format))
     method.network.train()
     return counter.get_total_flops() // 2

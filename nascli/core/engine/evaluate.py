@@ -15,7 +15,7 @@ from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.nn.build import load_network
 from nascli.core.nn.measure import measure
-from nascli.core.runtime import Runtime, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import open_data
 from nascli.errors import UsageError
 
@@ -132,11 +132,12 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
             statistics=(model.data.mean, model.data.std),
             image_size=model.data.image_size,
         )
-        for notice in data.notices:
-            reporter.notice(notice)
         tally = Tally(len(model.data.classes))
         batches = data.test_batches(config.batch_size, memory_format=runtime.memory_format)
-        seconds = score(runtime.runnable(network), batches, runtime, tally)
+        with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+            seconds = score(runtime.runnable(network), batches, runtime, tally)
+        for notice in data.notices:
+            reporter.notice(notice)
     size = measure(model.genotype, model.network)
     totals = tally.confusion.sum(dim=1).tolist()
     right = tally.confusion.diagonal().tolist()

@@ -15,7 +15,7 @@ from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, finished, open_run, provenance
 from nascli.core.methods.protocol import Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
-from nascli.core.runtime import Runtime, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.registry import METHODS, load
 
@@ -54,16 +54,17 @@ def _run(
         for notice in data.notices:
             reporter.notice(notice)
         job = SearchJob(method, streams, runtime, config.batch_size)
-        drive(
-            job,
-            epochs=config.epochs,
-            steps_per_epoch=streams["train"].batches_per_pass,
-            run=run,
-            resume=destination.resume,
-            reporter=reporter,
-            stage=config.stage,
-            facts=facts(config, method, data.info, runtime),
-        )
+        with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+            drive(
+                job,
+                stage=config.stage,
+                facts=facts(config, method, data.info, runtime),
+                epochs=config.epochs,
+                steps_per_epoch=streams["train"].batches_per_pass,
+                run=run,
+                resume=destination.resume,
+                reporter=reporter,
+            )
         content = distribution_bytes(method.distribution(provenance(config, data.info, made_from)))
         path = destination.write(content)
         reporter.end(path)

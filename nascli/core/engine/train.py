@@ -15,12 +15,13 @@ from nascli.core.engine.inputs import Source, artifact, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, finished, open_run, provenance
+from nascli.core.engine.sizing import Shape, derived_settings
+from nascli.core.nn.auxiliary import tower_needs
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.measure import Size, measure
-from nascli.core.nn.network import auxiliary_fits
 from nascli.core.optimization import Schedule, sgd
-from nascli.core.runtime import Runtime, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.seeds import derive_seed
 
@@ -45,23 +46,23 @@ def train(
         data = open_data(config, device=runtime.device)
         for notice in data.notices:
             reporter.notice(notice)
-        settings = network_settings(config, data)
+        info = data.info
+        settings = derived_settings(config, Shape(len(info.classes), info.channels, info.image_size))
         if config.auxiliary and not settings.auxiliary:
-            reporter.notice(
-                "the auxiliary tower is left out: it needs maps of 8x8 (cifar stem) or 14x14 (imagenet stem)"
-            )
+            reporter.notice(f"trained without an auxiliary tower: {tower_needs(config.stem)}")
         job = TrainJob(genotype.value.genotype, settings, config, data, runtime)
         size = measure(genotype.value.genotype, settings)
-        rows = drive(
-            job,
-            stage=config.stage,
-            facts=facts(config, data, size, runtime),
-            epochs=config.epochs,
-            steps_per_epoch=job.steps_per_epoch,
-            run=run,
-            resume=destination.resume,
-            reporter=reporter,
-        )
+        with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+            rows = drive(
+                job,
+                stage=config.stage,
+                facts=facts(config, data, size, runtime),
+                epochs=config.epochs,
+                steps_per_epoch=job.steps_per_epoch,
+                run=run,
+                resume=destination.resume,
+                reporter=reporter,
+            )
         weights = {k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(AUXILIARY)}
         content = model_bytes(
             ModelFile(
@@ -76,19 +77,6 @@ def train(
         path = destination.write(content)
         reporter.end(path)
     return made(content, path)
-
-
-def network_settings(config: TrainConfig, data: DataModule) -> NetworkSettings:
-    """The network that a configuration describes for these images; with the auxiliary tower if its maps allow it."""
-    settings = NetworkSettings(
-        layers=config.layers,
-        channels=config.channels,
-        stem=config.stem,
-        classes=len(data.info.classes),
-        image_channels=data.info.channels,
-        image_size=data.info.image_size,
-    )
-    return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and auxiliary_fits(settings)})
 
 
 def facts(config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:

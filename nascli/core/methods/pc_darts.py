@@ -140,8 +140,7 @@ class PcDarts:
 
     def logits(self, images: Tensor) -> Tensor:
         """The mixture's answer with the architecture as it is. [B, C, H, W] -> [B, classes]."""
-        with torch.no_grad():
-            return self.network(images, *self._mixture())
+        return self.network(images, *self._mixture())
 
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1))
