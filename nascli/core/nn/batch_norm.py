@@ -10,9 +10,9 @@ which is once more linear in d. A weighted sum of such outputs over operations i
 
     y_j = Σ_o s_oj · norm(W_oj d_o) = Σ_o M_oj d_o + b_j,   rows of M_oj = s_oj · W_oj / sqrt(var + eps).
 
-Neither z nor norm(z) is ever stored, in the forward or in the backward pass: both read the features and do matrix products of
-small matrices with them. Covariances are accumulated in float32 at least, also under autocast. The features should be
-roughly centred (see `depthwise`), because C is the difference of two large matrices otherwise.
+Neither z nor norm(z) is ever stored, in the forward or in the backward pass: both read the features and multiply them
+with small matrices. Covariances are accumulated in float32 at least, also under autocast. They would lose digits where the
+features are far from zero; `centred` shifts them, which no batch norm can notice.
 """
 
 from typing import Any, NamedTuple
@@ -59,15 +59,28 @@ class RunningMoments(nn.Module):
 class Term(NamedTuple):
     """One summand: norm(weight · features), scaled.
 
-    features: [n, D], a row per pixel of the batch. weight: [J, P, Q] gives P channels to each of J targets, either from all
-    features (Q = D), or, where D = J·Q, from the target's own Q. scale: [J], or None for 1.
-    norm: what to normalise with; None passes the features on as they are.
+    features: [n, D], a row per pixel of the batch. weight: [J, P, Q] gives P channels to each of J targets, either from
+    all features (Q = D), or, where D = J·Q, from the target's own Q. norm: what to normalise with; None passes the
+    features on as they are. scale: [J], or None for 1. centre: [D], what `centred` took off the features, if it did.
     """
 
     features: Tensor
     weight: Tensor
-    scale: Tensor | None
     norm: RunningMoments | None
+    scale: Tensor | None = None
+    centre: Tensor | None = None
+
+
+@torch.no_grad()
+def centred(features: Tensor) -> Tensor:
+    """Takes the mean of each column off `features` [n, D], in place, and returns it: [D].
+
+    For features that nobody else reads, before a batch norm with batch statistics. What its gradient to the features
+    adds up to over a column is zero, so that this step's own gradient is the identity and autograd need not know of it.
+    """
+    mean = features.mean(dim=0, dtype=torch.promote_types(features.dtype, torch.float32))
+    features -= mean
+    return mean
 
 
 def normalised_sum(terms: list[Term], training: bool) -> tuple[Tensor, list[tuple[RunningMoments, Moments]]]:
@@ -77,7 +90,7 @@ def normalised_sum(terms: list[Term], training: bool) -> tuple[Tensor, list[tupl
     """
     tensors: list[Tensor | None] = []
     given: list[tuple[Tensor, Tensor] | None] = []
-    for features, weight, scale, norm in terms:
+    for features, weight, norm, scale, _ in terms:
         tensors += (features, weight, scale)
         if norm is None:
             given.append((weight.new_zeros(()), weight.new_ones(())))
@@ -85,10 +98,10 @@ def normalised_sum(terms: list[Term], training: bool) -> tuple[Tensor, list[tupl
             given.append(None)
         else:
             given.append((norm.running_mean, (norm.running_var + EPS).rsqrt()))
-    total, *moments = _NormalisedSum.apply(given, *tensors)
+    total, *moments = _NormalisedSum.apply(given, [term.centre for term in terms], *tensors)
     if not training:
         return total, []
-    norms = [norm for _, _, _, norm in terms if norm is not None]
+    norms = [term.norm for term in terms if term.norm is not None]
     count = terms[0].features.shape[0]
     pairs = zip(norms, moments[0::2], moments[1::2], strict=True)
     return total, [(norm, Moments(mean, variance, count)) for norm, mean, variance in pairs]
@@ -111,50 +124,58 @@ def _gather(matrix: Tensor, shape: tuple[int, int, int]) -> Tensor:
     return matrix.reshape(targets, channels, targets, inputs).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
 
-def _covariance(features: Tensor, weight_shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-    """Mean [D] and covariance of features [n, D]: [1, D, D], or [J, Q, Q] where each target has its own features."""
+def _second_moments(features: Tensor, weight_shape: tuple[int, int, int]) -> Tensor:
+    """Mean products of features [n, D]: [1, D, D], or [J, Q, Q] where each target has its own features."""
     count, size = features.shape
-    mean = features.mean(dim=0)
-    covariance = torch.addmm(torch.outer(mean, mean), features.t(), features, beta=-1, alpha=1 / count)
-    targets, _, inputs = weight_shape
-    return mean, _gather(covariance, (size // inputs, inputs, inputs))
+    inputs = weight_shape[2]
+    return _gather((features.t() @ features) / count, (size // inputs, inputs, inputs))
 
 
 class _NormalisedSum(torch.autograd.Function):
-    """`normalised_sum` on tensors: (features, weight, scale) of each term, and mean and 1/deviation where these are given.
+    """`normalised_sum` on tensors: (features, weight, scale) of each term; its mean and 1/deviation where given; its centre.
 
-    The gradient, for one term with t = s / sqrt(var + eps), M = tW, gradient G of the sum and A = Gᵀ(d - m):
+    The gradient, for one term with t = s / sqrt(var + eps), M = tW, gradient G of the sum and A = (G - mean G)ᵀ d:
 
         dL/dt_p = A_p W_pᵀ,   dL/dvar_p = -s/2 (var_p + eps)^(-3/2) dL/dt_p,   S = Wᵀ diag(dL/dvar) W,
         dL/dW = tA + 2 diag(dL/dvar) W C,   dL/ds_j = Σ_p dL/dt_jp / sqrt(var_jp + eps),
         dL/dd = (G - mean G) M + (d - m) · 2S/n.
+
+    With mean and deviation given, only G takes the place of G - mean G and nothing flows through the variance.
     """
 
     @staticmethod
-    def forward(ctx: Any, given: list[tuple[Tensor, Tensor] | None], *tensors: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, given: list[tuple[Tensor, Tensor] | None], centres: list[Tensor | None], *tensors: Tensor | None
+    ) -> tuple[Tensor, ...]:
         kind = tensors[0].dtype
         exact = torch.promote_types(kind, torch.float32)
         matrices, saved, moments = [], [], []
-        bias = 0.0
+        bias: Tensor | None = None
         with torch.autocast(tensors[0].device.type, enabled=False):
-            for k, fixed in enumerate(given):
+            for k, (fixed, centre) in enumerate(zip(given, centres, strict=True)):
                 features, weight, scale = tensors[3 * k : 3 * k + 3]
                 weight = weight.to(exact)
                 targets, channels, inputs = weight.shape
+                mean = covariance = None
                 if fixed is None:
-                    mean, covariance = _covariance(features.to(exact), weight.shape)
+                    covariance = _second_moments(features.to(exact), weight.shape)
+                    if centre is None:
+                        mean = features.mean(dim=0, dtype=exact).view(-1, 1, inputs)
+                        covariance = covariance - mean.transpose(1, 2) * mean
                     variance = ((weight @ covariance) * weight).sum(dim=2).clamp_(min=0)
-                    shift = (weight @ mean.view(-1, inputs, 1)).squeeze(2)
+                    shift = ((centre.view(-1, 1, inputs) if mean is None else mean) * weight).sum(dim=2)
                     deviation = (variance + EPS).rsqrt()
                     moments += (shift, variance)
                 else:
                     shift, deviation = (x.to(exact).expand(targets, channels) for x in fixed)
-                    mean = covariance = None
                 factor = deviation if scale is None else deviation * scale.to(exact)[:, None]
                 matrices.append(_spread(factor[:, :, None] * weight, features.shape[1]).to(kind))
-                bias = bias - (factor * shift).reshape(-1)
+                if centre is None:
+                    constant = -(factor * shift).reshape(-1)
+                    bias = constant if bias is None else bias + constant
                 saved += (features, weight, scale, shift, deviation, mean, covariance)
-            total = torch.addmm(bias.to(kind), tensors[0], matrices[0].t())
+            first, matrix = tensors[0], matrices[0].t()
+            total = first @ matrix if bias is None else torch.addmm(bias.to(kind), first, matrix)
             for k in range(1, len(given)):
                 total.addmm_(tensors[3 * k], matrices[k].t())
         ctx.save_for_backward(*saved)
@@ -165,40 +186,43 @@ class _NormalisedSum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         kind, count = gradient.dtype, gradient.shape[0]
+        exact = torch.promote_types(kind, torch.float32)
         saved = ctx.saved_tensors
-        results: list[Tensor | None] = [None]
+        results: list[Tensor | None] = [None, None]
         with torch.autocast(gradient.device.type, enabled=False):
-            exact = torch.promote_types(kind, torch.float32)
             total = gradient.sum(dim=0, dtype=exact)
+            centred_gradient = (gradient - total / count).to(kind) if any(c is not None for c in saved[6::7]) else None
             for k in range(len(saved) // 7):
                 features, weight, scale, shift, deviation, mean, covariance = saved[7 * k : 7 * k + 7]
-                needs_features, needs_weight, needs_scale = ctx.needs_input_grad[1 + 3 * k : 4 + 3 * k]
-                targets, channels, inputs = weight.shape
+                needs_features, needs_weight, needs_scale = ctx.needs_input_grad[2 + 3 * k : 5 + 3 * k]
                 width = features.shape[1]
                 multiplier = 1.0 if scale is None else scale.to(exact)[:, None]
                 factor = (deviation * multiplier)[:, :, None]
-                product = _gather(gradient.to(exact).t() @ features.to(exact), weight.shape)
-                # A: the constant shift of normalised features drops out of it.
-                along = (product * weight).sum(dim=2) - total.view(targets, channels) * shift
-                d_weight = d_features = None
-                if mean is not None:
-                    centre = mean.view(-1, 1, inputs)
-                    product = product - total.view(targets, channels, 1) * centre
+                through = gradient if covariance is None else centred_gradient
+                product = _gather(through.to(exact).t() @ features.to(exact), weight.shape)
+                along = (product * weight).sum(dim=2)
+                d_features = d_weight = d_scale = None
+                if covariance is None:
+                    along -= total.view_as(shift) * shift
+                else:
                     d_variance = (-0.5 * along * multiplier * deviation**3)[:, :, None]
                 if needs_weight:
                     d_weight = factor * product
-                    if mean is not None:
+                    if covariance is not None:
                         d_weight += 2 * d_variance * (weight @ covariance)
                 if needs_features:
-                    matrix = _spread(factor * weight, width)
-                    if mean is None:
-                        d_features = gradient @ matrix.to(kind)
+                    matrix = _spread(factor * weight, width).to(kind)
+                    if covariance is None:
+                        d_features = through @ matrix
                     else:
                         spread = _spread(weight, width)
                         curve = (spread.t() * (2 / count * d_variance.reshape(-1))) @ spread
-                        constant = -(total / count) @ matrix - mean @ curve
-                        d_features = torch.addmm(constant.to(kind), gradient, matrix.to(kind))
+                        if mean is None:
+                            d_features = through @ matrix
+                        else:
+                            d_features = torch.addmm(-(mean.reshape(-1) @ curve).to(kind), through, matrix)
                         d_features.addmm_(features, curve.to(kind))
-                d_scale = (along * deviation).sum(dim=1) if needs_scale else None
+                if needs_scale:
+                    d_scale = (along * deviation).sum(dim=1)
                 results += (d_features, d_weight, d_scale)
         return tuple(results)

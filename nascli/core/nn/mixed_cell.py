@@ -45,7 +45,7 @@ class InputMap(nn.Module):
         if self.reduction:
             features = subsampled_pair(features)
             weight = factorized_weight(weight, self.shifted_conv.weight[None])
-        mapped, seen = normalised_sum([Term(rows(features), weight.flatten(2), None, self.norm)], self.training)
+        mapped, seen = normalised_sum([Term(rows(features), weight.flatten(2), self.norm)], self.training)
         return maps_like(mapped, features), seen
 
 

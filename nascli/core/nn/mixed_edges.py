@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nascli.core.nn.batch_norm import Term, normalised_sum
+from nascli.core.nn.batch_norm import normalised_sum
 from nascli.core.nn.mixed_operations import MIXED_OPERATIONS, EdgeInputs, Observations, maps_like, rows
 from nascli.core.nn.per_edge import PerEdge
 
@@ -18,7 +18,7 @@ class MixedEdges(PerEdge):
     def __init__(self, operations: tuple[str, ...], edges: int, channels: int, stride: int) -> None:
         super().__init__()
         self.columns = {name: column for column, name in enumerate(operations) if name != "none"}
-        self.edges = edges
+        self.stride = stride
         for name in self.columns:
             self.add_module(name, MIXED_OPERATIONS[name](edges, channels, stride))
 
@@ -41,8 +41,8 @@ class MixedEdges(PerEdge):
         observations: Observations = []
         terms = []
         for name, column in self.columns.items():
-            features, weight, norm, seen = self.get_submodule(name)(inputs, self.training)
-            terms.append(Term(rows(features), weight, weights[:, column], norm))
+            term, seen = self.get_submodule(name)(inputs, self.training)
+            terms.append(term._replace(scale=weights[:, column]))
             observations += seen
         mixed, seen = normalised_sum(terms, self.training)
-        return maps_like(mixed, features), observations + seen
+        return maps_like(mixed, state, self.stride), observations + seen

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nascli.core.nn.batch_norm import Moments, RunningMoments, Term, normalised_sum
+from nascli.core.nn.batch_norm import Moments, RunningMoments, Term, centred, normalised_sum
 from nascli.core.nn.depthwise import channels_last, depthwise_conv
 from nascli.core.nn.per_edge import EdgeRunningMoments, PerEdge
 
@@ -44,10 +44,16 @@ def rows(maps: Tensor) -> Tensor:
     return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
 
 
-def maps_like(pixels: Tensor, maps: Tensor) -> Tensor:
-    """[B·H·W, C] -> [B, C, H, W] in channels-last layout, B, H and W as in `maps`."""
+def maps_like(pixels: Tensor, maps: Tensor, stride: int = 1) -> Tensor:
+    """[B·H·W, C] -> [B, C, H, W] in channels-last layout; H and W are those of `maps` divided by `stride`, rounded up."""
     batch, _, height, width = maps.shape
-    return pixels.view(batch, height, width, -1).permute(0, 3, 1, 2)
+    return pixels.view(batch, -(-height // stride), -(-width // stride), -1).permute(0, 3, 1, 2)
+
+
+def normed(maps: Tensor, weight: Tensor, norm: RunningMoments, training: bool) -> Term:
+    """A batch norm of `weight` times maps that nobody else reads."""
+    centre = centred(rows(maps.detach())) if training else None
+    return Term(rows(maps), weight, norm, centre=centre)
 
 
 def subsampled_pair(activated: Tensor, groups: int = 1) -> Tensor:
@@ -64,12 +70,12 @@ class _SubsampledPair(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, groups: int) -> Tensor:
         batch, channels, height, width = maps.shape
-        shape = (batch, groups, 2, channels // groups, (height + 1) // 2, (width + 1) // 2)
-        pair = channels_last(maps.new_zeros(shape).flatten(1, 3)).unflatten(1, shape[1:4])
+        result = channels_last(maps.new_zeros(batch, 2 * channels, (height + 1) // 2, (width + 1) // 2))
+        pair = result.unflatten(1, (groups, 2, -1))
         pair[:, :, 0] = maps[:, :, ::2, ::2].unflatten(1, (groups, -1))
         pair[:, :, 1, :, : height // 2, : width // 2] = maps[:, :, 1::2, 1::2].unflatten(1, (groups, -1))
         ctx.shape, ctx.groups = maps.shape, groups
-        return pair.flatten(1, 3)
+        return result
 
     @staticmethod
     @once_differentiable
@@ -107,10 +113,10 @@ class Pooling(PerEdge):
     def pool(self, maps: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Term, Observations]:
         edges, channels = self.norm.running_mean.shape
         weight = torch.eye(channels, dtype=self.norm.running_mean.dtype, device=inputs.maps.device)
-        return self.pool(inputs.maps), weight.expand(edges, -1, -1), self.norm, []
+        return normed(self.pool(inputs.maps), weight.expand(edges, -1, -1), self.norm, training), []
 
 
 class MaxPooling(Pooling):
@@ -136,9 +142,9 @@ class Identity(PerEdge):
         super().__init__()
         self.edges, self.channels = edges, channels
 
-    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Term, Observations]:
         weight = torch.eye(self.channels, dtype=inputs.maps.dtype, device=inputs.maps.device)
-        return inputs.maps, weight.expand(self.edges, -1, -1), None, []
+        return Term(rows(inputs.maps), weight.expand(self.edges, -1, -1), norm=None), []
 
 
 class FactorizedSkip(PerEdge):
@@ -150,14 +156,14 @@ class FactorizedSkip(PerEdge):
         self.shifted_conv = EdgeWeight(edges, channels - channels // 2, channels)
         self.norm = EdgeRunningMoments(edges, channels)
 
-    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Term, Observations]:
         edges, channels = self.norm.running_mean.shape
         weight = factorized_weight(self.conv.weight, self.shifted_conv.weight)
         if inputs.shared:
             features = subsampled_pair(inputs.activated[:, :channels])
         else:
             features = subsampled_pair(inputs.activated, groups=edges)
-        return features, weight, self.norm, []
+        return normed(features, weight, self.norm, training), []
 
 
 def factorized_weight(conv: Tensor, shifted_conv: Tensor) -> Tensor:
@@ -178,11 +184,12 @@ class DilatedConv(PerEdge):
         self.pointwise = EdgeWeight(edges, channels, channels)
         self.norm = EdgeRunningMoments(edges, channels)
 
-    def features(self, activated: Tensor) -> Tensor:
-        return depthwise_conv(activated, self.depthwise.weight.flatten(0, 1), self.stride, self.dilation)
+    def term(self, activated: Tensor, training: bool) -> Term:
+        features = depthwise_conv(activated, self.depthwise.weight.flatten(0, 1), self.stride, self.dilation)
+        return normed(features, self.pointwise.weight.flatten(2), self.norm, training)
 
-    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
-        return self.features(inputs.activated), self.pointwise.weight.flatten(2), self.norm, []
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Term, Observations]:
+        return self.term(inputs.activated, training), []
 
 
 class SeparableConv(PerEdge):
@@ -193,12 +200,10 @@ class SeparableConv(PerEdge):
         self.first = DilatedConv(edges, channels, kernel, stride, dilation=1)
         self.second = DilatedConv(edges, channels, kernel, stride=1, dilation=1)
 
-    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Tensor, Tensor, RunningMoments | None, Observations]:
-        features = self.first.features(inputs.activated)
-        term = Term(rows(features), self.first.pointwise.weight.flatten(2), None, self.first.norm)
-        between, observations = normalised_sum([term], training)
-        activated = maps_like(F.relu(between, inplace=True), features)
-        return self.second.features(activated), self.second.pointwise.weight.flatten(2), self.second.norm, observations
+    def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Term, Observations]:
+        between, observations = normalised_sum([self.first.term(inputs.activated, training)], training)
+        activated = maps_like(F.relu(between, inplace=True), inputs.activated, self.first.stride)
+        return self.second.term(activated, training), observations
 
 
 Builder = Callable[[int, int, int], PerEdge]

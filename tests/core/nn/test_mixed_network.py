@@ -46,7 +46,10 @@ def batch(side=8, size=6, image_channels=1, seed=1):
 def logits_of(network, seed=2):
     """alpha and beta of a network: spread out, so that no two edges weigh alike."""
     draw = torch.Generator().manual_seed(seed)
-    shapes = {"alpha": (len(network.edges), len(network.cells[0].edges["0"].columns) + 1), "beta": (len(network.edges),)}
+    shapes = {
+        "alpha": (len(network.edges), len(network.cells[0].edges["0"].columns) + 1),
+        "beta": (len(network.edges),),
+    }
     return {
         (name, cell): torch.randn(shape, generator=draw, dtype=torch.float64).requires_grad_()
         for name, shape in shapes.items()
