@@ -12,7 +12,7 @@ from nascli.core.nn.memory_format import BEST_MEMORY_FORMAT
 from nascli.errors import MemoryExhausted, UsageError
 from nascli.seeds import derive_seed
 
-SERIAL_PIXELS = 64 * 16 * 16
+SERIAL_PIXELS = 128 * 16 * 16
 """Steps on fewer pixels than this run on one CPU thread; see `fitting_threads`."""
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
