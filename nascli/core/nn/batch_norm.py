@@ -11,8 +11,8 @@ which is once more linear in d. A weighted sum of such outputs over operations i
     y_j = Σ_o s_oj · norm(W_oj d_o) = Σ_o M_oj d_o + b_j,   rows of M_oj = s_oj · W_oj / sqrt(var + eps).
 
 Neither z nor norm(z) is ever stored, in the forward or in the backward pass: both read the features and multiply them
-with small matrices. Covariances are accumulated in float32 at least, also under autocast. They would lose digits where the
-features are far from zero; `centred` shifts them, which no batch norm can notice.
+with small matrices. Covariances are accumulated in float32 at least, also under autocast. They would lose digits
+where the features are far from zero; `centred` shifts them, which no batch norm can notice.
 """
 
 from typing import Any, NamedTuple
@@ -86,7 +86,8 @@ def centred(features: Tensor) -> Tensor:
 def normalised_sum(terms: list[Term], training: bool) -> tuple[Tensor, list[tuple[RunningMoments, Moments]]]:
     """Sum of the terms: [n, J·P], and in training the moments of the batch for every term with a norm.
 
-    In training the batch's own mean and variance normalise (and gradients pass through them), otherwise the running ones.
+    In training the batch's own mean and variance normalise (and gradients pass through them), otherwise the running
+    ones.
     """
     tensors: list[Tensor | None] = []
     given: list[tuple[Tensor, Tensor] | None] = []
@@ -132,7 +133,8 @@ def _second_moments(features: Tensor, weight_shape: tuple[int, int, int]) -> Ten
 
 
 class _NormalisedSum(torch.autograd.Function):
-    """`normalised_sum` on tensors: (features, weight, scale) of each term; its mean and 1/deviation where given; its centre.
+    """`normalised_sum` on tensors: (features, weight, scale) of each term; its mean and 1/deviation where given; its
+    centre.
 
     The gradient, for one term with t = s / sqrt(var + eps), M = tW, gradient G of the sum and A = (G - mean G)ᵀ d:
 

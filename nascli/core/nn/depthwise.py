@@ -1,13 +1,14 @@
 """Depthwise convolution of channels-last maps, with a gradient that is fast on a CPU.
 
-oneDNN, torch's CPU back end, has fast depthwise kernels for channels-last maps: every forward pass, and the weight gradient of kernels
-3 columns wide without dilation, however tall. All else falls back to code about ten times slower. It is avoided
-by asking for the same numbers in other words:
+oneDNN, torch's CPU back end, has fast depthwise kernels for channels-last maps: every forward pass, and the weight
+gradient of kernels 3 columns wide without dilation, however tall. All else falls back to code about ten times slower.
+It is avoided by asking for the same numbers in other words:
 
-- The gradient to the input, at stride 1, is the convolution of the gradient with the kernel turned by 180°: a forward pass.
+- The gradient to the input, at stride 1, is the convolution of the gradient with the kernel turned by 180°: a forward
+  pass.
 - In channels-last layout [B, H, W, C], a map of width W seen as one of width W/s with s·C channels has columns s
-  apart as neighbours, at no cost. So the columns -s, 0, s of any weight gradient are those of a kernel 3 columns wide on
-  that view. Two views (s = dilation and s = 2·dilation) give all five columns of a 5x5 kernel.
+  apart as neighbours, at no cost. So the columns -s, 0, s of any weight gradient are those of a kernel 3 columns wide
+  on that view. Two views (s = dilation and s = 2·dilation) give all five columns of a 5x5 kernel.
 - Dilated rows are every other row of a taller kernel. Zeros around the map make it as tall as that, and its width
   divisible.
 - A convolution with stride 2 and dilation 2 sees every other pixel only: it is one without either on these pixels.

@@ -1,7 +1,7 @@
 """A cell of a search network: every operation on every edge, weighted.
 
-Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", ICLR 2020, Eq. 1 and 2. With all
-channels (K = 1) and edge weights of 1 it is the cell of Liu et al., ICLR 2019, Eq. 2.
+Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", ICLR 2020, Eq. 1 and 2.
+With all channels (K = 1) and edge weights of 1 it is the cell of Liu et al., ICLR 2019, Eq. 2.
 """
 
 import torch
@@ -13,7 +13,6 @@ from nascli.core.nn.depthwise import channels_last
 from nascli.core.nn.mixed_edges import MixedEdges
 from nascli.core.nn.mixed_operations import (
     Observations,
-    channels_last,
     factorized_weight,
     maps_like,
     rows,
@@ -29,7 +28,9 @@ def cell_edges(nodes: int) -> tuple[tuple[int, int], ...]:
 
 
 class InputMap(nn.Module):
-    """An input state mapped to C channels: 1x1 convolution (or a factorised reduction), batch norm. The ReLU came before."""
+    """An input state mapped to C channels: 1x1 convolution (or a factorised reduction), batch norm. The ReLU came
+    before.
+    """
 
     def __init__(self, cin: int, channels: int, reduction: bool) -> None:
         super().__init__()
@@ -91,8 +92,8 @@ class MixedCell(nn.Module):
     ) -> tuple[Tensor, Observations]:
         """The cell's output, and the moments of the batch that its running statistics have yet to see.
 
-        first, second: the ReLU of the two previous cells' outputs. operation_weights: [edges, operations]; edge_weights:
-        [edges]; channels: [edges, C/K] to mix these channels, or None for the first C/K and a shuffle.
+        first, second: the ReLU of the two previous cells' outputs. operation_weights: [edges, operations];
+        edge_weights: [edges]; channels: [edges, C/K] to mix these channels, or None for the first C/K and a shuffle.
         """
         if channels is None:
             partial = first_channels(self.channels, self.partial_channels, like=edge_weights)
@@ -112,7 +113,8 @@ class MixedCell(nn.Module):
                 at = [self._rows[source, index] for source in range(index)]
                 put, rest = partial.of_edges(partial.put, at), partial.of_edges(partial.rest, at)
                 parts = [mixed[source, index] for source in range(index)]
-                state = maps_like(node_sum(edge_weights[at], put, rest, parts, past), maps)
+                total = node_sum(edge_weights[at], put, rest, parts, past)
+                state = maps_like(total, second, stride=2 if self.reduction else 1)
             states.append(state)
             if index not in self.targets:
                 continue

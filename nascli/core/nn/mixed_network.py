@@ -82,8 +82,8 @@ class MixedNetwork(nn.Module):
     ) -> Tensor:
         """Logits [B, classes].
 
-        operation_weights: [edges, operations] for "normal" and "reduce" cells, softmax(alpha). edge_weights: [edges] likewise,
-        softmax(beta) over the edges into each node; None: 1 (DARTS). Gradients reach both. channels: what
+        operation_weights: [edges, operations] for "normal" and "reduce" cells, softmax(alpha). edge_weights: [edges]
+        likewise, softmax(beta) over the edges into each node; None: 1 (DARTS). Gradients reach both. channels: what
         `draw_channels` returns, to mix these channels of each edge and leave the others in place (PC-DARTS, Eq. 1);
         None: the first C/K, and a channel shuffle after each node (the paper's Section 4).
         """
@@ -106,7 +106,9 @@ class MixedNetwork(nn.Module):
         return self.classifier(last.mean(dim=(2, 3)))
 
     def draw_channels(self, generator: torch.Generator) -> list[Tensor]:
-        """The channels that each edge mixes, drawn uniformly: [edges, C/K] per cell, ascending, on the generator's device."""
+        """The channels that each edge mixes, drawn uniformly: [edges, C/K] per cell, ascending, on the generator's
+        device.
+        """
         drawn = []
         for cell in self.cells:
             noise = torch.rand(len(self.edges), cell.channels, generator=generator, device=generator.device)

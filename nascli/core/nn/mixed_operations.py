@@ -3,8 +3,8 @@
 A batch norm ends every operation but the identity, and what precedes it is linear, so an operation here stops at the
 last features before its pointwise convolution and hands them to `normalised_sum` as a `Term`: that does the pointwise
 convolution, the batch norm and the weighted sum over the operations in one. Operations, strides and paddings are
-those of `operations`, without affine parameters in their batch norms (Liu et al., ICLR 2019, Section 3.1.1; a batch norm
-follows every pooling, too).
+those of `operations`, without affine parameters in their batch norms (Liu et al., ICLR 2019, Section 3.1.1; a batch
+norm follows every pooling, too).
 
 Feature maps are [B, channels, H, W] in channels-last layout, in which a row per pixel, [B·H·W, channels], is a view of
 them. Channels of several edges lie edge after edge: channel r·P + p is channel p of the r-th edge.
@@ -45,7 +45,9 @@ def rows(maps: Tensor) -> Tensor:
 
 
 def maps_like(pixels: Tensor, maps: Tensor, stride: int = 1) -> Tensor:
-    """[B·H·W, C] -> [B, C, H, W] in channels-last layout; H and W are those of `maps` divided by `stride`, rounded up."""
+    """[B·H·W, C] -> [B, C, H, W] in channels-last layout; H and W are those of `maps` divided by `stride`, rounded
+    up.
+    """
     batch, _, height, width = maps.shape
     return pixels.view(batch, -(-height // stride), -(-width // stride), -1).permute(0, 3, 1, 2)
 

@@ -1,12 +1,13 @@
-"""Which channels of a state go through the operations, and where everything ends up: PC-DARTS's Eq. 1 and 2 as matrices.
+"""Which channels of a state go through the operations, and where everything ends up: PC-DARTS's Eq. 1 and 2 as
+matrices.
 
 With the states as rows of pixels x_i [n, C], the mixture f_ij over the operations and the edge weights beta,
 
     x_j = Σ_i  beta_ij · f_ij(x_i D_ij) U_ij  +  beta_ij · x_i R_ij,
 
-where D_ij [C, P] draws the P = C/K channels that are mixed, U_ij [P, C] puts them into the node and R_ij [C, C] lets the
-rest past. All three hold zeros and ones, so that nothing is rounded; products with them are the fastest way to move
-channels about in channels-last layout.
+where D_ij [C, P] draws the P = C/K channels that are mixed, U_ij [P, C] puts them into the node and R_ij [C, C] lets
+the rest past. All three hold zeros and ones, so that nothing is rounded; products with them are the fastest way to
+move channels about in channels-last layout.
 
 Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", ICLR 2020.
 """

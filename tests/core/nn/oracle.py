@@ -1,8 +1,8 @@
-"""PC-DARTS and DARTS written straight from the papers, one module per edge and operation: slow, plain, and the measure of
-`nascli.core.nn.mixed_network`.
+"""PC-DARTS and DARTS written straight from the papers, one module per edge and operation: slow, plain, and the
+measure of `nascli.core.nn.mixed_network`.
 
-Xu et al., "PC-DARTS", ICLR 2020, Eq. 1 and 2 and Section 4; Liu et al., "DARTS", ICLR 2019, Eq. 2 and Section 3.1.1. Shares only
-the stem with the package. Modules are named so that the fused network's state dict fits.
+Xu et al., "PC-DARTS", ICLR 2020, Eq. 1 and 2 and Section 4; Liu et al., "DARTS", ICLR 2019, Eq. 2 and Section 3.1.1.
+Shares only the stem with the package. Modules are named so that the fused network's state dict fits.
 """
 
 import torch

@@ -84,7 +84,9 @@ def gradients(model, loss, logits):
 
 
 def compare(network, oracle, images, labels, channels=None, beta=True):
-    """Losses to 1e-10, gradients of weights, alpha and beta to 1e-8, running statistics to 1e-10; returns the gradients."""
+    """Losses to 1e-10, gradients of weights, alpha and beta to 1e-8, running statistics to 1e-10; returns the
+    gradients.
+    """
     logits = logits_of(network)
     results = []
     for model in (network, oracle):
@@ -266,7 +268,9 @@ def test_drawn_channels_are_a_uniform_choice_per_edge_and_seeded():
 
 
 def test_channels_that_no_edge_draws_never_meet_an_operation():
-    """With every edge drawing channels 0 and 1 of 4, the rest of the first cell is sums of its inputs: linear in them."""
+    """With every edge drawing channels 0 and 1 of 4, the rest of the first cell is sums of its inputs: linear in
+    them.
+    """
     network, _ = pair(layers=3)
     cell = network.cells[0]
     draw = torch.Generator().manual_seed(4)
