@@ -124,6 +124,10 @@ class MixtureDistribution:
         logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
         return float(-(probabilities * logs).sum(axis=1).mean())
 
+    def shared_settings(self) -> dict[str, Any]:
+        """What a search that goes on with this distribution must have in common with it."""
+        return {"nodes": self.nodes}
+
     def tensors(self) -> dict[str, Floats]:
         """All that was learnt, under the names that it has in a file: "alpha.normal", …, "beta.reduce"."""
         named = {f"alpha.{cell}": self.alpha[cell] for cell in CELL_NAMES}

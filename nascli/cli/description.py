@@ -10,7 +10,7 @@ from nascli.artifacts.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
-from nascli.cli.inherit import inherited
+from nascli.cli.inherit import inherited_method
 from nascli.cli.printing import aligned
 from nascli.config import TrainConfig, describe
 from nascli.errors import UsageError
@@ -53,7 +53,7 @@ def _genotype(
     name = dataset or _searched_on(found.provenance)
     own = {key: value for key, value in given.items() if key in TrainConfig.model_fields}
     try:
-        config = TrainConfig(dataset=name, **inherited(found), **own)
+        config = TrainConfig(dataset=name, **inherited_method(found), **own)
         shape = known_shape(config, classes=given.get("classes"))
         settings = derived_settings(config, shape)
     except ValidationError as error:

@@ -43,7 +43,7 @@ def finetune(
 
     target = destination(output, run_dir, resume=resume, overwrite=overwrite, json=json)
     start = artifact(source, "distribution")
-    stored = stored_config(target) if resume else inherited(start)
+    stored = (stored_config(target) if resume else {}) or inherited(start, given)
     resolved = resolve(FinetuneConfig, given, file=config, stored=stored)
     if dry_run:
         from nascli.cli.dry_run import print_plan

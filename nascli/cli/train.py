@@ -34,7 +34,7 @@ def train(
 
     target = destination(output, run_dir, resume=resume, overwrite=overwrite, json=json)
     genotype = artifact(source, "genotype")
-    stored = stored_config(target) if resume else inherited(genotype)
+    stored = (stored_config(target) if resume else {}) or inherited(genotype, given)
     resolved = resolve(TrainConfig, given, file=config, stored=stored)
     if dry_run:
         from nascli.cli.dry_run import print_plan
