@@ -24,25 +24,27 @@ _HOMES = {
     "SearchConfig": "nascli.config",
     "TrainConfig": "nascli.config",
     "derive": "nascli.core.engine.derive",
+    "draw": "nascli.visualize.sources",
     "evaluate": "nascli.core.engine.evaluate",
     "finetune": "nascli.core.engine.search",
-    "load": "nascli.core.engine.inputs",
-    "network": "nascli.core.engine.inputs",
+    "load_artifact": "nascli.artifacts.load",
+    "load_network": "nascli.core.engine.evaluate",
     "search": "nascli.core.engine.search",
     "train": "nascli.core.engine.train",
-    "visualize": "nascli.core.engine.inputs",
 }
 
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
+    from nascli.artifacts.load import load_artifact
     from nascli.config import EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
     from nascli.core.engine.derive import derive
-    from nascli.core.engine.evaluate import Evaluation, evaluate
+    from nascli.core.engine.evaluate import Evaluation, evaluate, load_network
     from nascli.core.engine.search import finetune, search
     from nascli.core.engine.session import Destination
     from nascli.core.engine.train import train
     from nascli.errors import NascliError
+    from nascli.visualize.sources import draw
 
 
 def __getattr__(name: str) -> Any:

@@ -19,8 +19,8 @@ def inherited_method(start: LoadedArtifact) -> dict[str, Any]:
 def inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]:
     """The method that made the file, whose recipe counts, and the images that it was made with.
 
-    Where another data set is given, nothing of the old one's whereabouts is kept. A file that was not searched for, such
-    as a published cell, has nothing to pass on.
+    Where another data set is given, nothing of the old one's whereabouts is kept. A file that no search made, such as
+    a published cell, has nothing to pass on.
     """
     found = inherited_method(start)
     trained = next((p.config for p in start.provenance.descent() if "dataset" in p.config), {})

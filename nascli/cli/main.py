@@ -16,7 +16,6 @@ from nascli.cli.failures import CLOSED_PIPE, explained
 from nascli.errors import NascliError
 from nascli.registry import load
 
-
 SPIN_COUNT = "10000"
 """How long an idle thread of torch's pool spins before it sleeps, unless the environment says otherwise.
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
-from torchvision.io import decode_jpeg
 
 from nascli.errors import DataError
 
@@ -89,6 +88,8 @@ def _plain_jpeg(content: bytes, channels: int) -> Tensor | None:
     """
     if not content.startswith(b"\xff\xd8"):
         return None
+    from torchvision.io import decode_jpeg
+
     try:
         pixels = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), apply_exif_orientation=True)
     except RuntimeError:

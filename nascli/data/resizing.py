@@ -1,7 +1,9 @@
-"""Images of any size and colour to squares of one size and colour."""
+"""Images of any size and colour to squares of one size and colour.
+
+torchvision takes longer to import than a small data set to read, so it waits until an image needs it.
+"""
 
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 _MOST_ELONGATED = 8
 
@@ -15,6 +17,8 @@ def fit_square(images: Tensor, side: int, shorter: int | None = None) -> Tensor:
     """
     if images.shape[-2:] == (side, side) and shorter is None:
         return images
+    from torchvision.transforms.v2 import functional as transforms
+
     height, width = images.shape[-2:]
     most = _MOST_ELONGATED * min(height, width)
     if max(height, width) > most:  # a strip of 1 by 60,000 pixels would take gigabytes before its ends are cut off
@@ -32,4 +36,6 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
     """Grey to RGB by repetition, or RGB to grey by luminance. uint8 [..., C, h, w] -> [..., channels, h, w]."""
     if images.shape[-3] == channels:
         return images
+    from torchvision.transforms.v2 import functional as transforms
+
     return transforms.grayscale_to_rgb(images) if channels == 3 else transforms.rgb_to_grayscale(images)

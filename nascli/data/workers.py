@@ -2,14 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
 from nascli.data.augmentation import Augmentation
 from nascli.data.decoding import UnreadableImage
@@ -100,8 +99,10 @@ class _Batches(Dataset[Answer]):  # type: ignore[misc, unused-ignore]  # torch i
         return batch, self.labels[torch.from_numpy(request.indices)]
 
 
-def _random_transform(augmentation: Augmentation, side: int) -> v2.Transform:
+def _random_transform(augmentation: Augmentation, side: int) -> Callable[[Tensor], Tensor]:
     """The part of an augmentation that precedes the batch: uint8 [C, h, w] -> uint8 [C, side, side]."""
+    from torchvision.transforms import v2
+
     steps: list[v2.Transform] = [
         v2.RandomResizedCrop(side, antialias=True)
         if augmentation.resized_crop

@@ -13,7 +13,7 @@ from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.nn.build import load_network
+from nascli.core.nn import build
 from nascli.core.nn.measure import measure
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import open_data
@@ -124,7 +124,7 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
     config = _resolved(model, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        network = load_model(model, loaded.where, runtime)
+        network = load_network(loaded, runtime.device)
         data = open_data(
             config,
             device=runtime.device,
@@ -157,9 +157,15 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
     )
 
 
-def load_model(model: ModelFile, where: str, runtime: Runtime) -> nn.Module:
-    """The network of a model file with its weights, on the device, in evaluation mode. Raises ArtifactError."""
-    return runtime.place(load_network(model.genotype, model.network, model.weights, where)).eval()
+def load_network(source: Source, device: str | torch.device = "cpu") -> nn.Module:
+    """The trained network of a model as a plain module in evaluation mode. Raises ArtifactError.
+
+    It maps images [B, C, H, W], scaled to [0, 1] and normalised by the model's `data.mean` and `data.std`, to logits.
+    """
+    loaded = artifact(source, "model")
+    model: ModelFile = loaded.value
+    network = build.load_network(model.genotype, model.network, model.weights, loaded.where)
+    return Runtime(torch.device(device)).place(network).eval()
 
 
 def _resolved(model: ModelFile, config: EvalConfig | None) -> EvalConfig:

@@ -12,7 +12,8 @@ from nascli.config import FinetuneConfig, SearchConfig
 from nascli.core.engine.inputs import Source, artifact, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.session import Destination, finished, open_run, provenance
+from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
+from nascli.core.engine.sizing import stem_notice
 from nascli.core.methods.protocol import Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
@@ -44,8 +45,9 @@ def _run(
     if done := finished(destination, config, made_from):
         reporter.notice("this run is complete: nothing to resume")
         return done
+    check_destination(destination, config, made_from)
     runtime = open_runtime(config)
-    with open_run(destination, config, made_from) as run, memory_errors(config.batch_size):
+    with memory_errors(config.batch_size):
         data = open_data(config, device=runtime.device)
         streams = open_streams(config, data, runtime)
         method = build_method(config, data.info, streams, runtime)
@@ -53,8 +55,11 @@ def _run(
             method.start_from(start.value)
         for notice in data.notices:
             reporter.notice(notice)
+        if text := stem_notice(config.settings.get("stem", ""), data.info.image_size):
+            reporter.notice(text)
         job = SearchJob(method, streams, runtime, config.batch_size)
-        with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+        threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
+        with open_run(destination, config, made_from) as run, threads:
             drive(
                 job,
                 stage=config.stage,

@@ -68,26 +68,33 @@ def finished(destination: Destination, config: Stage, made_from: Ancestor | None
     return load_artifact(str(output))
 
 
-@contextmanager
-def open_run(destination: Destination, config: Stage, made_from: Ancestor | None) -> Iterator[RunDir | None]:
-    """Check the destination before any work is done, then hold its run directory. Raises UsageError."""
+def check_destination(destination: Destination, config: Stage, made_from: Ancestor | None) -> None:
+    """Raise UsageError for whatever would keep the result from being written, before any work is done for it."""
+    replace = destination.overwrite or destination.resume
     if destination.output is not None:
-        check_output(destination.output, destination.overwrite or destination.resume, binary=True)
+        check_output(destination.output, replace, binary=True)
     if destination.run_path is None:
         if destination.resume:
             raise UsageError("--resume needs the run directory: give --run-dir")
+        return
+    run = RunDir(destination.run_path)
+    saved = run.read_config()
+    if saved is not None and destination.resume:
+        _same_run(run, saved, config, made_from)
+    elif run.checkpoint.exists() and not replace:
+        raise UsageError(f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite")
+
+
+@contextmanager
+def open_run(destination: Destination, config: Stage, made_from: Ancestor | None) -> Iterator[RunDir | None]:
+    """Hold the run directory, which is made only now that there is something to put in it. Raises UsageError."""
+    if destination.run_path is None:
         yield None
         return
     run = RunDir(destination.run_path)
     with run.locked():
-        saved = run.read_config()
-        if destination.resume and saved is not None:
-            _same_run(run, saved, config, made_from)
-        elif saved is not None and not destination.overwrite:
-            raise UsageError(
-                f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite"
-            )
-        else:
+        check_destination(destination, config, made_from)  # another process may have been here since the first time
+        if not destination.resume or run.read_config() is None:
             run.clear()
             run.write_config(_description(config, made_from))
         yield run

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from nascli.artifacts.network_settings import NetworkSettings
-from nascli.config import Config, TrainConfig
+from nascli.config import LARGEST_SMALL_IMAGE, Config, TrainConfig
 from nascli.core.nn.auxiliary import auxiliary_fits
 from nascli.data import open_data
 from nascli.registry import DATASETS, lookup
@@ -46,3 +46,13 @@ def derived_settings(config: TrainConfig, shape: Shape) -> NetworkSettings:
         image_size=shape.image_size,
     )
     return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and auxiliary_fits(settings)})
+
+
+def stem_notice(stem: str, image_size: int) -> str | None:
+    """What to say where the first layers keep the size of images that are too large for it; None where all is well."""
+    if stem != "cifar" or image_size <= LARGEST_SMALL_IMAGE:
+        return None
+    return (
+        f"images of {image_size} pixels with the cifar stem, which keeps their size, take much memory and time: "
+        f"consider --stem imagenet, which divides it by 8, or a smaller --image-size"
+    )

@@ -14,8 +14,8 @@ from nascli.core.engine.evaluate import Tally, score
 from nascli.core.engine.inputs import Source, artifact, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.session import Destination, finished, open_run, provenance
-from nascli.core.engine.sizing import Shape, derived_settings
+from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
+from nascli.core.engine.sizing import Shape, derived_settings, stem_notice
 from nascli.core.nn.auxiliary import tower_needs
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
@@ -41,18 +41,22 @@ def train(
     if done := finished(destination, config, made_from):
         reporter.notice("this run is complete: nothing to resume")
         return done
+    check_destination(destination, config, made_from)
     runtime = open_runtime(config)
-    with open_run(destination, config, made_from) as run, memory_errors(config.batch_size):
+    with memory_errors(config.batch_size):
         data = open_data(config, device=runtime.device)
         for notice in data.notices:
             reporter.notice(notice)
         info = data.info
         settings = derived_settings(config, Shape(len(info.classes), info.channels, info.image_size))
+        if text := stem_notice(config.stem, info.image_size):
+            reporter.notice(text)
         if config.auxiliary and not settings.auxiliary:
             reporter.notice(f"trained without an auxiliary tower: {tower_needs(config.stem)}")
         job = TrainJob(genotype.value.genotype, settings, config, data, runtime)
         size = measure(genotype.value.genotype, settings)
-        with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+        threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
+        with open_run(destination, config, made_from) as run, threads:
             rows = drive(
                 job,
                 stage=config.stage,

@@ -1,0 +1,66 @@
+"""What can be drawn, by what stands for it: a file, a published cell's name, a run's folder."""
+
+from pathlib import Path
+from typing import Any
+
+from nascli.artifacts.files import check_output, write_output
+from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.load import LoadedArtifact, load_artifact
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.rundir import RunDir
+from nascli.errors import UsageError, unknown
+from nascli.visualize import FORMATS, visualize
+
+
+def drawable(*sources: str | Path | LoadedArtifact) -> Any:
+    """What `visualize` draws for these sources: one artifact, or the metrics of one or more run directories.
+
+    Raises ArtifactError for what cannot be read, UsageError for sources that don't go into one picture.
+    """
+    folders = [Path(source) for source in sources if not isinstance(source, LoadedArtifact) and Path(source).is_dir()]
+    if folders and len(folders) == len(sources):
+        return {name: RunDir(folder).read_metrics() for name, folder in zip(_names(folders), folders, strict=True)}
+    if len(sources) != 1:
+        raise UsageError("draw one file at a time, or several run directories")
+    (source,) = sources
+    value = (source if isinstance(source, LoadedArtifact) else load_artifact(source)).value
+    return value.genotype if isinstance(value, GenotypeFile | ModelFile) else value
+
+
+def picture_format(output: str | Path) -> str:
+    """The format that a file's ending stands for. Raises UsageError."""
+    endings = {ending: name for name, ending in FORMATS.items()}
+    suffix = Path(output).suffix
+    if suffix not in endings:
+        raise UsageError(
+            f"{output} does not say what kind of picture: end it in {', '.join(endings)}, or name the format"
+        )
+    return endings[suffix]
+
+
+def draw(
+    *sources: str | Path | LoadedArtifact,
+    output: str | Path,
+    format: str | None = None,
+    title: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Draw a cell, a distribution or the course of runs into a file, its format by its ending. Returns the path.
+
+    Raises UsageError, ArtifactError.
+    """
+    if format is not None and format not in FORMATS:
+        raise UsageError(unknown("format", format, FORMATS))
+    chosen = format or picture_format(output)
+    check_output(output, overwrite)
+    write_output(output, visualize(drawable(*sources), format=chosen, title=title), overwrite)
+    return Path(output)
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """Short names that differ: the folders' own, or as much of their paths as it takes."""
+    for parts in range(1, 1 + max(len(folder.resolve().parts) for folder in folders)):
+        names = ["/".join(folder.resolve().parts[-parts:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return names
+    raise UsageError("the same run directory is given twice")

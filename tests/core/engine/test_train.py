@@ -1,0 +1,90 @@
+import hashlib
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import nascli
+from nascli.artifacts.cell_genotype import CellGenotype
+from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.published import load
+from nascli.core.engine.train import TrainJob
+from nascli.core.nn.build import build_network
+from nascli.core.runtime import Runtime
+from nascli.data import open_data
+from nascli.seeds import derive_seed
+
+CPU = Runtime(torch.device("cpu"))
+SMALL = {"dataset": "digits", "epochs": 3, "limit_train": 100, "batch_size": 25, "layers": 3, "channels": 4}
+SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
+
+
+def job(**given):
+    config = nascli.TrainConfig(**{**SMALL, **given})
+    genotype = load("darts-v2").genotype
+    assert isinstance(genotype, CellGenotype)
+    return TrainJob(genotype, SETTINGS, config, open_data(config, device=CPU.device), CPU)
+
+
+def test_the_first_step_is_sgd_on_the_smoothed_cross_entropy():
+    searched = job(lr=0.1, lr_min=0.1, weight_decay=0.01, clip=0.0, label_smoothing=0.1)
+    images, labels = job()._stream.next()
+    reference = build_network(load("darts-v2").genotype, SETTINGS, seed=derive_seed(0, "weights"))
+    reference = reference.to(memory_format=torch.channels_last)
+    logits = reference(images)
+    log_p = logits.log_softmax(dim=1)
+    target = 0.9 * F.one_hot(labels, 10) + 0.1 / 10
+    loss = -(target * log_p).sum(dim=1).mean()
+    loss.backward()
+    metrics = searched.step()
+    assert float(metrics["train_loss"]) == pytest.approx(loss.item(), rel=1e-5)
+    for (name, after), before in zip(searched.network.named_parameters(), reference.parameters(), strict=True):
+        wanted = before.detach() - 0.1 * (before.grad + 0.01 * before.detach())
+        torch.testing.assert_close(after.detach(), wanted, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_drop_path_grows_linearly_from_nothing_to_its_value():
+    searched = job(drop_path=0.4, epochs=5)
+    shares = []
+    for epoch in range(5):
+        searched._steps_done = epoch * searched.steps_per_epoch
+        paths = searched._paths(5000)
+        shares.append(0.0 if paths is None else float((paths == 0).float().mean()))
+        if paths is not None:
+            assert float(paths.mean()) == pytest.approx(1.0, abs=0.02)
+    assert shares == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4], abs=0.01)
+
+
+def test_held_out_images_are_not_trained_on_and_are_reported():
+    searched = job(validation=0.2)
+    assert searched.steps_per_epoch == 80 // 25
+    searched.step()
+    row = searched.epoch_metrics()
+    assert 0 <= row["validation_accuracy"] <= 1
+    assert not set(searched._held_out.tolist()) & set(searched._stream._indices.tolist())
+    assert job().epoch_metrics() == {}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
+    def digest(seed):
+        path = tmp_path / f"{seed}.safetensors"
+        config = nascli.TrainConfig(seed=seed, drop_path=0.2, cutout=4, **{**SMALL, "epochs": 2})
+        nascli.train("enas", config, nascli.Destination(path, overwrite=True))
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    first = digest(1)
+    assert digest(1) == first
+    assert digest(2) != first
+
+
+def test_the_tower_trains_and_stays_out_of_the_model():
+    settings = {"layers": 3, "epochs": 1, "limit_train": 50, "batch_size": 25, "channels": 4}
+    with_tower = nascli.TrainConfig(dataset="digits", image_size=32, auxiliary=0.4, **settings)
+    model = nascli.train("darts-v1", with_tower)
+    assert not [name for name in model.value.weights if "auxiliary" in name]
+    assert model.value.network.auxiliary is False
+
+    without = nascli.train("darts-v1", with_tower.model_copy(update={"auxiliary": 0.0}))
+    assert without.value.weights.keys() == model.value.weights.keys()
+    name = "stem.conv.weight" if "stem.conv.weight" in model.value.weights else next(iter(model.value.weights))
+    assert (without.value.weights[name] != model.value.weights[name]).any()
