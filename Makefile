@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(INSTALLED)  ## search, derive, train, evaluate and draw on the built-in digits, into demo/
-	OMP_NUM_THREADS= PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/pipeline.sh demo
+	env -u OMP_NUM_THREADS PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/pipeline.sh demo
 
 test: $(INSTALLED)  ## the test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
@@ -36,8 +36,10 @@ format: $(INSTALLED)  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## time and memory of the search network against a plain implementation
-	OMP_NUM_THREADS= $(BIN)/python benchmarks/search_step.py
+bench: $(INSTALLED)  ## time and memory of the search network against a plain implementation; start-up; data loading
+	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/search_step.py
+	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/epoch_share.py
+	$(BIN)/python benchmarks/start_up.py
 
 clean:  ## remove .venv, caches, builds and demo/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo *.egg-info
