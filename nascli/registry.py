@@ -175,7 +175,10 @@ def _mixture(partial_channels: int, edge_normalization: bool) -> tuple[Setting, 
             choices=("first", "random"),
         ),
         Setting(
-            "recompute", bool, False, "recompute cells in the backward pass: half the memory, about a third slower"
+            "recompute",
+            bool,
+            False,
+            "compute cells a second time in the backward pass: far less memory, about a third slower",
         ),
         *_TWO_HALVES,
         *_SGD,

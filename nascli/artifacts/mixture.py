@@ -45,7 +45,7 @@ class Edge:
 
 @dataclass(frozen=True, eq=False)
 class MixtureDistribution:
-    """What a mixture search has learnt of its cells (PC-DARTS, Eq. 2 and 3).
+    """What a mixture search has learnt of its cells (PC-DARTS, Eq. 1 and 2).
 
     `alpha` is [edges, operations] and `beta` [edges] for "normal" and "reduce", as logits; `beta` is None where edges
     have no weights (DARTS). Raises ValueError where names, shapes, types or values don't fit.
@@ -114,7 +114,7 @@ class MixtureDistribution:
         """The cells that the mixture stands for: of every node its two strongest edges, each with its best operation.
 
         Of equally strong edges those from earlier states win; picks are in the order of their inputs; every node is
-        concatenated. PC-DARTS, section 3.2, after DARTS, section 2.4.
+        concatenated. PC-DARTS, section 3.3, after DARTS, section 2.4.
         """
         return CellGenotype(space=self.space, normal=self._cell("normal"), reduce=self._cell("reduce"))
 

@@ -1,6 +1,6 @@
 """The outside of a run: what may be overwritten, where its directory lies, and whether it continues an earlier one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.provenance import Ancestor, Provenance
 from nascli.artifacts.rundir import RunDir
 from nascli.config import UNBOUND, FinetuneConfig, SearchConfig, TrainConfig
-from nascli.errors import UsageError
+from nascli.errors import ArtifactError, UsageError
 
 Output = str | Path | None
 Stage = SearchConfig | FinetuneConfig | TrainConfig
@@ -56,16 +56,32 @@ def stored_config(destination: Destination) -> dict[str, Any]:
 
 
 def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact | None:
-    """The result of a run that is to be resumed and was completed before; None where there is still work."""
-    output, path = destination.output, destination.run_path
-    if not destination.resume or output is None or destination.is_pipe or path is None or not Path(output).exists():
+    """The result of a run that is to be resumed and was completed before; None where there is still work.
+
+    The result itself says which run it came from: one that `--overwrite` was about to replace is not it.
+    """
+    if not destination.resume or destination.output is None or destination.is_pipe:
         return None
-    run = RunDir(path)
-    saved = run.read_config()
-    if saved is None:
-        raise UsageError(f"{output} exists and no run lies in {path}: choose another --output or give --overwrite")
-    _same_run(run, saved, config, made_from)
-    return load_artifact(str(output))
+    if not Path(destination.output).exists():
+        return None
+    run_path = destination.run_path
+    has_run = run_path is not None and RunDir(run_path).has_run()
+    try:
+        result = load_artifact(str(destination.output))
+    except ArtifactError:
+        if has_run:
+            return None  # a damaged result is written again from the run's checkpoint
+        raise
+    origin = result.provenance
+    if (origin.stage, origin.made_from) == (config.stage, made_from) and not _changed(
+        origin.config, config.model_dump(mode="json")
+    ):
+        return result
+    if not has_run:
+        raise UsageError(
+            f"{destination.output} is of another run: choose another --output, or replace it with --overwrite"
+        )
+    return None
 
 
 def check_destination(destination: Destination, config: Stage, made_from: Ancestor | None) -> None:
@@ -116,16 +132,20 @@ def _same_run(run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ance
         raise UsageError(f"{run.path} holds a {saved['stage']} run: choose another --run-dir")
     if saved["made_from"] != mine["made_from"]:
         raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
-    before, now = _flat(saved["config"]), _flat(mine["config"])
-    changed = sorted(
-        key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key not in UNBOUND
-    )
-    if changed:
-        faults = "; ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in changed)
-        raise UsageError(f"cannot resume {run.path} with other settings: {faults}")
+    if changed := _changed(saved["config"], mine["config"]):
+        raise UsageError(f"cannot resume {run.path} with other settings: {'; '.join(changed)}")
 
 
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The settings that make two configurations different runs, in words."""
+    old, new = _flat(before), _flat(now)
+    names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND)
+    return [
+        f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in names if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in config.items() if k != "settings"}, **config.get("settings", {})}
 
 

@@ -128,19 +128,23 @@ class PcDarts:
         self, stream: Stream, operations: dict[str, Tensor], edges: dict[str, Tensor] | None
     ) -> tuple[Tensor, Tensor]:
         images, labels = stream.next()
-        channels = None
-        if self._random_channels:
-            purpose = "search" if any(w.requires_grad for w in operations.values()) else "train"
-            draw = torch.Generator().manual_seed(derive_seed(self._plan.seed, "channels", purpose, self.steps_done))
-            channels = [drawn.to(images.device) for drawn in self.network.draw_channels(draw)]
+        purpose = "search" if any(w.requires_grad for w in operations.values()) else "train"
+        channels = self._channels(purpose, images.device)
         with self._runtime.autocast():
             logits = self._runnable(images, operations, edges, channels)
             loss = F.cross_entropy(logits, labels)
         return loss, (logits.detach().argmax(dim=1) == labels).float().mean()
 
+    def _channels(self, purpose: str, device: torch.device) -> list[Tensor] | None:
+        """The channels that each edge mixes in this step (Eq. 1); None for the first ones and a shuffle (Section 4)."""
+        if not self._random_channels:
+            return None
+        draw = torch.Generator().manual_seed(derive_seed(self._plan.seed, "channels", purpose, self.steps_done))
+        return [drawn.to(device) for drawn in self.network.draw_channels(draw)]
+
     def logits(self, images: Tensor) -> Tensor:
         """The mixture's answer with the architecture as it is. [B, C, H, W] -> [B, classes]."""
-        return self.network(images, *self._mixture())
+        return self.network(images, *self._mixture(), self._channels("logits", images.device))
 
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1))

@@ -1,10 +1,13 @@
 import json
+import os
+import signal
 
 import pytest
 
 import nascli
 from nascli.core.engine.session import stored_config
-from nascli.errors import DataError, UsageError
+from nascli.core.methods.pc_darts import PcDarts
+from nascli.errors import DataError, Interrupted, UsageError
 
 SMALL = {"epochs": 2, "limit_train": 160, "batch_size": 32, "layers": 3, "channels": 4, "nodes": 1}
 
@@ -76,3 +79,24 @@ def test_a_failure_before_the_first_step_leaves_nothing_that_blocks_the_next_try
     assert list(tmp_path.iterdir()) == []
     nascli.search(config(epochs=1), destination)
     assert (tmp_path / "run.safetensors").exists()
+
+
+def test_resuming_an_interrupted_overwrite_does_not_take_the_old_result_for_the_new_one(tmp_path, monkeypatch):
+    path = tmp_path / "run.safetensors"
+    nascli.search(config(seed=1), nascli.Destination(path))
+    old = path.read_bytes()
+    steps = PcDarts.step
+
+    def interrupted(self, streams):
+        if self.steps_done == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return steps(self, streams)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PcDarts, "step", interrupted)
+        with pytest.raises(Interrupted):
+            nascli.search(config(seed=2), nascli.Destination(path, overwrite=True))
+    assert path.read_bytes() == old
+    nascli.search(config(seed=2), nascli.Destination(path, resume=True))
+    nascli.search(config(seed=2), nascli.Destination(tmp_path / "whole.safetensors"))
+    assert path.read_bytes() == (tmp_path / "whole.safetensors").read_bytes() != old

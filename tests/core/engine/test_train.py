@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 import nascli
 from nascli.artifacts.cell_genotype import CellGenotype
+from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.published import load
 from nascli.core.engine.train import TrainJob
@@ -88,3 +89,56 @@ def test_the_tower_trains_and_stays_out_of_the_model():
     assert without.value.weights.keys() == model.value.weights.keys()
     name = "stem.conv.weight" if "stem.conv.weight" in model.value.weights else next(iter(model.value.weights))
     assert (without.value.weights[name] != model.value.weights[name]).any()
+
+
+def test_the_towers_loss_counts_with_its_weight():
+    """Both losses from a network of the same seed, by hand; the step is along the gradient of their weighted sum."""
+    settings = SETTINGS.model_copy(update={"image_size": 32, "auxiliary": True})
+    config = nascli.TrainConfig(
+        **{**SMALL, "image_size": 32, "auxiliary": 0.4, "lr": 0.1, "lr_min": 0.1, "clip": 0.0, "weight_decay": 0.0}
+    )
+    genotype = load("darts-v2").genotype
+    trained = TrainJob(genotype, settings, config, open_data(config, device=CPU.device), CPU)
+    images, labels = TrainJob(genotype, settings, config, open_data(config, device=CPU.device), CPU)._stream.next()
+    reference = build_network(genotype, settings, seed=derive_seed(0, "weights")).to(memory_format=torch.channels_last)
+    logits, auxiliary = reference(images, with_auxiliary=True)
+    (F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(auxiliary, labels)).backward()
+    trained.step()
+    for (name, after), before in zip(trained.network.named_parameters(), reference.named_parameters(), strict=True):
+        wanted = before[1].detach() - 0.1 * before[1].grad
+        torch.testing.assert_close(after.detach(), wanted, rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_cutout_reaches_the_images():
+    plain, cut = job(), job(cutout=4)
+    images = plain._stream.next()[0]
+    holes = (cut._stream.next()[0] == 0).float().mean() - (images == 0).float().mean()
+    # The mean area of a 4x4 square around a uniform centre that lies within an 8x8 image, as a share of the image.
+    inside = (sum(min(8, c + 2) - max(0, c - 2) for c in range(8)) / 8) ** 2 / 64
+    assert float(holes) == pytest.approx(inside, abs=0.06)
+
+
+def test_a_training_restored_in_mid_epoch_goes_on_to_the_bit():
+    settings = {"drop_path": 0.3, "cutout": 4, "epochs": 4}
+    whole = job(**settings)
+    for _ in range(6):
+        whole.step()
+    saved = checkpoint_bytes(whole.state_dict())
+    expected = [{k: float(v) for k, v in whole.step().items()} for _ in range(3)]
+    resumed = job(**settings)
+    resumed.load_state_dict(load_checkpoint(saved, "saved"))
+    assert [{k: float(v) for k, v in resumed.step().items()} for _ in range(3)] == expected
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(resumed.network.state_dict()[name], tensor), name
+
+
+def test_the_rate_falls_to_its_end():
+    trained = job(lr=0.1, lr_min=0.0, epochs=3)
+    rates = []
+    for _ in range(3 * trained.steps_per_epoch):
+        trained.step()
+        rates.append(trained._weights.optimizer.param_groups[0]["lr"])
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[6] == pytest.approx(0.05)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.003

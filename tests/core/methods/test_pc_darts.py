@@ -151,3 +151,52 @@ def test_start_from_takes_alpha_and_beta_over():
     for cell in ("normal", "reduce"):
         assert (taken.alpha[cell] == given.alpha[cell]).all()
         assert (taken.beta[cell] == given.beta[cell]).all()
+
+
+def test_five_steps_are_adam_and_clipped_sgd_with_momentum_by_hand():
+    """Both optimisers written out, over enough steps for their moments, the clipping and the schedule to show."""
+    given = {"lr": 0.2, "lr_min": 0.05, "momentum": 0.9, "weight_decay": 0.01, "clip": 0.3}
+    given |= {"arch_lr": 0.01, "arch_weight_decay": 0.001}
+    searched, sources = method(**given), streams()
+    network = method(**given).network
+    alpha = {cell: a.detach().clone() for cell, a in searched.alpha.items()}
+    beta = {cell: b.detach().clone() for cell, b in searched.beta.items()}
+    weights = {name: w.detach().clone() for name, w in network.named_parameters()}
+    first, second, velocity = {}, {}, {name: torch.zeros_like(w) for name, w in weights.items()}
+
+    def gradients(source, of):
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter.copy_(weights[name])
+        leaves = {("alpha", c): a.clone().requires_grad_() for c, a in alpha.items()}
+        leaves |= {("beta", c): b.clone().requires_grad_() for c, b in beta.items()}
+        operations = {c: leaves["alpha", c].softmax(-1) for c in alpha}
+        edges = {c: torch.cat([leaves["beta", c][:2].softmax(0), leaves["beta", c][2:].softmax(0)]) for c in beta}
+        images, labels = sources[source].batch
+        loss = F.cross_entropy(network(images, operations, edges), labels)
+        wanted = leaves if of == "architecture" else dict(network.named_parameters())
+        return dict(zip(wanted, torch.autograd.grad(loss, list(wanted.values())), strict=True))
+
+    for step in range(5):
+        for (kind, cell), gradient in gradients("search", "architecture").items():
+            value = (alpha if kind == "alpha" else beta)[cell]
+            gradient = gradient + 0.001 * value
+            first[kind, cell] = 0.5 * first.get((kind, cell), 0) + 0.5 * gradient
+            second[kind, cell] = 0.999 * second.get((kind, cell), 0) + 0.001 * gradient**2
+            mean, spread = first[kind, cell] / (1 - 0.5 ** (step + 1)), second[kind, cell] / (1 - 0.999 ** (step + 1))
+            value -= 0.01 * mean / (spread.sqrt() + 1e-8)
+        slopes = gradients("train", "weights")
+        norm = torch.cat([s.flatten() for s in slopes.values()]).norm()
+        assert norm > 0.3
+        rate = 0.05 + 0.15 * (1 + math.cos(math.pi * step / 8)) / 2
+        for name, slope in slopes.items():
+            velocity[name] = 0.9 * velocity[name] + slope * 0.3 / norm + 0.01 * weights[name]
+            weights[name] = weights[name] - rate * velocity[name]
+        searched.step(sources)
+        assert searched.learning_rate() == pytest.approx(rate)
+
+    for cell in ("normal", "reduce"):
+        torch.testing.assert_close(searched.alpha[cell].detach(), alpha[cell], rtol=0, atol=2e-4)
+        torch.testing.assert_close(searched.beta[cell].detach(), beta[cell], rtol=0, atol=2e-4)
+    for name, parameter in searched.network.named_parameters():
+        torch.testing.assert_close(parameter.detach(), weights[name], rtol=1e-2, atol=1e-4, msg=name)

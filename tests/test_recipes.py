@@ -1,0 +1,72 @@
+"""The papers' numbers, typed in a second time from their text.
+
+Xu et al., ICLR 2020, Sections 4.2 and 4.3; Liu et al., ICLR 2019, Appendix A.
+"""
+
+import pytest
+
+from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
+from nascli.registry import DATASETS, METHODS
+
+SEARCHES = {
+    ("pc-darts", "cifar10"): {
+        "epochs": 50, "batch_size": 256, "layers": 8, "channels": 16, "nodes": 4, "stem": "cifar",
+        "partial_channels": 4, "edge_normalization": True, "channel_sampling": "first", "arch_warmup_epochs": 15, "train_fraction": 0.5,
+        "search_fraction": 0.5, "lr": 0.1, "lr_min": 0.0, "lr_warmup_epochs": 0, "momentum": 0.9, "weight_decay": 3e-4,
+        "clip": 5.0, "arch_lr": 6e-4, "arch_beta1": 0.5, "arch_beta2": 0.999, "arch_weight_decay": 1e-3,
+    },
+    ("pc-darts", "imagenet"): {
+        "epochs": 50, "batch_size": 1024, "layers": 8, "channels": 16, "stem": "imagenet", "partial_channels": 2,
+        "arch_warmup_epochs": 35, "train_fraction": 0.1, "search_fraction": 0.025, "lr": 0.5, "lr_min": 0.0,
+        "lr_warmup_epochs": 5, "momentum": 0.9, "weight_decay": 3e-5, "arch_lr": 6e-3, "arch_beta1": 0.5,
+        "arch_beta2": 0.999, "arch_weight_decay": 1e-3,
+    },
+    ("darts", "cifar10"): {
+        "epochs": 50, "batch_size": 64, "layers": 8, "channels": 16, "partial_channels": 1, "edge_normalization": False,
+        "arch_warmup_epochs": 0, "lr": 0.025, "lr_min": 0.001, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0,
+        "arch_lr": 3e-4, "arch_beta1": 0.5, "arch_beta2": 0.999, "arch_weight_decay": 1e-3,
+    },
+}  # fmt: skip
+TRAININGS = {
+    ("pc-darts", "cifar10"): {
+        "epochs": 600, "batch_size": 128, "layers": 20, "channels": 36, "stem": "cifar", "lr": 0.025, "lr_min": 0.0,
+        "schedule": "cosine", "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0, "drop_path": 0.3, "cutout": 16,
+        "auxiliary": 0.4, "label_smoothing": 0.0, "validation": 0.0,
+    },
+    ("pc-darts", "imagenet"): {
+        "epochs": 250, "batch_size": 1024, "layers": 14, "channels": 48, "stem": "imagenet", "lr": 0.5, "lr_min": 0.0,
+        "schedule": "linear", "lr_warmup_epochs": 5, "weight_decay": 3e-5, "label_smoothing": 0.1, "auxiliary": 0.4,
+        "drop_path": 0.0, "cutout": 0,
+    },
+    ("darts", "cifar10"): {
+        "epochs": 600, "batch_size": 96, "layers": 20, "channels": 36, "lr": 0.025, "schedule": "cosine",
+        "weight_decay": 3e-4, "clip": 5.0, "drop_path": 0.2, "cutout": 16, "auxiliary": 0.4,
+    },
+    ("darts", "imagenet"): {
+        "epochs": 250, "batch_size": 128, "layers": 14, "channels": 48, "lr": 0.1, "schedule": "step", "lr_decay": 0.97,
+        "weight_decay": 3e-5, "label_smoothing": 0.1, "auxiliary": 0.4,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "dataset"), SEARCHES)
+def test_search_recipes_are_the_papers(method, dataset):
+    config = SearchConfig(method=method, dataset=dataset)
+    held = {**config.model_dump(), **config.settings}
+    wanted = SEARCHES[method, dataset]
+    assert {name: held[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(("method", "dataset"), TRAININGS)
+def test_training_recipes_are_the_papers(method, dataset):
+    held = TrainConfig(method=method, dataset=dataset).model_dump()
+    wanted = TRAININGS[method, dataset]
+    assert {name: held[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig, TrainConfig])
+def test_every_method_has_a_recipe_for_every_data_set_and_stage(config, method, dataset):
+    resolved = config(method=method, dataset=dataset)
+    assert config(**resolved.model_dump()) == resolved
