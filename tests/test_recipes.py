@@ -11,7 +11,8 @@ from nascli.registry import DATASETS, METHODS
 SEARCHES = {
     ("pc-darts", "cifar10"): {
         "epochs": 50, "batch_size": 256, "layers": 8, "channels": 16, "nodes": 4, "stem": "cifar",
-        "partial_channels": 4, "edge_normalization": True, "channel_sampling": "first", "arch_warmup_epochs": 15, "train_fraction": 0.5,
+        "partial_channels": 4, "edge_normalization": True, "channel_sampling": "first", "arch_warmup_epochs": 15,
+        "train_fraction": 0.5,
         "search_fraction": 0.5, "lr": 0.1, "lr_min": 0.0, "lr_warmup_epochs": 0, "momentum": 0.9, "weight_decay": 3e-4,
         "clip": 5.0, "arch_lr": 6e-4, "arch_beta1": 0.5, "arch_beta2": 0.999, "arch_weight_decay": 1e-3,
     },
