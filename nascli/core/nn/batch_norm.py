@@ -71,16 +71,29 @@ class Term(NamedTuple):
     centre: Tensor | None = None
 
 
-@torch.no_grad()
-def centred(features: Tensor) -> Tensor:
-    """Takes the mean of each column off `features` [n, D], in place, and returns it: [D].
+def centred(features: Tensor) -> tuple[Tensor, Tensor]:
+    """The features [n, D] less the mean of each column, and these means [D]; only for a batch norm with batch
+    statistics.
 
-    For features that nobody else reads, before a batch norm with batch statistics. What its gradient to the features
-    adds up to over a column is zero, so that this step's own gradient is the identity and autograd need not know of it.
+    What its gradient to the features adds up to over a column is zero, so that the gradient of this step is the
+    identity.
     """
-    mean = features.mean(dim=0, dtype=torch.promote_types(features.dtype, torch.float32))
-    features -= mean
-    return mean
+    return _Centred.apply(features)
+
+
+class _Centred(torch.autograd.Function):
+    """`centred`."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean = features.mean(dim=0, dtype=torch.promote_types(features.dtype, torch.float32))
+        ctx.mark_non_differentiable(mean)
+        return features - mean.to(features.dtype), mean
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> Tensor:
+        return gradient
 
 
 def normalised_sum(terms: list[Term], training: bool) -> tuple[Tensor, list[tuple[RunningMoments, Moments]]]:
@@ -90,11 +103,11 @@ def normalised_sum(terms: list[Term], training: bool) -> tuple[Tensor, list[tupl
     ones.
     """
     tensors: list[Tensor | None] = []
-    given: list[tuple[Tensor, Tensor] | None] = []
+    given: list[tuple[Tensor | None, Tensor] | None] = []
     for features, weight, norm, scale, _ in terms:
         tensors += (features, weight, scale)
         if norm is None:
-            given.append((weight.new_zeros(()), weight.new_ones(())))
+            given.append((None, weight.new_ones(())))
         elif training:
             given.append(None)
         else:
@@ -106,6 +119,15 @@ def normalised_sum(terms: list[Term], training: bool) -> tuple[Tensor, list[tupl
     count = terms[0].features.shape[0]
     pairs = zip(norms, moments[0::2], moments[1::2], strict=True)
     return total, [(norm, Moments(mean, variance, count)) for norm, mean, variance in pairs]
+
+
+def add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """total + a @ b, in the memory of `total`; `total` itself must not be used any more.
+
+    A new tensor under torch.compile, which takes the gradient of an autograd function to be zero where its forward
+    writes to what it returns (torch 2.11).
+    """
+    return total.addmm(a, b) if torch.compiler.is_compiling() else total.addmm_(a, b)
 
 
 def _spread(weight: Tensor, features: int) -> Tensor:
@@ -147,7 +169,10 @@ class _NormalisedSum(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, given: list[tuple[Tensor, Tensor] | None], centres: list[Tensor | None], *tensors: Tensor | None
+        ctx: Any,
+        given: list[tuple[Tensor | None, Tensor] | None],
+        centres: list[Tensor | None],
+        *tensors: Tensor | None,
     ) -> tuple[Tensor, ...]:
         kind = tensors[0].dtype
         exact = torch.promote_types(kind, torch.float32)
@@ -158,7 +183,7 @@ class _NormalisedSum(torch.autograd.Function):
                 features, weight, scale = tensors[3 * k : 3 * k + 3]
                 weight = weight.to(exact)
                 targets, channels, inputs = weight.shape
-                mean = covariance = None
+                mean = covariance = shift = None
                 if fixed is None:
                     covariance = _second_moments(features.to(exact), weight.shape)
                     if centre is None:
@@ -169,17 +194,18 @@ class _NormalisedSum(torch.autograd.Function):
                     deviation = (variance + EPS).rsqrt()
                     moments += (shift, variance)
                 else:
-                    shift, deviation = (x.to(exact).expand(targets, channels) for x in fixed)
+                    shift, deviation = (x if x is None else x.to(exact).expand(targets, channels) for x in fixed)
                 factor = deviation if scale is None else deviation * scale.to(exact)[:, None]
-                matrices.append(_spread(factor[:, :, None] * weight, features.shape[1]).to(kind))
-                if centre is None:
+                spread = _spread(weight, features.shape[1])
+                matrices.append((factor.reshape(-1, 1) * spread).to(kind))
+                if centre is None and shift is not None:
                     constant = -(factor * shift).reshape(-1)
                     bias = constant if bias is None else bias + constant
-                saved += (features, weight, scale, shift, deviation, mean, covariance)
+                saved += (features, weight, spread, scale, shift, deviation, mean, covariance)
             first, matrix = tensors[0], matrices[0].t()
             total = first @ matrix if bias is None else torch.addmm(bias.to(kind), first, matrix)
             for k in range(1, len(given)):
-                total.addmm_(tensors[3 * k], matrices[k].t())
+                total = add_product(total, tensors[3 * k], matrices[k].t())
         ctx.save_for_backward(*saved)
         ctx.mark_non_differentiable(*moments)
         return total, *moments
@@ -193,37 +219,35 @@ class _NormalisedSum(torch.autograd.Function):
         results: list[Tensor | None] = [None, None]
         with torch.autocast(gradient.device.type, enabled=False):
             total = gradient.sum(dim=0, dtype=exact)
-            centred_gradient = (gradient - total / count).to(kind) if any(c is not None for c in saved[6::7]) else None
-            for k in range(len(saved) // 7):
-                features, weight, scale, shift, deviation, mean, covariance = saved[7 * k : 7 * k + 7]
+            centred_gradient = (gradient - total / count).to(kind) if any(c is not None for c in saved[7::8]) else None
+            for k in range(len(saved) // 8):
+                features, weight, spread, scale, shift, deviation, mean, covariance = saved[8 * k : 8 * k + 8]
                 needs_features, needs_weight, needs_scale = ctx.needs_input_grad[2 + 3 * k : 5 + 3 * k]
-                width = features.shape[1]
                 multiplier = 1.0 if scale is None else scale.to(exact)[:, None]
                 factor = (deviation * multiplier)[:, :, None]
                 through = gradient if covariance is None else centred_gradient
                 product = _gather(through.to(exact).t() @ features.to(exact), weight.shape)
                 along = (product * weight).sum(dim=2)
                 d_features = d_weight = d_scale = None
-                if covariance is None:
+                if covariance is None and shift is not None:
                     along -= total.view_as(shift) * shift
-                else:
+                if covariance is not None:
                     d_variance = (-0.5 * along * multiplier * deviation**3)[:, :, None]
                 if needs_weight:
                     d_weight = factor * product
                     if covariance is not None:
                         d_weight += 2 * d_variance * (weight @ covariance)
                 if needs_features:
-                    matrix = _spread(factor * weight, width).to(kind)
+                    matrix = (factor.reshape(-1, 1) * spread).to(kind)
                     if covariance is None:
                         d_features = through @ matrix
                     else:
-                        spread = _spread(weight, width)
                         curve = (spread.t() * (2 / count * d_variance.reshape(-1))) @ spread
                         if mean is None:
                             d_features = through @ matrix
                         else:
                             d_features = torch.addmm(-(mean.reshape(-1) @ curve).to(kind), through, matrix)
-                        d_features.addmm_(features, curve.to(kind))
+                        d_features = add_product(d_features, features, curve.to(kind))
                 if needs_scale:
                     d_scale = (along * deviation).sum(dim=1)
                 results += (d_features, d_weight, d_scale)

@@ -53,9 +53,9 @@ def maps_like(pixels: Tensor, maps: Tensor, stride: int = 1) -> Tensor:
 
 
 def normed(maps: Tensor, weight: Tensor, norm: RunningMoments, training: bool) -> Term:
-    """A batch norm of `weight` times maps that nobody else reads."""
-    centre = centred(rows(maps.detach())) if training else None
-    return Term(rows(maps), weight, norm, centre=centre)
+    """A batch norm of `weight` times the maps."""
+    features, centre = centred(rows(maps)) if training else (rows(maps), None)
+    return Term(features, weight, norm, centre=centre)
 
 
 def subsampled_pair(activated: Tensor, groups: int = 1) -> Tensor:

@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nascli.core.nn.batch_norm import add_product
+
 
 @dataclass(frozen=True)
 class PartialChannels:
@@ -81,9 +83,9 @@ class _NodeSum(torch.autograd.Function):
         with torch.autocast(maps[0].device.type, enabled=False):
             total = mixed[0] @ put[0].to(kind)
             for x, matrix in zip(mixed[1:], put[1:], strict=True):
-                total.addmm_(x, matrix.to(kind))
+                total = add_product(total, x, matrix.to(kind))
             for x, matrix, weight in zip(states, rest, edge_weights, strict=False):
-                total.addmm_(x.to(kind), (matrix * weight).to(kind))
+                total = add_product(total, x.to(kind), (matrix * weight).to(kind))
         ctx.save_for_backward(edge_weights, *states)
         ctx.put, ctx.rest, ctx.kind = put, rest, kind
         return total

@@ -27,8 +27,7 @@ def terms(centre=False):
     eye = torch.eye(2, dtype=torch.float64).expand(TARGETS, -1, -1)
     features, centres = [shared, own], [None, None]
     if centre:
-        features = [1 * shared, 1 * own]
-        centres = [centred(x.detach()) for x in features]
+        features, centres = zip(*(centred(x) for x in features), strict=True)
     built = [
         Term(features[0], first, norms[0], scales[0], centres[0]),
         Term(features[1], second, norms[1], scales[1], centres[1]),

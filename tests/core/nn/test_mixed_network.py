@@ -228,6 +228,22 @@ def test_bfloat16_autocast_stays_near_single_precision():
     assert all(value.grad.isfinite().all() for value in logits.values())
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_compiling_changes_no_gradient():
+    """Traced, not generated: torch.compile has been seen to turn gradients of autograd functions to zero, silently."""
+    network, _ = pair(layers=1, nodes=1, operations=("skip_connect", "sep_conv_3x3", "max_pool_3x3"))
+    images, labels = batch(side=4)
+    logits = logits_of(network)
+    results = []
+    for model in (network, torch.compile(network, backend="aot_eager")):
+        loss = F.cross_entropy(model(images, *mixture(network, logits)), labels)
+        grads = torch.autograd.grad(loss, [*network.parameters(), *logits.values()], materialize_grads=True)
+        results.append(grads)
+    torch._dynamo.reset()
+    for eager, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, eager, rtol=1e-9, atol=1e-12)
+
+
 def test_none_takes_its_share_and_nothing_else():
     network, _ = pair()
     operations, edges = mixture(network, logits_of(network))
@@ -296,7 +312,8 @@ def test_weights_are_addressed_by_edge_and_operation():
     assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in oracle.parameters())
     other = MixedNetwork(**settings()).double()
     other.load_state_dict(network.state_dict())
-    assert all(torch.equal(value, other.state_dict()[name]) for name, value in network.state_dict().items())
+    loaded = other.state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
 
 
 def test_loading_checks_names_and_shapes_of_every_edge():
