@@ -26,7 +26,10 @@ UNBOUND = frozenset({"data_dir", "workers", "device", "compile"})
 class Config(BaseModel):
     """What every stage that touches images is told."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    inherits: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the command line takes over, where they are not given, from the file that the stage starts from."""
 
     dataset: str = Field("digits", description="data set (see 'nascli list datasets')")
     data_dir: Path | None = Field(None, description="where the images are, or are downloaded to")
@@ -71,7 +74,8 @@ def settings_model(method: str) -> type[BaseModel]:
         return kind, Field(setting.default, ge=setting.minimum, le=setting.maximum, description=setting.help)
 
     fields: dict[str, Any] = {row.name: field(row) for row in lookup(METHODS, "method", method).settings}
-    return create_model(f"{method} settings", __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
+    checks = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    return create_model(f"{method} settings", __config__=checks, **fields)
 
 
 class SearchConfig(Config):
@@ -119,12 +123,14 @@ class FinetuneConfig(SearchConfig):
     """A search that starts from a given distribution, in a network of another size or on other data."""
 
     stage: ClassVar[str] = "finetune"
+    inherits = frozenset({"method", "dataset", "data_dir"})
 
 
 class TrainConfig(Config):
     """The training of one derived network from random weights."""
 
     stage: ClassVar[str] = "train"
+    inherits = frozenset({"method", "dataset", "data_dir"})
 
     method: str = Field(
         "pc-darts", description="whose recipe to train by; by default the method that found the genotype"
@@ -170,6 +176,8 @@ class TrainConfig(Config):
 class EvalConfig(Config):
     """The evaluation of a trained model on the test images. `dataset` None: the one that the model was trained on."""
 
+    inherits = frozenset({"dataset", "data_dir"})
+
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images per step")
 
 
@@ -192,7 +200,7 @@ def describe(error: ValidationError) -> str:
     faults = []
     for fault in error.errors(include_url=False):
         place = ".".join(str(part) for part in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
+        message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
         value = fault.get("input")
         shown = f" (got {value!r})" if place and isinstance(value, (str, int, float, bool)) else ""
         faults.append(f"{place}: {message}{shown}" if place else message)

@@ -58,5 +58,5 @@ def unknown(what: str, value: object, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = difflib.get_close_matches(str(value), names, n=1)
-    hint = f" did you mean {close[0]!r}?" if close else ""
-    return f"unknown {what} {str(value)!r}:{hint} Known: {', '.join(names)}"
+    hint = f": did you mean {close[0]!r}?" if close else "."
+    return f"unknown {what} {str(value)!r}{hint} Known: {', '.join(names)}"

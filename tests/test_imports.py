@@ -16,7 +16,7 @@ HEAVY = {"torch", "torchvision", "matplotlib", "sklearn"}
 # Parts of the package (or single modules) that the modules of a part may import besides their own part. A module
 # belongs to the part with the longest matching name.
 MAY_IMPORT: dict[str, set[str]] = {
-    "nascli": {"nascli.artifacts", "nascli.config", "nascli.core.engine", "nascli.errors"},
+    "nascli": {"nascli.artifacts", "nascli.config", "nascli.core.engine", "nascli.errors", "nascli.visualize"},
     "nascli.__main__": {"nascli.cli"},
     "nascli.errors": set(),
     "nascli.seeds": set(),

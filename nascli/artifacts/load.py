@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -9,7 +10,8 @@ from typing import TypeAlias
 from nascli.artifacts import distribution, formats, model, published, tensors
 from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.faults import shorten
-from nascli.artifacts.files import display_name, is_pipe, read_bytes, sha256
+from nascli.artifacts.files import LARGEST_INPUT, display_name, is_pipe, read_bytes, sha256
+from nascli.artifacts.genotype import LARGEST_FILE as LARGEST_GENOTYPE
 from nascli.artifacts.genotype import GenotypeFile, parse_genotype
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, ArtifactKind, Provenance
@@ -73,13 +75,24 @@ def read_artifact(data: bytes, where: str) -> LoadedArtifact:
 
 
 def _bytes_of(source: str) -> bytes:
-    if is_pipe(source) or Path(source).is_file():
+    if is_pipe(source):
         return read_bytes(source)
+    if Path(source).is_file():
+        return _read_file(source)
     if source in published.names():
         return published.read(source)
     if Path(source).exists():
         return read_bytes(source)
     raise ArtifactError(_not_found(source))
+
+
+def _read_file(source: str) -> bytes:
+    """The bytes of a file. One that is too large to be what its first bytes say it is, is not read."""
+    limit = LARGEST_INPUT
+    with suppress(OSError), Path(source).open("rb") as stream:
+        if not tensors.looks_like_safetensors(stream.read(16)):
+            limit = LARGEST_GENOTYPE
+    return read_bytes(source, limit)
 
 
 def _not_found(source: str) -> str:
@@ -115,6 +128,6 @@ def _parse(data: bytes, where: str) -> tuple[ArtifactKind, Artifact]:
         case model.FORMAT:
             return "model", model.from_parts(values, document, where)
         case formats.CHECKPOINT:
-            raise ArtifactError(f"{where} is the checkpoint of a run that has not ended: go on with --resume")
+            raise ArtifactError(f"{where} is the checkpoint of a run: go on with --resume")
         case other:
             raise ArtifactError(f"{where}: format: {shorten(other)} is none of nascli's, or of a newer nascli")

@@ -100,7 +100,9 @@ def _settings() -> dict[str, list[tuple[str, Setting]]]:
 def _field_option(name: str, field: FieldInfo, model: type[Config], by_recipe: set[str]) -> inspect.Parameter:
     kind = _plain(field.annotation)
     help_text = field.description or ""
-    if name in by_recipe:
+    if name in model.inherits:
+        help_text += "; default that of the file given"
+    elif name in by_recipe:
         help_text += "; by recipe"
     elif field.default is not None and field.default is not PydanticUndefined and kind is not bool:
         help_text += f"; default {field.default}"

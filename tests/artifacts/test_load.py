@@ -114,7 +114,7 @@ def zipped() -> bytes:
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is damaged, cut short, or not a file of nascli"),
         (b"# notes\nhello world", "is neither JSON nor DARTS's text form"),
         (b"{}", "is not a file of nascli"),
-        (checkpoint_bytes({"step": 3}), "is the checkpoint of a run that has not ended: go on with --resume"),
+        (checkpoint_bytes({"step": 3}), "is the checkpoint of a run: go on with --resume"),
         (
             tensors.encode({}, {"format": "nascli-supernet", "version": 1}),
             "format: 'nascli-supernet' is none of nascli's",

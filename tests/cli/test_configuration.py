@@ -70,7 +70,7 @@ def test_what_was_stored_comes_before_the_recipe_and_after_the_rest(tmp_path):
         (SearchConfig, {"channel_sampling": "fist"}, "unknown --channel-sampling 'fist': did you mean 'first'?"),
         (TrainConfig, {"schedule": "cosin"}, "unknown --schedule 'cosin': did you mean 'cosine'?"),
         (TrainConfig, {"stem": "imagnet"}, "unknown --stem 'imagnet': did you mean 'imagenet'?"),
-        (SearchConfig, {"epochs": 0}, "epochs: Input should be greater than or equal to 1 (got 0)"),
+        (SearchConfig, {"epochs": 0}, "epochs: must be greater than or equal to 1 (got 0)"),
         (SearchConfig, {"train_fraction": 0.8}, "together they may be at most 1"),
     ],
 )

@@ -67,9 +67,9 @@ def test_schema_accepts_what_nascli_writes(nascli):
         (["--schema", "genotyp"], 2, "unknown --schema 'genotyp': did you mean 'genotype'?"),
         (["nasnet-b"], 3, "no such file, and unknown published genotype 'nasnet-b': did you mean 'nasnet-a'?"),
         (["nasnet-a", "--dataset", "cifar01"], 2, "unknown dataset 'cifar01'"),
-        (["nasnet-a", "--layers", "0"], 2, "layers: Input should be greater than or equal to 1 (got 0)"),
-        (["nasnet-a", "--num-classes", "-3"], 2, "classes: Input should be greater than or equal to 1 (got -3)"),
-        (["nasnet-a", "--image-size", "2"], 2, "image_size: Input should be greater than or equal to 4 (got 2)"),
+        (["nasnet-a", "--layers", "0"], 2, "layers: must be greater than or equal to 1 (got 0)"),
+        (["nasnet-a", "--num-classes", "-3"], 2, "classes: must be greater than or equal to 1 (got -3)"),
+        (["nasnet-a", "--image-size", "2"], 2, "image_size: must be greater than or equal to 4 (got 2)"),
     ],
 )
 def test_wrong_questions(arguments, code, message, nascli):

@@ -65,6 +65,15 @@ class _Means:
         return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
 
 
+def all_finite(state: Any) -> bool:
+    """Whether every tensor in a nesting of dicts, lists and tuples has finite values only."""
+    if isinstance(state, Tensor):
+        return bool(state.isfinite().all())
+    if isinstance(state, Mapping):
+        state = list(state.values())
+    return all(map(all_finite, state)) if isinstance(state, list | tuple) else True
+
+
 def drive(
     job: Job,
     *,
@@ -92,6 +101,8 @@ def drive(
             step = state["step"]
             means.sums = {name: value.to(job.device) for name, value in state["sums"].items()}
             means.counts = dict(state["counts"])
+        else:
+            reporter.notice(f"there is no checkpoint in {run.path} yet: starting from the beginning")
         run.truncate_metrics(step // steps_per_epoch)
         rows = run.read_metrics()
 
@@ -107,10 +118,12 @@ def drive(
             run.write_checkpoint(checkpoint_bytes(state))
         saved = time.monotonic()
 
-    def check_finite() -> dict[str, float]:
+    def check_finite(saving: bool) -> dict[str, float]:
         values = means.read()
-        if not all(map(math.isfinite, values.values())):
-            bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+        bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+        if not bad and saving and not all_finite(job.state_dict()):
+            bad = "a weight"
+        if bad:
             kept = "no checkpoint was written yet"
             if run is not None and run.checkpoint.exists():
                 kept = f"the last good checkpoint is {run.checkpoint}"
@@ -124,8 +137,9 @@ def drive(
             step += 1
             epoch, ends_epoch = (step - 1) // steps_per_epoch + 1, step % steps_per_epoch == 0
             due = run is not None and time.monotonic() - saved > CHECKPOINT_SECONDS
-            if job.device.type == "cpu" or ends_epoch or due or stop.signal_number or step % READ_EVERY == 0:
-                values = check_finite()
+            saving = ends_epoch or due or stop.signal_number is not None
+            if saving or job.device.type == "cpu" or step % READ_EVERY == 0:
+                values = check_finite(saving)
                 rate = job.batch_size * (step - first_of_epoch) / (time.monotonic() - epoch_began)
                 reporter.step(epoch, step, {**values, "lr": job.learning_rate(), "images_per_second": rate})
             if ends_epoch:
@@ -138,7 +152,7 @@ def drive(
                 if run is not None:
                     run.append_metrics(row)
                 reporter.epoch(row)
-            if ends_epoch or due or (stop.signal_number and run is not None):
+            if saving:
                 save()
             if stop.signal_number and step < total:
                 name = signal.Signals(stop.signal_number).name

@@ -53,7 +53,7 @@ def _run(
         method = build_method(config, data.info, streams, runtime)
         if start:
             method.start_from(start.value)
-        for notice in data.notices:
+        for notice in (*data.notices, *method.notices):
             reporter.notice(notice)
         if text := stem_notice(config.settings.get("stem", ""), data.info.image_size):
             reporter.notice(text)

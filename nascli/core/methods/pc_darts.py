@@ -60,6 +60,12 @@ class PcDarts:
         self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
         self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
         self.steps_done = 0
+        self.notices: tuple[str, ...] = ()
+        if arch_warmup_epochs >= plan.epochs:
+            self.notices = (
+                f"the architecture will not learn: all {plan.epochs} epochs are warm-up "
+                f"(--arch-warmup-epochs {arch_warmup_epochs})",
+            )
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(plan.seed, "weights"))

@@ -39,6 +39,8 @@ class SearchMethod(Protocol):
 
     network: nn.Module
     steps_done: int
+    notices: tuple[str, ...]
+    """What the user should know of these settings before the search starts."""
 
     @staticmethod
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
