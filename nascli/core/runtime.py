@@ -16,6 +16,9 @@ from nascli.seeds import derive_seed
 SERIAL_PIXELS = 128 * 16 * 16
 """Steps on fewer pixels than this run on one CPU thread; see `fitting_threads`."""
 
+BYTES_PER_PARAMETER = 3 * 4
+"""What training keeps of each parameter at least: value, gradient and momentum in float32."""
+
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -84,6 +87,23 @@ def _select_device(name: str) -> torch.device:
             f"device {name!r} does not exist: {f'{count} GPU(s) visible' if count else 'no GPU is visible'}"
         )
     return device
+
+
+def check_memory(parameters: int, device: torch.device) -> None:
+    """Raise MemoryExhausted where the weights alone, with a gradient and a momentum each, exceed the whole memory.
+
+    A machine that runs out is slowed to a standstill before it says so, and the system may end any process then.
+    """
+    needed = BYTES_PER_PARAMETER * parameters
+    if device.type == "cuda":
+        there = torch.cuda.mem_get_info(device)[1]
+    else:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise MemoryExhausted(
+            f"a network of {parameters:,} parameters takes {needed / 2**30:,.0f} GiB to train, the {device.type} has "
+            f"{there / 2**30:,.0f} GiB: no batch size fits; use fewer --channels or --layers"
+        )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.measure import Size, measure
 from nascli.core.optimization import Schedule, sgd
-from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, check_memory, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.seeds import derive_seed
 
@@ -53,8 +53,9 @@ def train(
             reporter.notice(text)
         if config.auxiliary and not settings.auxiliary:
             reporter.notice(f"trained without an auxiliary tower: {tower_needs(config.stem)}")
-        job = TrainJob(genotype.value.genotype, settings, config, data, runtime)
         size = measure(genotype.value.genotype, settings)
+        check_memory(size.parameters + size.auxiliary_parameters, runtime.device)
+        job = TrainJob(genotype.value.genotype, settings, config, data, runtime)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
         with open_run(destination, config, made_from) as run, threads:
             rows = drive(

@@ -1,6 +1,7 @@
 """PC-DARTS (Xu et al., ICLR 2020), and first-order DARTS (Liu et al., ICLR 2019), which is K = 1 without beta."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,9 +12,10 @@ from nascli.artifacts.cell_genotype import CELL_NAMES
 from nascli.artifacts.distribution import MixtureDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.core.methods.protocol import Plan, Stream
+from nascli.core.nn.measure import count_parameters
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.optimization import Schedule, Updater, sgd
-from nascli.core.runtime import Runtime
+from nascli.core.runtime import Runtime, check_memory
 from nascli.errors import UsageError
 from nascli.registry import SPACES
 from nascli.seeds import derive_seed
@@ -67,19 +69,23 @@ class PcDarts:
                 f"(--arch-warmup-epochs {arch_warmup_epochs})",
             )
 
+        build = partial(
+            MixedNetwork,
+            operations=SPACES[SPACE].search_operations,
+            nodes=nodes,
+            layers=layers,
+            channels=channels,
+            stem=stem,
+            classes=len(plan.data.classes),
+            image_channels=plan.data.channels,
+            partial_channels=partial_channels,
+            recompute=recompute,
+        )
+        with torch.device("meta"):
+            check_memory(count_parameters(build()), runtime.device)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(plan.seed, "weights"))
-            self.network = MixedNetwork(
-                operations=SPACES[SPACE].search_operations,
-                nodes=nodes,
-                layers=layers,
-                channels=channels,
-                stem=stem,
-                classes=len(plan.data.classes),
-                image_channels=plan.data.channels,
-                partial_channels=partial_channels,
-                recompute=recompute,
-            )
+            torch.default_generator.manual_seed(derive_seed(plan.seed, "weights"))
+            self.network = build()
         self.network.to(runtime.device)
         self._runnable = runtime.runnable(self.network)
 

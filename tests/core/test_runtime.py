@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from nascli.config import TrainConfig
+from nascli.core.runtime import SERIAL_PIXELS, Runtime, check_memory, fitting_threads, memory_errors, open_runtime
+from nascli.errors import MemoryExhausted, UsageError
+
+CPU = Runtime(torch.device("cpu"))
+
+
+def test_an_allocation_that_fails_names_the_batch_size_to_try():
+    with pytest.raises(MemoryExhausted, match="at batch size 96: try --batch-size 48") as caught, memory_errors(96):
+        torch.empty(2**60, dtype=torch.uint8)
+    assert caught.value.exit_code == 5
+
+
+def test_other_failures_pass_through():
+    with pytest.raises(RuntimeError, match="shape"), memory_errors(96):
+        torch.zeros(2) @ torch.zeros(3, 4)
+
+
+def test_a_network_that_cannot_fit_is_refused_before_it_is_made():
+    check_memory(10**6, CPU.device)
+    with pytest.raises(MemoryExhausted, match="38,691,983,370 parameters takes 432 GiB"):
+        check_memory(38_691_983_370, CPU.device)
+
+
+def test_small_steps_use_one_thread_and_only_while_they_last():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with fitting_threads(CPU, SERIAL_PIXELS - 1):
+            assert torch.get_num_threads() == 1
+        with fitting_threads(CPU, SERIAL_PIXELS):
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_generators_of_different_purposes_and_steps_differ_and_repeat():
+    def draw(*purpose):
+        return torch.rand(3, generator=CPU.generator(7, *purpose)).tolist()
+
+    assert draw("a", 1) == draw("a", 1)
+    assert len({tuple(draw(*purpose)) for purpose in (("a", 1), ("a", 2), ("b", 1), ("a", 11), ("a1", 1))}) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"device": "tpu9"}, "unknown device 'tpu9'"), ({"precision": "fp16", "device": "cpu"}, "fp16 needs a GPU")],
+)
+def test_what_this_machine_cannot_do_is_a_usage_error(given, message):
+    with pytest.raises(UsageError, match=message):
+        open_runtime(TrainConfig(dataset="digits", **given))
+
+
+def test_bf16_is_autocast():
+    with Runtime(torch.device("cpu"), "bf16").autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    with CPU.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_search_step_on_a_gpu_agrees_with_the_cpu(tmp_path):
+    import nascli
+
+    tiny = {"epochs": 1, "limit_train": 128, "layers": 3, "channels": 8, "arch_warmup_epochs": 0, "batch_size": 64}
+    found = [nascli.search(nascli.SearchConfig(device=device, **tiny)) for device in ("cpu", "cuda")]
+    for cell in ("normal", "reduce"):
+        torch.testing.assert_close(
+            torch.tensor(found[1].value.alpha[cell]), torch.tensor(found[0].value.alpha[cell]), rtol=0, atol=1e-3
+        )
