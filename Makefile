@@ -37,8 +37,8 @@ format: $(INSTALLED)  ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED)  ## time and memory of the search network against a plain implementation; start-up; data loading
-	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/search_step.py
-	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/epoch_share.py
+	env -u OMP_NUM_THREADS GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/search_step.py
+	env -u OMP_NUM_THREADS GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/epoch_share.py
 	$(BIN)/python benchmarks/start_up.py
 
 clean:  ## remove .venv, caches, builds and demo/

@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -76,9 +77,23 @@ class Step:
                 storages[storage.data_ptr()] = storage  # held, so that no address is used twice
             return tensor
 
+        # What a checkpoint keeps to compute a cell a second time, the cell's inputs, no hook of autograd's sees.
+        recomputed = [network.stem, *network.cells] if getattr(network, "recompute", False) else []
+        handles = [module.register_forward_hook(lambda _, __, out: pack(_maps(out))) for module in recomputed]
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             self.loss(network)
+        for handle in handles:
+            handle.remove()
         return sum(storage.nbytes() for storage in storages.values()) / 2**20
+
+
+def _maps(output: Any) -> torch.Tensor:
+    """The feature maps among what a stem or a cell returns."""
+    while not isinstance(output, torch.Tensor):
+        output = (
+            output[-1] if isinstance(output[0], torch.Tensor) and isinstance(output[-1], torch.Tensor) else output[0]
+        )
+    return output
 
 
 def main() -> int:
