@@ -79,21 +79,18 @@ class Step:
 
         # What a checkpoint keeps to compute a cell a second time, the cell's inputs, no hook of autograd's sees.
         recomputed = [network.stem, *network.cells] if getattr(network, "recompute", False) else []
-        handles = [module.register_forward_hook(lambda _, __, out: pack(_maps(out))) for module in recomputed]
+
+        def hold(_: torch.nn.Module, __: object, output: Any) -> None:
+            for maps in (output,) if isinstance(output, torch.Tensor) else output:
+                if isinstance(maps, torch.Tensor):
+                    pack(maps)
+
+        handles = [module.register_forward_hook(hold) for module in recomputed]
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             self.loss(network)
         for handle in handles:
             handle.remove()
         return sum(storage.nbytes() for storage in storages.values()) / 2**20
-
-
-def _maps(output: Any) -> torch.Tensor:
-    """The feature maps among what a stem or a cell returns."""
-    while not isinstance(output, torch.Tensor):
-        output = (
-            output[-1] if isinstance(output[0], torch.Tensor) and isinstance(output[-1], torch.Tensor) else output[0]
-        )
-    return output
 
 
 def main() -> int:
