@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.artifacts.mixture import edges as cell_edges
 from nascli.core.nn.batch_norm import RunningMoments, Term, normalised_sum
 from nascli.core.nn.depthwise import channels_last
 from nascli.core.nn.mixed_edges import MixedEdges
@@ -20,11 +21,6 @@ from nascli.core.nn.mixed_operations import (
 )
 from nascli.core.nn.partial_channels import drawn_channels, first_channels, node_sum
 from nascli.core.nn.per_edge import EdgeTable
-
-
-def cell_edges(nodes: int) -> tuple[tuple[int, int], ...]:
-    """(input state, node state) of each edge in the order of alpha's rows: node 2 first, its inputs ascending."""
-    return tuple((source, node) for node in range(2, nodes + 2) for source in range(node))
 
 
 class InputMap(nn.Module):
@@ -76,7 +72,7 @@ class MixedCell(nn.Module):
         self.inputs = nn.ModuleList(
             (InputMap(c_prev_prev, channels, reduction_prev), InputMap(c_prev, channels, reduction=False))
         )
-        edges = cell_edges(nodes)
+        edges = cell_edges(nodes)  # in the order of the rows of alpha
         self.targets = {i: tuple(node for source, node in edges if source == i) for i in range(nodes + 1)}
         self.edges = EdgeTable(
             {

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from nascli.artifacts.mixture import edges as cell_edges
 from nascli.core.nn.depthwise import channels_last
 from nascli.core.nn.layout import reduction_cells
-from nascli.core.nn.mixed_cell import MixedCell, cell_edges
+from nascli.core.nn.mixed_cell import MixedCell
 from nascli.core.nn.mixed_operations import MIXED_OPERATIONS
 from nascli.core.nn.stem import STEMS
 from nascli.errors import UsageError, unknown
@@ -90,7 +91,9 @@ class MixedNetwork(nn.Module):
         if edge_weights is None:
             edge_weights = {cell: weights.new_ones(len(self.edges)) for cell, weights in operation_weights.items()}
         # Both cells that read a state begin with its ReLU: it is computed, and kept, once.
-        before, last = (F.relu(state) for state in self.stem(channels_last(images)))
+        first, second = self.stem(channels_last(images))
+        last = F.relu(second)
+        before = last if first is second else F.relu(first)
         for position, cell in enumerate(self.cells):
             kind = "reduce" if cell.reduction else "normal"
             drawn = None if channels is None else channels[position]
