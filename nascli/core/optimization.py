@@ -54,11 +54,26 @@ class Updater:
 
         Where fp16 overflows, the scaler skips the step and the norm that is returned is zero.
         """
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accumulate(loss)
+        return self.apply(lr)
+
+    def clear(self) -> None:
+        """Set all gradients to zero, also those of parameters that no loss of the next step may reach."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self.optimizer.zero_grad(set_to_none=False)
+
+    def accumulate(self, loss: Tensor) -> None:
+        """Add the gradient of `loss` in this optimiser's parameters to those that are there."""
+        self._scaler.scale(loss).backward(inputs=self.parameters)
+
+    def apply(self, lr: float | None = None) -> Tensor:
+        """One step with the gradients that are there, clipped. Returns their norm, as `update` does."""
         if lr is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
-        self.optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward(inputs=self.parameters)
         self._scaler.unscale_(self.optimizer)
         norm = clip_grad_norm_(self.parameters, self.clip if self.clip > 0 else math.inf)
         self._scaler.step(self.optimizer)

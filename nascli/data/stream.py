@@ -83,6 +83,15 @@ class Stream:
         self._position += 1
         return augment(images, self._augmentation, self._normalize, generator, self._memory_format), labels
 
+    def once(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, as they are, in batches of nearly equal size (none is so small that its statistics mean
+        little). The order mixes the classes and is always the same. `position` stays as it is.
+        """
+        order = self._indices[permutation(len(self._indices), derive_seed(self._seed, self.name, "once"))]
+        batches = np.array_split(order, -(-len(order) // self.batch_size))
+        for images, labels in self._feed.read(map(Request, batches)):
+            yield self._normalize(images, self._memory_format), labels
+
     def close(self) -> None:
         """End the worker processes, if there are any. The stream can still be used."""
         self._answers = None

@@ -58,7 +58,7 @@ CHARTS = (
     Chart(
         "Entropy",
         "entropy per edge (nats)",
-        (Curve("entropy_normal", "normal"), Curve("entropy_reduce", "reduction")),
+        (Curve("edge_entropy_normal", "normal"), Curve("edge_entropy_reduce", "reduction")),
         0.1,
     ),
     Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "both cells", 100),), 20),

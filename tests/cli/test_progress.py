@@ -18,7 +18,7 @@ ROW = {
     "lr": 0.025,
     "train_loss": 2.3026,
     "train_accuracy": 0.1234,
-    "entropy_normal": 2.0794,
+    "edge_entropy_normal": 2.0794,
     "gradient_norm": 7.0,
     "images_per_second": 1234.5,
 }

@@ -65,8 +65,8 @@ def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:
             "train_accuracy": epoch / 100,
             "search_loss": 4 - epoch / 100,
             "search_accuracy": epoch / 200,
-            "entropy_normal": 2 - epoch / 50,
-            "entropy_reduce": 2 - epoch / 100,
+            "edge_entropy_normal": 2 - epoch / 50,
+            "edge_entropy_reduce": 2 - epoch / 100,
             "skip_share": epoch / 1000,
             "architecture_frozen": epoch <= warm_up,
         }

@@ -63,7 +63,7 @@ def test_one_epoch_is_a_visible_point(drawn) -> None:
 
 def test_a_quantity_at_rest_looks_like_one(drawn) -> None:
     """Entropy moves by 1e-9 in warm-up; the axis must not blow that up, nor print offsets."""
-    rows = [{"epoch": e, "entropy_normal": 2.0794 + e * 1e-9, "skip_share": 0.0} for e in range(1, 4)]
+    rows = [{"epoch": e, "edge_entropy_normal": 2.0794 + e * 1e-9, "skip_share": 0.0} for e in range(1, 4)]
     charts = drawn(rows)
     low, high = charts["Entropy"].get_ylim()
     assert high - low == pytest.approx(0.1)

@@ -38,6 +38,9 @@ class Job(Protocol):
     def learning_rate(self) -> float:
         """The rate of the last step, for messages and metrics."""
 
+    def start_metrics(self) -> Mapping[str, float]:
+        """What is worth knowing before the first step; the row of epoch 0, where there is any."""
+
     def epoch_metrics(self) -> Mapping[str, float]:
         """What is worth knowing at the end of an epoch besides the means."""
 
@@ -105,6 +108,11 @@ def drive(
             reporter.notice(f"there is no checkpoint in {run.path} yet: starting from the beginning")
         run.truncate_metrics(step // steps_per_epoch)
         rows = run.read_metrics()
+
+    if step == 0 and (start := job.start_metrics()):
+        rows = [{"epoch": 0, "step": 0, **start}]
+        if run is not None:
+            run.append_metrics(rows[0])
 
     total = epochs * steps_per_epoch
     reporter.begin(stage, facts, epochs=epochs, steps_per_epoch=steps_per_epoch, step=step)

@@ -85,7 +85,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
             config.batch_size,
             seed=config.seed,
             name=name,
-            augmentation=Augmentation.for_dataset(data.info),
+            augmentation=Augmentation.for_dataset(data.info, cutout=config.settings.get("cutout", 0)),
             memory_format=runtime.memory_format,
         )
         for name, indices in data.split(shares, config.seed).items()
@@ -123,8 +123,11 @@ class SearchJob:
     def learning_rate(self) -> float:
         return self._method.learning_rate()
 
+    def start_metrics(self) -> Mapping[str, float]:
+        return self.epoch_metrics()
+
     def epoch_metrics(self) -> Mapping[str, float]:
-        return self._method.health()
+        return self._method.health(self._streams)
 
     def state_dict(self) -> dict[str, Any]:
         positions = {name: stream.position for name, stream in self._streams.items()}

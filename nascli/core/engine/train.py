@@ -166,6 +166,9 @@ class TrainJob:
     def learning_rate(self) -> float:
         return self._schedule(max(0, self._steps_done - 1))
 
+    def start_metrics(self) -> Mapping[str, float]:
+        return {}
+
     def epoch_metrics(self) -> Mapping[str, float]:
         """Loss and accuracy on the held-out images, where there are any."""
         if not len(self._held_out):

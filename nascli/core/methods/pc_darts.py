@@ -161,14 +161,14 @@ class PcDarts:
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1))
 
-    def health(self) -> Mapping[str, float]:
+    def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """Mean entropy of an edge's operations, in nats, per cell type; the share of skips in the derived cells; and
         whether this was an epoch of the warm-up, in which the architecture does not move.
         """
         now = self.distribution(
             Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
         )
-        entropy = {f"entropy_{cell}": now.entropy(cell) for cell in CELL_NAMES}
+        entropy = {f"edge_entropy_{cell}": now.entropy(cell) for cell in CELL_NAMES}
         frozen = self.steps_done <= self._first_architecture_step
         return {**entropy, "skip_share": now.mode().share("skip_connect"), "architecture_frozen": frozen}
 

@@ -1,13 +1,13 @@
 """What the engine asks of a search method, and what it hands to one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import MixtureDistribution as Distribution
+from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.provenance import Provenance
 
 
@@ -29,6 +29,9 @@ class Stream(Protocol):
 
     def next(self) -> tuple[Tensor, Tensor]:
         """Images [batch, channels, side, side] float32, normalised; labels [batch] int64."""
+
+    def once(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images of the stream once, not augmented, in batches; always the same. Leaves `position` alone."""
 
 
 class SearchMethod(Protocol):
@@ -55,8 +58,10 @@ class SearchMethod(Protocol):
     def learning_rate(self) -> float:
         """The weights' learning rate in the last step."""
 
-    def health(self) -> Mapping[str, float]:
-        """Numbers that say how the distribution is doing: entropies, the share of skip connections."""
+    def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
+        """Numbers that say how the distribution is doing, at the start and after each epoch: entropies, the share of
+        skip connections, the accuracy of the mode on the images of a stream (`once`).
+        """
 
     def distribution(self, provenance: Provenance) -> Distribution:
         """The architecture distribution as it is now, detached."""

@@ -56,7 +56,7 @@ def test_a_run_killed_at_any_step_and_resumed_ends_like_one_that_was_not(tmp_pat
     assert resumed.steps_done == EPOCHS * STEPS
     assert without_time(again) == without_time(rows)
     lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert [json.loads(line)["epoch"] for line in lines] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -99,6 +99,7 @@ def test_metrics_are_means_over_the_epoch(tmp_path):
             return metrics
 
     rows = run(Recorded(), tmp_path / "run")
-    for epoch, row in enumerate(rows):
+    assert {key: rows[0][key] for key in ("epoch", "step", "weight")} == {"epoch": 0, "step": 0, "weight": 0.0}
+    for epoch, row in enumerate(rows[1:]):
         assert row["train_loss"] == pytest.approx(sum(losses[epoch * STEPS : (epoch + 1) * STEPS]) / STEPS, rel=1e-12)
         assert row["step"] == (epoch + 1) * STEPS

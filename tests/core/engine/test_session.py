@@ -23,11 +23,11 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_a_run_leaves_its_configuration_and_a_row_for_every_epoch(folder):
+def test_a_run_leaves_its_configuration_and_a_row_for_the_start_and_every_epoch(folder):
     rows = [json.loads(line) for line in (folder / "run.run" / "metrics.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
     # 160 images, half of them for the weights, 32 a batch: two steps an epoch.
-    assert [row["step"] for row in rows] == [2, 4]
+    assert [row["step"] for row in rows] == [0, 2, 4]
     saved = stored_config(nascli.Destination(folder / "run.safetensors"))
     assert nascli.SearchConfig(**saved) == config()
 

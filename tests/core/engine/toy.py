@@ -31,6 +31,9 @@ class Parabola:
     def learning_rate(self):
         return self._lr
 
+    def start_metrics(self):
+        return self.epoch_metrics()
+
     def epoch_metrics(self):
         return {"weight": float(self.weight.detach().sum())}
 

@@ -86,7 +86,7 @@ def test_a_distribution_survives_its_file_and_derives_the_same_each_time(config)
     read = load_distribution(data, "file")
     assert distribution_bytes(read) == data
     assert read.mode() == load_distribution(data, "file").mode()
-    assert set(running.method.health()) >= {"skip_share"}
+    assert set(running.method.health(running.streams)) >= {"skip_share"}
 
 
 def test_streams_serve_disjoint_images(config):

@@ -124,9 +124,9 @@ def test_random_channels_change_with_every_step_and_not_with_the_repetition():
 
 
 def test_health_of_an_undecided_mixture_is_the_entropy_of_eight_operations():
-    health = method().health()
-    assert health["entropy_normal"] == pytest.approx(math.log(8), abs=1e-5)
-    assert health["entropy_reduce"] == pytest.approx(math.log(8), abs=1e-5)
+    health = method().health({})
+    assert health["edge_entropy_normal"] == pytest.approx(math.log(8), abs=1e-5)
+    assert health["edge_entropy_reduce"] == pytest.approx(math.log(8), abs=1e-5)
 
 
 def test_a_distribution_over_other_cells_is_refused():
