@@ -106,7 +106,7 @@ def drive(
             means.counts = dict(state["counts"])
         else:
             reporter.notice(f"there is no checkpoint in {run.path} yet: starting from the beginning")
-        run.truncate_metrics(step // steps_per_epoch)
+        run.truncate_metrics(step // steps_per_epoch if step else -1)
         rows = run.read_metrics()
 
     if step == 0 and (start := job.start_metrics()):
