@@ -55,6 +55,28 @@ def test_metrics_are_shown_in_a_fixed_order_and_only_the_known_ones():
     assert shown(dict(reversed(ROW.items()))) == expected
 
 
+def test_a_sampling_search_shows_its_entropy_its_mode_and_its_samples():
+    """Of the dozen numbers of an epoch of PARSEC, those that tell whether it goes well."""
+    row = {
+        "train_loss": 1.5,
+        "entropy_normal": 25.14,
+        "entropy": 50.281,
+        "mode_accuracy": 0.4567,
+        "mode_probability": 1e-22,
+        "effective_samples": 1.26,
+        "samples": 16.0,
+        "skip_share": 0.125,
+    }
+    assert [f"{label} {text}" for label, text in shown(row)] == [
+        "loss 1.500",
+        "mode accuracy 45.7%",
+        "entropy 50.28",
+        "effective samples 1.3",
+        "of 16",
+        "skips 12%",
+    ]
+
+
 def test_time_left_counts_from_where_the_run_resumed(time):
     clock = Clock(time)
     clock.start(step=60, total=100)
