@@ -15,7 +15,7 @@ from nascli.core.nn.stem import STEMS
 from nascli.errors import UsageError
 
 
-def _check(settings: NetworkSettings) -> None:
+def check_settings(settings: NetworkSettings) -> None:
     """Raises UsageError for settings that no network can have."""
     total_stride = STEMS[settings.stem].strides[1] * 2 ** len(reduction_cells(settings.layers))
     if settings.image_size < total_stride:
@@ -39,7 +39,7 @@ class CellNetwork(nn.Module):
 
     def __init__(self, genotype: CellGenotype, settings: NetworkSettings) -> None:
         super().__init__()
-        _check(settings)
+        check_settings(settings)
         self.settings = settings
         channels = settings.channels
         self.stem = STEMS[settings.stem](
