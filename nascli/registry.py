@@ -122,6 +122,12 @@ _TWO_HALVES = (
         maximum=0.999,
     ),
 )
+_AS_TRAINED = (
+    Setting("auxiliary", float, 0.0, "weight of the auxiliary tower's loss; 0: no tower", minimum=0.0),
+    Setting("cutout", int, 0, "side of the square that is cut out of each image, in pixels; 0: none", minimum=0),
+)
+"""What a search takes over from the training of its result, so that it sees the network that will be trained."""
+
 _SGD = (
     Setting("lr", float, 0.025, "learning rate of the weights at the start", minimum=0.0),
     Setting("lr_min", float, 0.001, "learning rate of the weights at the end", minimum=0.0),
