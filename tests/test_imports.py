@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nascli.registry": {"nascli.errors"},
     "nascli.recipes": {"nascli.errors"},
     "nascli.config": {"nascli.errors", "nascli.registry", "nascli.recipes"},
-    "nascli.artifacts": {"nascli", "nascli.errors", "nascli.registry"},
+    "nascli.artifacts": {"nascli", "nascli.errors", "nascli.registry", "nascli.seeds"},
     "nascli.data": {"nascli.artifacts", "nascli.config", "nascli.errors", "nascli.registry", "nascli.seeds"},
     "nascli.visualize": {"nascli.artifacts", "nascli.errors", "nascli.registry"},
     "nascli.core": {"nascli.config", "nascli.core.nn", "nascli.errors", "nascli.seeds"},

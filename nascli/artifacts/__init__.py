@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nascli.artifacts.categorical import CategoricalDistribution as CategoricalDistribution
     from nascli.artifacts.checkpoint import checkpoint_bytes as checkpoint_bytes
     from nascli.artifacts.checkpoint import load_checkpoint as load_checkpoint
     from nascli.artifacts.data_info import DataInfo as DataInfo
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from nascli.artifacts.rundir import RunDir as RunDir
 
 _HOMES = {
+    "CategoricalDistribution": "categorical",
     "checkpoint_bytes": "checkpoint",
     "load_checkpoint": "checkpoint",
     "DataInfo": "data_info",

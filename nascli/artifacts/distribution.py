@@ -4,20 +4,29 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from nascli.artifacts import tensors
+from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.faults import shorten
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.mixture import Edge, MixtureDistribution, edges
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import ArtifactError, unknown
 
-__all__ = ["Distribution", "Edge", "MixtureDistribution", "distribution_bytes", "edges", "load_distribution"]
+__all__ = [
+    "CategoricalDistribution",
+    "Distribution",
+    "Edge",
+    "MixtureDistribution",
+    "distribution_bytes",
+    "edges",
+    "load_distribution",
+]
 
 FORMAT = "nascli-distribution"
 VERSION = 1
 
 # A further kind of distribution joins these two lines.
-Distribution: TypeAlias = MixtureDistribution
-KINDS: Mapping[str, type[Distribution]] = {kind.kind: kind for kind in (MixtureDistribution,)}
+Distribution: TypeAlias = MixtureDistribution | CategoricalDistribution
+KINDS: Mapping[str, type[Distribution]] = {kind.kind: kind for kind in (MixtureDistribution, CategoricalDistribution)}
 
 
 def distribution_bytes(distribution: Distribution) -> bytes:

@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, CELL_NAMES, MOST_NODES, Cell, CellGenotype, Pick
+from nascli.artifacts.cell_genotype import CELL_INPUTS, CELL_NAMES, Cell, CellGenotype, Pick
+from nascli.artifacts.logits import NONE, Floats, check_cells, check_operations, check_space, frozen, settings_of
 from nascli.artifacts.provenance import Provenance
-from nascli.errors import unknown
 from nascli.registry import SPACES
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
-
 PICKS_PER_NODE = 2
-NONE = "none"
 
 
 def edges(nodes: int) -> tuple[tuple[int, int], ...]:
@@ -61,18 +58,8 @@ class MixtureDistribution:
     provenance: Provenance
 
     def __post_init__(self) -> None:
-        if self.space not in SPACES:
-            raise ValueError(unknown("space", self.space, SPACES))
-        if not 1 <= self.nodes <= MOST_NODES:
-            raise ValueError(f"nodes: {self.nodes} is not from 1 to {MOST_NODES}")
-        known = SPACES[self.space].search_operations
-        for position, op in enumerate(self.operations):
-            if op not in known:
-                raise ValueError(f"operations[{position}]: {unknown('op', op, known)}")
-            if op in self.operations[:position]:
-                raise ValueError(f"operations[{position}]: {op} is there twice")
-        if not set(self.operations) - {NONE}:
-            raise ValueError("operations: there is none but 'none'")
+        check_space(self.space, self.nodes)
+        check_operations(self.operations, SPACES[self.space].search_operations)
         edge_count = len(edges(self.nodes))
         object.__setattr__(self, "alpha", _frozen(self.alpha, "alpha", (edge_count, len(self.operations))))
         if self.beta is not None:
@@ -142,13 +129,7 @@ class MixtureDistribution:
     @classmethod
     def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], provenance: Provenance) -> Self:
         """The inverse of `settings` and `tensors`. Raises ValueError for whatever doesn't fit."""
-        match settings:
-            case {"space": str(space), "nodes": int(nodes), "operations": [*names], **rest} if (
-                not rest and not isinstance(nodes, bool) and all(isinstance(name, str) for name in names)
-            ):
-                operations = tuple(names)
-            case _:
-                raise ValueError('a mixture needs "space" (text), "nodes" (whole number), "operations" (list of text)')
+        space, nodes, operations = settings_of(settings, "mixture")
         groups: dict[str, dict[str, Floats]] = {}
         for name, values in tensors.items():
             group, _, cell = name.partition(".")
@@ -178,17 +159,5 @@ def _softmax(logits: Floats) -> Floats:
 
 def _frozen(values: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> Mapping[str, Floats]:
     """Read-only copies, checked."""
-    if values.keys() != set(CELL_NAMES):
-        raise ValueError(f"{name}: is for {sorted(values)}; {list(CELL_NAMES)} are needed")
-    copies: dict[str, Floats] = {}
-    for cell in CELL_NAMES:
-        copy = np.array(values[cell])
-        if copy.dtype not in (np.float32, np.float64):
-            raise ValueError(f"{name}.{cell}: is of type {copy.dtype}; float32 or float64 is needed")
-        if copy.shape != shape:
-            raise ValueError(f"{name}.{cell}: has shape {list(copy.shape)}; {list(shape)} is needed")
-        if not np.isfinite(copy).all():
-            raise ValueError(f"{name}.{cell}: has values that are not finite")
-        copy.setflags(write=False)
-        copies[cell] = copy
-    return copies
+    check_cells(values, name)
+    return {cell: frozen(values[cell], f"{name}.{cell}", shape) for cell in CELL_NAMES}

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nascli.artifacts.distribution import MixtureDistribution
+from nascli.artifacts.distribution import CategoricalDistribution, MixtureDistribution
 from nascli.artifacts.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile
@@ -32,7 +32,9 @@ def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping
         case GenotypeFile():
             content = _genotype(found, found.value.genotype, dataset, given)
         case MixtureDistribution():
-            content = _distribution(found.value)
+            content = _mixture(found.value)
+        case CategoricalDistribution():
+            content = _categorical(found.value)
         case ModelFile():
             content = _model(found.value)
     return {
@@ -79,7 +81,17 @@ def _cell(genotype: Genotype) -> dict[str, Any]:
     return {"kind": genotype.kind, "space": genotype.space, "nodes": len(genotype.normal.nodes)}
 
 
-def _distribution(value: MixtureDistribution) -> dict[str, Any]:
+def _categorical(value: CategoricalDistribution) -> dict[str, Any]:
+    return {
+        "kind": value.kind,
+        "space": value.space,
+        "nodes": value.nodes,
+        "operations": list(value.operations),
+        "entropy": {cell: value.entropy(cell) for cell in value.logits},
+    }
+
+
+def _mixture(value: MixtureDistribution) -> dict[str, Any]:
     return {
         "kind": value.kind,
         "space": value.space,
