@@ -12,14 +12,19 @@ It is avoided by asking for the same numbers in other words:
 - Dilated rows are every other row of a taller kernel. Zeros around the map make it as tall as that, and its width
   divisible.
 - A convolution with stride 2 and dilation 2 sees every other pixel only: it is one without either on these pixels.
+- On a map smaller than the kernel the outer taps only ever see the padding: they are left out.
 """
 
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+
+KERNELS = (3, 5)
+"""Sides of the kernels whose gradients are known here; others go torch's way."""
 
 
 def channels_last(maps: Tensor) -> Tensor:
@@ -28,15 +33,36 @@ def channels_last(maps: Tensor) -> Tensor:
 
 
 def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
-    """Depthwise k x k convolution, padded to keep the size at stride 1; k is 3 or 5.
+    """Depthwise k x k convolution, padded to keep the size at stride 1; k is odd.
 
     maps: [B, C, H, W], weight: [C, 1, k, k] -> [B, C, ceil(H / stride), ceil(W / stride)].
     """
+    weight = _within_reach(weight, max(maps.shape[-2:]), dilation)
     if stride == 2 and dilation == 2:
         maps, stride, dilation = channels_last(maps[:, :, ::2, ::2]), 1, 1
-    if stride == 1 and maps.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+    if weight.shape[-1] == 1 and stride == 1:
+        return maps * weight.flatten()[:, None, None]
+    on_cpu = maps.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    if stride == 1 and weight.shape[-1] in KERNELS and on_cpu and torch.is_grad_enabled():
         return _DepthwiseConv.apply(maps, weight, dilation)
     return _convolve(maps, weight, stride, dilation)
+
+
+def _within_reach(weight: Tensor, side: int, dilation: int) -> Tensor:
+    """The inner part of a kernel whose taps can meet the map. [C, 1, k, k] -> [C, 1, k', k'], k' odd."""
+    surplus = weight.shape[-1] // 2 - (side - 1) // dilation
+    return weight[:, :, surplus:-surplus, surplus:-surplus].contiguous() if surplus > 0 else weight
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """`depthwise_conv` as a module. [B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)]."""
+
+    def __init__(self, channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+        padding = dilation * (kernel // 2)
+        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return depthwise_conv(input, self.weight, self.stride[0], self.dilation[0])
 
 
 def _convolve(maps: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:

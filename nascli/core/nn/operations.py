@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.core.nn.depthwise import DepthwiseConv2d
 from nascli.errors import UsageError, unknown
 
 
@@ -48,22 +49,25 @@ class FactorizedReduction(Rectified):
     ReLU, two 1x1 convolutions of stride 2 that share the outputs, the second on the image shifted by one pixel,
     concatenated, batch norm. On a side of odd length the shifted image lacks its last pixel; a zero stands there, as it
     does beyond the border for the other operations of stride 2. An odd `cout` gives the second convolution one more.
+
+    The pixels are picked first, and the convolutions have no stride: the same numbers. oneDNN's weight gradient of a
+    strided 1x1 convolution writes beyond its memory for 2 to 6 input channels in channels-last layout (torch 2.11, x86).
     """
 
     def __init__(self, cin: int, cout: int, affine: bool = True) -> None:
         super().__init__()
         if cout < 2:
             raise ValueError(f"a factorised reduction splits its outputs in two; {cout} is too few")
-        self.conv = nn.Conv2d(cin, cout // 2, 1, stride=2, bias=False)
-        self.shifted_conv = nn.Conv2d(cin, cout - cout // 2, 1, stride=2, bias=False)
+        self.conv = nn.Conv2d(cin, cout // 2, 1, bias=False)
+        self.shifted_conv = nn.Conv2d(cin, cout - cout // 2, 1, bias=False)
         self.norm = nn.BatchNorm2d(cout, affine=affine)
 
     def after_relu(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shifted = x[:, :, 1:, 1:]
+        picked, shifted = x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]
         if height % 2 or width % 2:
             shifted = F.pad(shifted, (0, width % 2, 0, height % 2))
-        return self.norm(torch.cat((self.conv(x), self.shifted_conv(shifted)), dim=1))
+        return self.norm(torch.cat((self.conv(picked), self.shifted_conv(shifted)), dim=1))
 
 
 class DepthwisePointwise(Rectified):
@@ -71,16 +75,7 @@ class DepthwisePointwise(Rectified):
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int = 1, affine: bool = True) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(
-            channels,
-            channels,
-            kernel,
-            stride=stride,
-            padding=dilation * (kernel // 2),
-            dilation=dilation,
-            groups=channels,
-            bias=False,
-        )
+        self.depthwise = DepthwiseConv2d(channels, kernel, stride, dilation)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels, affine=affine)
 
