@@ -136,7 +136,7 @@ _SGD = (
     Setting("weight_decay", float, 3e-4, "weight decay of the weights", minimum=0.0),
     Setting("clip", float, 5.0, "norm to which the weights' gradient is clipped; 0: not at all", minimum=0.0),
 )
-_ARCHITECTURE_ADAM = (
+_ADAM = (
     Setting("arch_lr", float, 3e-4, "Adam's learning rate on the architecture", minimum=0.0),
     Setting(
         "arch_beta1",
@@ -156,6 +156,9 @@ _ARCHITECTURE_ADAM = (
         maximum=0.99999,
         hidden=True,
     ),
+)
+_ARCHITECTURE_ADAM = (
+    *_ADAM,
     Setting("arch_weight_decay", float, 1e-3, "weight decay of the architecture", minimum=0.0),
     Setting("arch_warmup_epochs", int, 0, "epochs in which only the weights learn", minimum=0),
 )
@@ -192,6 +195,23 @@ def _mixture(partial_channels: int, edge_normalization: bool) -> tuple[Setting, 
     )
 
 
+_PARSEC = (
+    *_CELL_NETWORK,
+    Setting(
+        "network",
+        str,
+        "search",
+        "'search': batch norms without scale and shift; 'derived': the forms of the network that will be trained",
+        choices=("search", "derived"),
+    ),
+    Setting("samples", int, 16, "K: children drawn in a step", minimum=2, maximum=4096),
+    Setting("adaptive_samples", bool, False, "fewer samples as the entropy falls, never under 2"),
+    *_AS_TRAINED,
+    *_TWO_HALVES,
+    *_SGD,
+    *_ADAM,
+)
+
 METHODS: Mapping[str, Method] = {
     "pc-darts": Method(
         "nascli.core.methods.pc_darts:PcDarts",
@@ -204,6 +224,30 @@ METHODS: Mapping[str, Method] = {
         "continuous mixture on all channels, first order",
         "Liu et al., ICLR 2019",
         _mixture(partial_channels=1, edge_normalization=False),
+    ),
+    "parsec": Method(
+        "nascli.core.methods.parsec:Parsec",
+        "categorical distributions over cells; sampled children weighed by their likelihood",
+        "Casale et al., 2019",
+        _PARSEC,
+    ),
+    "random": Method(
+        "nascli.core.methods.random_search:RandomSearch",
+        "cells drawn uniformly, each trained briefly, the best kept: the yardstick",
+        "Casale et al., 2019, Table 1; Li & Talwalkar, UAI 2019",
+        (
+            *_CELL_NETWORK,
+            Setting(
+                "candidates",
+                int,
+                10,
+                "cells that are drawn and trained; they share the epochs evenly",
+                minimum=1,
+                maximum=10_000,
+            ),
+            *_TWO_HALVES,
+            *_SGD,
+        ),
     ),
 }
 
