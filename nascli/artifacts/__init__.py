@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nascli.artifacts.distribution import Distribution as Distribution
     from nascli.artifacts.distribution import Edge as Edge
     from nascli.artifacts.distribution import MixtureDistribution as MixtureDistribution
+    from nascli.artifacts.distribution import RankedCell as RankedCell
+    from nascli.artifacts.distribution import RankingDistribution as RankingDistribution
     from nascli.artifacts.distribution import distribution_bytes as distribution_bytes
     from nascli.artifacts.distribution import edges as edges
     from nascli.artifacts.distribution import load_distribution as load_distribution
@@ -50,6 +52,8 @@ _HOMES = {
     "Distribution": "distribution",
     "Edge": "distribution",
     "MixtureDistribution": "distribution",
+    "RankedCell": "distribution",
+    "RankingDistribution": "distribution",
     "distribution_bytes": "distribution",
     "edges": "distribution",
     "load_distribution": "distribution",

@@ -9,6 +9,7 @@ from nascli.artifacts.faults import shorten
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.mixture import Edge, MixtureDistribution, edges
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.errors import ArtifactError, unknown
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Distribution",
     "Edge",
     "MixtureDistribution",
+    "RankedCell",
+    "RankingDistribution",
     "distribution_bytes",
     "edges",
     "load_distribution",
@@ -25,8 +28,10 @@ FORMAT = "nascli-distribution"
 VERSION = 1
 
 # A further kind of distribution joins these two lines.
-Distribution: TypeAlias = MixtureDistribution | CategoricalDistribution
-KINDS: Mapping[str, type[Distribution]] = {kind.kind: kind for kind in (MixtureDistribution, CategoricalDistribution)}
+Distribution: TypeAlias = MixtureDistribution | CategoricalDistribution | RankingDistribution
+KINDS: Mapping[str, type[Distribution]] = {
+    kind.kind: kind for kind in (MixtureDistribution, CategoricalDistribution, RankingDistribution)
+}
 
 
 def distribution_bytes(distribution: Distribution) -> bytes:

@@ -1,11 +1,11 @@
 """What is worth knowing of an artifact: one dictionary for machines, and its text for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from nascli.artifacts.distribution import CategoricalDistribution, MixtureDistribution
+from nascli.artifacts.distribution import CategoricalDistribution, MixtureDistribution, RankingDistribution
 from nascli.artifacts.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile
@@ -20,6 +20,7 @@ FALLBACK_DATASET = "cifar10"
 """Whose training recipe sizes a network where neither --dataset nor the genotype's descent names known data."""
 
 SHORT_DIGEST = 12
+RANKS_SHOWN = 20
 
 
 def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,6 +36,8 @@ def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping
             content = _mixture(found.value)
         case CategoricalDistribution():
             content = _categorical(found.value)
+        case RankingDistribution():
+            content = _ranking(found.value)
         case ModelFile():
             content = _model(found.value)
     return {
@@ -102,6 +105,26 @@ def _mixture(value: MixtureDistribution) -> dict[str, Any]:
     }
 
 
+def _ranking(value: RankingDistribution) -> dict[str, Any]:
+    return {
+        "kind": value.kind,
+        "space": value.space,
+        "nodes": value.nodes,
+        "cells": len(value.candidates),
+        "waiting": len(value.waiting),
+        "ranking": [
+            {
+                "rank": rank,
+                "number": candidate.number,
+                "accuracy": candidate.accuracy,
+                "loss": candidate.loss,
+                "skips": candidate.genotype.share("skip_connect"),
+            }
+            for rank, candidate in enumerate(value.candidates, 1)
+        ],
+    }
+
+
 def _model(value: ModelFile) -> dict[str, Any]:
     from nascli.core.nn.measure import measure
 
@@ -122,14 +145,36 @@ def text(facts: Mapping[str, Any]) -> str:
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
     heading = f"{facts['file']}: {facts['artifact']}"
-    tree = "\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"]))
-    return f"{heading}\n\n{aligned(rows)}\n\n{tree}"
+    parts = [heading, aligned(rows)]
+    if facts.get("ranking"):
+        parts.append(_ranking_table(facts["ranking"]))
+    parts.append("\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"])))
+    return "\n\n".join(parts)
+
+
+def _ranking_table(ranking: Sequence[Mapping[str, Any]]) -> str:
+    """The best cells of a ranking, a line each; JSON has all."""
+    rows = [("rank", "number", "accuracy", "loss", "skips")]
+    rows += [
+        (
+            f"{row['rank']:>4}",
+            f"{row['number']:>6}",
+            f"{row['accuracy']:8.2%}",
+            f"{row['loss']:.4f}",
+            f"{row['skips']:5.0%}",
+        )
+        for row in ranking[:RANKS_SHOWN]
+    ]
+    more = f"\nand {len(ranking) - RANKS_SHOWN} more" if len(ranking) > RANKS_SHOWN else ""
+    return aligned(rows) + more
 
 
 _SHOWN = {
     "kind": "kind",
     "space": "space",
     "nodes": "nodes",
+    "cells": "cells ranked",
+    "waiting": "cells waiting",
     "operations": "operations",
     "entropy": "entropy (nats)",
     "parameters": "parameters",

@@ -4,7 +4,7 @@ import numpy as np
 
 from nascli.artifacts import published
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import MixtureDistribution
+from nascli.artifacts.distribution import CategoricalDistribution, MixtureDistribution, RankedCell, RankingDistribution
 from nascli.artifacts.mixture import edges
 from nascli.artifacts.model import ModelFile, NetworkSettings
 from nascli.artifacts.provenance import Provenance
@@ -42,6 +42,23 @@ def mixture(nodes: int = 4, *, beta: bool = True, seed: int = 0) -> MixtureDistr
         alpha=logits(edge_count, len(OPERATIONS)),
         beta=logits(edge_count) if beta else None,
         provenance=provenance(),
+    )
+
+
+def ranking(nodes: int = 3, *, done: int = 3, waiting: int = 1) -> RankingDistribution:
+    """Uniformly drawn cells, of which the second is the best and the first two others are equally accurate."""
+    uniform = CategoricalDistribution.uniform(nodes, provenance())
+    cells = [uniform.sample(1, number) for number in range(done + waiting)]
+    scores = [(0.5 if number != 1 else 0.75, 1.5 - number / 4) for number in range(done)]
+    ranked = [
+        RankedCell(cell, *score, number) for number, (cell, score) in enumerate(zip(cells[:done], scores, strict=True))
+    ]
+    return RankingDistribution(
+        space="darts",
+        nodes=nodes,
+        candidates=tuple(sorted(ranked, key=RankedCell.place)),
+        waiting=tuple(cells[done:]),
+        provenance=provenance(method="random"),
     )
 
 

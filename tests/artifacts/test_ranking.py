@@ -1,0 +1,122 @@
+"""A ranking is in order, keeps its scores to the bit, and nothing malformed becomes one."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nascli.artifacts import tensors
+from nascli.artifacts.distribution import RankedCell, RankingDistribution, distribution_bytes, load_distribution
+from nascli.errors import ArtifactError, UsageError
+from tests.artifacts.examples import ranking
+
+
+def test_accuracy_then_loss_then_number_decides() -> None:
+    cell = ranking().mode()
+    scores = [(0.5, 0.9), (0.7, 2.0), (0.5, 0.8), (0.7, 2.0), (0.9, 5.0)]
+    cells = [RankedCell(cell, accuracy, loss, number) for number, (accuracy, loss) in enumerate(scores)]
+    assert [found.number for found in sorted(cells, key=RankedCell.place)] == [4, 1, 3, 2, 0]
+
+
+def test_the_mode_is_the_best_and_before_there_is_one_the_first_that_waits() -> None:
+    done = ranking()
+    assert [candidate.number for candidate in done.candidates] == [1, 2, 0]
+    assert done.mode() == done.candidates[0].genotype
+    assert [genotype for genotype, _ in done.top(2)] == [candidate.genotype for candidate in done.candidates[:2]]
+    assert {probability for _, probability in done.top(3)} == {None}
+    with pytest.raises(UsageError, match="4 cells were asked for, the search has ranked 3"):
+        done.top(4)
+    fresh = ranking(done=0, waiting=2)
+    assert fresh.mode() == fresh.waiting[0]
+    with pytest.raises(UsageError, match="ranked 0"):
+        fresh.top(1)
+
+
+@pytest.mark.parametrize(("done", "waiting"), [(3, 1), (0, 2), (4, 0)])
+def test_round_trip(done: int, waiting: int) -> None:
+    written = ranking(done=done, waiting=waiting)
+    data = distribution_bytes(written)
+    read = load_distribution(data, "run.safetensors")
+    assert read == written
+    assert distribution_bytes(read) == data
+    assert read.shared_settings() == {"nodes": 3}
+
+
+@given(st.floats(0, 1), st.floats(0, 1e300), st.integers(0, 2**63 - 1))
+def test_scores_survive_to_the_bit(accuracy: float, loss: float, number: int) -> None:
+    written = replace(ranking(), candidates=(RankedCell(ranking().mode(), accuracy, loss, number),))
+    read = load_distribution(distribution_bytes(written), "x")
+    assert isinstance(read, RankingDistribution)
+    assert read.candidates == written.candidates
+
+
+def altered(values: dict[str, Any] | None = None, **settings: object) -> bytes:
+    """A ranking's file with other tensors (None: without) or settings, under a right digest."""
+    arrays, document = tensors.decode(distribution_bytes(ranking()), "x")
+    merged = {name: value for name, value in (arrays | (values or {})).items() if value is not None}
+    return tensors.encode(merged, document | {"settings": document["settings"] | settings})
+
+
+def cells(change: Any) -> list[Any]:
+    """The cells of a ranking's settings as JSON, after `change` was done to them."""
+    found = json.loads(json.dumps(ranking().settings()["cells"]))
+    change(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (altered(more=1), "settings: more: unknown field"),
+        (altered(nodes=True), "settings: nodes: must be a valid integer, not True"),
+        (altered(nodes=4), "cells[0].normal: has 3 nodes; 4 are needed"),
+        (altered(nodes=10**50), "is not from 1 to 32"),
+        (altered(space="dart"), "unknown space 'dart': did you mean 'darts'?"),
+        (altered(cells=3), "settings: cells: must be a valid array, not 3"),
+        (altered(cells=[]), "accuracy: has shape [3]; [0] is needed"),
+        (
+            altered(
+                dict.fromkeys(("accuracy", "loss"), np.zeros(0)) | {"number": np.zeros(0, int)}, cells=[], waiting=[]
+            ),
+            "cells: there is none, neither trained nor waiting",
+        ),
+        (
+            altered(cells=cells(lambda c: c[1]["normal"]["nodes"][2][0].update(op="sep_conv_9x9"))),
+            "settings: cells[1].normal.nodes[2][0].op: unknown op 'sep_conv_9x9'",
+        ),
+        (
+            altered(cells=cells(lambda c: c[2]["reduce"]["nodes"].pop())),
+            "settings: cells[2].reduce.concat[2]: 4 is not",
+        ),
+        (altered(waiting=[{}]), "settings: waiting[0].normal: is missing"),
+        (altered({"accuracy": None}), "accuracy: is missing"),
+        (altered({"score": np.zeros(3)}), "unknown tensor 'score': a ranking has accuracy, loss, number"),
+        (altered({"loss": np.zeros(3, np.float32)}), "loss: is of type float32; float64 is needed"),
+        (altered({"number": np.arange(3.0)}), "number: is of type float64; int64 is needed"),
+        (altered({"accuracy": np.zeros((3, 1))}), "accuracy: has shape [3, 1]; [3] is needed"),
+        (altered({"accuracy": np.array([75.0, 0.5, 0.5])}), "accuracy[0]: 75 is not from 0 to 1"),
+        (altered({"accuracy": np.array([0.75, np.nan, 0.5])}), "accuracy[1]: nan is not from 0 to 1"),
+        (altered({"loss": np.array([1.0, 1.0, np.inf])}), "loss[2]: inf is not a finite number"),
+        (altered({"loss": np.array([-1.0, 1.0, 1.0])}), "loss[0]: -1 is not a finite number"),
+        (altered({"number": np.array([0, 1, -1])}), "number[2]: -1 is negative"),
+        (altered({"number": np.array([0, 1, 0])}), "number[2]: 0 is there twice"),
+        (altered({"accuracy": np.array([0.5, 0.75, 0.5])}), "cells[1]: is better than the one before it"),
+        (altered({"number": np.array([1, 2, 0]), "loss": np.array([1.25, 1.5, 1.0])}), "cells[2]: is better than"),
+    ],
+)
+def test_malformed(data: bytes, message: str) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        load_distribution(data, "run.safetensors")
+    assert str(caught.value).startswith("run.safetensors: ")
+    assert message in str(caught.value)
+
+
+def test_a_cell_of_another_space_is_refused() -> None:
+    (first, *others) = ranking().candidates
+    strange = first.genotype.model_copy(update={"space": "nasnet"})
+    with pytest.raises(ValueError, match=r"cells\[0\]: is of the space 'nasnet', not 'darts'"):
+        replace(ranking(), candidates=(replace(first, genotype=strange), *others))
