@@ -3,8 +3,8 @@
     python benchmarks/search_step.py [--pairs 5] [--threads N]
 
 Times are paired: in each round every network makes one pass on the same batch, and ratios are taken within the round,
-so that what else the machine does weighs on all alike. Memory is what autograd keeps for the backward pass, each
-storage once, parameters left out. Exits with 1 if a promised figure is missed.
+so that what else the machine does weighs on all alike. Memory is the most that autograd keeps for the backward pass at
+any time, each storage once, parameters left out. Exits with 1 if a promised figure is missed.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from nascli.core.memory import MemoryMeter  # noqa: E402
 from nascli.core.nn.mixed_network import MixedNetwork  # noqa: E402
 from nascli.registry import SPACES  # noqa: E402
 from tests.core.nn.oracle import Oracle  # noqa: E402
@@ -67,30 +67,10 @@ class Step:
         return time.perf_counter() - start
 
     def kept(self, network: torch.nn.Module) -> float:
-        """MiB that the graph of one forward pass holds."""
-        parameters = {p.untyped_storage().data_ptr() for p in network.parameters()}
-        storages = {}
-
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in parameters:
-                storages[storage.data_ptr()] = storage  # held, so that no address is used twice
-            return tensor
-
-        # What a checkpoint keeps to compute a cell a second time, the cell's inputs, no hook of autograd's sees.
-        recomputed = [network.stem, *network.cells] if getattr(network, "recompute", False) else []
-
-        def hold(_: torch.nn.Module, __: object, output: Any) -> None:
-            for maps in (output,) if isinstance(output, torch.Tensor) else output:
-                if isinstance(maps, torch.Tensor):
-                    pack(maps)
-
-        handles = [module.register_forward_hook(hold) for module in recomputed]
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            self.loss(network)
-        for handle in handles:
-            handle.remove()
-        return sum(storage.nbytes() for storage in storages.values()) / 2**20
+        """The most MiB that autograd holds at once in a forward and a backward pass."""
+        with MemoryMeter(ignore=network.parameters()) as meter:
+            self.loss(network).backward()
+        return meter.peak / 2**20
 
 
 def main() -> int:
