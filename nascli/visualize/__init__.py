@@ -26,14 +26,22 @@ FORMATS: Mapping[str, str] = {
 
 _RENDERERS: Mapping[str, Mapping[str, str]] = {
     "a genotype": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.cell:draw_genotype"),
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.genotype:draw_genotype"),
         "dot": "nascli.visualize.graph_text:dot",
         "mermaid": "nascli.visualize.graph_text:mermaid",
         "txt": "nascli.visualize.text:plain_genotype",
     },
-    "a distribution": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.distribution:draw_distribution"),
-        "txt": "nascli.visualize.distribution_text:plain_distribution",
+    "a mixture distribution": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.mixture:draw_mixture"),
+        "txt": "nascli.visualize.mixture_text:plain_mixture",
+    },
+    "a categorical distribution": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.categorical:draw_categorical"),
+        "txt": "nascli.visualize.categorical_text:plain_categorical",
+    },
+    "a ranking": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.ranking:draw_ranking"),
+        "txt": "nascli.visualize.ranking_text:plain_ranking",
     },
     "the course of a run": {
         **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.run:draw_runs"),
@@ -41,11 +49,18 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+_DISTRIBUTIONS = {
+    "mixture": "a mixture distribution",
+    "categorical": "a categorical distribution",
+    "ranking": "a ranking",
+}
+"""What each kind of distribution is to the renderers."""
+
 
 def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
     """The picture of an artifact: the same bytes for the same artifact, format and title.
 
-    `artifact` is a `CellGenotype`; a `MixtureDistribution`; the rows of one run's metrics.jsonl; or several such
+    `artifact` is a `CellGenotype`; a `Distribution`, of any kind; the rows of one run's metrics.jsonl; or several such
     lists by the names of their runs. Raises UsageError where the format is unknown or doesn't fit the artifact.
     """
     if format not in FORMATS:
@@ -70,8 +85,8 @@ def _what(artifact: object) -> str:
         return "a genotype"
     if isinstance(artifact, Mapping | Sequence) and not isinstance(artifact, str | bytes):
         return "the course of a run"
-    from nascli.artifacts.distribution import MixtureDistribution
+    from nascli.artifacts.distribution import KINDS
 
-    if isinstance(artifact, MixtureDistribution):
-        return "a distribution"
+    if isinstance(artifact, tuple(KINDS.values())):
+        return _DISTRIBUTIONS[artifact.kind]
     raise UsageError(f"there is no picture of a {type(artifact).__name__}; there is one of {', '.join(_RENDERERS)}")

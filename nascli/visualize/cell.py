@@ -1,51 +1,25 @@
-"""A genotype as a picture: both cells, inputs on the left, one box per operation, output on the right."""
+"""A cell as a picture: inputs on the left, one box per operation, output on the right."""
 
 from collections.abc import Iterable
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle, PathPatch
 from matplotlib.path import Path
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell, CellGenotype
-from nascli.visualize.canvas import WIDTH, bar, picture, pixel_axes, points, symbol, text_width, write
-from nascli.visualize.layout import Box, CellLayout, Point, Wire, lay_out_alike
+from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell
+from nascli.visualize.canvas import bar, points, symbol, text_width, write
+from nascli.visualize.layout import Box, CellLayout, Point, Wire
 from nascli.visualize.liveness import live_states
-from nascli.visualize.panel import HEADING, MARGIN, PADDING, TITLE, draw_panel, draw_title
+from nascli.visualize.panel import MARGIN
 from nascli.visualize.style import FAINT, FAMILIES, INK, MUTED, PANEL, PAPER, WIRE, family, readable, tint
 
 LEGEND = 34.0
 LEGEND_TEXT = 11.0
 OPERATION_TEXT = 11.5
-ROOM = WIDTH - 2 * (MARGIN + PADDING)
-"""Width in pixels for what stands in a panel."""
-
-CELL_TITLES = {"normal": "Normal cell", "reduce": "Reduction cell"}
-REMARKS = {"normal": "", "reduce": "stride 2 at both inputs"}
 INPUT_SYMBOLS = ("c_{k-2}", "c_{k-1}")
 GREYED = "#b6bfca"
 OUTSIDE = "#dfe3e8"
 CONCAT = "#a3afbf"
-
-
-def draw_genotype(genotype: CellGenotype, form: str, title: str | None) -> bytes:
-    """Both cells of a genotype, stacked, with a legend of the operations that occur. `form`: svg, png or pdf."""
-    layouts = lay_out_alike(genotype, ROOM)
-    heights = {name: HEADING + layout.height + PADDING for name, layout in layouts.items()}
-    width = max(layout.width for layout in layouts.values()) + WIDTH - ROOM
-    top = MARGIN + (TITLE if title else 0)
-
-    def draw(figure: Figure) -> None:
-        axes = pixel_axes(figure)
-        draw_title(axes, title)
-        y = top
-        for name, cell in genotype.cells():
-            draw_panel(axes, y, heights[name], CELL_TITLES[name], REMARKS[name])
-            draw_cell(axes, (width - layouts[name].width) / 2, y + HEADING, cell, layouts[name])
-            y += heights[name] + MARGIN
-        draw_legend(axes, y + LEGEND / 2 - 8, (genotype.normal, genotype.reduce))
-
-    return picture(width, top + sum(heights.values()) + len(heights) * MARGIN + LEGEND, draw, form)
 
 
 def draw_cell(axes: Axes, x: float, y: float, cell: Cell, layout: CellLayout) -> None:

@@ -1,14 +1,18 @@
 """Cells, distributions and runs to draw."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
+from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
 from nascli.artifacts.mixture import MixtureDistribution, edges
 from nascli.artifacts.provenance import Provenance
 from nascli.registry import SPACES
 
 SPACE = SPACES["darts"]
+PROVENANCE = Provenance(nascli="0", stage="search", method=None, seed=0, config={}, data=None, made_from=None)
 
 # Node 3 feeds no one and is not in the output; node 2 is read by node 4 alone; c(k-1) is read by node 3 alone.
 PARTLY_UNUSED = Cell(
@@ -48,10 +52,19 @@ def mixture(nodes: int = 4, beta: bool = True, seed: int = 0) -> MixtureDistribu
         operations=SPACE.search_operations,
         alpha={name: generator.normal(size=shape) for name in ("normal", "reduce")},
         beta={name: generator.normal(size=count) for name in ("normal", "reduce")} if beta else None,
-        provenance=Provenance(
-            nascli="0", stage="search", method="pc-darts", seed=seed, config={}, data=None, made_from=None
-        ),
+        provenance=PROVENANCE,
     )
+
+
+def categorical(nodes: int = 4, sharpness: float = 1.5, seed: int = 0) -> CategoricalDistribution:
+    """A categorical of random logits: uniform for sharpness 0, nearly decided for 12."""
+    generator = np.random.default_rng(seed)
+    uniform = CategoricalDistribution.uniform(nodes, PROVENANCE)
+    logits = {
+        name: tuple(sharpness * generator.normal(size=node.shape) for node in per_node)
+        for name, per_node in uniform.logits.items()
+    }
+    return replace(uniform, logits=logits)
 
 
 def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from nascli.artifacts import published
 from nascli.artifacts.cell_genotype import Cell, Pick
 from nascli.visualize.canvas import text_width
-from nascli.visualize.cell import OPERATION_TEXT, ROOM
+from nascli.visualize.cell import OPERATION_TEXT
 from nascli.visualize.layout import OPERATION, Box, CellLayout, Wire, lay_out
+from nascli.visualize.page import ROOM
 from nascli.visualize.style import readable
 from tests.visualize.examples import PARTLY_UNUSED, SPACE, cells
 

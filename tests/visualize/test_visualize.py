@@ -12,11 +12,12 @@ import pytest
 from nascli.artifacts import published
 from nascli.errors import UsageError
 from nascli.visualize import FORMATS, visualize
-from tests.visualize.examples import GENOTYPE, mixture, search_rows
+from tests.visualize.examples import GENOTYPE, categorical, mixture, search_rows
 
 ARTIFACTS = {
     "genotype": (GENOTYPE, {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
-    "distribution": (mixture(nodes=2), {"svg", "png", "pdf", "txt"}),
+    "mixture": (mixture(nodes=2), {"svg", "png", "pdf", "txt"}),
+    "categorical": (categorical(nodes=2), {"svg", "png", "pdf", "txt"}),
     "run": (search_rows(3, warm_up=1), {"svg", "png", "pdf", "txt"}),
     "runs": ({"a": search_rows(2), "b": search_rows(3)}, {"svg", "png", "pdf", "txt"}),
 }
@@ -66,6 +67,13 @@ def test_bytes_are_the_same_in_another_process() -> None:
     genotype = published.load("enas").genotype
     here = {form: hashlib.sha256(visualize(genotype, format=form, title="ENAS")).hexdigest() for form in FORMATS}
     assert hashes == here
+
+
+@pytest.mark.parametrize("kind", ARTIFACTS)
+@pytest.mark.parametrize("form", ["svg", "png", "pdf", "txt"])
+def test_bytes_are_the_same_twice(kind: str, form: str) -> None:
+    artifact, _ = ARTIFACTS[kind]
+    assert visualize(artifact, format=form) == visualize(artifact, format=form)
 
 
 @pytest.mark.parametrize("form", ["svg", "png", "pdf"])

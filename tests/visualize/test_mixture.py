@@ -6,38 +6,20 @@ from math import exp
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from nascli.artifacts.mixture import edges
-from nascli.visualize import distribution as drawing
-from nascli.visualize import visualize
-from nascli.visualize.style import HIGHLIGHT
+from nascli.visualize import heat_map, page, visualize
+from nascli.visualize.mixture import draw_mixture
+from nascli.visualize.style import HIGHLIGHT, readable
 from tests.visualize.examples import SPACE, mixture
+from tests.visualize.figures import made, overlaps, rectangles
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch):
     """Draws a distribution and returns the figure itself."""
-    figures: list[Figure] = []
-
-    def keep(width, height, draw, form):
-        figure = Figure(figsize=(width / 96, height / 96), dpi=96)
-        draw(figure)
-        figures.append(figure)
-        return b""
-
-    monkeypatch.setattr(drawing, "picture", keep)
-
-    def draw(distribution) -> Figure:
-        drawing.draw_distribution(distribution, "svg", None)
-        return figures.pop()
-
-    return draw
-
-
-def rectangles(figure: Figure) -> list[Rectangle]:
-    return [patch for patch in figure.axes[0].patches if type(patch) is Rectangle]
+    monkeypatch.setattr(page, "picture", made)
+    return lambda distribution: draw_mixture(distribution, "svg", None)
 
 
 @pytest.mark.parametrize("beta", [True, False])
@@ -62,7 +44,7 @@ def test_numbers_are_alpha_times_beta(drawn, beta: bool) -> None:
 def test_outlines_are_the_picks_of_the_mode(drawn) -> None:
     distribution = mixture(nodes=3, seed=3)
     figure = drawn(distribution)
-    frames = [patch for patch in rectangles(figure) if to_rgb(patch.get_edgecolor()) == to_rgb(HIGHLIGHT)]
+    frames = [patch for patch in rectangles(figure.axes[0]) if to_rgb(patch.get_edgecolor()) == to_rgb(HIGHLIGHT)]
     names = {(round(t.get_position()[0]), round(t.get_position()[1])): t.get_text() for t in figure.axes[0].texts}
     columns = {x: text for (x, _), text in names.items() if "→" in text}
     found = []
@@ -70,10 +52,10 @@ def test_outlines_are_the_picks_of_the_mode(drawn) -> None:
         middle = frame.get_x() + frame.get_width() / 2, frame.get_y() + frame.get_height() / 2
         edge = columns.get(round(middle[0]))
         rows = [text for (_, y), text in names.items() if abs(y - middle[1]) < 2 and not text.startswith((".", "1"))]
-        if edge and rows and rows[0] in map(drawing.readable, SPACE.search_operations):
+        if edge and rows and rows[0] in map(readable, SPACE.search_operations):
             found.append((edge, rows[0]))
     picks = [
-        (f"{pick.input}→{state}", drawing.readable(pick.op))
+        (f"{pick.input}→{state}", readable(pick.op))
         for _, cell in distribution.mode().cells()
         for state, node in enumerate(cell.nodes, start=2)
         for pick in node
@@ -84,11 +66,16 @@ def test_outlines_are_the_picks_of_the_mode(drawn) -> None:
 @pytest.mark.parametrize("nodes", [1, 4, 9])
 def test_columns_of_the_map_never_overlap(drawn, nodes: int) -> None:
     figure = drawn(mixture(nodes=nodes))
-    page = figure.axes[0].get_xlim()[1]
+    width = figure.axes[0].get_xlim()[1]
     names = sorted(t.get_position()[0] for t in figure.axes[0].texts if "→" in t.get_text())[::2]
     assert len(names) == len(edges(nodes))
-    assert min(b - a for a, b in pairwise(names)) >= drawing.COLUMN_RANGE[0] - 1e-6
-    assert names[-1] < page - 18
+    assert min(b - a for a, b in pairwise(names)) >= heat_map.COLUMN_RANGE[0] - 1e-6
+    assert names[-1] < width - 18
+
+
+@pytest.mark.parametrize(("nodes", "beta"), [(1, True), (2, False), (4, True), (6, True), (9, False)])
+def test_no_text_lies_on_another(drawn, nodes: int, beta: bool) -> None:
+    assert overlaps(drawn(mixture(nodes=nodes, beta=beta))) == []
 
 
 def test_text_lists_every_edge_and_stars_the_kept() -> None:

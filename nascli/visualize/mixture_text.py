@@ -8,7 +8,7 @@ from nascli.artifacts.mixture import MixtureDistribution
 from nascli.visualize.text import CELL_TITLES, WIDTH, genotype_trees, plain
 
 
-def plain_distribution(distribution: MixtureDistribution, _format: str, title: str | None) -> bytes:
+def plain_mixture(distribution: MixtureDistribution, _format: str, title: str | None) -> bytes:
     """Tables of the edges of both cells, and the strongest cells as trees, as UTF-8 text."""
     tables = [_edge_table(distribution, name) for name in CELL_TITLES]
     return plain(Group(*tables, "", genotype_trees(distribution.mode(), WIDTH)), title)

@@ -1,0 +1,110 @@
+"""A categorical distribution as a picture: per cell two heat maps, one of each draw, and the mode below."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from nascli.artifacts.categorical import DRAWS, CategoricalDistribution
+from nascli.artifacts.cell_genotype import CELL_INPUTS, CELL_NAMES, Cell
+from nascli.artifacts.mixture import Floats
+from nascli.visualize.canvas import points, text_width, write
+from nascli.visualize.entropies import of_cell, of_nodes, summary
+from nascli.visualize.heat_map import (
+    EDGE_NAMES,
+    KEY,
+    LABELS,
+    Columns,
+    draw_edge_names,
+    draw_key,
+    draw_node_names,
+    draw_shares,
+    least_room,
+    scale,
+)
+from nascli.visualize.page import Lead, Over, draw_cells
+from nascli.visualize.panel import MARGIN
+from nascli.visualize.style import FAINT, INK, MUTED, WIRE
+
+ROW = 21.0
+SUMMARY = 28.0
+NODE_HEADING = 38.0
+METER = 4.0
+DRAW_GAP = 10.0  # above the map of a draw
+DRAW_NAMES = 20.0  # left of the operations
+ENTROPY_TEXT = 9.5
+ENTROPY_FORMS = ("{:.2f} of {:.2f} nats", "{:.2f} of {:.2f}", "{:.1f} of {:.1f}")
+
+
+def draw_categorical(distribution: CategoricalDistribution, form: str, title: str | None) -> bytes:
+    """Heat maps of the probability of every choice, the mode's outlined, and the mode itself. svg, png or pdf."""
+    largest = scale(*(node for name in CELL_NAMES for node in distribution.probabilities(name)))
+    remarks = {name: of_cell(distribution, name) for name in CELL_NAMES}
+
+    def draw_summary(axes: Axes, y: float) -> None:
+        write(axes, MARGIN, y + SUMMARY / 2 - 5, summary(distribution), 11.5, color=MUTED)
+
+    def draw_maps(axes: Axes, x: float, y: float, room: float, name: str, cell: Cell) -> None:
+        _draw_maps(
+            axes, Columns(x + DRAW_NAMES, room - DRAW_NAMES, distribution.nodes), y, distribution, name, cell, largest
+        )
+
+    return draw_cells(
+        distribution.mode(),
+        form,
+        title,
+        remarks,
+        lead=Lead(SUMMARY, draw_summary),
+        over=Over(NODE_HEADING + DRAWS * _map_height(distribution) + EDGE_NAMES + KEY, draw_maps),
+        least_room=DRAW_NAMES + least_room(distribution.nodes),
+    )
+
+
+def _map_height(distribution: CategoricalDistribution) -> float:
+    """Of one draw's map and the gap above it."""
+    return DRAW_GAP + len(distribution.operations) * ROW
+
+
+def _draw_maps(
+    axes: Axes, columns: Columns, y: float, distribution: CategoricalDistribution, name: str, cell: Cell, largest: float
+) -> None:
+    """The heading of every node, and below each other the maps of the two draws, from y down."""
+    _draw_entropies(axes, columns, y, distribution, name)
+    y += NODE_HEADING
+    for draw in range(DRAWS):
+        top = y + DRAW_GAP
+        shares: Floats = np.concatenate([node[draw] for node in distribution.probabilities(name)])
+        picked = {(node[draw].input, state, node[draw].op) for state, node in enumerate(cell.nodes, start=CELL_INPUTS)}
+        draw_shares(axes, columns, top, distribution.operations, shares, largest, picked, ROW)
+        y += _map_height(distribution)
+        _draw_name(axes, columns.x - DRAW_NAMES, top, y, f"draw {draw + 1}")
+    draw_edge_names(axes, columns, y + 12)
+    what = "probability, 1 in all per node and draw"
+    draw_key(axes, columns.x + LABELS, y + EDGE_NAMES + 8, largest, what, "in the mode, drawn below")
+
+
+def _draw_entropies(axes: Axes, columns: Columns, y: float, distribution: CategoricalDistribution, name: str) -> None:
+    """Over the group of each node its name, its entropy, and a bar as full as that is of its limit."""
+    draw_node_names(axes, columns, y + 4)
+    entropies = of_nodes(distribution, name)
+    _, narrowest = columns.group(CELL_INPUTS)
+    form = next((form for form in ENTROPY_FORMS if _longest(form, entropies.values()) < narrowest), ENTROPY_FORMS[-1])
+    for node, (entropy, limit) in entropies.items():
+        left, width = columns.group(node)
+        write(axes, left + width / 2, y + 20, form.format(entropy, limit), ENTROPY_TEXT, ha="center", color=INK)
+        upper = y + NODE_HEADING - METER
+        axes.add_patch(Rectangle((left, upper), width, METER, facecolor=FAINT, edgecolor="none"))
+        axes.add_patch(Rectangle((left, upper), width * entropy / limit, METER, facecolor=WIRE, edgecolor="none"))
+
+
+def _longest(form: str, entropies: Iterable[tuple[float, float]]) -> float:
+    """Width in pixels of the longest entropy, written in a form."""
+    return max(text_width(form.format(*entropy), ENTROPY_TEXT) for entropy in entropies)
+
+
+def _draw_name(axes: Axes, x: float, top: float, bottom: float, name: str) -> None:
+    """A draw's name, upright beside its map."""
+    write(axes, x + 4, (top + bottom) / 2, name, 10.5, ha="center", color=MUTED, rotation=90)
+    axes.add_line(Line2D((x + 13, x + 13), (top + 2, bottom - 2), color=FAINT, linewidth=points(1.5)))

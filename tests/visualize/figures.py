@@ -1,0 +1,43 @@
+"""What stands on a figure: for tests that look at a picture before it becomes bytes."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+
+
+def made(width: float, height: float, draw, _form: str) -> Figure:
+    """In place of `canvas.picture`: the figure itself."""
+    figure = Figure(figsize=(width / 96, height / 96), dpi=96)
+    draw(figure)
+    return figure
+
+
+def texts(axes: Axes) -> list[Text]:
+    """All that is written straight on the axes."""
+    return [text for text in axes.texts if text.get_text()]
+
+
+def rectangles(axes: Axes) -> list[Rectangle]:
+    return [patch for patch in axes.patches if type(patch) is Rectangle]
+
+
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of texts, of all axes with their titles, ticks and legends, that lie on each other or beyond the page."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    if len(figure.axes) > 1:
+        figure.draw(renderer)  # only then do ticks and legends know their places
+    shown = [
+        text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text.get_figure() is figure
+    ]
+    boxes = np.array([text.get_window_extent(renderer).extents for text in shown])
+    names = [text.get_text() for text in shown]
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    common = np.minimum(high, high.swapaxes(0, 1)) - np.maximum(low, low.swapaxes(0, 1))
+    touching = np.triu((common > 0.5).all(axis=2), 1)
+    found = [(names[i], names[j]) for i, j in np.argwhere(touching)]
+    page = figure.bbox
+    beyond = (boxes[:, :2] < -0.5).any(axis=1) | (boxes[:, 2] > page.width + 0.5) | (boxes[:, 3] > page.height + 0.5)
+    return found + [(names[i], "the page's edge") for i in np.flatnonzero(beyond)]
