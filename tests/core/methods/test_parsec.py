@@ -1,0 +1,381 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.provenance import Provenance
+from nascli.core.memory import MemoryMeter
+from nascli.core.methods import parsec as module
+from nascli.core.methods.parsec import Parsec, effective_samples, importance_weights
+from nascli.core.methods.protocol import Plan
+from nascli.core.runtime import Runtime
+from nascli.errors import UsageError
+from nascli.registry import METHODS
+
+RUNTIME = Runtime(torch.device("cpu"))
+NOWHERE = Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
+
+
+class Batches:
+    """A stream that gives one batch again and again."""
+
+    def __init__(self, seed, batch=12, side=8):
+        generator = torch.Generator().manual_seed(seed)
+        self.batch_size, self.position = batch, 0
+        self.images = torch.randn(batch, 1, side, side, generator=generator)
+        self.labels = torch.randint(4, (batch,), generator=generator)
+
+    def next(self):
+        self.position += 1
+        return self.images, self.labels
+
+    def once(self):
+        yield self.images[:7], self.labels[:7]
+        yield self.images[7:], self.labels[7:]
+
+
+def streams(**settings):
+    return {"search": Batches(1, **settings), "train": Batches(2, **settings)}
+
+
+def method(seed=0, epochs=3, steps_per_epoch=10, side=8, **changes):
+    data = DataInfo(
+        dataset="digits", classes=("a", "b", "c", "d"), channels=1, image_size=side, mean=(0.0,), std=(1.0,),
+        train_images=24, test_images=0, fingerprint="",
+    )  # fmt: skip
+    settings = {setting.name: setting.default for setting in METHODS["parsec"].settings}
+    settings |= {"layers": 3, "channels": 4, "nodes": 2, "samples": 4, **changes}
+    return Parsec(Plan("parsec", data, epochs, steps_per_epoch, seed), RUNTIME, **settings)
+
+
+@pytest.fixture
+def two_operations(monkeypatch):
+    """A space small enough to enumerate: 10 * 21 networks per cell type with two nodes."""
+    monkeypatch.setattr(module, "OPERATIONS", ("skip_connect", "dil_conv_3x3"))
+    module._genotype.cache_clear()
+    yield
+    module._genotype.cache_clear()
+
+
+def decide_reduction(search):
+    """Put all probability of the reduction cell on its first choices, so that only the normal cell is left open."""
+    with torch.no_grad():
+        for logits in search.logits_of["reduce"]:
+            logits.flatten(1)[:, 0] = 1e4
+
+
+def tilt(search, scale=0.5, seed=5):
+    """Logits of the normal cell that are not all equal."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for logits in search.logits_of["normal"]:
+            logits.copy_(scale * torch.randn(logits.shape, generator=generator))
+
+
+def normal_children(search):
+    """All draws of the normal cell: [children, columns], and their probabilities under the logits, float64."""
+    rows = [row for node in search.logits_of["normal"] for row in node.detach().double().flatten(1).softmax(1)]
+    draws = torch.tensor(list(itertools.product(*(range(len(row)) for row in rows))))
+    return draws, torch.stack([row[draws[:, i]] for i, row in enumerate(rows)]).prod(0), rows
+
+
+def scores(draws, rows):
+    """grad of log p(alpha | pi) in the logits, by hand: onehot - softmax. [children, all logits]"""
+    parts = [F.one_hot(draws[:, i], len(row)).double() - row for i, row in enumerate(rows)]
+    return torch.cat(parts, dim=1)
+
+
+def estimated_gradient(search):
+    """What the last step's ascent followed, in the normal cell's logits."""
+    return -torch.cat([node.grad.flatten() for node in search.logits_of["normal"]]).double()
+
+
+def test_weights_are_shares_of_the_likelihood():
+    weights = importance_weights(torch.tensor([math.log(1.0), math.log(3.0)]))
+    torch.testing.assert_close(weights, torch.tensor([0.25, 0.75], dtype=torch.float64), rtol=1e-7, atol=0)
+
+
+def test_products_of_a_thousand_likelihoods_do_not_underflow():
+    weights = importance_weights(torch.tensor([-1e4, -1e4 - math.log(2), -2e4], dtype=torch.float64))
+    torch.testing.assert_close(weights, torch.tensor([2 / 3, 1 / 3, 0.0], dtype=torch.float64), rtol=1e-9, atol=0)
+
+
+def test_effective_samples():
+    assert float(effective_samples(torch.tensor([1.0, 0.0, 0.0]))) == 1
+    assert float(effective_samples(torch.full((8,), 0.125))) == pytest.approx(8)
+
+
+def test_the_entropy_starts_at_the_logarithm_of_the_number_of_choices():
+    """Nodes 1 to 4 choose twice among (n + 1) * 7, in two cell types: 2 * 2 * log(14 * 21 * 28 * 35)."""
+    health = method(nodes=4).health(streams())
+    assert health["entropy"] == pytest.approx(4 * math.log(14 * 21 * 28 * 35), abs=1e-6)
+    assert health["entropy"] == pytest.approx(50.2845, abs=1e-3)
+    assert health["entropy_normal_5"] == pytest.approx(2 * math.log(35), abs=1e-6)
+    assert health["mode_probability"] == pytest.approx((14 * 21 * 28 * 35) ** -4.0)
+
+
+def test_draws_follow_the_distribution():
+    search = method()
+    tilt(search, scale=1.0)
+    found = search._draw(20_000)
+    rows = [row for node in search._categoricals() for row in node.detach().double().softmax(1)]
+    for column, row in enumerate(rows):
+        share = torch.bincount(found[:, column], minlength=len(row)) / len(found)
+        assert (share - row).abs().max() < 5 * (0.25 / len(found)) ** 0.5
+    first = search._log_probability(found[:1])
+    by_hand = sum(math.log(row[choice]) for row, choice in zip(rows, found[0], strict=True))
+    assert float(first.detach()) == pytest.approx(by_hand, rel=1e-9)
+
+
+def planted(search, table):
+    """Let the likelihood of a child follow from its normal cell by a table over networks; leave the weights alone."""
+
+    def log_likelihood(images, labels, children):
+        return torch.tensor([table[child.normal] for child in children], dtype=torch.float64)
+
+    search._log_likelihood = log_likelihood
+    search._train = lambda *_: {}
+
+
+def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(two_operations):
+    """Exactly: g = E_posterior[onehot - softmax], the gradient of log p(y | X, v, pi), Eq. 7. With K = 2 the estimate's
+    mean is enumerated over all pairs of children; its distance from g must fall as 1 / K.
+    """
+    search = method(arch_lr=0.0)
+    decide_reduction(search)
+    tilt(search)
+    draws, prior, rows = normal_children(search)
+    cells = [module._genotype((search._network_of(d)[0], ((0, 0),) * 2)).normal for d in draws.tolist()]
+    noise = torch.Generator().manual_seed(3)
+    table = dict.fromkeys(cells, 0.0)
+    table = {cell: float(torch.randn((), generator=noise)) for cell in table}
+    planted(search, table)
+
+    likelihood = torch.tensor([table[cell] for cell in cells], dtype=torch.float64).exp()
+    score = scores(draws, rows)
+    posterior = prior * likelihood / (prior * likelihood).sum()
+    exact = posterior @ score
+    pair = likelihood[:, None] / (likelihood[:, None] + likelihood[None, :])
+    mean_of_two = 2 * (prior[:, None] * prior[None, :] * pair).sum(1) @ score
+
+    search._samples = 2
+    found = []
+    for _ in range(1500):
+        search.step(streams())
+        found.append(estimated_gradient(search))
+    found = torch.stack(found)
+    error = (found.var(0) / len(found)).sum().sqrt()
+    assert (found.mean(0) - mean_of_two).norm() < 3 * error
+    assert (mean_of_two - exact).norm() > 6 * error, "the bias must be seen for the test to mean anything"
+
+    sizes = torch.tensor([len(row) for row in rows])
+    place = torch.cat((sizes.flip(0).cumprod(0).flip(0)[1:], torch.ones(1, dtype=torch.int64)))
+    drawn = (search._draw(640_000)[:, : len(rows)] * place).sum(1)
+    assert torch.equal(draws[drawn[:9]], search._draw(640_000)[:9, : len(rows)])
+    bias = {}
+    for samples in (2, 16, 64, 256):
+        groups = drawn.view(-1, samples)
+        weights = importance_weights(likelihood[groups].log().T).T
+        estimate = (weights.flatten() / len(groups)) @ score[groups.flatten()]
+        bias[samples] = float((estimate - exact).norm())
+    assert bias[2] == pytest.approx(float((mean_of_two - exact).norm()), rel=0.05)
+    assert bias[2] > bias[16] > 2 * bias[64], "the bias of self-normalisation falls as 1 / K"
+    assert bias[256] < 0.15 * bias[2]
+
+
+def test_with_many_samples_the_step_is_the_exact_gradient_of_the_marginal_likelihood(two_operations):
+    """Both gradients of Eq. 7, by running every network of the space, against those of one step with K = 4,096."""
+    search = method(samples=4096, arch_lr=0.0, lr=0.0, lr_min=0.0, clip=0.0)
+    decide_reduction(search)
+    tilt(search)
+    data = streams()
+    draws, prior, rows = normal_children(search)
+    networks = [(search._network_of(d)[0], ((0, 0),) * 2) for d in draws.tolist()]
+    log_likelihood, gradients = {}, {}
+    for network in dict.fromkeys(networks):
+        child = module._genotype(network)
+        with torch.no_grad():
+            logits = search.network(data["search"].images, child)
+            log_likelihood[network] = -float(F.cross_entropy(logits, data["search"].labels, reduction="sum"))
+        loss = F.cross_entropy(search.network(data["train"].images, child), data["train"].labels)
+        found = torch.autograd.grad(loss, list(search.network.parameters()), allow_unused=True, materialize_grads=True)
+        gradients[network] = torch.cat([g.flatten() for g in found])
+    posterior = prior * torch.tensor([log_likelihood[n] for n in networks], dtype=torch.float64).exp()
+    posterior = posterior / posterior.sum()
+    exact_logits = posterior @ scores(draws, rows)
+    exact_weights = sum(float(p) * gradients[n].double() for p, n in zip(posterior, networks, strict=True))
+
+    metrics = search.step(data)
+    assert 100 < metrics["distinct_children"] <= 210
+    weights = torch.cat([p.grad.flatten() for p in search.network.parameters()]).double()
+    assert (weights - exact_weights).norm() < 0.05 * exact_weights.norm()
+    assert (estimated_gradient(search) - exact_logits).norm() < 0.1 * exact_logits.norm()
+
+
+def uneven(monkeypatch, search, spread):
+    """Spread the log-likelihoods, as a larger batch and a longer training do."""
+    plain = search._log_likelihood
+    search._log_likelihood = lambda *arguments: spread * plain(*arguments)
+
+
+def gradient_of_one_step(monkeypatch, least_share, spread=30.0):
+    monkeypatch.setattr(module, "LEAST_SHARE", least_share)
+    search = method(samples=8, nodes=3)
+    uneven(monkeypatch, search, spread)
+    metrics = search.step(streams())
+    return metrics, torch.cat([p.grad.flatten() for p in search.network.parameters()]), search
+
+
+def test_skipping_children_without_weight_changes_no_gradient(monkeypatch):
+    skipping, mine, first = gradient_of_one_step(monkeypatch, 1e-8)
+    whole, theirs, second = gradient_of_one_step(monkeypatch, -1.0)
+    assert whole["trained_children"] == whole["distinct_children"] > 2 * skipping["trained_children"]
+    assert (mine - theirs).norm() < 1e-6 * theirs.norm()
+    for name, value in first.network.state_dict().items():
+        torch.testing.assert_close(value, second.network.state_dict()[name], rtol=1e-6, atol=1e-8)
+    for cell in ("normal", "reduce"):
+        for a, b in zip(first.logits_of[cell], second.logits_of[cell], strict=True):
+            assert torch.equal(a, b)
+
+
+def test_the_weights_follow_the_shares_mean_of_the_childrens_gradients():
+    """By running each drawn child by itself, duplicates and all."""
+    search, data = method(samples=16, clip=0.0, lr=0.0, lr_min=0.0), streams()
+    tilt(search, scale=5.0)
+    decide_reduction(search)
+    draws = search._draw(16)
+    children = [module._genotype(search._network_of(draw)) for draw in draws.tolist()]
+    assert len(set(children)) < len(children), "some network is drawn twice"
+    with torch.no_grad():
+        likelihood = torch.stack(
+            [
+                -F.cross_entropy(search.network(data["search"].images, child), data["search"].labels, reduction="sum")
+                for child in children
+            ]
+        )
+    shares = torch.softmax(likelihood.double(), 0)
+    loss = sum(
+        share * F.cross_entropy(search.network(data["train"].images, child), data["train"].labels)
+        for share, child in zip(shares, children, strict=True)
+    )
+    expected = torch.autograd.grad(loss, list(search.network.parameters()), allow_unused=True, materialize_grads=True)
+    metrics = search.step(data)
+    for parameter, gradient in zip(search.network.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+    assert float(metrics["effective_samples"]) == pytest.approx(float(1 / shares.square().sum()), rel=1e-5)
+    assert float(metrics["search_loss"]) == pytest.approx(float(-(shares * likelihood).sum() / 12), rel=1e-5)
+
+
+def test_identical_children_share_the_weight_equally():
+    search = method(samples=5)
+    with torch.no_grad():
+        for cell in ("normal", "reduce"):
+            for logits in search.logits_of[cell]:
+                logits[:, 0, 0] = 1e4
+    metrics = search.step(streams())
+    assert metrics["distinct_children"] == metrics["trained_children"] == 1
+    assert float(metrics["effective_samples"]) == pytest.approx(5)
+    assert all(float(node.grad.abs().max()) == 0 for cell in search.logits_of.values() for node in cell)
+
+
+def test_weights_that_no_child_used_keep_their_momentum_and_decay():
+    """Line 16 of Algorithm 1 updates all weights: v - lr * (momentum * buffer + decay * v) where the gradient is 0."""
+    search = method(lr=0.1, lr_min=0.1, momentum=0.9, weight_decay=0.01, samples=2)
+    before = {n: p.detach().clone() for n, p in search.network.named_parameters()}
+    search.step(streams())
+    unused = [n for n, p in search.network.named_parameters() if not p.grad.any() and before[n].any()]
+    assert unused
+    after = dict(search.network.named_parameters())
+    for name in unused:
+        torch.testing.assert_close(after[name].detach(), before[name] * (1 - 0.1 * 0.01))
+
+
+def test_a_likelihood_that_favours_one_choice_is_found():
+    """Cells with a dilated convolution as the first node's first pick are likelier: the mode comes to have it."""
+    search = method(arch_lr=0.1, samples=8)
+
+    def log_likelihood(images, labels, children):
+        return torch.tensor([6.0 * any(p.op == "dil_conv_5x5" for p in c.normal.nodes[0]) for c in children]).double()
+
+    search._log_likelihood = log_likelihood
+    search._train = lambda *_: {}
+    before = search.health(streams())["entropy"]
+    for _ in range(150):
+        search.step(streams())
+    mode = search.distribution(NOWHERE).mode()
+    assert any(pick.op == "dil_conv_5x5" for pick in mode.normal.nodes[0])
+    assert search.health(streams())["entropy"] < before - 1
+
+
+def test_the_modes_accuracy_is_that_of_the_whole_search_part():
+    search, data = method(), streams()
+    for _ in range(3):
+        search.step(data)
+    mode = search.distribution(NOWHERE).mode()
+    with torch.no_grad():
+        right = sum(int((search.network(x, mode).argmax(1) == y).sum()) for x, y in data["search"].once())
+    assert search.health(data)["mode_accuracy"] == pytest.approx(right / 12)
+
+
+def test_adaptive_samples_follow_the_entropy():
+    search = method(samples=16, adaptive_samples=True)
+    assert search.step(streams())["samples"] == 16
+    decide_reduction(search)
+    assert search.step(streams())["samples"] in (8, 9)  # one of two cell types is left open
+    with torch.no_grad():
+        for logits in search.logits_of["normal"]:
+            logits.flatten(1)[:, 0] = 1e4
+    assert search.step(streams())["samples"] == 2
+    fixed = method(samples=16)
+    decide_reduction(fixed)
+    assert fixed.step(streams())["samples"] == 16
+
+
+def test_the_auxiliary_tower_learns_beside_the_network():
+    search, data = method(side=32, auxiliary=0.4, network="derived", samples=2), streams(side=32)
+    assert search.network.auxiliary is not None
+    before = search.network.auxiliary.classifier.weight.detach().clone()
+    search.step(data)
+    assert not torch.equal(search.network.auxiliary.classifier.weight, before)
+    assert "without an auxiliary tower" in method(auxiliary=0.4).notices[0]
+
+
+def test_only_one_childs_activations_live_at_a_time():
+    """The peak of a step is that of training the largest of its children, within a tenth."""
+    search, data = method(samples=8, nodes=4, channels=8), streams(batch=32)
+    ignore = [*search.network.parameters(), data["train"].images, data["search"].images]
+
+    # All children count alike, so that all are trained.
+    search._log_likelihood = lambda images, labels, children: torch.zeros(len(children), dtype=torch.float64)
+    children = {module._genotype(search._network_of(d)) for d in search._draw(8).tolist()}
+    largest = 0
+    for child in children:
+        with MemoryMeter(ignore=ignore) as alone:
+            loss, _ = search._loss(*data["train"].next(), child)
+            loss.backward()
+            del loss
+        largest = max(largest, alone.peak)
+    with MemoryMeter(ignore=ignore) as step:
+        metrics = search.step(data)
+    assert metrics["trained_children"] == len(children) > 4
+    assert largest <= step.peak <= 1.1 * largest
+
+
+def test_a_distribution_of_another_kind_or_size_is_refused():
+    with pytest.raises(UsageError, match="cells of 3 nodes.*--nodes 3"):
+        method().start_from(method(nodes=3).distribution(NOWHERE))
+
+
+def test_logits_go_on_from_another_search():
+    first = method()
+    tilt(first)
+    second = method(seed=9, channels=8)
+    second.start_from(first.distribution(NOWHERE))
+    for cell in ("normal", "reduce"):
+        for a, b in zip(first.logits_of[cell], second.logits_of[cell], strict=True):
+            assert torch.equal(a, b)
+    assert np.isclose(second.health(streams())["entropy"], first.health(streams())["entropy"])
