@@ -9,6 +9,7 @@ from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
 from nascli.artifacts.mixture import MixtureDistribution, edges
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.registry import SPACES
 
 SPACE = SPACES["darts"]
@@ -85,3 +86,14 @@ def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:
         }
         for epoch in range(1, epochs + 1)
     ]
+
+
+def ranking(count: int = 12, waiting: int = 0, nodes: int = 4, seed: int = 0) -> RankingDistribution:
+    """`count` random cells that were trained, `waiting` that were not."""
+    generator = np.random.default_rng(seed)
+    uniform = CategoricalDistribution.uniform(nodes, PROVENANCE)
+    genotypes = [uniform.sample(seed, number) for number in range(count + waiting)]
+    scores = [(float(x), float(2 - x)) for x in 0.9 + 0.02 * generator.normal(size=count).clip(-4, 4)]
+    candidates = [RankedCell(genotypes[n], *scores[n], n) for n in range(count)]
+    ordered = tuple(sorted(candidates, key=RankedCell.place))
+    return RankingDistribution("darts", nodes, ordered, tuple(genotypes[count:]), PROVENANCE)

@@ -29,9 +29,14 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     renderer = FigureCanvasAgg(figure).get_renderer()
     if len(figure.axes) > 1:
         figure.draw(renderer)  # only then do ticks and legends know their places
-    shown = [
-        text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text.get_figure() is figure
-    ]
+    hidden = {
+        tick.label1
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in axis.get_major_ticks()
+        if not axes.axison or not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+    }
+    shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text not in hidden]
     boxes = np.array([text.get_window_extent(renderer).extents for text in shown])
     names = [text.get_text() for text in shown]
     low, high = boxes[:, None, :2], boxes[:, None, 2:]

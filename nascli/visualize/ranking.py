@@ -1,0 +1,64 @@
+"""The ranking of a random search as a picture: the accuracy of every cell, and the best cell below."""
+
+from statistics import mean
+
+from matplotlib.axes import Axes
+
+from nascli.artifacts.ranking import RankingDistribution
+from nascli.visualize.canvas import points
+from nascli.visualize.chart import add_axes, dress
+from nascli.visualize.page import Lead, draw_cells
+from nascli.visualize.panel import HEADING, MARGIN, draw_panel
+from nascli.visualize.scores import heading, summary
+from nascli.visualize.style import HIGHLIGHT, MUTED, SERIES
+
+CHART_HEIGHT = 170.0
+INSETS = (72.0, 52.0, 8.0, 48.0)  # left, right, above, below
+LEAST_SPAN = 1.0  # per cent
+MOST_NAMED = 32  # cells whose numbers fit below the axis
+
+
+def draw_ranking(ranking: RankingDistribution, form: str, title: str | None) -> bytes:
+    """The accuracies in falling order, the best one's cell drawn below. `form`: svg, png or pdf."""
+    left, right, above, below = INSETS
+    height = HEADING + (above + CHART_HEIGHT + below if ranking.candidates else 0)
+
+    def draw_scores(axes: Axes, y: float) -> None:
+        draw_panel(axes, y, height, heading(ranking), summary(ranking))
+        if ranking.candidates:
+            width = axes.get_xlim()[1] - 2 * MARGIN - left - right
+            _draw_chart(add_axes(axes.figure, MARGIN + left, y + HEADING + above, width, CHART_HEIGHT), ranking)
+
+    which = "the best cell" if ranking.candidates else "the first to be trained"
+    return draw_cells(
+        ranking.mode(), form, title, dict.fromkeys(("normal", "reduce"), which), lead=Lead(height + MARGIN, draw_scores)
+    )
+
+
+def _draw_chart(axes: Axes, ranking: RankingDistribution) -> None:
+    """A dot per cell by its rank, the best one's in another colour, and a line at the mean."""
+    accuracies = [100 * candidate.accuracy for candidate in ranking.candidates]
+    count = len(accuracies)
+    ranks = range(1, count + 1)
+    size = points(9 if count <= MOST_NAMED else 6 if count <= 200 else 4)
+    axes.plot(ranks, accuracies, "o", color=SERIES[0], markersize=size, markeredgewidth=0, clip_on=False)
+    axes.plot(ranks[:1], accuracies[:1], "o", color=HIGHLIGHT, markersize=size, markeredgewidth=0, clip_on=False)
+    if count > 1:
+        average = mean(accuracies)
+        axes.axhline(average, color=MUTED, linewidth=points(1.5), linestyle=(0, (4, 3)), zorder=1)
+        axes.annotate(
+            "mean",
+            (1, average),
+            (points(6), 0),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            va="center_baseline",
+            fontsize=points(10.5),
+            color=MUTED,
+        )
+    if count <= MOST_NAMED:
+        dress(axes, "number of the cell, in the order of training", "accuracy (%)", LEAST_SPAN)
+        axes.set_xticks(ranks, [str(candidate.number) for candidate in ranking.candidates])
+    else:
+        dress(axes, "rank", "accuracy (%)", LEAST_SPAN)
+    axes.set_xlim(0.5 - 0.01 * count, count + 0.5 + 0.01 * count)

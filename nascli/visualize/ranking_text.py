@@ -1,0 +1,34 @@
+"""The ranking of a random search as text: the scores of the best cells and of the worst, and the best cell."""
+
+from rich.console import Group
+from rich.table import Table
+
+from nascli.artifacts.ranking import RankingDistribution
+from nascli.visualize.scores import heading, summary
+from nascli.visualize.text import WIDTH, genotype_trees, plain
+
+MOST_ROWS = 20
+"""Cells that are listed one by one; of more, the best and the last."""
+
+
+def plain_ranking(ranking: RankingDistribution, _format: str, title: str | None) -> bytes:
+    """A table of the cells, best first, and the best as trees, as UTF-8 text."""
+    trees = genotype_trees(ranking.mode(), WIDTH)
+    if not ranking.candidates:
+        return plain(Group(heading(ranking), "", "the first to be trained", "", trees), title)
+    return plain(Group(f"{heading(ranking)}", summary(ranking), "", _table(ranking), "", trees), title)
+
+
+def _table(ranking: RankingDistribution) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("rank", "number", "accuracy (%)", "loss (nats)", "skips (%)"):
+        table.add_column(column, justify="right")
+    rows = list(enumerate(ranking.candidates, start=1))
+    listed = rows if len(rows) <= MOST_ROWS else [*rows[: MOST_ROWS - 1], rows[-1]]
+    for rank, candidate in listed:
+        if rank == len(rows) and len(listed) < len(rows):
+            table.add_row("…")
+        skips = candidate.genotype.share("skip_connect")
+        scores = f"{100 * candidate.accuracy:.2f}", f"{candidate.loss:.4f}", f"{100 * skips:.0f}"
+        table.add_row(str(rank), str(candidate.number), *scores)
+    return table

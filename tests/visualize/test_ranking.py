@@ -1,0 +1,93 @@
+"""The chart has a dot per trained cell, best first; the best cell is drawn below."""
+
+from dataclasses import replace
+from statistics import mean
+
+import pytest
+from matplotlib.colors import to_hex
+
+from nascli.visualize import page, visualize
+from nascli.visualize.ranking import draw_ranking
+from nascli.visualize.style import HIGHLIGHT, readable
+from tests.visualize.examples import ranking
+from tests.visualize.figures import made, overlaps, texts
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch):
+    """Draws a ranking and returns the figure itself."""
+    monkeypatch.setattr(page, "picture", made)
+    return lambda artifact: draw_ranking(artifact, "svg", None)
+
+
+def test_every_cell_is_a_dot_at_its_rank(drawn) -> None:
+    artifact = ranking(12)
+    chart = drawn(artifact).axes[1]
+    dots, best, average = chart.get_lines()
+    assert list(dots.get_xdata()) == list(range(1, 13))
+    assert list(dots.get_ydata()) == pytest.approx([100 * candidate.accuracy for candidate in artifact.candidates])
+    assert sorted(dots.get_ydata(), reverse=True) == list(dots.get_ydata())
+    assert (best.get_xdata()[0], best.get_ydata()[0]) == (1, max(dots.get_ydata()))
+    assert to_hex(best.get_color()) == HIGHLIGHT
+    assert average.get_ydata()[0] == pytest.approx(mean(dots.get_ydata()))
+    named = [label.get_text() for label in chart.get_xticklabels()]
+    assert named == [str(candidate.number) for candidate in artifact.candidates]
+
+
+def test_the_best_cell_is_drawn(drawn) -> None:
+    artifact = ranking(12)
+    shown = [text.get_text() for text in texts(drawn(artifact).axes[0])]
+    operations = [readable(pick.op) for pick in artifact.candidates[0].genotype.picks()]
+    assert sorted(set(shown) & {readable(op) for op in operations}) == sorted(set(operations))
+    assert [shown.count(op) for op in operations] == [operations.count(op) for op in operations]
+    assert shown.count("the best cell") == 2
+
+
+def test_before_a_cell_is_trained_there_is_no_chart(drawn) -> None:
+    figure = drawn(ranking(0, waiting=3))
+    shown = [text.get_text() for text in texts(figure.axes[0])]
+    assert len(figure.axes) == 1
+    assert "no trained cells, 3 still to train" in shown
+    assert shown.count("the first to be trained") == 2
+
+
+def test_scores_in_words() -> None:
+    """Three accuracies of 50, 60 and 70 %: mean 60, standard deviation 10."""
+    artifact = ranking(3, waiting=1)
+    candidates = tuple(
+        replace(candidate, accuracy=accuracy)
+        for candidate, accuracy in zip(artifact.candidates, (0.7, 0.6, 0.5), strict=True)
+    )
+    lines = visualize(replace(artifact, candidates=candidates), format="txt", title="A title").decode().splitlines()
+    assert lines[:3] == [
+        "A title",
+        "3 trained cells, best first, 1 still to train",
+        "accuracy: best 70.00 %, mean 60.00 ± 10.00 %, worst 50.00 %",
+    ]
+
+
+def test_text_lists_the_best_and_the_worst() -> None:
+    artifact = ranking(25)
+    lines = visualize(artifact, format="txt").decode().splitlines()
+    rows = [line.split() for line in lines if line[:4].strip().isdigit()]
+    assert [int(row[0]) for row in rows] == [*range(1, 20), 25]
+    for row in rows:
+        candidate = artifact.candidates[int(row[0]) - 1]
+        assert int(row[1]) == candidate.number
+        assert float(row[2]) == pytest.approx(100 * candidate.accuracy, abs=0.005)
+        assert float(row[3]) == pytest.approx(candidate.loss, abs=5e-5)
+
+
+@pytest.mark.parametrize(("count", "waiting", "nodes"), [(0, 2, 1), (1, 3, 2), (12, 0, 4), (32, 0, 6), (300, 1, 4)])
+def test_no_text_lies_on_another(drawn, count: int, waiting: int, nodes: int) -> None:
+    assert overlaps(drawn(ranking(count, waiting, nodes))) == []
+    visualize(ranking(count, waiting, nodes), format="txt")
+
+
+def test_equal_accuracies_do_not_look_like_a_spread(drawn) -> None:
+    artifact = ranking(5)
+    equal = tuple(replace(candidate, accuracy=0.5, loss=1.0) for candidate in artifact.candidates)
+    equal = tuple(sorted(equal, key=lambda candidate: candidate.place()))
+    low, high = drawn(replace(artifact, candidates=equal)).axes[1].get_ylim()
+    assert high - low >= 1
+    assert low < 50 < high
