@@ -12,14 +12,17 @@ from nascli.core.runtime import open_runtime
 from nascli.data import open_data
 from nascli.registry import METHODS
 
-TINY = {"epochs": 2, "batch_size": 32, "limit_train": 160, "layers": 3, "channels": 4, "nodes": 2, "seed": 3}
+TINY = {"epochs": 2, "batch_size": 32, "limit_train": 160, "layers": 3, "channels": 4, "nodes": 2, "seed": 7}
 WITHOUT_WARMUP = {"arch_warmup_epochs": 0}
+SHORT = {"candidates": 2}  # of the seed above, the first is a network whose every cell another one reads
 
 
 @pytest.fixture(params=METHODS)
 def config(request):
     own = {setting.name for setting in METHODS[request.param].settings}
-    wanted = {k: v for k, v in {**TINY, **WITHOUT_WARMUP}.items() if k in own | SearchConfig.model_fields.keys()}
+    wanted = {
+        k: v for k, v in {**TINY, **WITHOUT_WARMUP, **SHORT}.items() if k in own | SearchConfig.model_fields.keys()
+    }
     return SearchConfig(method=request.param, **wanted)
 
 

@@ -200,3 +200,10 @@ def test_no_operation_writes_to_its_input(name: str, stride: int) -> None:
     if isinstance(operation, Rectified):
         operation.after_relu(x)
     assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_no_1x1_convolution_has_a_stride(op):
+    """oneDNN's weight gradient of one writes beyond its memory where there are 2 to 6 input channels."""
+    convolutions = [part for part in build_operation(op, 4, stride=2).modules() if isinstance(part, torch.nn.Conv2d)]
+    assert all(part.stride == (1, 1) for part in convolutions if part.kernel_size == (1, 1))

@@ -1,0 +1,250 @@
+"""Random search: cells drawn uniformly from the space, each trained alike for a short while, the best kept.
+
+The baseline that a search has to beat at equal budget ("Random" in Table 1 of PARSEC; Li & Talwalkar, UAI 2019).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.cell_genotype import CellGenotype
+from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.ranking import RankedCell, RankingDistribution
+from nascli.core.methods.protocol import Plan, Stream
+from nascli.core.nn.build import build_network, build_on_meta
+from nascli.core.nn.measure import count_parameters
+from nascli.core.optimization import Schedule, sgd
+from nascli.core.runtime import Runtime, check_memory
+from nascli.errors import UsageError
+from nascli.seeds import derive_seed
+
+NOBODY = Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
+
+
+class RandomSearch:
+    """Cells are drawn one after the other; each becomes an ordinary network, which shares no weight with any other.
+
+    Both draws of a node are uniform over all pairs of an input and an operation other than `none`, independently, as
+    PARSEC's are before it has learnt anything. A candidate is trained on the "train" part with a whole schedule of its
+    own, then scored once on all images of the "search" part. `epochs` is the budget of the whole search and is shared
+    evenly, so that it means as many passes over the training part as it does for every other method.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        *,
+        layers: int,
+        channels: int,
+        nodes: int,
+        stem: str,
+        candidates: int,
+        train_fraction: float,
+        search_fraction: float,
+        lr: float,
+        lr_min: float,
+        lr_warmup_epochs: int,
+        momentum: float,
+        weight_decay: float,
+        clip: float,
+    ) -> None:
+        self._plan, self._runtime, self._nodes = plan, runtime, nodes
+        epochs = epochs_each(plan.epochs, candidates)
+        self._steps_each = epochs * plan.steps_per_epoch
+        self._schedule = Schedule(lr, lr_min, epochs, plan.steps_per_epoch, lr_warmup_epochs)
+        self._sgd = {"momentum": momentum, "weight_decay": weight_decay, "clip": clip}
+        self._settings = NetworkSettings(
+            layers=layers,
+            channels=channels,
+            stem=stem,
+            classes=len(plan.data.classes),
+            image_channels=plan.data.channels,
+            image_size=plan.data.image_size,
+        )
+        self._budget = f"{epochs} of the {plan.epochs} epochs for each of {candidates} cells"
+        self.notices = self._told("drawn uniformly")
+        if lr_warmup_epochs >= epochs:
+            self.notices += (
+                f"the learning rate of a cell never falls: all its {epochs} epochs are warm-up "
+                f"(--lr-warmup-epochs {lr_warmup_epochs})",
+            )
+        uniform = CategoricalDistribution.uniform(nodes, NOBODY)
+        self._cells = tuple(uniform.sample(plan.seed, number) for number in range(candidates))
+        self._scores: list[tuple[float, float]] = []
+        self.steps_done = 0
+        self._begin(0)
+
+    def _told(self, origin: str) -> tuple[str, ...]:
+        return (f"{self._budget}, {origin}; the parameters told are those of the first",)
+
+    def _begin(self, number: int) -> None:
+        """Make the network of a candidate, with weights that depend on the seed and the candidate's number alone."""
+        genotype = self._cells[number]
+        check_memory(count_parameters(build_on_meta(genotype, self._settings)), self._runtime.device)
+        network = build_network(genotype, self._settings, derive_seed(self._plan.seed, "weights", number))
+        if self._runtime.compile:
+            # Networks of one class share the compiler's cache, which holds eight: beyond them, none would be compiled.
+            torch.compiler.reset()
+        self._number = number
+        self.network = self._runtime.place(network)
+        self._runnable = self._runtime.runnable(self.network)
+        self._weights = sgd(self.network.parameters(), self._runtime, **self._sgd)
+
+    @staticmethod
+    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
+        return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
+
+    def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
+        """One SGD step of the present candidate, on a train batch. Its last one ends with its score."""
+        number, within = divmod(self.steps_done, self._steps_each)
+        if number != self._number:
+            # Not earlier: until its successor's first step, the candidate that was scored is there to be looked at.
+            self._begin(number)
+        images, labels = streams["train"].next()
+        with self._runtime.autocast():
+            logits = self._runnable(images)
+            loss = F.cross_entropy(logits, labels)
+        norm = self._weights.update(loss, self._schedule(within))
+        self.steps_done += 1
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        metrics = {"train_loss": loss.detach(), "train_accuracy": accuracy, "gradient_norm": norm}
+        if within + 1 == self._steps_each:
+            loss, accuracy = self._score(streams["search"])
+            self._scores.append((float(accuracy), float(loss)))
+            metrics |= {"search_loss": loss, "search_accuracy": accuracy}
+        return metrics
+
+    def _score(self, stream: Stream) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy and accuracy over all images of a stream, as a trained network is evaluated."""
+        images = 0
+        loss = right = torch.zeros((), dtype=torch.float64, device=self._runtime.device)
+        self.network.eval()
+        with torch.inference_mode():
+            for batch, labels in stream.once():
+                with self._runtime.autocast():
+                    logits = self._runnable(batch)
+                images += len(labels)
+                loss = loss + F.cross_entropy(logits.float(), labels, reduction="sum").double()
+                right = right + (logits.argmax(dim=1) == labels).sum()
+        self.network.train()
+        return loss / images, right / images
+
+    def logits(self, images: Tensor) -> Tensor:
+        """What the present candidate says. [B, C, H, W] -> [B, classes]."""
+        return self.network(images)
+
+    def learning_rate(self) -> float:
+        return self._schedule(max(0, self.steps_done - 1) % self._steps_each)
+
+    def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
+        """How many candidates are done, the best and the mean of their accuracies; the share of skips in the best cell,
+        or in the first before any is done.
+        """
+        now = self.distribution(NOBODY)
+        health = {"candidates_done": len(now.candidates), "skip_share": now.mode().share("skip_connect")}
+        if now.candidates:
+            accuracies = [candidate.accuracy for candidate in now.candidates]
+            health |= {"best_accuracy": accuracies[0], "mean_accuracy": sum(accuracies) / len(accuracies)}
+        return health
+
+    def distribution(self, provenance: Provenance) -> RankingDistribution:
+        done = len(self._scores)
+        ranked = [
+            RankedCell(genotype, accuracy, loss, number)
+            for number, (genotype, (accuracy, loss)) in enumerate(zip(self._cells[:done], self._scores, strict=True))
+        ]
+        return RankingDistribution(
+            space=self._cells[0].space,
+            nodes=self._nodes,
+            candidates=tuple(sorted(ranked, key=RankedCell.place)),
+            waiting=self._cells[done:],
+            provenance=provenance,
+        )
+
+    def start_from(self, distribution: Distribution) -> None:
+        """Train the best cells of another random search anew, as many as there are candidates, and rank them again.
+
+        A categorical distribution (PARSEC) gives its mode as the first candidate and its samples as the others: what
+        it believes in, each cell on weights of its own.
+        """
+        if distribution.nodes != self._nodes:
+            raise UsageError(
+                f"the distribution is over cells of {distribution.nodes} nodes, the network's have {self._nodes}: "
+                f"give --nodes {distribution.nodes}"
+            )
+        count = len(self._cells)
+        match distribution:
+            case RankingDistribution():
+                ranked = [candidate.genotype for candidate in distribution.candidates]
+                given = [*ranked, *distribution.waiting]
+                if len(given) < count:
+                    raise UsageError(
+                        f"the ranking has {len(given)} cells, not {count}: give --candidates {len(given)} or fewer"
+                    )
+                self._cells = tuple(given[:count])
+                self.notices = self._told(f"the best of {len(given)}") + self.notices[1:]
+            case CategoricalDistribution():
+                samples = (distribution.sample(self._plan.seed, number) for number in range(1, count))
+                self._cells = (distribution.mode(), *samples)
+                distinct = len({_network(genotype) for genotype in self._cells})
+                self.notices = self._told(f"{distinct} of them different: a mode and samples") + self.notices[1:]
+            case _:
+                raise UsageError(
+                    f"a random search cannot start from a {distribution.kind}, only from a ranking or a categorical"
+                )
+        self._begin(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "steps_done": self.steps_done,
+            "cells": [genotype.model_dump_json() for genotype in self._cells],
+            "scores": self._scores,
+            "number": self._number,
+            "network": self.network.state_dict(),
+            "optimizer": self._weights.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps_done = state["steps_done"]
+        self._cells = tuple(map(CellGenotype.model_validate_json, state["cells"]))
+        self._scores = [(accuracy, loss) for accuracy, loss in state["scores"]]
+        self._begin(state["number"])
+        self.network.load_state_dict(state["network"])
+        self._weights.load_state_dict(state["optimizer"])
+
+
+def epochs_each(epochs: int, candidates: int) -> int:
+    """The epochs of one candidate. Raises UsageError where they cannot be shared evenly.
+
+    >>> epochs_each(100, 10)
+    10
+    """
+    if epochs % candidates:
+        below = epochs - epochs % candidates
+        totals = [total for total in (below, below + candidates) if total]
+        fewer = max(number for number in range(1, min(epochs, candidates) + 1) if epochs % number == 0)
+        more = next((number for number in range(candidates, epochs + 1) if epochs % number == 0), None)
+        numbers = [number for number in (fewer, more) if number]
+        raise UsageError(
+            f"{epochs} epochs cannot be shared evenly among {candidates} candidates: "
+            f"give --epochs {_either(totals)}, or --candidates {_either(numbers)}"
+        )
+    return epochs // candidates
+
+
+def _either(numbers: Iterable[int]) -> str:
+    return " or ".join(map(str, numbers))
+
+
+def _network(genotype: CellGenotype) -> tuple[object, ...]:
+    """The same for genotypes of the same network: a node is the sum of its picks, in any order."""
+    return tuple(
+        tuple(sorted((pick.input, pick.op) for pick in node)) for _, cell in genotype.cells() for node in cell.nodes
+    )
