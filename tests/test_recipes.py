@@ -1,6 +1,6 @@
 """The papers' numbers, typed in a second time from their text.
 
-Xu et al., ICLR 2020, Sections 4.2 and 4.3; Liu et al., ICLR 2019, Appendix A.
+Xu et al., ICLR 2020, Sections 4.2 and 4.3; Liu et al., ICLR 2019, Appendix A; Casale et al., 2019, Sections 4.1 to 4.3.
 """
 
 import pytest
@@ -27,6 +27,12 @@ SEARCHES = {
         "arch_warmup_epochs": 0, "lr": 0.025, "lr_min": 0.001, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0,
         "arch_lr": 3e-4, "arch_beta1": 0.5, "arch_beta2": 0.999, "arch_weight_decay": 1e-3,
     },
+    ("parsec", "cifar10"): {
+        "epochs": 100, "batch_size": 64, "layers": 8, "channels": 16, "nodes": 4, "network": "search", "samples": 16,
+        "adaptive_samples": False, "train_fraction": 0.5, "search_fraction": 0.5, "auxiliary": 0.0, "cutout": 0,
+        "lr": 0.025, "lr_min": 0.001, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0, "arch_lr": 0.02,
+        "arch_beta1": 0.5, "arch_beta2": 0.999,
+    },
 }  # fmt: skip
 TRAININGS = {
     ("pc-darts", "cifar10"): {
@@ -47,7 +53,22 @@ TRAININGS = {
         "epochs": 250, "batch_size": 128, "layers": 14, "channels": 48, "lr": 0.1, "schedule": "step", "lr_decay": 0.97,
         "weight_decay": 3e-5, "label_smoothing": 0.1, "auxiliary": 0.4,
     },
+    ("parsec", "cifar10"): {
+        "epochs": 600, "batch_size": 96, "layers": 20, "channels": 36, "lr": 0.025, "schedule": "cosine",
+        "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0, "drop_path": 0.4, "cutout": 16, "auxiliary": 0.4,
+    },
+    ("parsec", "imagenet"): {"epochs": 600, "layers": 14, "stem": "imagenet", "auxiliary": 0.4},
 }  # fmt: skip
+FINETUNING = {
+    "epochs": 10, "batch_size": 96, "layers": 20, "channels": 36, "network": "derived", "samples": 16, "auxiliary": 0.4,
+    "cutout": 16, "arch_lr": 0.01, "arch_beta1": 0.5, "arch_beta2": 0.999,
+}  # fmt: skip
+
+
+def test_the_fine_tuning_recipe_is_the_papers():
+    config = FinetuneConfig(method="parsec", dataset="cifar10")
+    held = {**config.model_dump(), **config.settings}
+    assert {name: held[name] for name in FINETUNING} == FINETUNING
 
 
 @pytest.mark.parametrize(("method", "dataset"), SEARCHES)

@@ -1,0 +1,195 @@
+"""One step of PARSEC at the paper's setting (C 16, L 8, batch 64, K 16): what its savings save, and its memory.
+
+    python benchmarks/parsec_step.py [--warm 60] [--rounds 3] [--samples 16] [--data-dir CIFAR-10-AS-FILES]
+
+First the search runs for `--warm` steps of four samples, until the children's likelihoods differ as they do in a
+search. Then every round takes the same step three times, from the same weights, with the same children and images:
+as it is; training every child however small its weight; and as Algorithm 1 is written, every sample by itself, in
+torch's own memory format and depthwise convolutions. Ratios are taken within the round. Memory is the most that
+autograd keeps at any time in a step whose children are all the largest of the space, beside a training step of that
+child's derived network. Without `--data-dir` the images are noise around one pattern per class. Exits with 1 if a
+promised figure is missed.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from nascli.artifacts.cell_genotype import CELL_NAMES, CellGenotype  # noqa: E402
+from nascli.artifacts.data_info import DataInfo  # noqa: E402
+from nascli.artifacts.network_settings import NetworkSettings  # noqa: E402
+from nascli.config import SearchConfig  # noqa: E402
+from nascli.core.engine.search import build_method, open_streams  # noqa: E402
+from nascli.core.memory import MemoryMeter  # noqa: E402
+from nascli.core.methods import parsec  # noqa: E402
+from nascli.core.methods.protocol import Plan  # noqa: E402
+from nascli.core.nn import depthwise  # noqa: E402
+from nascli.core.nn.build import build_network  # noqa: E402
+from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
+from nascli.data import open_data  # noqa: E402
+
+BATCH, SIDE, CLASSES = 64, 32, 10
+LARGEST_SHARE, LARGEST_PEAK = 0.40, 1.10
+"""Promised: a step's time beside the same step without skipping; its peak memory beside training one child."""
+
+
+class Patterns:
+    """An endless stream of noise around one pattern per class; `position` is its state."""
+
+    batch_size = BATCH
+
+    def __init__(self, name: str, runtime: Runtime) -> None:
+        self.position, self._runtime, self._salt = 0, runtime, len(name)
+        self._patterns = F.interpolate(torch.randn(CLASSES, 3, 4, 4, generator=torch.Generator().manual_seed(0)), SIDE)
+
+    def next(self) -> tuple[torch.Tensor, torch.Tensor]:
+        draw = torch.Generator().manual_seed(2 * self.position + self._salt % 2)
+        self.position += 1
+        labels = torch.randint(CLASSES, (BATCH,), generator=draw)
+        images = self._patterns[labels] + 2 * torch.randn(BATCH, 3, SIDE, SIDE, generator=draw)
+        return images.contiguous(memory_format=self._runtime.memory_format), labels
+
+
+def search(samples: int, data_dir: str | None) -> tuple[parsec.Parsec, dict]:
+    """The method at the paper's setting and its streams."""
+    config = SearchConfig(
+        method="parsec",
+        dataset="folder" if data_dir else "cifar10",
+        data_dir=data_dir,
+        samples=samples,
+        recipe="cifar10",
+        clip=0.0,
+    )
+    runtime = open_runtime(config)
+    if data_dir:
+        data = open_data(config, device=runtime.device)
+        streams = open_streams(config, data, runtime)
+        return build_method(config, data.info, streams, runtime), streams
+    info = DataInfo(
+        dataset="noise", classes=tuple(map(str, range(CLASSES))), channels=3, image_size=SIDE, mean=(0.0,) * 3,
+        std=(1.0,) * 3, train_images=50_000, test_images=0, fingerprint="",
+    )  # fmt: skip
+    streams = {name: Patterns(name, runtime) for name in ("train", "search")}
+    return parsec.Parsec(Plan("parsec", info, config.epochs, 390, 0), runtime, **config.settings), streams
+
+
+class Steps:
+    """The same step again and again, in three ways."""
+
+    def __init__(self, method: parsec.Parsec, streams: dict) -> None:
+        self.method, self.streams = method, streams
+        self.method._schedule = lambda step: 0.0
+        for group in method._architecture.optimizer.param_groups:
+            group["lr"] = 0.0
+
+    def take(self, number: int) -> tuple[float, dict[str, float], torch.Tensor]:
+        """Seconds, metrics and the weights' gradient of step `number`."""
+        self.method.steps_done = number
+        for stream in self.streams.values():
+            stream.position = number
+        start = time.perf_counter()
+        metrics = self.method.step(self.streams)
+        seconds = time.perf_counter() - start
+        gradient = torch.cat([p.grad.flatten() for p in self.method.network.parameters()])
+        return seconds, {name: float(value) for name, value in metrics.items()}, gradient
+
+    def without_skipping(self, number: int) -> tuple[float, dict[str, float], torch.Tensor]:
+        least, parsec.LEAST_SHARE = parsec.LEAST_SHARE, -1.0
+        try:
+            return self.take(number)
+        finally:
+            parsec.LEAST_SHARE = least
+
+    def as_written(self, number: int) -> tuple[float, dict[str, float], torch.Tensor]:
+        """No skipping, no memory format, no depthwise gradients of our own."""
+        kernels, depthwise.KERNELS = depthwise.KERNELS, ()
+        self.method.network.to(memory_format=torch.contiguous_format)
+        try:
+            return self.without_skipping(number)
+        finally:
+            depthwise.KERNELS = kernels
+            self.method.network.to(memory_format=torch.channels_last)
+
+
+def largest_child(nodes: int) -> CellGenotype:
+    """A child whose training keeps more than that of any other: separable convolutions of many different states."""
+    picks = [
+        [{"op": "sep_conv_5x5", "input": 0}, {"op": "sep_conv_5x5", "input": 1}] for _ in range(nodes)
+    ]  # every state's ReLU is kept once; separable convolutions keep the most behind it
+    cell = {"nodes": picks, "concat": range(2, nodes + 2)}
+    return CellGenotype.model_validate({"normal": cell, "reduce": cell})
+
+
+def peaks(method: parsec.Parsec, streams: dict) -> tuple[int, int]:
+    """Bytes kept at most by a step all of whose children are the largest, and by training it alone."""
+    child = largest_child(4)
+    with torch.no_grad():
+        for cell in CELL_NAMES:
+            for node, picks in zip(method.logits_of[cell], dict(child.cells())[cell].nodes, strict=True):
+                for draw, pick in enumerate(picks):
+                    node[draw, pick.input, parsec.OPERATIONS.index(pick.op)] = 1e4
+    with MemoryMeter(ignore=method.network.parameters()) as of_search:
+        method.step(streams)
+    settings = NetworkSettings(
+        layers=8, channels=16, stem="cifar", classes=CLASSES, image_channels=3, image_size=SIDE
+    )  # the search network's size
+    network = build_network(child, settings, seed=0).to(memory_format=torch.channels_last)
+    images, labels = streams["train"].next()
+    with MemoryMeter(ignore=network.parameters()) as of_child:
+        F.cross_entropy(network(images), labels).backward()
+    return of_search.peak, of_child.peak
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--warm", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--data-dir")
+    arguments = parser.parse_args()
+
+    method, streams = search(arguments.samples, arguments.data_dir)
+    method._samples = 4
+    for _ in range(arguments.warm):
+        method.step(streams)
+    method._samples = arguments.samples
+    steps = Steps(method, streams)
+    shares, speedups = [], []
+    for round_ in range(arguments.rounds):
+        number = arguments.warm + round_
+        seconds, metrics, gradient = steps.take(number)
+        whole_seconds, whole, whole_gradient = steps.without_skipping(number)
+        plain_seconds, _, _ = steps.as_written(number)
+        shares.append(seconds / whole_seconds)
+        speedups.append(plain_seconds / seconds)
+        difference = float((gradient - whole_gradient).norm() / whole_gradient.norm())
+        print(
+            f"round {round_ + 1}: {seconds:.2f} s with {metrics['trained_children']:.0f} children trained, "
+            f"{whole_seconds:.2f} s with all {whole['trained_children']:.0f}, {plain_seconds:.2f} s as written; "
+            f"effective samples {metrics['effective_samples']:.2f}, gradients differ by {difference:.1e}",
+            flush=True,
+        )
+        if difference > 1e-6:
+            print("the gradients differ by more than 1e-6")
+            return 1
+    of_search, of_child = peaks(method, streams)
+    share, peak = statistics.median(shares), of_search / of_child
+    print(f"time beside no skipping: {share:.2f} (promised {LARGEST_SHARE})")
+    print(f"times faster than as written: {statistics.median(speedups):.2f}")
+    print(
+        f"kept at most: {of_search / 2**20:.1f} MiB, training that child alone {of_child / 2**20:.1f} MiB: "
+        f"{peak:.3f} (promised {LARGEST_PEAK})"
+    )
+    return int(share > LARGEST_SHARE or peak > LARGEST_PEAK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
