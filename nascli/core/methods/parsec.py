@@ -146,13 +146,13 @@ class Parsec:
         """Algorithm 1, lines 5 to 17."""
         draws = self._draw(self._sample_count())
         networks = [self._network_of(child) for child in draws.tolist()]
-        distinct = list(dict.fromkeys(networks))
-        which = torch.tensor([distinct.index(network) for network in networks])
-        children = [_genotype(network) for network in distinct]
+        places = {network: place for place, network in enumerate(dict.fromkeys(networks))}
+        which = torch.tensor([places[network] for network in networks])
+        children = [_genotype(network) for network in places]
 
         log_likelihood = self._log_likelihood(*streams["search"].next(), children)
         weights = importance_weights(log_likelihood[which])
-        shares = torch.zeros(len(distinct), dtype=weights.dtype).index_add(0, which, weights)
+        shares = torch.zeros(len(places), dtype=weights.dtype).index_add(0, which, weights)
         trained = self._train(*streams["train"].next(), children, shares.tolist())
         self._architecture.update(-(weights * self._log_probability(draws)).sum())
 
@@ -162,7 +162,7 @@ class Parsec:
             "search_loss": -(weights * log_likelihood[which]).sum() / search_batch,
             "effective_samples": effective_samples(weights),
             "samples": torch.tensor(float(len(draws))),
-            "distinct_children": torch.tensor(float(len(distinct))),
+            "distinct_children": torch.tensor(float(len(places))),
             **trained,
         }
 
