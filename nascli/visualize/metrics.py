@@ -26,7 +26,8 @@ class Curve:
 class Chart:
     """Curves that share an axis. `better` says which end is good, if one is.
 
-    The axis spans at least `least_span`, so that a quantity at rest looks like one.
+    The axis spans at least `least_span`, so that a quantity at rest looks like one. `numbered` is the beginning of the
+    keys of further curves, one for each number that follows it in the rows; a chart of those is of a single run alone.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Chart:
     curves: tuple[Curve, ...]
     least_span: float
     better: Literal["high", "low", ""] = ""
+    numbered: str = ""
 
 
 CHARTS = (
@@ -56,10 +58,31 @@ CHARTS = (
         "low",
     ),
     Chart(
+        "Found cells",
+        "accuracy on the search half (%)",
+        (Curve("mode_accuracy", "mode", 100), Curve("best_accuracy", "best", 100), Curve("mean_accuracy", "mean", 100)),
+        10,
+        "high",
+    ),
+    Chart(
+        "Entropy of p(α | π)",
+        "entropy (nats)",
+        (Curve("entropy", "both cells"), Curve("entropy_normal", "normal"), Curve("entropy_reduce", "reduction")),
+        1,
+    ),
+    Chart("Nodes of the normal cell", "entropy of a node (nats)", (), 1, numbered="entropy_normal_"),
+    Chart("Nodes of the reduction cell", "entropy of a node (nats)", (), 1, numbered="entropy_reduce_"),
+    Chart(
         "Entropy",
         "entropy per edge (nats)",
         (Curve("edge_entropy_normal", "normal"), Curve("edge_entropy_reduce", "reduction")),
         0.1,
+    ),
+    Chart(
+        "Samples of a step",
+        "children",
+        (Curve("samples", "drawn"), Curve("trained_children", "trained"), Curve("effective_samples", "effective")),
+        2,
     ),
     Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "both cells", 100),), 20),
 )
@@ -82,10 +105,25 @@ def charts(runs: Mapping[str, Rows]) -> list[Chart]:
     """The charts that any of the runs has numbers for, without the curves that none has."""
     found = []
     for chart in CHARTS:
-        curves = tuple(curve for curve in chart.curves if any(points_of(rows, curve) for rows in runs.values()))
+        candidates = chart.curves
+        if chart.numbered and len(runs) == 1:
+            (rows,) = runs.values()
+            candidates += _numbered(chart.numbered, rows)
+        curves = tuple(curve for curve in candidates if any(points_of(rows, curve) for rows in runs.values()))
         if curves:
             found.append(replace(chart, curves=curves))
     return found
+
+
+def _numbered(prefix: str, rows: Rows) -> tuple[Curve, ...]:
+    """A curve for every key of the rows that is `prefix` and a number, in the order of the numbers."""
+    ends = {key.removeprefix(prefix) for row in rows for key in row if key.startswith(prefix)}
+    return tuple(Curve(prefix + end, end) for end in sorted(filter(str.isdecimal, ends), key=int))
+
+
+def shown_in(chart: Chart, runs: Mapping[str, Rows]) -> dict[str, Rows]:
+    """The runs that have a number for the chart."""
+    return {name: rows for name, rows in runs.items() if any(points_of(rows, curve) for curve in chart.curves)}
 
 
 def points_of(rows: Rows, curve: Curve) -> list[tuple[int, float]]:
@@ -99,6 +137,7 @@ def points_of(rows: Rows, curve: Curve) -> list[tuple[int, float]]:
 
 
 def frozen_epochs(runs: Mapping[str, Rows]) -> list[int]:
-    """The epochs in which the architecture learnt in no run."""
+    """The epochs in which the architecture learnt in no run; the start, epoch 0, only if the first is one of them."""
     frozen = [{row["epoch"] for row in rows if row.get(FROZEN) and "epoch" in row} for rows in runs.values()]
-    return sorted(set.intersection(*frozen))
+    common = set.intersection(*frozen)
+    return sorted(common) if common - {0} else []

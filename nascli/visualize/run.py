@@ -1,68 +1,94 @@
-"""The course of one run or several as curves: accuracy, loss, entropy, skip share over the epochs."""
+"""The course of one run or several as curves over the epochs, a chart per quantity."""
 
-from collections.abc import Mapping
-from itertools import cycle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from nascli.visualize.canvas import WIDTH, picture, pixel_axes, points, printable, text_width, write
-from nascli.visualize.metrics import Chart, Rows, charts, frozen_epochs, named_runs, points_of
+from nascli.visualize.chart import add_axes, dress
+from nascli.visualize.metrics import Chart, Rows, charts, frozen_epochs, named_runs, points_of, shown_in
 from nascli.visualize.panel import MARGIN, TITLE, draw_title
-from nascli.visualize.style import INK, MUTED, PANEL, SERIES
+from nascli.visualize.style import INK, SERIES
 
-STYLES = ("-", (0, (4, 2)), (0, (1, 1.4)))
+STYLES: Sequence[Any] = ("-", (0, (4, 2)), (0, (1, 1.4)))
 CHART_HEIGHT = 262.0
 INSETS = (70.0, 34.0, 12.0, 52.0)  # left, above, right, below
 RUN_NAMES = 26.0
 FEW_EPOCHS = 15
 FROZEN_COLOUR = "#e2e8f0"
+TITLE_TEXT = 13.0
+LEGEND_TEXT = 10.5
+LEGEND_HANDLE = 1.6  # of the size of the text, as what follows
+LEGEND_GAPS = (0.8, 1.2)  # after a handle, between two entries
+LEGEND_LINE = 20.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a chart's axes stand, in pixels; `over` is what legends take between them and the title; `columns` are the
+    legend's.
+    """
+
+    left: float
+    upper: float
+    width: float
+    height: float
+    over: float
+    columns: int
 
 
 def draw_runs(runs: Rows | Mapping[str, Rows], form: str, title: str | None) -> bytes:
     """A chart per quantity that any run has; a colour per curve of one run, or per run of several. svg, png or pdf."""
     named = named_runs(runs)
     shown = charts(named)
-    several = len(named) > 1
-    legend = _run_names(named) if several else []
+    colours = run_colours(named) if len(named) > 1 else {}
+    names = _run_names(colours)
     top = MARGIN + (TITLE if title else 0)
-    below_legend = top + RUN_NAMES * len(legend)
-    chart_rows = -(-len(shown) // 2)
-    height = below_legend + chart_rows * CHART_HEIGHT + MARGIN / 2
+    places, bottom = _places(shown, named, top + RUN_NAMES * len(names))
 
     def draw(figure: Figure) -> None:
         page = pixel_axes(figure)
         draw_title(page, title)
-        for line, entries in enumerate(legend):
+        for line, entries in enumerate(names):
             for x, name, colour in entries:
                 y = top + RUN_NAMES * (line + 0.5)
                 page.add_line(Line2D((x, x + 22), (y, y), color=colour, linewidth=points(3)))
                 write(page, x + 30, y, name, 11.5)
-        for number, chart in enumerate(shown):
-            chart_width = (WIDTH - 2 * MARGIN) / (2 if len(shown) > 1 else 1)
-            left = MARGIN + number % 2 * chart_width + INSETS[0]
-            upper = below_legend + number // 2 * CHART_HEIGHT + INSETS[1]
-            size = chart_width - INSETS[0] - INSETS[2], CHART_HEIGHT - INSETS[1] - INSETS[3]
-            axes = figure.add_axes(
-                (left / WIDTH, 1 - (upper + size[1]) / height, size[0] / WIDTH, size[1] / height), facecolor=PANEL
-            )
-            _draw_chart(axes, chart, named)
+        for chart, place in zip(shown, places, strict=True):
+            axes = add_axes(figure, place.left, place.upper, place.width, place.height)
+            _draw_chart(axes, chart, shown_in(chart, named), colours, place)
 
-    return picture(WIDTH, height, draw, form)
+    return picture(WIDTH, bottom + MARGIN / 2, draw, form)
 
 
-def _run_names(runs: Mapping[str, Rows]) -> list[list[tuple[float, str, str]]]:
+def run_colours(runs: Mapping[str, Rows]) -> dict[str, str]:
+    """A colour per run: of up to eight runs told apart with ease, of more at least all different."""
+    if len(runs) <= len(SERIES):
+        return dict(zip(runs, SERIES, strict=False))
+    return dict(zip(runs, _scale("turbo", len(runs)), strict=True))
+
+
+def _scale(name: str, count: int) -> list[str]:
+    """`count` colours of one of matplotlib's scales, without its ends, which are too pale or too dark."""
+    return [to_hex(colormaps[name](0.05 + 0.78 * i / max(1, count - 1))) for i in range(count)]
+
+
+def _run_names(colours: Mapping[str, str]) -> list[list[tuple[float, str, str]]]:
     """Lines of (x, shown name, colour), each line as full as the page is wide."""
-    lines: list[list[tuple[float, str, str]]] = [[]]
-    x = MARGIN + 16
-    for name, colour in zip(runs, cycle(SERIES), strict=False):
+    lines: list[list[tuple[float, str, str]]] = []
+    x = WIDTH
+    for name, colour in colours.items():
         shown = printable(name, 60)
         width = 30 + text_width(shown, 11.5) + 24
-        if lines[-1] and x + width > WIDTH - MARGIN:
+        if x + width > WIDTH - MARGIN:
             lines.append([])
             x = MARGIN + 16
         lines[-1].append((x, shown, colour))
@@ -70,66 +96,99 @@ def _run_names(runs: Mapping[str, Rows]) -> list[list[tuple[float, str, str]]]:
     return lines
 
 
-def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows]) -> None:
-    several = len(runs) > 1
-    for rows, run_colour in zip(runs.values(), cycle(SERIES), strict=False):
-        for curve, curve_colour, style in zip(chart.curves, SERIES, STYLES, strict=False):
+def _places(shown: Sequence[Chart], runs: Mapping[str, Rows], top: float) -> tuple[list[Place], float]:
+    """The places of the charts, two in a row, from `top` down; and where the last one ends."""
+    left, above, right, below = INSETS
+    room = (WIDTH - 2 * MARGIN) / (2 if len(shown) > 1 else 1)
+    width, height = room - left - right, CHART_HEIGHT - above - below
+    places = []
+    for first in range(0, len(shown), 2):
+        row = shown[first : first + 2]
+        entries = [_entries(chart, bool(frozen_epochs(shown_in(chart, runs)))) for chart in row]
+        over = max(_over(chart, names, width) for chart, names in zip(row, entries, strict=True))
+        for number, names in enumerate(entries):
+            at = MARGIN + number * room + left, top + above + over
+            places.append(Place(*at, width, height, over, _columns(names, width)))
+        top += CHART_HEIGHT + over
+    return places, top
+
+
+def _entries(chart: Chart, frozen: bool) -> list[float]:
+    """Widths in pixels of the legend's entries."""
+    labels = [curve.label for curve in chart.curves] + ["warm-up"] * frozen
+    return [text_width(label, LEGEND_TEXT) + (LEGEND_HANDLE + sum(LEGEND_GAPS)) * LEGEND_TEXT for label in labels]
+
+
+def _columns(entries: Sequence[float], width: float) -> int:
+    """The most entries of a legend that stand on one of its lines: all columns are as wide as the widest."""
+    if sum(entries) <= width:
+        return len(entries)
+    return max(1, int(width / max(entries)))
+
+
+def _over(chart: Chart, entries: Sequence[float], width: float) -> float:
+    """What a legend needs between the axes and the title; nothing where it fits beside the title."""
+    if 1.1 * text_width(chart.title, TITLE_TEXT) + 12 + sum(entries) <= width:
+        return 0.0
+    return LEGEND_LINE * -(-len(entries) // _columns(entries, width))
+
+
+def _looks(chart: Chart, run_colour: str | None) -> list[dict[str, Any]]:
+    """Colour and style of each curve: of one run the colours differ, of several, which have a colour each, the styles.
+
+    Numbered curves have an order, and so have their colours.
+    """
+    if run_colour:
+        return [{"color": run_colour, "linestyle": style} for _, style in zip(chart.curves, STYLES, strict=False)]
+    count = len(chart.curves)
+    colours = _scale("viridis", count) if chart.numbered else SERIES[:count]
+    return [{"color": colour, "linestyle": "-"} for colour in colours]
+
+
+def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows], colours: Mapping[str, str], place: Place) -> None:
+    """The curves of the runs that have some, and what stands around them; no `colours`: there is but one run."""
+    for name, rows in runs.items():
+        for curve, look in zip(chart.curves, _looks(chart, colours.get(name)), strict=True):
             series = points_of(rows, curve)
             axes.plot(
                 [epoch for epoch, _ in series],
                 [value for _, value in series],
-                color=run_colour if several else curve_colour,
-                linestyle=style if several else "-",
                 linewidth=points(2.2),
                 marker="o" if len(series) <= FEW_EPOCHS else "",
                 markersize=points(5),
+                **look,
             )
-    if frozen := frozen_epochs(runs):
-        axes.axvspan(frozen[0] - 0.5, frozen[-1] + 0.5, facecolor=FROZEN_COLOUR, edgecolor="none", zorder=0)
-    axes.grid(axis="y", color="#e2e8f0", linewidth=points(1))
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#94a3b8")
-    axes.tick_params(colors=MUTED, labelsize=points(10.5), length=points(3))
-    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 2.5, 5, 10)))
-    axes.set_xlabel("epoch", fontsize=points(11), color=INK)
-    axes.set_ylabel(chart.unit, fontsize=points(11), color=INK)
-    axes.set_title(chart.title, fontsize=points(13), weight="bold", loc="left", pad=points(12), color=INK)
-    axes.margins(x=0.02, y=0.08)
-    axes.ticklabel_format(axis="y", useOffset=False)
-    low, high = axes.get_ylim()
-    if high - low < chart.least_span:
-        axes.set_ylim((low + high - chart.least_span) / 2, (low + high + chart.least_span) / 2)
+    frozen = frozen_epochs(runs)
+    if frozen:
+        start = frozen[0] - 0.5 if frozen[0] else 0
+        axes.axvspan(start, frozen[-1] + 0.5, facecolor=FROZEN_COLOUR, edgecolor="none", zorder=0)
+    dress(axes, "epoch", chart.unit, chart.least_span)
     epochs = sorted({epoch for rows in runs.values() for curve in chart.curves for epoch, _ in points_of(rows, curve)})
     if len(epochs) == 1:
         axes.set_xticks(epochs)
-    _legend(axes, chart, several, bool(frozen))
+    pad = points(12 + place.over)
+    axes.set_title(chart.title, fontsize=points(TITLE_TEXT), weight="bold", loc="left", pad=pad, color=INK)
+    _legend(axes, chart, _looks(chart, INK if colours else None), bool(frozen), place.columns)
 
 
-def _legend(axes: Axes, chart: Chart, several: bool, frozen: bool) -> None:
+def _legend(axes: Axes, chart: Chart, looks: Sequence[Mapping[str, Any]], frozen: bool, columns: int) -> None:
     """Names of the curves above the chart, where no curve is."""
     lines: list[Artist] = [
-        Line2D(
-            [],
-            [],
-            color=INK if several else colour,
-            linestyle=style if several else "-",
-            linewidth=points(2.2),
-            label=curve.label,
-        )
-        for curve, colour, style in zip(chart.curves, SERIES, STYLES, strict=False)
+        Line2D([], [], linewidth=points(2.2), label=curve.label, **look)
+        for curve, look in zip(chart.curves, looks, strict=True)
     ]
     if frozen:
         lines.append(Patch(facecolor=FROZEN_COLOUR, label="warm-up"))
+    after_handle, between = LEGEND_GAPS
     axes.legend(
         handles=lines,
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
-        ncols=len(lines),
+        ncols=columns,
         frameon=False,
-        fontsize=points(10.5),
-        handlelength=1.6,
-        columnspacing=1.2,
+        fontsize=points(LEGEND_TEXT),
+        handlelength=LEGEND_HANDLE,
+        handletextpad=after_handle,
+        columnspacing=between,
         borderaxespad=0.15,
     )

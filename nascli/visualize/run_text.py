@@ -31,9 +31,9 @@ def _table(name: str, rows: Rows) -> Table:
         for curve in chart.curves:
             values = [value for _, value in points_of(rows, curve)]
             best = {"high": max, "low": min}.get(chart.better)
-            unit = chart.unit.partition("(")[2].rstrip(")")
+            _, bracket, unit = chart.unit.partition("(")
             table.add_row(
-                f"{chart.title.lower()}, {curve.label} ({unit})",
+                f"{chart.title.lower()}, {curve.label}" + (f" ({unit}" if bracket else ""),
                 _number(values[0]),
                 _number(best(values)) if best else "",
                 _number(values[-1]),

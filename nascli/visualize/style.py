@@ -11,8 +11,10 @@ PANEL = "#f8fafc"
 PAPER = "#ffffff"
 HIGHLIGHT = "#d55e00"
 
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Line colours: Okabe and Ito (2008), told apart with every kind of colour blindness."""
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#332288", "#882255")
+"""Line colours: Okabe and Ito (2008), told apart with every kind of colour blindness, and two dark ones of Tol (2021)
+that keep the same distance from them.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Cells, distributions and runs to draw."""
 
 from dataclasses import replace
+from math import exp, log
 
 import numpy as np
 from hypothesis import strategies as st
@@ -97,3 +98,57 @@ def ranking(count: int = 12, waiting: int = 0, nodes: int = 4, seed: int = 0) ->
     candidates = [RankedCell(genotypes[n], *scores[n], n) for n in range(count)]
     ordered = tuple(sorted(candidates, key=RankedCell.place))
     return RankingDistribution("darts", nodes, ordered, tuple(genotypes[count:]), PROVENANCE)
+
+
+def parsec_rows(epochs: int, nodes: int = 4, speed: float = 1.0) -> list[dict[str, object]]:
+    """metrics.jsonl of a search by PARSEC, the start included; entropies fall from their limits."""
+    limits = {state: 2 * log(state * 7) for state in range(2, 2 + nodes)}
+    rows: list[dict[str, object]] = []
+    for epoch in range(epochs + 1):
+        done = speed * epoch / epochs if epochs else 0.0
+        of_nodes = {
+            f"entropy_{cell}_{state}": limit * (1 - done * share * (0.6 + 0.1 * state / nodes))
+            for cell, share in (("normal", 1.0), ("reduce", 0.7))
+            for state, limit in limits.items()
+        }
+        of_cells = {
+            f"entropy_{cell}": sum(of_nodes[f"entropy_{cell}_{state}"] for state in limits)
+            for cell in ("normal", "reduce")
+        }
+        health = {
+            "entropy": sum(of_cells.values()),
+            **of_cells,
+            **of_nodes,
+            "mode_accuracy": 0.1 + 0.8 * done * (2 - done) / (1 + speed),
+            "mode_probability": exp(-sum(of_cells.values())),
+            "skip_share": 0.125 * done,
+        }
+        steps = {
+            "lr": 0.025,
+            "train_loss": 2.3 - 1.5 * done,
+            "train_accuracy": 0.1 + 0.5 * done,
+            "search_loss": 2.3 - 1.3 * done,
+            "effective_samples": 1.2 + 6 * done * done,
+            "samples": 16.0,
+            "distinct_children": 16.0,
+            "trained_children": 1.5 + 8 * done * done,
+            "gradient_norm": 3.0,
+            "seconds": 10.0,
+        }
+        rows.append({"epoch": epoch, "step": 10 * epoch, **(steps if epoch else {}), **health})
+    return rows
+
+
+def random_rows(epochs: int, each: int = 2) -> list[dict[str, object]]:
+    """metrics.jsonl of a random search of `each` epochs per cell; the n-th scores 80 + (7 n mod 5) per cent."""
+    scores: list[float] = []
+    rows: list[dict[str, object]] = [{"epoch": 0, "step": 0, "candidates_done": 0, "skip_share": 0.125}]
+    for epoch in range(1, epochs + 1):
+        row: dict[str, object] = {"epoch": epoch, "step": 10 * epoch, "train_loss": 1.5, "train_accuracy": 0.5}
+        if epoch % each == 0:
+            scores.append(0.8 + 7 * len(scores) % 5 / 100)
+            row |= {"search_loss": 0.7, "search_accuracy": scores[-1]}
+        if scores:
+            row |= {"best_accuracy": max(scores), "mean_accuracy": sum(scores) / len(scores)}
+        rows.append({**row, "candidates_done": len(scores), "skip_share": 0.125})
+    return rows

@@ -1,31 +1,27 @@
 import math
 
 import pytest
-from matplotlib.figure import Figure
 
 from nascli.errors import UsageError
 from nascli.visualize import run as drawing
 from nascli.visualize import visualize
+from nascli.visualize.metrics import CHARTS
 from nascli.visualize.run_text import spark_line
-from tests.visualize.examples import search_rows
+from nascli.visualize.style import SERIES
+from tests.visualize.examples import parsec_rows, random_rows, search_rows
+from tests.visualize.figures import made, overlaps
+
+PLAIN = [{"epoch": 1, "train_loss": 2.0}]
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch):
     """Draws runs and returns the charts by their titles."""
-    figures: list[Figure] = []
-
-    def keep(width, height, draw, form):
-        figure = Figure(figsize=(width / 96, height / 96), dpi=96)
-        draw(figure)
-        figures.append(figure)
-        return b""
-
-    monkeypatch.setattr(drawing, "picture", keep)
+    monkeypatch.setattr(drawing, "picture", made)
 
     def draw(runs):
-        drawing.draw_runs(runs, "svg", None)
-        return {axes.get_title(loc="left"): axes for axes in figures.pop().axes[1:]}
+        figure = drawing.draw_runs(runs, "svg", None)
+        return {axes.get_title(loc="left"): axes for axes in figure.axes[1:]}
 
     return draw
 
@@ -86,6 +82,112 @@ def test_warm_up_is_shaded_where_the_rows_tell_of_it(drawn) -> None:
     assert both.get_width() == 4
 
 
+@pytest.mark.parametrize(("warm_up", "band"), [(0, None), (3, (0, 3.5))])
+def test_warm_up_begins_with_the_start(drawn, warm_up: int, band: tuple[float, float] | None) -> None:
+    """At epoch 0 nothing has learnt, whether or not a warm-up follows."""
+    start = {"epoch": 0, "edge_entropy_normal": 2.08, "edge_entropy_reduce": 2.08, "architecture_frozen": True}
+    axes = drawn([start, *search_rows(10, warm_up)])["Entropy"]
+    found = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+    assert found == ([band] if band else [])
+    assert axes.get_lines()[0].get_xdata()[0] == 0
+
+
+def test_a_search_by_sampling_has_the_two_charts_of_the_paper_side_by_side(drawn) -> None:
+    """PARSEC, Figure 3: accuracy of the mode and entropy, both from before the first step on."""
+    charts = drawn(parsec_rows(30))
+    assert list(charts) == [
+        "Accuracy",
+        "Loss",
+        "Found cells",
+        "Entropy of p(α | π)",
+        "Nodes of the normal cell",
+        "Nodes of the reduction cell",
+        "Samples of a step",
+        "Skip connections",
+    ]
+    (mode,) = charts["Found cells"].get_lines()
+    both, normal, reduce = charts["Entropy of p(α | π)"].get_lines()
+    for line in (mode, both, normal, reduce):
+        assert list(line.get_xdata()) == list(range(31))
+    assert both.get_ydata()[0] == pytest.approx(50.28, abs=0.005)  # 4 * log(14 * 21 * 28 * 35)
+    assert normal.get_ydata() + reduce.get_ydata() == pytest.approx(both.get_ydata())
+    assert (mode.get_ydata()[0], mode.get_ydata()[-1]) == (pytest.approx(10), pytest.approx(50))
+    assert list(charts["Loss"].get_lines()[0].get_xdata()) == list(range(1, 31))  # there is no loss of the start
+    places = [charts[name].get_position() for name in ("Found cells", "Entropy of p(α | π)")]
+    assert (places[0].y0, places[0].y1) == (places[1].y0, places[1].y1)
+    drawn_samples, _, effective = charts["Samples of a step"].get_lines()
+    assert list(drawn_samples.get_ydata()) == [16.0] * 30
+    assert effective.get_ydata()[-1] == pytest.approx(7.2)
+
+
+@pytest.mark.parametrize("nodes", [1, 4, 12])
+def test_nodes_have_a_curve_each_in_the_order_of_their_numbers(drawn, nodes: int) -> None:
+    rows = parsec_rows(20, nodes)
+    axes = drawn(rows)["Nodes of the reduction cell"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(n) for n in range(2, 2 + nodes)]
+    lines = axes.get_lines()
+    assert [line.get_ydata()[-1] for line in lines] == [rows[-1][f"entropy_reduce_{n}"] for n in range(2, 2 + nodes)]
+    assert len({line.get_color() for line in lines}) == nodes
+
+
+def test_runs_of_several_methods_share_the_charts_that_they_have_numbers_for(drawn) -> None:
+    charts = drawn(
+        {"parsec": parsec_rows(20), "pc-darts": search_rows(30, warm_up=5), "random": random_rows(12), "other": PLAIN}
+    )
+    colours = {"parsec": SERIES[0], "pc-darts": SERIES[1], "random": SERIES[2], "other": SERIES[3]}
+    expected = {
+        "Accuracy": ["parsec", "pc-darts", "random"],
+        "Loss": ["parsec", "pc-darts", "random", "other"],
+        "Found cells": ["parsec", "random"],
+        "Entropy of p(α | π)": ["parsec"],
+        "Entropy": ["pc-darts"],
+        "Samples of a step": ["parsec"],
+        "Skip connections": ["parsec", "pc-darts", "random"],
+    }
+    assert list(charts) == list(expected)
+    for title, runs in expected.items():
+        shown = {line.get_color() for line in charts[title].get_lines() if len(line.get_xdata())}
+        assert shown == {colours[run] for run in runs}
+    assert charts["Entropy"].patches  # warm-up: all runs that this chart shows
+    assert not charts["Loss"].patches
+    _, best, mean = charts["Found cells"].get_lines()[3:]
+    assert list(best.get_ydata()[[0, -1]]) == pytest.approx([80, 84])
+    assert mean.get_ydata()[-1] == pytest.approx((80 + 82 + 84 + 81 + 83 + 80) / 6)
+
+
+@pytest.mark.parametrize("count", [2, 8, 20])
+def test_every_run_has_a_colour_of_its_own(count: int) -> None:
+    colours = drawing.run_colours({f"run-{number}": [] for number in range(count)})
+    assert len(set(colours.values())) == len(colours) == count
+
+
+def test_every_curve_of_a_chart_has_a_style_of_its_own() -> None:
+    assert max(len(chart.curves) for chart in CHARTS) <= len(drawing.STYLES)
+
+
+def test_no_number_below_zero_is_suggested(drawn) -> None:
+    low, high = drawn(search_rows(30))["Skip connections"].get_ylim()
+    assert -1 < low < 0
+    assert high - low > 10
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        parsec_rows(30),
+        parsec_rows(3, nodes=12),
+        search_rows(30, warm_up=5),
+        {f"a-rather-long-name-of-run-{n}": parsec_rows(20, speed=1 - n / 10) for n in range(8)},
+        {"parsec": parsec_rows(20), "pc-darts": search_rows(30, warm_up=5), "random": random_rows(12)},
+        {"a": search_rows(30, warm_up=5), "b": search_rows(20, warm_up=5)},
+    ],
+    ids=["parsec", "nodes", "pc-darts", "eight", "methods", "two"],
+)
+def test_no_text_lies_on_another(monkeypatch: pytest.MonkeyPatch, runs) -> None:
+    monkeypatch.setattr(drawing, "picture", made)
+    assert overlaps(drawing.draw_runs(runs, "svg", "A title")) == []
+
+
 @pytest.mark.parametrize(
     ("runs", "message"),
     [
@@ -108,6 +210,16 @@ def test_text_has_first_best_and_last() -> None:
     table = {line.split("  ")[0]: line.split()[-4:] for line in text.splitlines()}
     assert table["accuracy, train (%)"] == ["50", "80", "60", "▁█▃"]
     assert table["loss, train (nats)"] == ["0.5", "0.2", "0.4", "█▁▆"]
+
+
+def test_text_of_a_search_by_sampling_begins_before_its_first_step() -> None:
+    lines = visualize(parsec_rows(20), format="txt").decode().splitlines()
+    assert lines[0].rstrip().endswith("epochs 0 to 20")
+    table = {line.split("  ")[0]: line.split() for line in lines}
+    assert table["entropy of p(α | π), both cells (nats)"][-3] == "50.28"
+    assert table["samples of a step, drawn"][-3:-1] == ["16", "16"]
+    assert table["found cells, mode (%)"][-4:-1] == ["10", "50", "50"]
+    assert {f"nodes of the normal cell, {state} (nats)" for state in (2, 3, 4, 5)} <= table.keys()
 
 
 def test_spark_line() -> None:

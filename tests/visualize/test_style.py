@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nascli.visualize.style import FAMILIES, family, readable, tint
+from nascli.visualize.style import FAMILIES, SERIES, family, readable, tint
 from tests.visualize.examples import SPACE
 
 # Machado, Oliveira and Fernandes (2009), severity 1: linear RGB as a person without one kind of cones sees it.
@@ -30,6 +30,13 @@ def test_families_are_told_apart(blindness: str) -> None:
     seen = [lab(entry.colour, blindness) for entry in FAMILIES if entry.label != "none"]
     distances = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
     assert min(distances) > 20
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+def test_lines_of_eight_runs_are_told_apart(blindness: str) -> None:
+    seen = [lab(colour, blindness) for colour in SERIES]
+    assert len(seen) == 8
+    assert min(np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]) > 15
 
 
 def test_every_operation_of_the_space_has_its_family() -> None:

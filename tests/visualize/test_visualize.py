@@ -12,14 +12,15 @@ import pytest
 from nascli.artifacts import published
 from nascli.errors import UsageError
 from nascli.visualize import FORMATS, visualize
-from tests.visualize.examples import GENOTYPE, categorical, mixture, ranking, search_rows
+from tests.visualize.examples import GENOTYPE, categorical, mixture, parsec_rows, ranking, search_rows
 
 ARTIFACTS = {
     "genotype": (GENOTYPE, {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
-    "mixture": (mixture(nodes=2), {"svg", "png", "pdf", "txt"}),
-    "categorical": (categorical(nodes=2), {"svg", "png", "pdf", "txt"}),
-    "ranking": (ranking(5, nodes=2), {"svg", "png", "pdf", "txt"}),
+    "mixture": (mixture(nodes=1), {"svg", "png", "pdf", "txt"}),
+    "categorical": (categorical(nodes=1), {"svg", "png", "pdf", "txt"}),
+    "ranking": (ranking(5, nodes=1), {"svg", "png", "pdf", "txt"}),
     "run": (search_rows(3, warm_up=1), {"svg", "png", "pdf", "txt"}),
+    "sampling": (parsec_rows(3, nodes=1), {"svg", "png", "pdf", "txt"}),
     "runs": ({"a": search_rows(2), "b": search_rows(3)}, {"svg", "png", "pdf", "txt"}),
 }
 
