@@ -57,6 +57,10 @@ TRAININGS = {
         "epochs": 600, "batch_size": 96, "layers": 20, "channels": 36, "lr": 0.025, "schedule": "cosine",
         "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0, "drop_path": 0.4, "cutout": 16, "auxiliary": 0.4,
     },
+    ("random", "cifar10"): {
+        "epochs": 600, "batch_size": 96, "layers": 20, "channels": 36, "lr": 0.025, "schedule": "cosine",
+        "weight_decay": 3e-4, "clip": 5.0, "drop_path": 0.4, "cutout": 16, "auxiliary": 0.4,
+    },
     ("parsec", "imagenet"): {"epochs": 600, "layers": 14, "stem": "imagenet", "auxiliary": 0.4},
 }  # fmt: skip
 FINETUNING = {
@@ -92,3 +96,24 @@ def test_training_recipes_are_the_papers(method, dataset):
 def test_every_method_has_a_recipe_for_every_data_set_and_stage(config, method, dataset):
     resolved = config(method=method, dataset=dataset)
     assert config(**resolved.model_dump()) == resolved
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig])
+def test_the_candidates_of_a_random_search_share_its_epochs_evenly(config, dataset):
+    resolved = config(method="random", dataset=dataset)
+    assert resolved.epochs % resolved.settings["candidates"] == 0
+
+
+def test_a_random_search_of_cifar10_is_given_the_budget_of_parsecs():
+    theirs, ours = (SearchConfig(method=method, dataset="cifar10") for method in ("parsec", "random"))
+    for name in ("epochs", "batch_size"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    shared = ours.settings.keys() - {"candidates"}
+    assert {name: ours.settings[name] for name in shared} == {name: theirs.settings[name] for name in shared}
+
+
+def test_a_finetune_of_a_random_search_has_cells_enough_to_choose_from():
+    for dataset in DATASETS:
+        searched, tuned = (config(method="random", dataset=dataset) for config in (SearchConfig, FinetuneConfig))
+        assert tuned.settings["candidates"] < searched.settings["candidates"]

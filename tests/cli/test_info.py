@@ -5,8 +5,10 @@ import json
 import pytest
 
 from nascli.artifacts import published
+from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import genotype_bytes
 from nascli.registry import DATASETS, METHODS
+from tests.artifacts.examples import ranking
 
 
 def facts(nascli, *arguments: object, stdin: bytes = b"") -> dict:
@@ -108,3 +110,16 @@ def test_env_tells_versions_and_devices(nascli):
     assert environment["packages"]["torch"] == torch.__version__.split("+")[0]
     assert len(environment["gpus"]) == torch.cuda.device_count()
     assert torch.__version__.split("+")[0] in nascli("env").out
+
+
+def test_a_ranking_is_told_cell_by_cell(nascli, tmp_path):
+    done = ranking()
+    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(done))
+    found = facts(nascli, tmp_path / "run.safetensors")
+    assert (found["kind"], found["cells"], found["waiting"]) == ("ranking", 3, 1)
+    assert [row["number"] for row in found["ranking"]] == [1, 2, 0]
+    assert found["ranking"][0]["accuracy"] == 0.75
+    assert found["ranking"][0]["skips"] == done.mode().share("skip_connect")
+    lines = nascli("info", tmp_path / "run.safetensors").out.splitlines()
+    (heading,) = (place for place, line in enumerate(lines) if line.startswith("rank "))
+    assert lines[heading + 1].split()[:4] == ["1", "1", "75.00%", "1.2500"]

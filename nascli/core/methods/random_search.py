@@ -24,6 +24,12 @@ from nascli.core.runtime import Runtime, check_memory
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 
+BATCH_NORM_KEEPS = 0.9
+"""The share of its running statistics that a batch norm keeps in a step of training; torch's default."""
+
+MOST_UNLEARNT = 0.05
+"""Share of the initial statistics in a score, beyond which the user is warned: less than 29 steps."""
+
 NOBODY = Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
 
 
@@ -75,6 +81,11 @@ class RandomSearch:
                 f"the learning rate of a cell never falls: all its {epochs} epochs are warm-up "
                 f"(--lr-warmup-epochs {lr_warmup_epochs})",
             )
+        if (unlearnt := BATCH_NORM_KEEPS**self._steps_each) > MOST_UNLEARNT:
+            self.notices += (
+                f"{self._steps_each} steps are few for a score: the running statistics that a cell is scored with are "
+                f"still to {unlearnt:.0%} what they were at first; give more --epochs or fewer --candidates",
+            )
         uniform = CategoricalDistribution.uniform(nodes, NOBODY)
         self._cells = tuple(uniform.sample(plan.seed, number) for number in range(candidates))
         self._scores: list[tuple[float, float]] = []
@@ -90,7 +101,8 @@ class RandomSearch:
         check_memory(count_parameters(build_on_meta(genotype, self._settings)), self._runtime.device)
         network = build_network(genotype, self._settings, derive_seed(self._plan.seed, "weights", number))
         if self._runtime.compile:
-            # Networks of one class share the compiler's cache, which holds eight: beyond them, none would be compiled.
+            # Networks of one class share a cache of eight compilations, which two or three of them fill; what comes
+            # after them would run uncompiled.
             torch.compiler.reset()
         self._number = number
         self.network = self._runtime.place(network)

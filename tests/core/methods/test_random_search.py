@@ -13,7 +13,7 @@ from nascli.artifacts.ranking import MOST_CELLS
 from nascli.config import SearchConfig, settings_model
 from nascli.core.engine.search import build_method, open_streams
 from nascli.core.methods.protocol import Plan
-from nascli.core.methods.random_search import NOBODY, RandomSearch, epochs_each
+from nascli.core.methods.random_search import BATCH_NORM_KEEPS, NOBODY, RandomSearch, epochs_each
 from nascli.core.nn.build import build_network
 from nascli.core.optimization import Schedule
 from nascli.core.runtime import Runtime
@@ -299,14 +299,22 @@ def test_a_budget_that_cannot_be_shared_names_the_nearest_that_can(epochs, advic
     assert epochs_each(56, 8) == 7
 
 
-def test_the_budget_and_a_warm_up_without_end_are_told():
-    (told,) = method(epochs=6, candidates=3).notices
+def test_the_budget_and_what_would_spoil_it_are_told():
+    (told,) = method(epochs=6, candidates=3, steps_per_epoch=15).notices
     assert told.startswith("2 of the 6 epochs for each of 3 cells, drawn uniformly")
     assert "never falls" in method(epochs=6, candidates=3, lr_warmup_epochs=2).notices[1]
+    (_, few) = method(epochs=6, candidates=3, steps_per_epoch=5).notices
+    assert few.startswith("10 steps are few for a score: ")
+    assert "still to 35% what they were" in few
+
+
+def test_batch_norms_keep_what_the_warning_says():
+    norms = [part for part in method().network.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    assert {1 - norm.momentum for norm in norms} == {BATCH_NORM_KEEPS}
 
 
 def test_each_compiled_candidate_begins_with_an_empty_compiler(monkeypatch):
-    """The compiler keeps eight networks of a class, and would leave the ninth uncompiled."""
+    """The compiler keeps eight compilations for a class, and leaves what comes after them uncompiled."""
     resets = []
     monkeypatch.setattr(torch.compiler, "reset", lambda: resets.append(True))
     monkeypatch.setattr(torch, "compile", lambda network: network)
