@@ -40,9 +40,10 @@ def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int 
     weight = _within_reach(weight, max(maps.shape[-2:]), dilation)
     if stride == 2 and dilation == 2:
         maps, stride, dilation = channels_last(maps[:, :, ::2, ::2]), 1, 1
-    if weight.shape[-1] == 1 and stride == 1:
+    autocast = torch.is_autocast_enabled(maps.device.type)  # casts convolutions, but no product and nothing of ours
+    if weight.shape[-1] == 1 and stride == 1 and not autocast:
         return maps * weight.flatten()[:, None, None]
-    on_cpu = maps.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    on_cpu = maps.device.type == "cpu" and not autocast
     if stride == 1 and weight.shape[-1] in KERNELS and on_cpu and torch.is_grad_enabled():
         return _DepthwiseConv.apply(maps, weight, dilation)
     return _convolve(maps, weight, stride, dilation)
