@@ -23,7 +23,10 @@ _HOMES = {
     "NascliError": "nascli.errors",
     "SearchConfig": "nascli.config",
     "TrainConfig": "nascli.config",
+    "Sample": "nascli.core.engine.derive",
+    "Top": "nascli.core.engine.derive",
     "derive": "nascli.core.engine.derive",
+    "derive_several": "nascli.core.engine.derive",
     "draw": "nascli.visualize.sources",
     "evaluate": "nascli.core.engine.evaluate",
     "finetune": "nascli.core.engine.search",
@@ -38,7 +41,7 @@ __all__ = ["__version__", *_HOMES]
 if TYPE_CHECKING:
     from nascli.artifacts.load import load_artifact
     from nascli.config import EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
-    from nascli.core.engine.derive import derive
+    from nascli.core.engine.derive import Sample, Top, derive, derive_several
     from nascli.core.engine.evaluate import Evaluation, evaluate, load_network
     from nascli.core.engine.search import finetune, search
     from nascli.core.engine.session import Destination

@@ -3,7 +3,7 @@
 States of a cell are numbered as in DARTS: 0 and 1 are the outputs of the two previous cells, 2, 3, … the nodes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -91,6 +91,13 @@ class CellGenotype(Frozen):
     def picks(self) -> Iterator[Pick]:
         """Every pick of both cells, in order."""
         return (pick for _, cell in self.cells() for node in cell.nodes for pick in node)
+
+    def network(self) -> Hashable:
+        """Equal for genotypes of one network: those that differ in the order of a node's picks, which are summed."""
+        return self.space, *(
+            (cell.concat, *(tuple(sorted((pick.input, pick.op) for pick in node)) for node in cell.nodes))
+            for _, cell in self.cells()
+        )
 
     def share(self, op: str) -> float:
         """The share of the picks, 0 to 1, that are `op`; a cell of `skip_connect` alone is a search gone wrong."""

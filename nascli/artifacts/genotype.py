@@ -2,6 +2,8 @@
 
 from typing import Any, Literal, TypeAlias
 
+from pydantic import Field
+
 from nascli.artifacts import darts_text, strict_json
 from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
 from nascli.artifacts.formats import check_format, validate
@@ -32,12 +34,16 @@ Genotype: TypeAlias = CellGenotype
 
 
 class GenotypeFile(Frozen):
-    """A genotype and where it comes from: the content of `cell.json`."""
+    """A genotype and where it comes from: the content of `cell.json`.
+
+    `log_probability`, in nats, is the genotype's under the distribution that it was derived from, where that has one.
+    """
 
     format: Literal["nascli-genotype"] = "nascli-genotype"
     version: Literal[1] = 1
     genotype: Genotype
     provenance: Provenance
+    log_probability: float | None = Field(default=None, le=0, allow_inf_nan=False)
 
 
 def parse_genotype(data: bytes, where: str) -> GenotypeFile:
@@ -58,7 +64,10 @@ def parse_genotype(data: bytes, where: str) -> GenotypeFile:
 
 def genotype_bytes(file: GenotypeFile) -> bytes:
     """The file's bytes: JSON that a person can read, the same for the same content."""
-    return strict_json.pretty(file.model_dump(mode="json"))
+    document = file.model_dump(mode="json")
+    if file.log_probability is None:
+        del document["log_probability"]  # most cells were never drawn; their files need not say so
+    return strict_json.pretty(document)
 
 
 def genotype_schema() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from nascli.artifacts.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
+from nascli.cli.categorical_description import categorical_facts, likeliest_table
 from nascli.cli.inherit import inherited_method
 from nascli.cli.printing import aligned
 from nascli.config import TrainConfig, describe
@@ -31,11 +32,11 @@ def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping
         )
     match found.value:
         case GenotypeFile():
-            content = _genotype(found, found.value.genotype, dataset, given)
+            content = _genotype(found, found.value, dataset, given)
         case MixtureDistribution():
             content = _mixture(found.value)
         case CategoricalDistribution():
-            content = _categorical(found.value)
+            content = categorical_facts(found.value)
         case RankingDistribution():
             content = _ranking(found.value)
         case ModelFile():
@@ -50,7 +51,7 @@ def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping
 
 
 def _genotype(
-    found: LoadedArtifact, genotype: Genotype, dataset: str | None, given: Mapping[str, Any]
+    found: LoadedArtifact, file: GenotypeFile, dataset: str | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     from nascli.core.engine.sizing import derived_settings, known_shape
     from nascli.core.nn.measure import measure
@@ -63,9 +64,11 @@ def _genotype(
         settings = derived_settings(config, shape)
     except ValidationError as error:
         raise UsageError(describe(error)) from None
-    size = measure(genotype, settings)
+    size = measure(file.genotype, settings)
+    probability = {} if file.log_probability is None else {"log_probability": file.log_probability}
     return {
-        **_cell(genotype),
+        **_cell(file.genotype),
+        **probability,
         "parameters": size.parameters,
         "macs": size.macs,
         "auxiliary_parameters": size.auxiliary_parameters,
@@ -82,16 +85,6 @@ def _searched_on(provenance: Provenance) -> str:
 
 def _cell(genotype: Genotype) -> dict[str, Any]:
     return {"kind": genotype.kind, "space": genotype.space, "nodes": len(genotype.normal.nodes)}
-
-
-def _categorical(value: CategoricalDistribution) -> dict[str, Any]:
-    return {
-        "kind": value.kind,
-        "space": value.space,
-        "nodes": value.nodes,
-        "operations": list(value.operations),
-        "entropy": {cell: value.entropy(cell) for cell in value.logits},
-    }
 
 
 def _mixture(value: MixtureDistribution) -> dict[str, Any]:
@@ -148,6 +141,8 @@ def text(facts: Mapping[str, Any]) -> str:
     parts = [heading, aligned(rows)]
     if facts.get("ranking"):
         parts.append(_ranking_table(facts["ranking"]))
+    if "likeliest" in facts:
+        parts.append(likeliest_table(facts["likeliest"]))
     parts.append("\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"])))
     return "\n\n".join(parts)
 
@@ -177,6 +172,10 @@ _SHOWN = {
     "waiting": "cells waiting",
     "operations": "operations",
     "entropy": "entropy (nats)",
+    "largest_entropy": "at most",
+    "mode_probability": "mode's probability",
+    "mode_log_probability": "its logarithm",
+    "log_probability": "log-probability",
     "parameters": "parameters",
     "macs": "multiply-adds",
     "auxiliary_parameters": "auxiliary tower",
@@ -222,4 +221,11 @@ def _origin(provenance: Mapping[str, Any] | None) -> str:
         parts.append(f"on {data['dataset']} ({data['train_images']:,} images, {data['fingerprint'][:SHORT_DIGEST]})")
     if provenance["seed"] is not None:
         parts.append(f"seed {provenance['seed']}")
+    parts += _choice(provenance["config"])
     return " ".join(parts) + (f": {provenance['note']}" if provenance["note"] else "")
+
+
+def _choice(config: Mapping[str, Any]) -> list[str]:
+    """Which of a distribution's genotypes this is, where it is not the mode."""
+    which = ", ".join(f"{name} {config[name]}" for name in ("rank", "seed", "number") if name in config)
+    return [f"({config['choice']}: {which})"] if config.get("choice") in ("top", "sample") else []

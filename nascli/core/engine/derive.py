@@ -1,33 +1,190 @@
-"""From a distribution to a genotype. Needs no torch where the distribution needs none."""
+"""From a distribution to genotypes. Needs no torch where the distribution needs none."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nascli import __version__
+from nascli.artifacts.cell_genotype import CellGenotype
 from nascli.artifacts.darts_text import render
-from nascli.artifacts.files import check_output
+from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.files import check_output, sha256
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
 from nascli.core.engine.inputs import Source, artifact, made
-from nascli.core.engine.session import Destination
+from nascli.core.engine.session import Destination, Output
+from nascli.errors import UsageError
+
+MOST = 10_000
+"""Genotypes of one derivation. Each is a file, and nobody trains as many."""
+
+
+@runtime_checkable
+class OffersTop(Protocol):
+    """A distribution that knows which networks are better than others."""
+
+    def top(self, count: int) -> Sequence[tuple[CellGenotype, float | None]]:
+        """The best `count`, best first, each with its log-probability where it has one; fewer if there are no more."""
+
+
+@runtime_checkable
+class OffersSamples(Protocol):
+    """A distribution that networks can be drawn from."""
+
+    def sample(self, seed: int, number: int) -> CellGenotype:
+        """Network `number` of the sequence `seed`."""
+
+
+@runtime_checkable
+class KnowsProbabilities(Protocol):
+    """A distribution that gives networks a probability."""
+
+    def log_probability(self, genotype: CellGenotype) -> float:
+        """In nats."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A genotype out of a distribution, how it was chosen (as its provenance says it), and its log-probability."""
+
+    genotype: CellGenotype
+    how: dict[str, Any]
+    log_probability: float | None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The one network that the distribution stands for."""
+
+    count: ClassVar[int] = 1
+
+    def of(self, distribution: Distribution) -> Iterator[Chosen]:
+        genotype = distribution.mode()
+        yield Chosen(genotype, {"choice": "mode"}, _log_probability(distribution, genotype))
+
+
+@dataclass(frozen=True)
+class Top:
+    """The `count` best networks, best first; their ranks count from 1."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        _check_count(self.count)
+
+    def of(self, distribution: Distribution) -> Iterator[Chosen]:
+        if not isinstance(distribution, OffersTop):
+            raise UsageError(_offers(distribution, "no ranking (--top)"))
+        best = distribution.top(self.count)
+        if len(best) < self.count:
+            raise UsageError(f"{self.count:,} networks were asked for; the distribution is over {len(best):,}")
+        for rank, (genotype, log_probability) in enumerate(best, 1):
+            yield Chosen(genotype, {"choice": "top", "rank": rank}, log_probability)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Networks 1 to `count` of the sequence `seed`, drawn independently: likely ones come more than once."""
+
+    count: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_count(self.count)
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"the seed must be from 0 to 2**63 - 1, not {self.seed}")
+
+    def of(self, distribution: Distribution) -> Iterator[Chosen]:
+        if not isinstance(distribution, OffersSamples):
+            raise UsageError(_offers(distribution, "nothing to draw from (--sample)"))
+        for number in range(1, self.count + 1):
+            genotype = distribution.sample(self.seed, number)
+            how = {"choice": "sample", "seed": self.seed, "number": number}
+            yield Chosen(genotype, how, _log_probability(distribution, genotype))
+
+
+Choice = Mode | Top | Sample
 
 
 def derive(source: Source, destination: Destination = Destination(), *, format: str = "json") -> LoadedArtifact:
-    """The most probable genotype of a distribution; written as JSON or as DARTS's text. Raises ArtifactError."""
-    if destination.output is not None:
-        check_output(destination.output, destination.overwrite)
+    """The genotype that a distribution stands for; written as JSON or as DARTS's text.
+
+    Raises ArtifactError, UsageError.
+    """
+    (result,) = derive_several(source, Mode(), destination, format=format)
+    return result
+
+
+def derive_several(
+    source: Source, choice: Choice, destination: Destination = Destination(), *, format: str = "json"
+) -> tuple[LoadedArtifact, ...]:
+    """The genotypes of a choice, such as `Top(5)` or `Sample(5, seed=1)`, in its order.
+
+    Several go to numbered files beside the destination's (`numbered`); nothing is written unless all can be. Raises
+    UsageError where the distribution offers no such choice, ArtifactError for a source that is no distribution.
+    """
+    targets = [replace(destination, output=output) for output in numbered(destination.output, choice.count)]
+    for target in targets:
+        if target.output is not None:
+            check_output(target.output, target.overwrite)
     start = artifact(source, "distribution")
-    origin = start.value.provenance
-    result = GenotypeFile(
-        genotype=start.value.mode(),
+    assert isinstance(start.value, Distribution)
+    files = [_file(chosen, start) for chosen in choice.of(start.value)]
+    contents = [genotype_bytes(file) for file in files]
+    written = [render(file.genotype).encode() for file in files] if format == "darts" else contents
+    return tuple(
+        replace(made(content, target.write(data)), sha256=sha256(data))
+        for target, content, data in zip(targets, contents, written, strict=True)
+    )
+
+
+def numbered(output: Output, count: int) -> list[Output]:
+    """Where `count` genotypes go: one to `output` itself, several to cell-1.json, cell-2.json … beside cell.json.
+
+    The numbers have as many digits as `count`. Raises UsageError where there is no file to number.
+    """
+    if count == 1 or output is None:
+        return [output] * count
+    if Destination(output).is_pipe:
+        raise UsageError("standard output takes one genotype: name a file with -o, whose name is then numbered")
+    path = Path(output)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it, whose name is then numbered")
+    digits = len(str(count))
+    return [path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}") for number in range(1, count + 1)]
+
+
+def _file(chosen: Chosen, start: LoadedArtifact) -> GenotypeFile:
+    origin = start.provenance
+    return GenotypeFile(
+        genotype=chosen.genotype,
         provenance=Provenance(
             nascli=__version__,
             stage="derive",
             method=origin.method,
             seed=origin.seed,
-            config={},
+            config=chosen.how,
             data=origin.data,
             made_from=start.ancestor(),
         ),
+        log_probability=chosen.log_probability,
     )
-    content = genotype_bytes(result)
-    path = destination.write(render(result.genotype).encode() if format == "darts" else content)
-    return made(content, path)
+
+
+def _log_probability(distribution: Distribution, genotype: CellGenotype) -> float | None:
+    return distribution.log_probability(genotype) if isinstance(distribution, KnowsProbabilities) else None
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MOST:
+        raise UsageError(f"from 1 to {MOST:,} genotypes can be derived at a time, not {count:,}")
+
+
+def _offers(distribution: Distribution, lack: str) -> str:
+    """What to say where a distribution has no such choice: those that it has."""
+    found = ["its mode"]
+    found += ["its best (--top)"] if isinstance(distribution, OffersTop) else []
+    found += ["samples (--sample)"] if isinstance(distribution, OffersSamples) else []
+    return f"a {distribution.kind} has {lack}; it offers {', '.join(found)}"
