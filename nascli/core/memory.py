@@ -23,6 +23,8 @@ class MemoryMeter:
 
     On a GPU it is torch's own count of allocated memory, of all kinds, weights and data included.
 
+    A meter may be entered several times and then has the peak of all.
+
     ignore: tensors that live anyway and are not counted, such as parameters, buffers, images.
     """
 
@@ -36,7 +38,7 @@ class MemoryMeter:
 
     @property
     def peak(self) -> int:
-        """The most bytes at any time since the meter was entered."""
+        """The most bytes at any time while the meter was entered."""
         return self._peak
 
     @property
@@ -58,7 +60,7 @@ class MemoryMeter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._device.type == "cuda":
-            self._peak = torch.cuda.max_memory_allocated(self._device)
+            self._peak = max(self._peak, torch.cuda.max_memory_allocated(self._device))
         self._stack.close()
 
     def _keep(self, tensor: Tensor) -> Tensor:

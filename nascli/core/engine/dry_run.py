@@ -1,55 +1,170 @@
-"""What a run would be, without running it: the resolved configuration and the size of its network."""
+"""What a run would be: its configuration, the size of its network, and the memory and time of two real steps.
 
+The steps are those of the run itself, on its own batches. Nothing is written, and the network that took them is thrown
+away.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.load import LoadedArtifact
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Source, artifact
-from nascli.core.engine.search import build_method, open_streams
+from nascli.core.engine.loop import Job
+from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.search import SearchJob, build_method, open_streams
 from nascli.core.engine.sizing import Shape, derived_settings
+from nascli.core.engine.train import TrainJob
+from nascli.core.memory import MemoryMeter
 from nascli.core.methods.protocol import SearchMethod
 from nascli.core.nn.measure import count_parameters, measure
-from nascli.core.runtime import Runtime, open_runtime
+from nascli.core.runtime import Runtime, check_memory, fitting_threads, memory_errors, open_runtime
 from nascli.data import open_data
 
+COUNTED = {
+    "cpu": "weights, gradients, optimiser state and what is kept for the backward pass",
+    "cuda": "all that is allocated on the GPU",
+}
+"""What the peak of the memory is measured of, by type of device."""
 
-def plan_search(config: SearchConfig) -> dict[str, Any]:
-    """Configuration, parameters and steps of a search or finetune. Raises as the search would before its first step."""
+
+def plan_search(
+    config: SearchConfig, start: LoadedArtifact | None = None, reporter: Reporter = Silent()
+) -> dict[str, Any]:
+    """Configuration, size and cost of a search, or of a finetune that begins with the distribution `start`.
+
+    Raises as the search would before its first step, and MemoryExhausted where that step does not fit.
+    """
     runtime = open_runtime(config)
-    data = open_data(config, device=runtime.device)
-    streams = open_streams(config, data, runtime)
-    method = build_method(config, data.info, streams, runtime)
-    return {
-        "config": config.model_dump(mode="json"),
-        "parameters": count_parameters(method.network),
-        "multiply_adds": _multiply_adds(method, data.info, runtime),
-        "steps": config.epochs * streams["train"].batches_per_pass,
-    }
+    with memory_errors(config.batch_size):
+        data = open_data(config, device=runtime.device)
+        streams = open_streams(config, data, runtime)
+        method = build_method(config, data.info, streams, runtime)
+        if start:
+            method.start_from(start.value)
+        size = {
+            "parameters": count_parameters(method.network),
+            "multiply_adds": _multiply_adds(method, data.info, runtime),
+        }
+        job = SearchJob(method, streams, runtime, config.batch_size)
+        # While only the weights learn, a step does but a part of what the later ones do.
+        steps_per_epoch = streams["train"].batches_per_pass
+        warmup_epochs = min(config.settings.get("arch_warmup_epochs", 0), config.epochs)
+        warmup, others = warmup_epochs * steps_per_epoch, (config.epochs - warmup_epochs) * steps_per_epoch
+        costs = []
+        with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+            if warmup:
+                reporter.notice("measuring two steps of the architecture's warm-up")
+                costs.append(_measure(job, method.network, warmup))
+            if others:
+                reporter.notice("measuring two steps")
+                method.steps_done = warmup
+                costs.append(_measure(job, method.network, others))
+    return {"config": config.model_dump(mode="json"), **size, **_total(costs, runtime)}
 
 
-def plan_train(source: Source, config: TrainConfig) -> dict[str, Any]:
-    """Configuration, size and steps of a training. Raises as the training itself would before its first step."""
+def plan_train(source: Source, config: TrainConfig, reporter: Reporter = Silent()) -> dict[str, Any]:
+    """Configuration, size and cost of a training.
+
+    Raises as the training itself would before its first step, and MemoryExhausted where that step does not fit.
+    """
     genotype = artifact(source, "genotype").value.genotype
-    info = open_data(config, device=torch.device("cpu")).info
-    size = measure(genotype, derived_settings(config, Shape(len(info.classes), info.channels, info.image_size)))
-    images = round(info.train_images * (1 - config.validation))
+    runtime = open_runtime(config)
+    with memory_errors(config.batch_size):
+        data = open_data(config, device=runtime.device)
+        settings = derived_settings(config, Shape(len(data.info.classes), data.info.channels, data.info.image_size))
+        size = measure(genotype, settings)
+        check_memory(size.parameters + size.auxiliary_parameters, runtime.device)
+        job = TrainJob(genotype, settings, config, data, runtime)
+        # Dropped paths take memory of their own, and there are none in the first epoch.
+        job.steps_done = (config.epochs - 1) * job.steps_per_epoch
+        reporter.notice("measuring two steps")
+        with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+            cost = _measure(job, job.network, config.epochs * job.steps_per_epoch)
     return {
         "config": config.model_dump(mode="json"),
         "parameters": size.parameters,
         "auxiliary_parameters": size.auxiliary_parameters,
         "multiply_adds": size.macs,
-        "steps": config.epochs * (images // config.batch_size),
+        **_total([cost], runtime),
     }
 
 
+@dataclass(frozen=True)
+class _Cost:
+    """What one step of a kind takes, in seconds and bytes, and how many of them the run has."""
+
+    steps: int
+    seconds: float
+    memory: int
+
+
+def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
+    """Take two steps. The first warms up (buffers, kernels, compilation), the second is timed."""
+    meter = MemoryMeter(job.device, ignore=_tensors(job.state_dict()))
+    with meter:
+        job.step()
+    # On a CPU the meter slows a step of many small operations by a tenth, and the second step saves no more than the
+    # first. On a GPU it costs nothing, and the second is the first that finds gradients and momentum where it works.
+    with meter if job.device.type == "cuda" else nullcontext():
+        _wait(job.device)
+        began = time.perf_counter()
+        job.step()
+        _wait(job.device)
+        seconds = time.perf_counter() - began
+    memory = meter.peak
+    if job.device.type == "cpu":
+        gradients = (parameter.grad for parameter in network.parameters() if parameter.grad is not None)
+        storages = (tensor.untyped_storage() for tensor in (*_tensors(job.state_dict()), *gradients))
+        memory += sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    return _Cost(steps, seconds, memory)
+
+
+def _total(costs: list[_Cost], runtime: Runtime) -> dict[str, Any]:
+    """The cost of a run of one kind of step, or of a warm-up and another kind, which `seconds_per_step` is then of."""
+    *before, cost = costs
+    warmup = {"warmup_steps": before[0].steps, "warmup_seconds_per_step": before[0].seconds} if before else {}
+    return {
+        "steps": sum(cost.steps for cost in costs),
+        **warmup,
+        "seconds_per_step": cost.seconds,
+        "seconds": sum(cost.steps * cost.seconds for cost in costs),
+        "peak_memory_bytes": max(cost.memory for cost in costs),
+        "peak_memory_of": COUNTED[runtime.device.type],
+    }
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """All tensors in a nesting of dicts, lists and tuples."""
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, Mapping | list | tuple):
+        for part in state.values() if isinstance(state, Mapping) else state:
+            yield from _tensors(part)
+
+
+def _wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def _multiply_adds(method: SearchMethod, data: DataInfo, runtime: Runtime) -> int:
-    """Multiply-adds of the search network's forward pass for one image, matrix products included."""
+    """Multiply-adds of the search network's forward pass for one image, matrix products included.
+
+    Measured on two: a network that normalises by the statistics of the batch in evaluation too has none for one image.
+    """
     method.network.eval()
-    image = torch.zeros(1, data.channels, data.image_size, data.image_size, device=runtime.device)
+    images = torch.zeros(2, data.channels, data.image_size, data.image_size, device=runtime.device)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        method.logits(image.contiguous(memory_format=runtime.memory_format))
+        method.logits(images.contiguous(memory_format=runtime.memory_format))
     method.network.train()
-    return counter.get_total_flops() // 2
+    return counter.get_total_flops() // (2 * len(images))

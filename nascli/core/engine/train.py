@@ -136,7 +136,7 @@ class TrainJob:
             weight_decay=config.weight_decay,
             clip=config.clip,
         )
-        self._steps_done = 0
+        self.steps_done = 0
 
     def step(self) -> Mapping[str, Tensor]:
         """One SGD step on the cross-entropy of the network, and of its auxiliary tower, on one batch."""
@@ -149,22 +149,22 @@ class TrainJob:
             else:
                 logits, extra = self._runnable(images, self._paths(len(images))), 0.0
             loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-        norm = self._weights.update(loss + extra, self._schedule(self._steps_done))
-        self._steps_done += 1
+        norm = self._weights.update(loss + extra, self._schedule(self.steps_done))
+        self.steps_done += 1
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         return {"train_loss": loss.detach(), "train_accuracy": accuracy, "gradient_norm": norm}
 
     def _paths(self, batch: int) -> Tensor | None:
         """Drop-path multipliers: the probability grows linearly from 0 in the first epoch to its value in the last."""
-        epoch = self._steps_done // self.steps_per_epoch
+        epoch = self.steps_done // self.steps_per_epoch
         probability = self._config.drop_path * epoch / max(1, self._config.epochs - 1)
         if probability == 0:
             return None
-        draw = self._runtime.generator(self._config.seed, "drop_path", self._steps_done)
+        draw = self._runtime.generator(self._config.seed, "drop_path", self.steps_done)
         return draw_paths(self.network.path_count, batch, probability, draw)
 
     def learning_rate(self) -> float:
-        return self._schedule(max(0, self._steps_done - 1))
+        return self._schedule(max(0, self.steps_done - 1))
 
     def start_metrics(self) -> Mapping[str, float]:
         return {}
@@ -180,14 +180,14 @@ class TrainJob:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "steps_done": self._steps_done,
+            "steps_done": self.steps_done,
             "network": self.network.state_dict(),
             "optimizer": self._weights.state_dict(),
             "stream": self._stream.position,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._steps_done = state["steps_done"]
+        self.steps_done = state["steps_done"]
         self.network.load_state_dict(state["network"])
         self._weights.load_state_dict(state["optimizer"])
         self._stream.position = state["stream"]

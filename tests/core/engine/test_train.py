@@ -48,7 +48,7 @@ def test_drop_path_grows_linearly_from_nothing_to_its_value():
     searched = job(drop_path=0.4, epochs=5)
     shares = []
     for epoch in range(5):
-        searched._steps_done = epoch * searched.steps_per_epoch
+        searched.steps_done = epoch * searched.steps_per_epoch
         paths = searched._paths(5000)
         shares.append(0.0 if paths is None else float((paths == 0).float().mean()))
         if paths is not None:

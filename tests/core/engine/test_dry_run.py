@@ -1,0 +1,171 @@
+"""What a dry run says, against sums by hand and the same steps taken outside it. Digits: 8x8 pixels, 10 classes."""
+
+import pytest
+import torch
+
+import nascli
+from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.published import load
+from nascli.core.engine.dry_run import plan_search, plan_train
+from nascli.core.engine.reporter import Silent
+from nascli.core.engine.search import build_method, open_streams
+from nascli.core.engine.train import TrainJob
+from nascli.core.memory import MemoryMeter
+from nascli.core.methods.pc_darts import PcDarts
+from nascli.core.nn.measure import measure
+from nascli.core.runtime import open_runtime
+from nascli.data import open_data
+from nascli.errors import MemoryExhausted
+from nascli.registry import METHODS
+
+TINY = {"limit_train": 160, "batch_size": 32, "layers": 3, "channels": 4}
+CELLS = {**TINY, "epochs": 3, "nodes": 1, "arch_warmup_epochs": 1}
+
+
+class Told(Silent):
+    def __init__(self):
+        self.notices = []
+
+    def notice(self, text):
+        self.notices.append(text)
+
+
+@pytest.fixture
+def visited(monkeypatch):
+    """The numbers of the steps that PC-DARTS takes."""
+    numbers = []
+    step = PcDarts.step
+
+    def recorded(method, streams):
+        numbers.append(method.steps_done)
+        return step(method, streams)
+
+    monkeypatch.setattr(PcDarts, "step", recorded)
+    return numbers
+
+
+def test_two_steps_of_each_kind_are_taken_and_every_step_of_the_run_is_counted(visited):
+    told = Told()
+    plan = plan_search(nascli.SearchConfig(**CELLS), reporter=told)
+    # 160 images, a half of them to learn from: two batches of 32 in each of three epochs; the first is warm-up.
+    assert visited == [0, 1, 2, 3]
+    assert (plan["steps"], plan["warmup_steps"]) == (6, 2)
+    assert plan["seconds"] == pytest.approx(2 * plan["warmup_seconds_per_step"] + 4 * plan["seconds_per_step"])
+    assert 0 < plan["seconds_per_step"] < 60
+    assert len(told.notices) == 2
+
+
+@pytest.mark.parametrize("warmup", [0, 3])
+def test_a_run_of_one_kind_of_step_takes_two(visited, warmup):
+    plan = plan_search(nascli.SearchConfig(**{**CELLS, "arch_warmup_epochs": warmup}))
+    assert visited == [0, 1]
+    assert "warmup_steps" not in plan
+    assert plan["seconds"] == pytest.approx(6 * plan["seconds_per_step"])
+
+
+def numbers_in(tensors):
+    return sum(tensor.numel() for tensor in tensors)
+
+
+def test_the_peak_of_a_search_is_that_of_a_real_step_and_of_what_lives_all_the_time():
+    config = nascli.SearchConfig(**CELLS)
+    runtime = open_runtime(config)
+    data = open_data(config, device=runtime.device)
+    streams = open_streams(config, data, runtime)
+    method = build_method(config, data.info, streams, runtime)
+    method.steps_done = 2
+    architecture = [*method.alpha.values(), *method.beta.values()]
+    network = [*method.network.parameters(), *method.network.buffers()]
+    with MemoryMeter(ignore=[*network, *architecture]) as meter:
+        method.step(streams)
+    weights = numbers_in(method.network.parameters())
+    buffers = numbers_in(method.network.buffers()) + 1  # one, the count of the stem's batch norm, has 8 bytes
+    # Float32: value, gradient and momentum of each weight; value and two moments of alpha and beta, and for each of
+    # these four tensors the number of Adam's steps.
+    always = 4 * (3 * weights + buffers + 3 * numbers_in(architecture) + 4)
+    plan = plan_search(config)
+    # A gradient may be a view of a slightly larger storage.
+    assert plan["peak_memory_bytes"] - meter.peak == pytest.approx(always, rel=0.005)
+    assert plan["parameters"] == weights
+    assert plan["peak_memory_of"].startswith("weights, gradients")
+    without = plan_search(nascli.SearchConfig(**{**CELLS, "recompute": True}))
+    assert always < without["peak_memory_bytes"] < plan["peak_memory_bytes"]
+
+
+def test_the_peak_of_a_training_is_that_of_its_last_epoch():
+    config = nascli.TrainConfig(**TINY, epochs=2, drop_path=0.3)
+    data = open_data(config, device=torch.device("cpu"))
+    settings = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
+    job = TrainJob(load("darts-v2").genotype, settings, config, data, open_runtime(config))
+    tensors = [*job.network.parameters(), *job.network.buffers()]
+    job.steps_done = 5
+    with MemoryMeter(ignore=tensors) as meter:
+        job.step()
+    sizes = (tensor.numel() * tensor.element_size() for tensor in tensors)
+    always = sum(sizes) + 2 * 4 * numbers_in(job.network.parameters())
+    told = Told()
+    plan = plan_train("darts-v2", config, told)
+    assert plan["peak_memory_bytes"] - meter.peak == pytest.approx(always, rel=0.005)
+    assert plan["steps"] == 10
+    assert plan["seconds"] == pytest.approx(10 * plan["seconds_per_step"])
+    assert len(told.notices) == 1
+    assert (
+        plan_train("darts-v2", config.model_copy(update={"drop_path": 0.0}))["peak_memory_bytes"] < meter.peak + always
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_be_planned_and_leaves_nothing_behind(method, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = {setting.name for setting in METHODS[method].settings} | nascli.SearchConfig.model_fields.keys()
+    given = {**CELLS, "candidates": 3}
+    config = nascli.SearchConfig(method=method, **{name: value for name, value in given.items() if name in own})
+    before = torch.get_num_threads(), torch.get_rng_state()
+    plan = plan_search(config)
+    assert list(tmp_path.iterdir()) == []
+    assert torch.get_num_threads() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert plan["steps"] == 6
+    assert plan["peak_memory_bytes"] > 12 * plan["parameters"]
+    assert min(plan["seconds"], plan["seconds_per_step"], plan["multiply_adds"]) > 0
+    assert plan["config"] == config.model_dump(mode="json")
+
+
+def test_multiply_adds_are_those_of_one_image():
+    config = nascli.SearchConfig(method="random", epochs=3, candidates=3, **TINY)
+    runtime = open_runtime(config)
+    data = open_data(config, device=runtime.device)
+    method = build_method(config, data.info, open_streams(config, data, runtime), runtime)
+    settings = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
+    assert plan_search(config)["multiply_adds"] == measure(method._cells[0], settings).macs
+
+
+def test_a_finetune_is_measured_from_the_distribution_that_it_starts_from(monkeypatch):
+    started = []
+    start_from = PcDarts.start_from
+
+    def recorded(method, distribution):
+        started.append((method.steps_done, distribution))
+        start_from(method, distribution)
+
+    monkeypatch.setattr(PcDarts, "start_from", recorded)
+    run = nascli.search(nascli.SearchConfig(**{**CELLS, "epochs": 1, "limit_train": 64}))
+    plan = plan_search(nascli.FinetuneConfig(**{**CELLS, "channels": 8}), run)
+    assert started == [(0, run.value)]
+    assert plan["config"]["settings"]["channels"] == 8
+
+
+def test_a_step_that_does_not_fit_is_told_with_the_batch_size_to_try(monkeypatch):
+    def too_much(method, streams):
+        raise torch.OutOfMemoryError("no")
+
+    monkeypatch.setattr(PcDarts, "step", too_much)
+    with pytest.raises(MemoryExhausted, match="at batch size 32: try --batch-size 16"):
+        plan_search(nascli.SearchConfig(**CELLS))
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_all_that_is_allocated_counts():
+    plan = plan_search(nascli.SearchConfig(**CELLS, device="cuda"))
+    assert plan["peak_memory_of"] == "all that is allocated on the GPU"
+    assert plan["peak_memory_bytes"] > 12 * plan["parameters"]
