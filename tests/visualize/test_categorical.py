@@ -125,7 +125,7 @@ def test_headings_say_how_decided_everything_is(drawn) -> None:
     ) in shown
 
 
-@pytest.mark.parametrize(("nodes", "sharpness"), [(1, 0.0), (4, 12.0), (6, 0.0), (9, 2.0)])
+@pytest.mark.parametrize(("nodes", "sharpness"), [(1, 0.0), (4, 12.0), (6, 0.0)])
 def test_no_text_lies_on_another(drawn, nodes: int, sharpness: float) -> None:
     assert overlaps(drawn(categorical(nodes, sharpness))) == []
 

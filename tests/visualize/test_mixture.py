@@ -73,7 +73,7 @@ def test_columns_of_the_map_never_overlap(drawn, nodes: int) -> None:
     assert names[-1] < width - 18
 
 
-@pytest.mark.parametrize(("nodes", "beta"), [(1, True), (4, False), (6, True), (9, False)])
+@pytest.mark.parametrize(("nodes", "beta"), [(1, True), (6, True), (9, False)])
 def test_no_text_lies_on_another(drawn, nodes: int, beta: bool) -> None:
     assert overlaps(drawn(mixture(nodes=nodes, beta=beta))) == []
 
