@@ -56,12 +56,12 @@ class Config(BaseModel):
 
 
 def _recipe_name(stage: str, method: str, given: dict[str, Any]) -> str:
-    """The recipe that suits the data: the data set's own, or ImageNet's for images above LARGEST_SMALL_IMAGE."""
+    """The recipe that suits the data: the data set's own, or `pictures` where that is made for smaller images."""
     if given.get("recipe"):
         return str(given["recipe"])
     name = lookup(DATASETS, "dataset", given.get("dataset", "digits")).recipe
     if name == "cifar10" and (given.get("image_size") or 0) > LARGEST_SMALL_IMAGE:
-        name = "imagenet"
+        name = "pictures"
     return name
 
 

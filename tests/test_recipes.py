@@ -90,12 +90,28 @@ def test_training_recipes_are_the_papers(method, dataset):
     assert {name: held[name] for name in wanted} == wanted
 
 
+@pytest.mark.parametrize("image_size", [None, 64, 65, 224])
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig, TrainConfig])
-def test_every_method_has_a_recipe_for_every_data_set_and_stage(config, method, dataset):
-    resolved = config(method=method, dataset=dataset)
+def test_every_method_has_a_recipe_for_every_data_set_and_stage(config, method, dataset, image_size):
+    resolved = config(method=method, dataset=dataset, image_size=image_size)
     assert config(**resolved.model_dump()) == resolved
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig, TrainConfig])
+def test_large_images_get_a_recipe_that_a_hundred_photographs_are_enough_for(config, method):
+    def resolved(dataset, image_size):
+        return config(method=method, dataset=dataset, image_size=image_size)
+
+    assert [resolved("folder", side).recipe for side in (None, 64, 65)] == ["cifar10", "cifar10", "pictures"]
+    assert resolved("imagenet", 224).recipe == "imagenet"
+    large = resolved("folder", 224)
+    settings = {"stem": getattr(large, "stem", None), **getattr(large, "settings", {})}
+    assert settings["stem"] == "imagenet"
+    # Three classes of forty, a fifth of them for testing: 96 images to train on, 48 in each half.
+    assert large.batch_size <= 96 * min(settings.get("train_fraction", 1), settings.get("search_fraction", 1))
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
