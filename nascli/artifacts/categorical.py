@@ -194,11 +194,9 @@ class CategoricalDistribution:
         names = {cell: [f"{_GROUP}.{cell}.{state}" for state in states] for cell in CELL_NAMES}
         needed = {name for cell in CELL_NAMES for name in names[cell]}
         if stray := tensors.keys() - needed:
-            raise ValueError(
-                f"unknown tensor {min(stray)[:60]!r}: a categorical of {nodes} nodes has none of that name"
-            )
+            raise ValueError(f"unknown tensor {min(stray)[:60]!r} (nodes: {nodes})")
         if missing := needed - tensors.keys():
-            raise ValueError(f"the tensor {min(missing)!r} is missing")
+            raise ValueError(f"the tensor {min(missing)!r} is missing (nodes: {nodes})")
         logits = {cell: tuple(tensors[name] for name in names[cell]) for cell in CELL_NAMES}
         return cls(space, nodes, operations, logits, provenance)
 

@@ -128,7 +128,7 @@ def _table(results: Sequence[LoadedArtifact]) -> str:
         rows.append((Path(result.where).name, known, f"{file.genotype.share('skip_connect'):5.0%}"))
     more = [f"and {len(results) - ROWS_SHOWN:,} more"] if len(results) > ROWS_SHOWN else []
     different = len({_file(result).genotype.network() for result in results})
-    return "\n".join([aligned(rows), *more, f"{len(results):,} genotypes, {different:,} different networks"])
+    return "\n".join([aligned(rows), *more, f"{len(results):,} genotypes; different networks: {different:,}"])
 
 
 def _file(result: LoadedArtifact) -> GenotypeFile:

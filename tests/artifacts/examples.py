@@ -45,6 +45,20 @@ def mixture(nodes: int = 4, *, beta: bool = True, seed: int = 0) -> MixtureDistr
     )
 
 
+def categorical(nodes: int = 4, *, scale: float = 1.0, seed: int = 0) -> CategoricalDistribution:
+    """Categoricals with float32 logits drawn from N(0, scale)."""
+    generator = np.random.default_rng(seed)
+    operations = tuple(op for op in OPERATIONS if op != "none")
+    logits = {
+        cell: tuple(
+            (generator.normal(size=(2, state, len(operations))) * scale).astype(np.float32)
+            for state in range(2, 2 + nodes)
+        )
+        for cell in ("normal", "reduce")
+    }
+    return CategoricalDistribution("darts", nodes, operations, logits, provenance(method="parsec"))
+
+
 def ranking(nodes: int = 3, *, done: int = 3, waiting: int = 1) -> RankingDistribution:
     """Uniformly drawn cells, of which the second is the best and the first two others are equally accurate."""
     uniform = CategoricalDistribution.uniform(nodes, provenance())

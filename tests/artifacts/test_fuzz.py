@@ -21,7 +21,7 @@ from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import load_model_file, model_bytes
 from nascli.artifacts.rundir import METRICS, RunDir
 from nascli.errors import ArtifactError
-from tests.artifacts.examples import mixture, model_file, ranking
+from tests.artifacts.examples import categorical, mixture, model_file, ranking
 
 READERS: dict[str, Callable[[bytes, str], object]] = {
     "artifact": read_artifact,
@@ -37,6 +37,7 @@ WHOLE_FILES = {
     "genotype": GENOTYPE,
     "text": darts_text.render(published.load("darts-v2").genotype).encode(),
     "distribution": distribution_bytes(mixture(3)),
+    "categorical": distribution_bytes(categorical(2)),
     "ranking": distribution_bytes(ranking(2)),
     "model": model_bytes(model_file()),
     "checkpoint": checkpoint_bytes({"step": 3, "weights": {"a": np.float64(0.5)}, "rows": [1, (2, None)]}),
@@ -121,7 +122,7 @@ def test_genotypes_with_a_part_of_another_kind(data: st.DataObject) -> None:
     survives(read_artifact, changed)
 
 
-@pytest.mark.parametrize("kind", ["distribution", "ranking", "model", "checkpoint"])
+@pytest.mark.parametrize("kind", ["distribution", "categorical", "ranking", "model", "checkpoint"])
 @given(data=st.data())
 @BRIEF
 def test_documents_with_a_part_of_another_kind_under_a_right_digest(kind: str, data: st.DataObject) -> None:
@@ -129,7 +130,8 @@ def test_documents_with_a_part_of_another_kind_under_a_right_digest(kind: str, d
     changed = mutated(document, data)
     if not isinstance(changed, dict) or "sha256" in changed:
         return
-    names = data.draw(st.sets(st.sampled_from(sorted({*values, "alpha.normal", "beta.reduce", "accuracy", "odd"}))))
+    odd = {"alpha.normal", "beta.reduce", "logits.normal.3", "accuracy", "odd"}
+    names = data.draw(st.sets(st.sampled_from(sorted({*values, *odd}))))
     arrays = {name: values.get(name, np.zeros((2, 3))) for name in names} if data.draw(st.booleans()) else values
     file = tensors.encode(arrays, changed)
     for reader in ("artifact", "distribution", "model", "checkpoint"):

@@ -47,6 +47,33 @@ def test_round_trip_is_exact_and_stable() -> None:
     assert "α".encode() in data
 
 
+def test_a_log_probability_is_kept_to_the_bit_and_left_out_where_there_is_none() -> None:
+    file = published.load("pc-darts-cifar10")
+    assert "log_probability" not in document()
+    assert parse(document()).log_probability is None
+    for value in (0.0, -50.284529356013195, -1e-300):
+        known = file.model_copy(update={"log_probability": value})
+        assert parse_genotype(genotype_bytes(known), "x") == known
+        assert json.loads(genotype_bytes(known)) == {**document(), "log_probability": value}
+    assert parse(document() | {"log_probability": -3}).log_probability == -3.0
+    assert parse(document() | {"log_probability": None}) == file
+    for wrong in (0.5, 10**50, "-1", True):
+        assert "log_probability: must be" in faults(document() | {"log_probability": wrong})
+    assert genotype_schema()["properties"]["log_probability"]["anyOf"][0] == {"type": "number", "maximum": 0}
+    assert "log_probability" not in genotype_schema()["required"]
+
+
+def test_the_order_of_a_nodes_picks_makes_no_other_network() -> None:
+    genotype = published.load("pc-darts-cifar10").genotype
+    turned = genotype.normal.model_copy(update={"nodes": tuple(node[::-1] for node in genotype.normal.nodes)})
+    other = genotype.normal.model_copy(update={"nodes": genotype.normal.nodes[:3] + genotype.reduce.nodes[3:]})
+    assert genotype.model_copy(update={"normal": turned}).network() == genotype.network()
+    assert genotype.model_copy(update={"normal": other}).network() != genotype.network()
+    assert genotype.model_copy(update={"normal": genotype.reduce, "reduce": genotype.normal}).network() != (
+        genotype.network()
+    )
+
+
 def test_the_places_of_faults_are_named() -> None:
     changed = document()
     changed["genotype"]["normal"]["nodes"][1][0]["input"] = 7
