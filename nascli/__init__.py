@@ -25,6 +25,7 @@ _HOMES = {
     "TrainConfig": "nascli.config",
     "Sample": "nascli.core.engine.derive",
     "Top": "nascli.core.engine.derive",
+    "configure": "nascli.configuration",
     "derive": "nascli.core.engine.derive",
     "derive_several": "nascli.core.engine.derive",
     "draw": "nascli.visualize.sources",
@@ -41,6 +42,7 @@ __all__ = ["__version__", *_HOMES]
 if TYPE_CHECKING:
     from nascli.artifacts.load import load_artifact
     from nascli.config import EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
+    from nascli.configuration import configure
     from nascli.core.engine.derive import Sample, Top, derive, derive_several
     from nascli.core.engine.evaluate import Evaluation, evaluate, load_network
     from nascli.core.engine.search import finetune, search

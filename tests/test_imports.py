@@ -16,13 +16,21 @@ HEAVY = {"torch", "torchvision", "matplotlib", "sklearn"}
 # Parts of the package (or single modules) that the modules of a part may import besides their own part. A module
 # belongs to the part with the longest matching name.
 MAY_IMPORT: dict[str, set[str]] = {
-    "nascli": {"nascli.artifacts", "nascli.config", "nascli.core.engine", "nascli.errors", "nascli.visualize"},
+    "nascli": {
+        "nascli.artifacts",
+        "nascli.config",
+        "nascli.configuration",
+        "nascli.core.engine",
+        "nascli.errors",
+        "nascli.visualize",
+    },
     "nascli.__main__": {"nascli.cli"},
     "nascli.errors": set(),
     "nascli.seeds": set(),
     "nascli.registry": {"nascli.errors"},
     "nascli.recipes": {"nascli.errors"},
     "nascli.config": {"nascli.errors", "nascli.registry", "nascli.recipes"},
+    "nascli.configuration": {"nascli.config", "nascli.data", "nascli.errors", "nascli.registry"},
     "nascli.artifacts": {"nascli", "nascli.errors", "nascli.registry", "nascli.seeds"},
     "nascli.data": {"nascli.artifacts", "nascli.config", "nascli.errors", "nascli.registry", "nascli.seeds"},
     "nascli.visualize": {"nascli.artifacts", "nascli.errors", "nascli.registry"},
@@ -52,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli",
         "nascli.artifacts",
         "nascli.config",
+        "nascli.configuration",
         "nascli.core.engine",
         "nascli.core.nn.measure",
         "nascli.data",

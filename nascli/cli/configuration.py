@@ -8,10 +8,9 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
-from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -19,11 +18,10 @@ from nascli import recipes
 from nascli.cli.completion import among
 from nascli.cli.options import DATA_PANEL, MACHINE_PANEL, METHOD_PANEL, RECIPE_PANEL
 from nascli.cli.session import parameter
-from nascli.config import Config, SearchConfig, describe, read_file
+from nascli.config import Config, SearchConfig, read_file
+from nascli.configuration import AnyConfig, configure
 from nascli.errors import UsageError, unknown
 from nascli.registry import DATASETS, METHODS, Setting
-
-AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 _MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers"}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
@@ -50,26 +48,13 @@ def resolve(
 ) -> AnyConfig:
     """The configuration: options beat the file, the file beats what was stored, and that beats the recipe.
 
-    `stored` comes from the run that is resumed or the file that the stage starts from. Where only the images say how
-    large they are, they are looked at before the recipe is chosen. All faults are one UsageError.
+    `stored` comes from the run that is resumed or the file that the stage starts from. All faults are one UsageError.
     """
     values = {**(stored or {}), **(read_file(file) if file is not None else {}), **given}
     _check_choices(model, values)
     if issubclass(model, SearchConfig):
         _check_settings(model, values)
-    config = _build(model, values)
-    if "recipe" in model.model_fields and config.image_size is None and DATASETS[config.dataset].image_size is None:
-        from nascli.data import probe_image_size
-
-        config = _build(model, {**values, "image_size": probe_image_size(config)})
-    return config
-
-
-def _build(model: type[AnyConfig], values: Mapping[str, Any]) -> AnyConfig:
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise UsageError(describe(error)) from None
+    return configure(model, **values)
 
 
 def flag(name: str) -> str:

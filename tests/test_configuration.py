@@ -1,0 +1,39 @@
+"""Configurations that look at the images first."""
+
+import pytest
+
+import nascli
+from nascli.config import EvalConfig, SearchConfig, TrainConfig
+from nascli.configuration import configure
+from nascli.errors import DataError, UsageError
+from tests.data.pictures import make_folder
+
+
+@pytest.mark.parametrize(("side", "size", "recipe"), [(12, 12, "cifar10"), ((90, 120), 224, "pictures")])
+@pytest.mark.parametrize("model", [SearchConfig, TrainConfig])
+def test_the_images_of_a_folder_choose_the_recipe(tmp_path, model, side, size, recipe):
+    make_folder(tmp_path, {"a": 2, "b": 2}, side=side)
+    config = nascli.configure(model, dataset="folder", data_dir=str(tmp_path))
+    assert (config.image_size, config.recipe) == (size, recipe)
+    assert config == model(dataset="folder", data_dir=tmp_path, image_size=size)
+    assert configure(model, **config.model_dump()) == config
+
+
+def test_what_is_given_is_kept(tmp_path):
+    make_folder(tmp_path, {"a": 2, "b": 2}, side=100)
+    config = configure(TrainConfig, dataset="folder", data_dir=tmp_path, image_size=48, recipe="imagenet", epochs=3)
+    assert (config.image_size, config.recipe, config.epochs) == (48, "imagenet", 3)
+
+
+def test_data_of_a_known_size_are_not_looked_at():
+    assert configure(SearchConfig, dataset="cifar10", data_dir="nowhere") == SearchConfig(
+        dataset="cifar10", data_dir="nowhere"
+    )
+    assert configure(EvalConfig, dataset="folder", data_dir="nowhere").image_size is None
+
+
+def test_faults_are_told_at_once_and_missing_images_as_such():
+    with pytest.raises(UsageError, match=r"epochs: .*; batch_size: "):
+        configure(TrainConfig, epochs=0, batch_size=0)
+    with pytest.raises(DataError, match="nowhere"):
+        configure(SearchConfig, dataset="folder", data_dir="nowhere")
