@@ -1,5 +1,6 @@
 """The options that several commands share, each declared once."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,8 +57,21 @@ def _switch(*names: str, help: str) -> Any:
 
 Overwrite = Annotated[bool, _switch("--overwrite", help="replace a result that exists")]
 Resume = Annotated[bool, _switch("--resume", help="continue the run that was interrupted")]
-DryRun = Annotated[bool, _switch("--dry-run", help="print the resolved configuration and the size; do nothing")]
+DryRun = Annotated[bool, _switch("--dry-run", help="print configuration, size, memory and time; write no file")]
 Json = Annotated[bool, _switch("--json", help="print the result for machines, on standard output")]
 Quiet = Annotated[bool, _switch("--quiet", "-q", help="errors and the result only")]
 Verbose = Annotated[bool, _switch("--verbose", "-v", help="more lines, and warnings")]
 Debug = Annotated[bool, _switch("--debug", help="show the traceback of an error")]
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """The options of a stage that takes long, besides those of its configuration."""
+
+    output: Output
+    overwrite: Overwrite = False
+    run_dir: RunDirectory = None
+    resume: Resume = False
+    config: ConfigFile = None
+    dry_run: DryRun = False
+    json: Json = False

@@ -1,44 +1,54 @@
 """`nascli search`: from images to a distribution over cells."""
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nascli.cli.configuration import options, resolve
-from nascli.cli.options import ConfigFile, DryRun, Json, Output, Overwrite, Resume, RunDirectory
+from nascli.cli.options import StageOptions
 from nascli.cli.session import Session, command
-from nascli.config import SearchConfig
+from nascli.config import FinetuneConfig, SearchConfig
+
+if TYPE_CHECKING:
+    from nascli.artifacts.load import LoadedArtifact
+    from nascli.core.engine.session import Destination
 
 
-@command(*options(SearchConfig))
-def search(
-    session: Session,
-    given: dict[str, Any],
-    output: Output = Path("run.safetensors"),
-    overwrite: Overwrite = False,
-    run_dir: RunDirectory = None,
-    resume: Resume = False,
-    config: ConfigFile = None,
-    dry_run: DryRun = False,
-    json: Json = False,
-) -> None:
+@command(*options(SearchConfig), output="run.safetensors")
+def search(session: Session, given: dict[str, Any], stage: StageOptions) -> None:
     """Search for a cell and write the distribution over cells.
 
     Without any option: PC-DARTS on the built-in digits, in under two minutes on two cores.
     """
-    from nascli.cli.progress import progress
-    from nascli.cli.results import destination, print_result
+    from nascli.cli.results import destination
     from nascli.core.engine.session import stored_config
 
-    target = destination(output, run_dir, resume=resume, overwrite=overwrite, json=json)
-    resolved = resolve(SearchConfig, given, file=config, stored=stored_config(target) if resume else {})
-    if dry_run:
-        from nascli.cli.dry_run import print_plan
-        from nascli.core.engine.dry_run import plan_search
+    target = destination(stage.output, stage.run_dir, resume=stage.resume, overwrite=stage.overwrite, json=stage.json)
+    stored = stored_config(target) if stage.resume else {}
+    carry_out(session, stage, target, resolve(SearchConfig, given, file=stage.config, stored=stored))
 
-        print_plan(plan_search(resolved), stage=resolved.stage, json=json)
-        return
+
+def carry_out(
+    session: Session,
+    stage: StageOptions,
+    target: "Destination",
+    config: SearchConfig,
+    start: "LoadedArtifact | None" = None,
+) -> None:
+    """Search, or go on from the distribution `start`, and print the result; or print what it would be."""
+    from nascli.cli.dry_run import print_plan
+    from nascli.cli.progress import progress
+    from nascli.cli.results import print_result
     from nascli.core.engine import search as engine
+    from nascli.core.engine.dry_run import plan_search
 
+    if stage.dry_run:
+        with progress(session) as reporter:
+            plan = plan_search(config, start, reporter)
+        print_plan(plan, stage=config.stage, json=stage.json)
+        return
     with progress(session) as reporter:
-        result = engine.search(resolved, target, reporter)
-    print_result(result, target, json)
+        if start is None:
+            result = engine.search(config, target, reporter)
+        else:
+            assert isinstance(config, FinetuneConfig)
+            result = engine.finetune(start, config, target, reporter)
+    print_result(result, target, stage.json)
