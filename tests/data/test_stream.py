@@ -94,6 +94,22 @@ def test_the_same_image_looks_different_in_every_pass():
     assert [stream.next()[0].numpy().tobytes() for _ in range(40)] == looks
 
 
+def test_once_shows_each_image_as_it_is_in_batches_of_nearly_one_size_and_leaves_the_stream_where_it_was():
+    given = {"indices": np.arange(3, 25), "augmentation": Augmentation(crop_padding=2, flip=True, cutout=2)}
+    stream, untouched = numbered_stream(30, 5, **given), numbered_stream(30, 5, **given)
+    assert torch.equal(stream.next()[0], untouched.next()[0])
+    shown = []
+    for images, labels in stream.once():
+        torch.testing.assert_close(images, (labels / 255)[:, None, None, None].expand(-1, 1, 4, 4))
+        assert torch.equal(stream.next()[0], untouched.next()[0])  # also in the middle of it
+        shown.append(labels.tolist())
+    assert [len(batch) for batch in shown] == [5, 5, 4, 4, 4]
+    order = [label for batch in shown for label in batch]
+    assert sorted(order) == list(range(3, 25)) != order
+    assert [label for _, labels in stream.once() for label in labels.tolist()] == order
+    assert [label for _, labels in numbered_stream(30, 5, seed=1, **given).once() for label in labels.tolist()] != order
+
+
 def test_faults_of_the_caller():
     with pytest.raises(UsageError, match="batch 256 is more than the 120 images of the 'search' part"):
         numbered_stream(120, 256, name="search")
