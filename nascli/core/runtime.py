@@ -40,6 +40,17 @@ class Runtime:
         kind = _AUTOCAST.get(self.precision)
         return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
 
+    @contextmanager
+    def full_precision(self) -> Iterator[None]:
+        """Context in which a forward pass runs in float32, whatever the precision: without autocast and TF32."""
+        before = torch.backends.cudnn.allow_tf32
+        torch.backends.cudnn.allow_tf32 = False
+        try:
+            with torch.autocast(self.device.type, enabled=False):
+                yield
+        finally:
+            torch.backends.cudnn.allow_tf32 = before
+
     def scaler(self) -> torch.amp.GradScaler:
         """A gradient scaler of its own for one optimiser; it does nothing outside fp16."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")

@@ -1,26 +1,41 @@
-"""PC-DARTS (Xu et al., ICLR 2020), and first-order DARTS (Liu et al., ICLR 2019), which is K = 1 without beta."""
+"""PC-DARTS (Xu et al., ICLR 2020), and DARTS (Liu et al., ICLR 2019), which is K = 1 without beta."""
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nascli.artifacts.cell_genotype import CELL_NAMES
-from nascli.artifacts.distribution import MixtureDistribution
+from nascli.artifacts.distribution import Distribution, MixtureDistribution
+from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.provenance import Provenance
 from nascli.core.methods.protocol import Plan, Stream
+from nascli.core.nn.auxiliary import auxiliary_fits, tower_needs
 from nascli.core.nn.measure import count_parameters
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.optimization import Schedule, Updater, sgd
 from nascli.core.runtime import Runtime, check_memory
+from nascli.core.unrolled import restored, unrolled_gradient
 from nascli.errors import UsageError
 from nascli.registry import SPACES
 from nascli.seeds import derive_seed
 
 SPACE = "darts"
+
+Batch = tuple[Tensor, Tensor]
+Mixture = tuple[dict[str, Tensor], dict[str, Tensor] | None]
+"""Weights of the operations, [edges, operations], and of the edges, [edges] or None, for each cell type."""
+
+
+class Answer(NamedTuple):
+    """What the network makes of a batch. objective: what the weights descend, the loss and the tower's share."""
+
+    objective: Tensor
+    loss: Tensor
+    accuracy: Tensor
 
 
 class PcDarts:
@@ -43,6 +58,8 @@ class PcDarts:
         edge_normalization: bool,
         channel_sampling: str,
         recompute: bool,
+        auxiliary: float,
+        cutout: int,
         train_fraction: float,
         search_fraction: float,
         lr: float,
@@ -56,18 +73,33 @@ class PcDarts:
         arch_beta2: float,
         arch_weight_decay: float,
         arch_warmup_epochs: int,
+        order: int = 1,
     ) -> None:
-        self._plan, self._runtime = plan, runtime
+        if order == 2 and runtime.precision == "fp16":
+            raise UsageError("--order 2 does not go with --precision fp16, which scales gradients: use bf16 or fp32")
+        self._plan, self._runtime, self._order = plan, runtime, order
         self._nodes, self._random_channels = nodes, channel_sampling == "random"
         self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
         self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
         self.steps_done = 0
+        settings = NetworkSettings(
+            layers=layers,
+            channels=channels,
+            stem=stem,
+            classes=len(plan.data.classes),
+            image_channels=plan.data.channels,
+            image_size=plan.data.image_size,
+        )
+        has_tower = auxiliary > 0 and auxiliary_fits(settings)
+        self._auxiliary = auxiliary if has_tower else 0.0
         self.notices: tuple[str, ...] = ()
         if arch_warmup_epochs >= plan.epochs:
-            self.notices = (
+            self.notices += (
                 f"the architecture will not learn: all {plan.epochs} epochs are warm-up "
                 f"(--arch-warmup-epochs {arch_warmup_epochs})",
             )
+        if auxiliary and not has_tower:
+            self.notices += (f"searched without an auxiliary tower: {tower_needs(stem)}",)
 
         build = partial(
             MixedNetwork,
@@ -76,10 +108,11 @@ class PcDarts:
             layers=layers,
             channels=channels,
             stem=stem,
-            classes=len(plan.data.classes),
-            image_channels=plan.data.channels,
+            classes=settings.classes,
+            image_channels=settings.image_channels,
             partial_channels=partial_channels,
             recompute=recompute,
+            auxiliary=has_tower,
         )
         with torch.device("meta"):
             check_memory(count_parameters(build()), runtime.device)
@@ -112,20 +145,61 @@ class PcDarts:
         return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
-        """One Adam step on alpha and beta from a search batch, then one SGD step on the weights from a train batch."""
+        """One Adam step on alpha and beta from a search batch, then one SGD step on the weights from a train batch.
+
+        With order 2 the former looks ahead to the latter, on the same train batch (Liu et al., Algorithm 1).
+        """
         metrics = {}
+        train = streams["train"].next()
         if self.steps_done >= self._first_architecture_step:
-            loss, accuracy = self._loss(streams["search"], *self._mixture())
-            self._architecture.update(loss)
-            metrics |= {"search_loss": loss.detach(), "search_accuracy": accuracy}
+            descend = self._descend if self._order == 1 else self._descend_unrolled
+            loss, accuracy = descend(streams["search"].next(), train)
+            metrics |= {"search_loss": loss, "search_accuracy": accuracy}
         with torch.no_grad():
             mixture = self._mixture()
-        loss, accuracy = self._loss(streams["train"], *mixture)
-        norm = self._weights.update(loss, self._schedule(self.steps_done))
+        answer = self._answer(train, "train", mixture)
+        norm = self._weights.update(answer.objective, self._schedule(self.steps_done))
         self.steps_done += 1
-        return metrics | {"train_loss": loss.detach(), "train_accuracy": accuracy, "gradient_norm": norm}
+        return metrics | {
+            "train_loss": answer.loss.detach(),
+            "train_accuracy": answer.accuracy,
+            "gradient_norm": norm,
+        }
 
-    def _mixture(self) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+    def _descend(self, search: Batch, _: Batch) -> tuple[Tensor, Tensor]:
+        """The architecture's step with the weights as they are. -> loss and accuracy on the search batch."""
+        answer = self._answer(search, "search", self._mixture())
+        self._architecture.update(answer.objective)
+        return answer.loss.detach(), answer.accuracy
+
+    def _descend_unrolled(self, search: Batch, train: Batch) -> tuple[Tensor, Tensor]:
+        """The architecture's step through the weights' next one. -> loss and accuracy there on the search batch.
+
+        The batch norms' running statistics are for the weights that the network has, and see none of these passes.
+        """
+
+        def train_loss(*, exactly: bool = False) -> Tensor:
+            return self._answer(train, "train", self._mixture(), exactly=exactly).objective
+
+        def search_loss() -> tuple[Tensor, Tensor]:
+            answer = self._answer(search, "search", self._mixture())
+            return answer.objective, answer.accuracy
+
+        with restored(self.network.buffers()):
+            unrolled = unrolled_gradient(
+                train_loss,
+                search_loss,
+                self._weights.optimizer,
+                self._architecture.parameters,
+                rate=self._schedule(self.steps_done),
+                exact_train_loss=partial(train_loss, exactly=True),
+            )
+        for parameter, gradient in zip(self._architecture.parameters, unrolled.gradient, strict=True):
+            parameter.grad = gradient
+        self._architecture.apply()
+        return unrolled.loss, unrolled.measured
+
+    def _mixture(self) -> Mixture:
         """softmax(alpha) over the operations of an edge, softmax(beta) over the edges into a node."""
         operations = {cell: alpha.softmax(dim=-1) for cell, alpha in self.alpha.items()}
         if self.beta is None:
@@ -136,16 +210,22 @@ class PcDarts:
         }
         return operations, edges
 
-    def _loss(
-        self, stream: Stream, operations: dict[str, Tensor], edges: dict[str, Tensor] | None
-    ) -> tuple[Tensor, Tensor]:
-        images, labels = stream.next()
-        purpose = "search" if any(w.requires_grad for w in operations.values()) else "train"
+    def _answer(self, batch: Batch, purpose: str, mixture: Mixture, *, exactly: bool = False) -> Answer:
+        """Loss and accuracy of a mixture on a batch; for the purpose "train", with the tower's loss in the objective.
+
+        exactly: in float32, whatever the precision.
+        """
+        images, labels = batch
         channels = self._channels(purpose, images.device)
-        with self._runtime.autocast():
-            logits = self._runnable(images, operations, edges, channels)
+        with_tower = purpose == "train" and self._auxiliary > 0
+        with self._runtime.full_precision() if exactly else self._runtime.autocast():
+            if with_tower:
+                logits, tower = self._runnable(images, *mixture, channels, with_auxiliary=True)
+            else:
+                logits = self._runnable(images, *mixture, channels)
             loss = F.cross_entropy(logits, labels)
-        return loss, (logits.detach().argmax(dim=1) == labels).float().mean()
+            objective = loss + self._auxiliary * F.cross_entropy(tower, labels) if with_tower else loss
+        return Answer(objective, loss, (logits.detach().argmax(dim=1) == labels).float().mean())
 
     def _channels(self, purpose: str, device: torch.device) -> list[Tensor] | None:
         """The channels that each edge mixes in this step (Eq. 1); None for the first ones and a shuffle (Section 4)."""
@@ -185,8 +265,10 @@ class PcDarts:
             provenance=provenance,
         )
 
-    def start_from(self, distribution: MixtureDistribution) -> None:
+    def start_from(self, distribution: Distribution) -> None:
         """Take alpha, and beta where both have it, from another search of the same space."""
+        if not isinstance(distribution, MixtureDistribution):
+            raise UsageError(_other_kind(self._plan.method, distribution))
         if distribution.nodes != self._nodes:
             raise UsageError(
                 f"the distribution is over cells of {distribution.nodes} nodes, the network's have {self._nodes}: "
@@ -197,6 +279,12 @@ class PcDarts:
         pairs = [(self.alpha, distribution.alpha)]
         if self.beta is not None and distribution.beta is not None:
             pairs.append((self.beta, distribution.beta))
+        elif self.beta is not None:
+            self.notices += ("the given run has no weights of edges (beta): they start anew",)
+        elif distribution.beta is not None:
+            self.notices += (
+                "the given run's weights of edges (beta) are left behind: --edge-normalization goes on with them",
+            )
         with torch.no_grad():
             for mine, theirs in pairs:
                 for cell in CELL_NAMES:
@@ -221,3 +309,10 @@ class PcDarts:
                     mine[cell].copy_(saved[cell])
         self._weights.load_state_dict(state["weights_optimizer"])
         self._architecture.load_state_dict(state["architecture_optimizer"])
+
+
+def _other_kind(method: str, distribution: Distribution) -> str:
+    """Why `method` cannot go on with a distribution that is no mixture, and which method can: the one that made it."""
+    maker = distribution.provenance.method
+    way_out = f": give --method {maker}" if maker else ""
+    return f"{method} goes on with the mixture of another search, not with a {distribution.kind} distribution{way_out}"

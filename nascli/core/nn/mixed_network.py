@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from nascli.artifacts.mixture import edges as cell_edges
+from nascli.core.nn.auxiliary import AuxiliaryTower
 from nascli.core.nn.depthwise import channels_last
 from nascli.core.nn.layout import reduction_cells
 from nascli.core.nn.mixed_cell import MixedCell
@@ -27,6 +28,7 @@ class MixedNetwork(nn.Module):
 
     partial_channels: K of PC-DARTS; a K-th of a state's channels goes through the operations, the others past them.
     recompute: keep only the cells' inputs for the backward pass and compute each cell a second time in it.
+    auxiliary: hang a tower on the second reduction cell's output, as on a derived network's.
     Raises UsageError where K does not divide the channels, and for operations that cannot be mixed.
     """
 
@@ -42,6 +44,7 @@ class MixedNetwork(nn.Module):
         image_channels: int,
         partial_channels: int,
         recompute: bool = False,
+        auxiliary: bool = False,
     ) -> None:
         super().__init__()
         for name in operations:
@@ -73,6 +76,10 @@ class MixedNetwork(nn.Module):
             c_prev_prev, c_prev, reduction_prev = c_prev, cell.out_channels, reduction
         self.cells = nn.ModuleList(cells)
         self.classifier = nn.Linear(c_prev, classes)
+        self._auxiliary_position = reductions[-1]
+        self.auxiliary: AuxiliaryTower | None = None
+        if auxiliary:
+            self.auxiliary = AuxiliaryTower(cells[reductions[-1]].out_channels, classes, stem)
 
     def forward(
         self,
@@ -80,14 +87,20 @@ class MixedNetwork(nn.Module):
         operation_weights: Mapping[str, Tensor],
         edge_weights: Mapping[str, Tensor] | None,
         channels: Sequence[Tensor] | None = None,
-    ) -> Tensor:
-        """Logits [B, classes].
+        *,
+        with_auxiliary: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits [B, classes], or (logits, the tower's logits) `with_auxiliary`.
 
         operation_weights: [edges, operations] for "normal" and "reduce" cells, softmax(alpha). edge_weights: [edges]
         likewise, softmax(beta) over the edges into each node; None: 1 (DARTS). Gradients reach both. channels: what
         `draw_channels` returns, to mix these channels of each edge and leave the others in place (PC-DARTS, Eq. 1);
         None: the first C/K, and a channel shuffle after each node (the paper's Section 4).
+        Raises ValueError for a tower that isn't there.
         """
+        tower = self.auxiliary if with_auxiliary else None
+        if with_auxiliary and tower is None:
+            raise ValueError("this network was built without an auxiliary tower")
         if edge_weights is None:
             edge_weights = {cell: weights.new_ones(len(self.edges)) for cell, weights in operation_weights.items()}
         # Both cells that read a state begin with its ReLU: it is computed, and kept, once.
@@ -106,7 +119,10 @@ class MixedNetwork(nn.Module):
                 norm.update(moments)
             is_final = position == len(self.cells) - 1
             before, last = last, output if is_final else F.relu(output, inplace=True)
-        return self.classifier(last.mean(dim=(2, 3)))
+            if tower is not None and position == self._auxiliary_position:
+                auxiliary_logits = tower(last)  # begins with a ReLU of its own, which leaves a ReLU's output as it is
+        logits = self.classifier(last.mean(dim=(2, 3)))
+        return logits if tower is None else (logits, auxiliary_logits)
 
     def draw_channels(self, generator: torch.Generator) -> list[Tensor]:
         """The channels that each edge mixes, drawn uniformly: [edges, C/K] per cell, ascending, on the generator's

@@ -11,6 +11,7 @@ them. Channels of several edges lie edge after edge: channel r·P + p is channel
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -104,7 +105,7 @@ class EdgeWeight(PerEdge):
         self.weight = _uniform(edges, out_channels, in_channels, kernel, kernel, fan_in=in_channels * kernel**2)
 
 
-class Pooling(PerEdge):
+class Pooling(PerEdge, ABC):
     """3x3 pooling and batch norm; computed once where all edges see the same channels."""
 
     def __init__(self, edges: int, channels: int, stride: int) -> None:
@@ -112,8 +113,9 @@ class Pooling(PerEdge):
         self.stride = stride
         self.norm = EdgeRunningMoments(edges, channels)
 
+    @abstractmethod
     def pool(self, maps: Tensor) -> Tensor:
-        raise NotImplementedError
+        """[B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)], without the batch norm."""
 
     def forward(self, inputs: EdgeInputs, training: bool) -> tuple[Term, Observations]:
         edges, channels = self.norm.running_mean.shape
