@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.provenance import Provenance
@@ -335,13 +336,61 @@ def test_adaptive_samples_follow_the_entropy():
     assert fixed.step(streams())["samples"] == 16
 
 
-def test_the_auxiliary_tower_learns_beside_the_network():
-    search, data = method(side=32, auxiliary=0.4, network="derived", samples=2), streams(side=32)
-    assert search.network.auxiliary is not None
-    before = search.network.auxiliary.classifier.weight.detach().clone()
-    search.step(data)
-    assert not torch.equal(search.network.auxiliary.classifier.weight, before)
-    assert "without an auxiliary tower" in method(auxiliary=0.4).notices[0]
+def test_the_towers_loss_counts_by_its_weight_in_the_weights_gradient():
+    """With one child, whose share is 1: cross-entropy + 0.4 * the tower's, by hand."""
+    search = method(side=32, auxiliary=0.4, network="derived", samples=1, clip=0.0, lr=0.0, lr_min=0.0)
+    data = streams(side=32)
+    images, labels = data["train"].next()
+    child = module._genotype(search._network_of(search._draw(1)[0].tolist()))
+    logits, tower = search.network(images, child, with_auxiliary=True)
+    loss = F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(tower, labels)
+    expected = torch.autograd.grad(loss, list(search.network.parameters()), allow_unused=True, materialize_grads=True)
+    metrics = search.step(data)
+    assert float(metrics["train_loss"]) == pytest.approx(float(loss.detach()), rel=1e-5)
+    for parameter, gradient in zip(search.network.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+    assert search.network.auxiliary.classifier.weight.grad.any()
+
+
+def test_a_tower_that_does_not_fit_is_left_out_with_a_notice():
+    search = method(auxiliary=0.4)
+    assert search.network.auxiliary is None
+    assert "without an auxiliary tower" in search.notices[0]
+
+
+def test_the_networks_form_is_the_one_that_was_asked_for():
+    """In cells, a derived network's batch norms have scale and shift, a search network's have none."""
+    for form, affine in (("derived", True), ("search", False)):
+        norms = [part for part in method(network=form).network.cells.modules() if isinstance(part, nn.BatchNorm2d)]
+        assert {norm.affine for norm in norms} == {affine}
+
+
+def test_the_logits_move_by_adam_and_the_weights_by_clipped_sgd():
+    """Both optimisers by hand, from the gradients of each of four steps."""
+    given = {"lr": 0.1, "lr_min": 0.02, "momentum": 0.9, "weight_decay": 0.01, "clip": 0.05, "arch_lr": 0.1}
+    search, data = method(epochs=1, steps_per_epoch=4, **given), streams()
+    logits = [node for cell in search.logits_of.values() for node in cell]
+    weights = list(search.network.parameters())
+    first, second = ([torch.zeros_like(node) for node in logits] for _ in range(2))
+    velocity = [torch.zeros_like(weight) for weight in weights]
+    for step in range(4):
+        logits_before = [node.detach().clone() for node in logits]
+        weights_before = [weight.detach().clone() for weight in weights]
+        metrics = search.step(data)
+        for i, node in enumerate(logits):
+            first[i] = 0.5 * first[i] + 0.5 * node.grad
+            second[i] = 0.999 * second[i] + 0.001 * node.grad**2
+            mean, spread = first[i] / (1 - 0.5 ** (step + 1)), second[i] / (1 - 0.999 ** (step + 1))
+            wanted = logits_before[i] - 0.1 * mean / (spread.sqrt() + 1e-8)
+            torch.testing.assert_close(node.detach(), wanted, rtol=1e-4, atol=1e-6)
+        norm = torch.cat([weight.grad.flatten() for weight in weights]).norm()
+        assert metrics["gradient_norm"] > 0.05
+        assert float(norm) == pytest.approx(0.05, rel=1e-3)
+        rate = 0.02 + 0.08 * (1 + math.cos(math.pi * step / 4)) / 2
+        assert search.learning_rate() == pytest.approx(rate)
+        for i, weight in enumerate(weights):
+            velocity[i] = 0.9 * velocity[i] + weight.grad + 0.01 * weights_before[i]
+            torch.testing.assert_close(weight.detach(), weights_before[i] - rate * velocity[i], rtol=1e-5, atol=1e-6)
 
 
 def test_only_one_childs_activations_live_at_a_time():
