@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Destination": "nascli.core.engine.session",
+    "EnsembleEvaluation": "nascli.core.engine.ensemble",
     "EvalConfig": "nascli.config",
     "Evaluation": "nascli.core.engine.evaluate",
     "FinetuneConfig": "nascli.config",
@@ -30,11 +31,13 @@ _HOMES = {
     "derive_several": "nascli.core.engine.derive",
     "draw": "nascli.visualize.sources",
     "evaluate": "nascli.core.engine.evaluate",
+    "evaluate_ensemble": "nascli.core.engine.ensemble",
     "finetune": "nascli.core.engine.search",
     "load_artifact": "nascli.artifacts.load",
     "load_network": "nascli.core.engine.evaluate",
     "search": "nascli.core.engine.search",
     "train": "nascli.core.engine.train",
+    "train_all": "nascli.core.engine.train_all",
 }
 
 __all__ = ["__version__", *_HOMES]
@@ -44,10 +47,12 @@ if TYPE_CHECKING:
     from nascli.config import EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
     from nascli.configuration import configure
     from nascli.core.engine.derive import Sample, Top, derive, derive_several
+    from nascli.core.engine.ensemble import EnsembleEvaluation, evaluate_ensemble
     from nascli.core.engine.evaluate import Evaluation, evaluate, load_network
     from nascli.core.engine.search import finetune, search
     from nascli.core.engine.session import Destination
     from nascli.core.engine.train import train
+    from nascli.core.engine.train_all import train_all
     from nascli.errors import NascliError
     from nascli.visualize.sources import draw
 

@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
+from nascli.core.engine.calibration import Calibration
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.nn import build
-from nascli.core.nn.measure import measure
+from nascli.core.nn.measure import Size, measure
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
-from nascli.data import open_data
+from nascli.data import DataModule, open_data
 from nascli.errors import UsageError
 
 INHERITED = ("dataset", "data_dir", "skip_corrupt", "workers")
@@ -26,8 +27,9 @@ INHERITED = ("dataset", "data_dir", "skip_corrupt", "workers")
 class Evaluation(BaseModel):
     """What a model does on the test images. Shares are in [0, 1]; `confusion[i][j]` counts class i taken for class j.
 
-    `top5` is None where there are at most five classes. `multiply_adds` counts convolutions and linear layers for one
-    image. `images_per_second` is that of the forward pass alone.
+    `loss` is the mean negative log-likelihood, in nats. `top5` is None where there are at most five classes.
+    `calibration_error` is the expected calibration error (see `Calibration`). `multiply_adds` counts convolutions and
+    linear layers for one image. `images_per_second` is that of the forward pass alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +39,7 @@ class Evaluation(BaseModel):
     loss: float
     top1: float
     top5: float | None
+    calibration_error: float
     classes: tuple[str, ...]
     per_class: dict[str, float | None]
     confusion: tuple[tuple[int, ...], ...]
@@ -46,6 +49,13 @@ class Evaluation(BaseModel):
     device: str
 
 
+class Count(Protocol):
+    """Something that is told every batch and what the network says of it."""
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """[images, classes], [images]."""
+
+
 class Tally:
     """Counts over batches of a data set, on the device of the batches."""
 
@@ -53,17 +63,20 @@ class Tally:
         self.images = 0
         self._loss = self._top5 = torch.zeros((), dtype=torch.float64)
         self._confusion = torch.zeros(classes * classes, dtype=torch.int64)
+        self._calibration = Calibration()
         self._classes = classes
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Count one batch. [images, classes], [images]."""
-        logits = logits.float()
+        """Count one batch. [images, classes] of logits, or of log-probabilities, which are logits too; [images]."""
+        log_p = logits.double().log_softmax(dim=1)
         self.images += len(labels)
-        self._loss = self._loss.to(logits.device) + F.cross_entropy(logits, labels, reduction="sum").double()
-        best = logits.topk(min(5, self._classes), dim=1).indices
-        self._top5 = self._top5.to(logits.device) + (best == labels[:, None]).sum()
-        pairs = labels * self._classes + best[:, 0]
-        self._confusion = self._confusion.to(logits.device) + torch.bincount(pairs, minlength=self._classes**2)
+        self._loss = self._loss.to(log_p.device) - log_p.gather(1, labels[:, None]).sum()
+        best = log_p.topk(min(5, self._classes), dim=1)
+        right = best.indices == labels[:, None]
+        self._top5 = self._top5.to(log_p.device) + right.sum()
+        pairs = labels * self._classes + best.indices[:, 0]
+        self._confusion = self._confusion.to(log_p.device) + torch.bincount(pairs, minlength=self._classes**2)
+        self._calibration.add(best.values[:, 0].exp(), right[:, 0])
 
     @property
     def loss(self) -> float:
@@ -83,9 +96,14 @@ class Tally:
     def top5(self) -> float | None:
         return float(self._top5) / self.images if self._classes > 5 else None
 
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error, 0 to 1."""
+        return self._calibration.error
 
-def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], runtime: Runtime, tally: Tally) -> float:
-    """Count all batches with the network in evaluation mode.
+
+def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], runtime: Runtime, *counts: Count) -> float:
+    """Let `counts` count all batches, with the network in evaluation mode.
 
     Returns the seconds spent in it; the set-up that the first call does is not counted.
     """
@@ -104,7 +122,8 @@ def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], runtime:
                 logits = network(images)
                 _wait(runtime)
                 seconds += time.perf_counter() - began
-            tally.add(logits, labels)
+            for count in counts:
+                count.add(logits, labels)
     network.train(was_training)
     return seconds
 
@@ -121,24 +140,45 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
     """
     loaded = artifact(source, "model")
     model: ModelFile = loaded.value
-    config = _resolved(model, config)
+    config = resolved(loaded, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        network = load_network(loaded, runtime.device)
-        data = open_data(
-            config,
-            device=runtime.device,
-            classes=model.data.classes,
-            statistics=(model.data.mean, model.data.std),
-            image_size=model.data.image_size,
-        )
-        tally = Tally(len(model.data.classes))
-        batches = data.test_batches(config.batch_size, memory_format=runtime.memory_format)
-        with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
-            seconds = score(runtime.runnable(network), batches, runtime, tally)
+        data = test_data(model, config, runtime, model.data.classes)
+        result = evaluate_on(data, loaded, config, runtime)
         for notice in data.notices:
             reporter.notice(notice)
-    size = measure(model.genotype, model.network)
+    return result
+
+
+def test_data(model: ModelFile, config: EvalConfig, runtime: Runtime, classes: tuple[str, ...]) -> DataModule:
+    """The images as the model takes them: of its size, normalised by its statistics. Labels count in `classes`."""
+    return open_data(
+        config,
+        device=runtime.device,
+        classes=classes,
+        statistics=(model.data.mean, model.data.std),
+        image_size=model.data.image_size,
+    )
+
+
+def evaluate_on(
+    data: DataModule, loaded: LoadedArtifact, config: EvalConfig, runtime: Runtime, *counts: Count
+) -> Evaluation:
+    """Evaluate a model on what `test_data` opened; `counts` are told its logits, in the order of the data's classes."""
+    model: ModelFile = loaded.value
+    network = load_network(loaded, runtime.device)
+    if data.info.classes != model.data.classes:
+        network = _Reordered(network, [model.data.classes.index(name) for name in data.info.classes])
+    tally = Tally(len(data.info.classes))
+    batches = data.test_batches(config.batch_size, memory_format=runtime.memory_format)
+    with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+        seconds = score(runtime.runnable(network), batches, runtime, tally, *counts)
+    return evaluation(tally, data, runtime, measure(model.genotype, model.network), seconds)
+
+
+def evaluation(tally: Tally, data: DataModule, runtime: Runtime, size: Size, seconds: float) -> Evaluation:
+    """What was counted, as a result. seconds: spent in the network."""
+    classes = data.info.classes
     totals = tally.confusion.sum(dim=1).tolist()
     right = tally.confusion.diagonal().tolist()
     return Evaluation(
@@ -147,14 +187,28 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
         loss=tally.loss,
         top1=tally.top1,
         top5=tally.top5,
-        classes=model.data.classes,
-        per_class={c: r / t if t else None for c, r, t in zip(model.data.classes, right, totals, strict=True)},
+        calibration_error=tally.calibration_error,
+        classes=classes,
+        per_class={c: r / t if t else None for c, r, t in zip(classes, right, totals, strict=True)},
         confusion=tuple(tuple(row) for row in tally.confusion.tolist()),
         parameters=size.parameters,
         multiply_adds=size.macs,
         images_per_second=tally.images / seconds,
         device=str(runtime.device),
     )
+
+
+class _Reordered(nn.Module):
+    """A network whose outputs are put into another order: output i is the network's output `order[i]`."""
+
+    def __init__(self, network: nn.Module, order: list[int]) -> None:
+        super().__init__()
+        self._network, self._order = network, order
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, classes]."""
+        logits: Tensor = self._network(images)[:, self._order]
+        return logits
 
 
 def load_network(source: Source, device: str | torch.device = "cpu") -> nn.Module:
@@ -168,11 +222,12 @@ def load_network(source: Source, device: str | torch.device = "cpu") -> nn.Modul
     return Runtime(torch.device(device)).place(network).eval()
 
 
-def _resolved(model: ModelFile, config: EvalConfig | None) -> EvalConfig:
-    """The training's data settings, with those that were given explicitly on top."""
+def resolved(loaded: LoadedArtifact, config: EvalConfig | None) -> EvalConfig:
+    """The training's data settings, with those that were given explicitly on top. Raises UsageError."""
+    model: ModelFile = loaded.value
     given: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set} if config else {}
     if given.get("image_size") not in (None, model.data.image_size):
-        raise UsageError(f"the model is for images of {model.data.image_size} pixels: leave --image-size out")
+        raise UsageError(f"{loaded.where} is for images of {model.data.image_size} pixels: leave --image-size out")
     trained = model.provenance.config
     inherited = {name: trained[name] for name in INHERITED if name in trained}
     if given.get("dataset") not in (None, inherited.get("dataset")):

@@ -1,7 +1,9 @@
 """What a stage may be given: a file, `-`, a published name, or the result of the stage before it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from nascli.artifacts.files import is_pipe
 from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
 from nascli.artifacts.provenance import ArtifactKind
 from nascli.errors import UsageError
@@ -16,6 +18,20 @@ def artifact(source: Source, kind: ArtifactKind) -> LoadedArtifact:
     if source.kind != kind:
         raise UsageError(f"a {kind} is needed here, not a {source.kind}")
     return source
+
+
+def artifacts(sources: Sequence[Source], kind: ArtifactKind) -> tuple[LoadedArtifact, ...]:
+    """The artifacts behind several sources. Raises as `artifact`; UsageError for none, or for standard input twice."""
+    if not sources:
+        raise UsageError(f"no {kind} is given: name at least one")
+    if sum(not isinstance(source, LoadedArtifact) and is_pipe(source) for source in sources) > 1:
+        raise UsageError("'-' is given twice, but standard input can be read once: name files for the others")
+    return tuple(artifact(source, kind) for source in sources)
+
+
+def twice(one: LoadedArtifact, other: LoadedArtifact) -> str:
+    """What to say of two inputs that are the same artifact: whether it is one file, or a copy."""
+    return f"{one.where} is given twice" if one.where == other.where else f"{one.where} and {other.where} are the same"
 
 
 def made(content: bytes, path: Path | None) -> LoadedArtifact:

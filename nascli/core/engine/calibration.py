@@ -1,0 +1,35 @@
+"""Whether a classifier is right as often as it says it is."""
+
+import torch
+from torch import Tensor
+
+BINS = 15
+"""Equal bins of the confidence, as in Guo et al., section 5."""
+
+
+class Calibration:
+    """Expected calibration error over batches: Guo et al., "On Calibration of Modern Neural Networks", 2017, Eq. 3.
+
+    The confidence of an answer is its probability. Bin m of M holds the confidences in ((m - 1)/M, m/M]; the error is
+    the difference between the mean confidence and the share of right answers in a bin, absolute, averaged over the bins
+    by the images that they hold. In float64, on the device of the batches.
+    """
+
+    def __init__(self) -> None:
+        self._images = 0
+        self._excess = torch.zeros(BINS, dtype=torch.float64)
+
+    def add(self, confidence: Tensor, right: Tensor) -> None:
+        """Count one batch: the probabilities of the answers, and whether they are right. [images], [images] of bool."""
+        confidence = confidence.double()
+        edges = torch.arange(1, BINS, dtype=torch.float64, device=confidence.device) / BINS
+        bins = torch.bucketize(confidence, edges)  # right ends belong to their bins
+        # A product rather than scattered sums, whose order a GPU does not fix.
+        member = (bins[:, None] == torch.arange(BINS, device=confidence.device)).double()
+        self._images += len(confidence)
+        self._excess = self._excess.to(confidence.device) + (confidence - right.double()) @ member
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error, 0 to 1."""
+        return float(self._excess.abs().sum()) / self._images

@@ -1,0 +1,158 @@
+"""Evaluation of several models as one: their probabilities are averaged."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import log
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from nascli.artifacts.load import LoadedArtifact
+from nascli.config import EvalConfig
+from nascli.core.engine.evaluate import Evaluation, Tally, evaluate_on, evaluation, resolved, test_data
+from nascli.core.engine.inputs import Source, artifacts, twice
+from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.nn.measure import Size
+from nascli.core.runtime import memory_errors, open_runtime
+from nascli.data import DataModule
+from nascli.errors import UsageError
+
+
+class MemberEvaluation(Evaluation):
+    """The evaluation of one model of an ensemble, and the file that it came from."""
+
+    file: str
+
+
+class EnsembleEvaluation(BaseModel):
+    """What models do on the same test images, each alone and together, all in the first one's order of classes.
+
+    The ensemble answers with the mean of its members' probabilities. Its parameters and multiply-adds are their sums,
+    its time is that of all members, one after the other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: tuple[MemberEvaluation, ...]
+    ensemble: Evaluation
+
+
+class MeanProbabilities:
+    """The mean over networks of the probabilities that they give, batch by batch of one pass over a data set.
+
+    Kept as the logarithm of their running sum, in float64, on the device of the batches: a probability of 1e-300 is
+    one. That is one number per image and class, however many networks there are.
+    """
+
+    def __init__(self) -> None:
+        self._log_sums: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._members = self._batch = 0
+
+    def begin_member(self) -> None:
+        """The next batch is the first one of another network."""
+        self._check_whole_pass()
+        self._members += 1
+        self._batch = 0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """The next batch of the current network. [images, classes], [images]."""
+        log_p = logits.double().log_softmax(dim=1)
+        if self._members == 1:
+            self._log_sums.append(log_p)
+            self._labels.append(labels)
+        else:
+            assert torch.equal(self._labels[self._batch], labels), "members see the same images in the same order"
+            log_sum = self._log_sums[self._batch]
+            torch.logaddexp(log_sum, log_p, out=log_sum)
+        self._batch += 1
+
+    def tally(self, classes: int) -> Tally:
+        """What the mean answers."""
+        self._check_whole_pass()
+        counted = Tally(classes)
+        for log_sum, labels in zip(self._log_sums, self._labels, strict=True):
+            counted.add(log_sum - log(self._members), labels)
+        return counted
+
+    def _check_whole_pass(self) -> None:
+        assert self._batch == len(self._labels), "every member sees all images"
+
+
+def evaluate_ensemble(
+    sources: Sequence[Source], config: EvalConfig | None = None, reporter: Reporter = Silent()
+) -> EnsembleEvaluation:
+    """Evaluate models on the same test images, each alone and all together.
+
+    By default on those of the data set that they were trained on. The members may differ in everything but the set of
+    their classes. One network at a time is on the device. Raises ArtifactError, UsageError, DataError, MemoryExhausted.
+    """
+    models = artifacts(sources, "model")
+    _check_members(models)
+    config = _shared_config(models, config)
+    runtime = open_runtime(config)
+    first = models[0].value.data
+    mean = MeanProbabilities()
+    members: list[MemberEvaluation] = []
+    notices: dict[str, None] = {}
+    data: DataModule | None = None
+    with memory_errors(config.batch_size):
+        for loaded in models:
+            model = loaded.value
+            if model.data.fingerprint != first.fingerprint:
+                reporter.notice(
+                    f"{loaded.where} was trained on other images than {models[0].where}: make sure that neither has "
+                    "seen the test images"
+                )
+            # Members of one training see the same pictures: those are not read again.
+            if data is None or _view(data) != (model.data.mean, model.data.std, model.data.image_size):
+                data = test_data(model, config, runtime, first.classes)
+            mean.begin_member()
+            alone = evaluate_on(data, loaded, config, runtime, mean)
+            members.append(MemberEvaluation(file=loaded.where, **alone.model_dump()))
+            for text in data.notices:
+                if text not in notices:
+                    reporter.notice(text)
+                    notices[text] = None
+        assert data is not None
+        together = Size(
+            parameters=sum(member.parameters for member in members),
+            macs=sum(member.multiply_adds for member in members),
+            auxiliary_parameters=0,
+        )
+        seconds = sum(member.images / member.images_per_second for member in members)
+        ensemble = evaluation(mean.tally(len(first.classes)), data, runtime, together, seconds)
+    return EnsembleEvaluation(members=tuple(members), ensemble=ensemble)
+
+
+def _view(data: DataModule) -> tuple[object, ...]:
+    """What of a model decides how it sees the images."""
+    return data.info.mean, data.info.std, data.info.image_size
+
+
+def _check_members(models: Sequence[LoadedArtifact]) -> None:
+    """Raise UsageError for models that cannot answer together, before any of them is evaluated."""
+    for one, other in combinations(models, 2):
+        if one.sha256 == other.sha256:
+            raise UsageError(f"{twice(one, other)}: an ensemble counts each member once")
+    first = models[0]
+    classes = set(first.value.data.classes)
+    for model in models[1:]:
+        if strange := sorted(classes ^ set(model.value.data.classes)):
+            raise UsageError(
+                f"{model.where} tells other classes apart than {first.where} ({len(strange)} are in one only, "
+                f"{strange[0]!r} for one): the members of an ensemble need the same"
+            )
+
+
+def _shared_config(models: Sequence[LoadedArtifact], config: EvalConfig | None) -> EvalConfig:
+    """The first model's configuration, as `resolved`. Raises UsageError where the models' data sets differ."""
+    configs = [resolved(model, config) for model in models]
+    for model, own in zip(models, configs, strict=True):
+        if own.dataset != configs[0].dataset:
+            raise UsageError(
+                f"{model.where} was trained on {own.dataset}, {models[0].where} on {configs[0].dataset}: say with "
+                "--dataset on which to evaluate them"
+            )
+    return configs[0]
