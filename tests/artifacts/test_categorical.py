@@ -153,6 +153,17 @@ def test_top_against_enumeration(seed: int, nodes: int, operations: int, tied: b
         assert distribution.top(count) == top[:count]
 
 
+def test_the_top_where_both_draws_are_alike() -> None:
+    """Every pair of two different choices is drawn in two orders of the same probability; it is one network."""
+    alike = [[[0.41, 0.3], [0.19, 0.1]]] * 2
+    distribution = one_node(alike, [[[1.0, 0.0], [0.0, 0.0]]] * 2)
+    by_hand = [0.1681, 0.123, 0.09, 0.0779, 0.057, 0.041, 0.0361, 0.03, 0.019, 0.01]
+    for count in range(1, 11):
+        top = distribution.top(count)
+        assert [exp(value) for _, value in top] == pytest.approx(by_hand[:count], rel=1e-9)
+        assert len({genotype.network() for genotype, _ in top}) == count
+
+
 def test_the_number_of_networks() -> None:
     """One node of two inputs and three operations has 6 * 7 / 2 unordered pairs; both cells, the square of that."""
     assert len(small(0, 1, 3).top(10_000)) == 21**2
