@@ -1,6 +1,10 @@
 """An evaluation as a person reads it."""
 
+from collections.abc import Sequence
+from statistics import mean, stdev
+
 from nascli.cli.printing import aligned
+from nascli.core.engine.ensemble import EnsembleEvaluation
 from nascli.core.engine.evaluate import Evaluation
 
 MOST_MATRIX_CLASSES = 12
@@ -16,14 +20,56 @@ def table(result: Evaluation) -> str:
     if result.top5 is not None:
         head.append(("top-5", f"{result.top5:.2%}"))
     head += [
-        ("loss", f"{result.loss:.4f}"),
+        ("neg. log-likelihood", f"{result.loss:.4f}"),
+        ("calibration error", f"{result.calibration_error:.2%}"),
         ("parameters", f"{result.parameters:,}"),
         ("multiply-adds", f"{result.multiply_adds:,}"),
         ("images/s", f"{result.images_per_second:,.0f}"),
     ]
-    blocks = [f"{result.dataset}: {result.images:,} test images on {result.device}", aligned(head)]
-    blocks.append(_matrix(result) if len(result.classes) <= MOST_MATRIX_CLASSES else _lists(result))
-    return "\n\n".join(blocks)
+    return "\n\n".join([_title(result), aligned(head), _classes(result)])
+
+
+def ensemble_table(result: EnsembleEvaluation) -> str:
+    """A row for each member and one for all together; what the ensemble does with each class."""
+    together = result.ensemble
+    rows: list[tuple[str, ...]] = [
+        ("model", "top-1", "top-5", "neg. log-likelihood", "calibration error", "parameters", "multiply-adds"),
+        *(_row(member.file, member) for member in result.members),
+        _row(f"ensemble of {len(result.members)}", together),
+    ]
+    if together.top5 is None:
+        rows = [(name, top1, *rest) for name, top1, _, *rest in rows]
+    blocks = [_title(together), aligned(_right_aligned(rows))]
+    if len(result.members) > 1:
+        top1 = [member.top1 for member in result.members]
+        blocks.append(f"a member's top-1 is {mean(top1):.2%} ± {stdev(top1):.2%} (mean and standard deviation)")
+    return "\n\n".join([*blocks, f"the ensemble's answers\n{_classes(together)}"])
+
+
+def _title(result: Evaluation) -> str:
+    return f"{result.dataset}: {result.images:,} test images on {result.device}"
+
+
+def _row(name: str, result: Evaluation) -> tuple[str, ...]:
+    return (
+        name,
+        f"{result.top1:.2%}",
+        f"{result.top5:.2%}" if result.top5 is not None else "",
+        f"{result.loss:.4f}",
+        f"{result.calibration_error:.2%}",
+        f"{result.parameters:,}",
+        f"{result.multiply_adds:,}",
+    )
+
+
+def _right_aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The same rows with all columns but the first padded on their left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [(row[0], *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))) for row in rows]
+
+
+def _classes(result: Evaluation) -> str:
+    return _matrix(result) if len(result.classes) <= MOST_MATRIX_CLASSES else _lists(result)
 
 
 def _matrix(result: Evaluation) -> str:

@@ -1,10 +1,12 @@
 """What a stage takes over from the file that it starts from, where it is not told otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.load import LoadedArtifact
+from nascli.cli.configuration import flag
+from nascli.errors import UsageError
 from nascli.registry import METHODS
 
 DATA = ("dataset", "data_dir", "image_size", "skip_corrupt")
@@ -29,3 +31,28 @@ def inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]
     if isinstance(start.value, Distribution):
         found |= start.value.shared_settings()
     return found
+
+
+def inherited_by_all(starts: Sequence[LoadedArtifact], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What several files that share one configuration have to pass on; those that have nothing go along.
+
+    Raises UsageError where they disagree on something that is not `given`: trained by different recipes or on different
+    images, what comes of them could not be compared.
+    """
+    shared: dict[str, Any] = {}
+    told_by: dict[str, LoadedArtifact] = {}
+    for start in starts:
+        values = inherited(start, given)
+        names = shared.keys() & values.keys()
+        if "dataset" in names:  # What one of them does not say of these images differs from what the other says.
+            names |= {name for name in DATA if name in shared or name in values}
+        for name in (name for name in {**shared, **values} if name in names - given.keys()):
+            if (before := shared.get(name)) != (now := values.get(name)):
+                first = told_by.get(name) or told_by["dataset"]
+                raise UsageError(
+                    f"{first.where} comes with {name} {before!r}, {start.where} with "
+                    f"{now!r}: say with {flag(name)} which of them is meant for all"
+                )
+        told_by = {**dict.fromkeys(values, start), **told_by}
+        shared = {**values, **shared}
+    return shared

@@ -35,9 +35,9 @@ class Row:
 COMMANDS: Mapping[str, Row] = {
     "search": Row("nascli.cli.search:search", "Search for a cell and write the distribution over cells."),
     "finetune": Row("nascli.cli.finetune:finetune", "Continue a search at another size or on other data."),
-    "derive": Row("nascli.cli.derive:derive", "Write the best cell of a search as a genotype."),
-    "train": Row("nascli.cli.train:train", "Train the network of a genotype and write the model."),
-    "eval": Row("nascli.cli.eval:evaluate", "Measure a trained model on the test images."),
+    "derive": Row("nascli.cli.derive:derive", "Write the best cell of a search as a genotype, or several."),
+    "train": Row("nascli.cli.train:train", "Train the networks of genotypes and write the models."),
+    "eval": Row("nascli.cli.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
     "visualize": Row("nascli.cli.visualize:visualize", "Draw a cell, a distribution or the course of a run."),
     "list": Row("nascli.cli.list:show", "List methods, data sets, published cells, recipes."),
     "info": Row("nascli.cli.info:info", "Tell what a file is, what it was made from, how big it is."),

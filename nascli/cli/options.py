@@ -17,10 +17,10 @@ METHOD_PANEL = "Settings of the method"
 DistributionSource = Annotated[
     str, typer.Argument(metavar="RUN", help="the result of a search or of finetune; '-': standard input")
 ]
-GenotypeSource = Annotated[
-    str,
+GenotypeSources = Annotated[
+    list[str],
     typer.Argument(
-        metavar="GENOTYPE",
+        metavar="GENOTYPE...",
         help="JSON or DARTS's text; a published cell's name; '-': standard input",
         autocompletion=among(genotypes),
     ),

@@ -1,5 +1,6 @@
 """Where a command's result goes, and what standard output says of it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from nascli.artifacts.files import PIPE
@@ -23,6 +24,19 @@ def print_result(result: LoadedArtifact, target: Destination, json: bool) -> Non
     if str(target.output) == PIPE:
         return
     if json:
-        print_json({"path": str(target.output), "artifact": result.kind, "sha256": result.sha256})
+        print_json(_facts(result, target))
     else:
         print(target.output)
+
+
+def print_results(results: Iterable[tuple[LoadedArtifact, Destination]], json: bool) -> None:
+    """The paths of several results, one a line, or a list as JSON."""
+    if json:
+        print_json([_facts(result, target) for result, target in results])
+    else:
+        for _, target in results:
+            print(target.output)
+
+
+def _facts(result: LoadedArtifact, target: Destination) -> dict[str, str]:
+    return {"path": str(target.output), "artifact": result.kind, "sha256": result.sha256}

@@ -1,49 +1,77 @@
-"""`nascli train`: from a genotype to a trained model."""
+"""`nascli train`: from genotypes to trained models."""
 
-from pathlib import Path
-from typing import Any
+import sys
+from typing import Annotated, Any
+
+import typer
 
 from nascli.cli.configuration import options, resolve
-from nascli.cli.options import ConfigFile, DryRun, GenotypeSource, Json, Output, Overwrite, Resume, RunDirectory
+from nascli.cli.options import RECIPE_PANEL, GenotypeSources, StageOptions
 from nascli.cli.session import Session, command
-from nascli.config import TrainConfig
+from nascli.config import TrainConfig, read_file
+from nascli.errors import UsageError
 
 
-@command(*options(TrainConfig))
+@command(*options(TrainConfig), output="model.safetensors")
 def train(
     session: Session,
     given: dict[str, Any],
-    source: GenotypeSource,
-    output: Output = Path("model.safetensors"),
-    overwrite: Overwrite = False,
-    run_dir: RunDirectory = None,
-    resume: Resume = False,
-    config: ConfigFile = None,
-    dry_run: DryRun = False,
-    json: Json = False,
+    stage: StageOptions,
+    sources: GenotypeSources,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            "--seeds",
+            metavar="N,N-N",
+            help="train a network from each of several seeds: 0,1,2 or 0-4",
+            rich_help_panel=RECIPE_PANEL,
+        ),
+    ] = None,
 ) -> None:
-    """Train the network of a genotype and write the model.
+    """Train the networks of genotypes and write the models.
 
-    SOURCE is a file (JSON or DARTS's text), '-', or a published cell such as pc-darts-cifar10.
+    A genotype is a file (JSON or DARTS's text), '-', or a published cell.
+
+    Several genotypes, or --seeds, make several models, one after another:
+    model-1.safetensors, model-seed0.safetensors, model-1-seed0.safetensors.
+    'nascli eval' takes them as an ensemble.
     """
-    from nascli.cli.inherit import inherited
+    from nascli.cli.dry_run import print_plan, print_plans
+    from nascli.cli.inherit import inherited_by_all
+    from nascli.cli.models_table import models_table
     from nascli.cli.progress import progress
-    from nascli.cli.results import destination, print_result
-    from nascli.core.engine.inputs import artifact
+    from nascli.cli.results import destination, print_result, print_results
+    from nascli.cli.seeds import seeds as parsed
     from nascli.core.engine.session import stored_config
+    from nascli.core.engine.train_all import members, plan_train_all, train_all
 
-    target = destination(output, run_dir, resume=resume, overwrite=overwrite, json=json)
-    genotype = artifact(source, "genotype")
-    stored = (stored_config(target) if resume else {}) or inherited(genotype, given)
-    resolved = resolve(TrainConfig, given, file=config, stored=stored)
-    if dry_run:
-        from nascli.cli.dry_run import print_plan
-        from nascli.core.engine.dry_run import plan_train
-
-        print_plan(plan_train(genotype, resolved), stage=resolved.stage, json=json)
+    if seeds is not None and "seed" in given:
+        raise UsageError("--seed and --seeds contradict each other: give one of them")
+    target = destination(stage.output, stage.run_dir, resume=stage.resume, overwrite=stage.overwrite, json=stage.json)
+    numbers = parsed(seeds) if seeds is not None else None
+    planned = members(sources, numbers, target)
+    genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())
+    runs = (stored_config(member.destination) for member in planned if stage.resume)
+    stored = next(filter(None, runs), None)
+    if stored is None:
+        stored = inherited_by_all(genotypes, {**(read_file(stage.config) if stage.config else {}), **given})
+    elif numbers is not None:
+        del stored["seed"]
+    config = resolve(TrainConfig, given, file=stage.config, stored=stored)
+    several = len(planned) > 1 or numbers is not None
+    if stage.dry_run:
+        with progress(session) as reporter:
+            plans = plan_train_all(planned, config, reporter)
+        if several:
+            print_plans(plans, stage=config.stage, json=stage.json)
+        else:
+            print_plan(*plans.values(), stage=config.stage, json=stage.json)
         return
-    from nascli.core.engine import train as engine
-
     with progress(session) as reporter:
-        result = engine.train(genotype, resolved, target, reporter)
-    print_result(result, target, json)
+        models = train_all(genotypes, config, target, reporter, seeds=numbers)
+    if not several:
+        print_result(models[0], target, stage.json)
+        return
+    if not session.quiet:
+        print(models_table(models), file=sys.stderr)
+    print_results([(model, member.destination) for model, member in zip(models, planned, strict=True)], stage.json)

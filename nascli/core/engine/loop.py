@@ -16,7 +16,7 @@ from torch import Tensor
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.rundir import RunDir
 from nascli.core.engine.reporter import Reporter
-from nascli.core.engine.signals import stop_on_signals
+from nascli.core.engine.signals import StopRequest, stop_on_signals
 from nascli.errors import Diverged, Interrupted
 
 CHECKPOINT_SECONDS = 300.0
@@ -87,8 +87,11 @@ def drive(
     run: RunDir | None,
     resume: bool,
     reporter: Reporter,
+    stop: StopRequest | None = None,
 ) -> list[dict[str, float]]:
     """Run `job` to its end and return the rows of metrics.jsonl. `facts` are shown when the run starts.
+
+    `stop` tells the caller of a signal that came during the last step, too late to interrupt this run.
 
     Raises Diverged when a metric stops being finite, Interrupted after SIGINT or SIGTERM; both leave the last good
     checkpoint in `run`.
@@ -139,7 +142,7 @@ def drive(
             raise Diverged(f"{bad} is no longer finite at step {step} ({rate}); {kept}. Try a lower --lr.")
         return values
 
-    with stop_on_signals() as stop:
+    with stop_on_signals(stop or StopRequest()) as stop:
         while step < total:
             means.add(job.step())
             step += 1

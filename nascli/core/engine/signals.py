@@ -14,12 +14,11 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """While active, the first SIGINT or SIGTERM is only noted; a second one acts at once.
+def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
+    """While active, the first SIGINT or SIGTERM is only noted, in `request`; a second one acts at once.
 
     Outside the main thread, where Python allows no handlers, nothing is noted and signals act as ever.
     """
-    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return

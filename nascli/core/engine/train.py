@@ -15,6 +15,7 @@ from nascli.core.engine.inputs import Source, artifact, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
+from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.sizing import Shape, derived_settings, stem_notice
 from nascli.core.nn.auxiliary import tower_needs
 from nascli.core.nn.build import build_network
@@ -30,9 +31,15 @@ AUXILIARY = "auxiliary."
 
 
 def train(
-    source: Source, config: TrainConfig, destination: Destination = Destination(), reporter: Reporter = Silent()
+    source: Source,
+    config: TrainConfig,
+    destination: Destination = Destination(),
+    reporter: Reporter = Silent(),
+    stop: StopRequest | None = None,
 ) -> LoadedArtifact:
     """Train the network of a genotype and return the model; write it where `destination` says.
+
+    `stop` tells the caller of a signal that came too late to interrupt this training.
 
     Raises ArtifactError, UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
     """
@@ -67,6 +74,7 @@ def train(
                 run=run,
                 resume=destination.resume,
                 reporter=reporter,
+                stop=stop,
             )
         weights = {k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(AUXILIARY)}
         content = model_bytes(

@@ -1,0 +1,136 @@
+"""Training of several networks, one after the other: of several genotypes, from several seeds, or both."""
+
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+from nascli.artifacts.load import LoadedArtifact
+from nascli.config import TrainConfig
+from nascli.core.engine.derive import numbered
+from nascli.core.engine.dry_run import plan_train
+from nascli.core.engine.inputs import Source, artifacts, twice
+from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.session import Destination, Output, check_destination, finished
+from nascli.core.engine.signals import StopRequest
+from nascli.core.engine.train import train
+from nascli.errors import Interrupted, UsageError
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of several trainings: its genotype, its seed (None: the configuration's), and where its model goes."""
+
+    genotype: LoadedArtifact
+    seed: int | None
+    destination: Destination
+
+    def config(self, shared: TrainConfig) -> TrainConfig:
+        """The configuration of this training, given the one that all share."""
+        return shared if self.seed is None else TrainConfig(**{**shared.model_dump(), "seed": self.seed})
+
+
+def members(
+    sources: Sequence[Source], seeds: Sequence[int] | None = None, destination: Destination = Destination()
+) -> tuple[Member, ...]:
+    """Every genotype with every seed. Raises ArtifactError, UsageError.
+
+    Models are written beside `destination.output`, with the number of the genotype where there are several (from 1)
+    and the seed where `seeds` are given: model-1.safetensors, model-seed0.safetensors, model-1-seed0.safetensors. Each
+    has its run directory beside it. One genotype without `seeds` is written to `destination` itself.
+    """
+    genotypes = artifacts(sources, "genotype")
+    for one, other in combinations(genotypes, 2):
+        if one.value.genotype == other.value.genotype:
+            raise UsageError(
+                f"{twice(one, other)}: the second network would be the same as the first; several networks of one "
+                "genotype come from several --seeds"
+            )
+    if seeds is not None:
+        if not seeds:
+            raise UsageError("no seed is given: name at least one")
+        if repeated := [seed for seed, count in Counter(seeds).items() if count > 1]:
+            raise UsageError(f"seed {repeated[0]} is given twice: the second network would be the same as the first")
+    if len(genotypes) > 1 or seeds is not None:
+        _check_shared(destination)
+    outputs = numbered(destination.output, len(genotypes))
+    return tuple(
+        Member(genotype, seed, replace(destination, output=_seeded(output, seed)))
+        for (genotype, output), seed in product(zip(genotypes, outputs, strict=True), seeds or [None])
+    )
+
+
+def train_all(
+    sources: Sequence[Source],
+    config: TrainConfig,
+    destination: Destination = Destination(),
+    reporter: Reporter = Silent(),
+    *,
+    seeds: Sequence[int] | None = None,
+) -> tuple[LoadedArtifact, ...]:
+    """Train every genotype with every seed, each as `train` would, and return the models in the order of `members`.
+
+    Whatever is wrong with a genotype or a destination is raised before the first training starts. To resume is to skip
+    what is complete, to continue what was interrupted and to start what is missing. Raises as `train`.
+    """
+    planned = members(sources, seeds, destination)
+    for member in planned:
+        own, made_from = member.config(config), member.genotype.ancestor()
+        if not finished(member.destination, own, made_from):
+            check_destination(member.destination, own, made_from)
+    stop = StopRequest()
+    models: list[LoadedArtifact] = []
+    for number, member in enumerate(planned, start=1):
+        # A signal during the last step of a training lets that one finish, and the next one not begin.
+        if stop.signal_number is not None:
+            name = signal.Signals(stop.signal_number).name
+            raise Interrupted(
+                f"stopped by {name} after {len(models)} of {len(planned)} trainings; continue with --resume",
+                stop.signal_number,
+            )
+        if len(planned) > 1:
+            reporter.notice(f"training {number} of {len(planned)}: {description(member)}")
+        models.append(train(member.genotype, member.config(config), member.destination, reporter, stop))
+    return tuple(models)
+
+
+def plan_train_all(
+    planned: Sequence[Member], config: TrainConfig, reporter: Reporter = Silent()
+) -> dict[str, dict[str, Any]]:
+    """What `train_all` would do: by `description`, the plan of each training. Seeds change no size and no cost."""
+    costs: dict[str, dict[str, Any]] = {}
+    plans: dict[str, dict[str, Any]] = {}
+    for member in planned:
+        own, digest = member.config(config), member.genotype.sha256
+        if digest not in costs:
+            costs[digest] = plan_train(member.genotype, own, reporter)
+        plans[description(member)] = {**costs[digest], "config": own.model_dump(mode="json")}
+    return plans
+
+
+def description(member: Member) -> str:
+    """A training in words: its genotype, its seed where there are several, its model where it is written."""
+    seed = f", seed {member.seed}" if member.seed is not None else ""
+    output = member.destination.output
+    return f"{member.genotype.where}{seed}{f', to {output}' if output is not None else ''}"
+
+
+def _check_shared(destination: Destination) -> None:
+    """Raise UsageError for a destination that serves one model only."""
+    if destination.is_pipe:
+        raise UsageError("several models cannot share standard output: name a file with -o, which theirs lie beside")
+    if destination.run_dir is not None:
+        raise UsageError("--run-dir is the folder of one run: leave it out, and each model has its own beside it")
+    if destination.output is not None and Path(destination.output).is_dir():
+        raise UsageError(f"{destination.output} is a folder: name a file in it, and the models' names are made of it")
+
+
+def _seeded(output: Output, seed: int | None) -> Output:
+    """The file of one of several seeds: the seed stands before the ending of its name."""
+    if output is None or seed is None:
+        return output
+    path = Path(output)
+    return path.with_name(f"{path.stem}-seed{seed}{path.suffix}")
