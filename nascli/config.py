@@ -31,6 +31,9 @@ class Config(BaseModel):
     inherits: ClassVar[frozenset[str]] = frozenset()
     """Fields that the command line takes over, where they are not given, from the file that the stage starts from."""
 
+    unused: ClassVar[frozenset[str]] = frozenset()
+    """Fields that this stage has no use for, and the command line no option."""
+
     dataset: str = Field("digits", description="data set (see 'nascli list datasets')")
     data_dir: Path | None = Field(None, description="where the images are, or are downloaded to")
     image_size: int | None = Field(
@@ -177,6 +180,7 @@ class EvalConfig(Config):
     """The evaluation of a trained model on the test images. `dataset` None: the one that the model was trained on."""
 
     inherits = frozenset({"dataset", "data_dir"})
+    unused = frozenset({"limit_train", "seed"})
 
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images per step")
 

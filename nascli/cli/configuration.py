@@ -30,8 +30,8 @@ _NO_OPTION = {"settings"}
 
 
 def options(model: type[Config]) -> list[inspect.Parameter]:
-    """An option for every field of `model` and, where it takes them, every setting of every method."""
-    fields = {name: field for name, field in model.model_fields.items() if name not in _NO_OPTION}
+    """An option for every field that `model` uses and, where it takes them, every setting of every method."""
+    fields = {name: field for name, field in model.model_fields.items() if name not in _NO_OPTION | model.unused}
     by_recipe = _recipe_keys(model)
     made = [_field_option(name, field, model, by_recipe) for name, field in fields.items()]
     if issubclass(model, SearchConfig):

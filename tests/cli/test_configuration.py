@@ -26,7 +26,15 @@ def names(model) -> set[str]:
 
 @pytest.mark.parametrize("model", [SearchConfig, FinetuneConfig, TrainConfig, EvalConfig])
 def test_every_field_is_an_option(model):
-    assert model.model_fields.keys() - {"settings"} <= names(model)
+    assert model.model_fields.keys() - {"settings"} - model.unused <= names(model)
+
+
+def test_an_evaluation_offers_nothing_that_has_no_effect_on_it(nascli):
+    assert {"limit_train", "seed"} & names(EvalConfig) == set()
+    assert names(EvalConfig) >= {"dataset", "data_dir", "image_size", "device", "precision", "batch_size"}
+    done = nascli("eval", "model.safetensors", "--limit-train", 100)
+    assert (done.code, done.out) == (2, "")
+    assert "--limit-train" in done.err
 
 
 @pytest.mark.parametrize("model", [SearchConfig, FinetuneConfig])
