@@ -52,6 +52,8 @@ class Live:
         resumed = f"  resumed after step {step}" if step else ""
         described = "  ".join(f"{name} {value}" for name, value in facts.items())
         self._console.print(Text.assemble((stage, "bold"), f"  {described}{resumed}"))
+        # A display that has ended would draw over what came after it.
+        self._live = RichLive(console=self._console, auto_refresh=False)
         self._live.start()
 
     def step(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:

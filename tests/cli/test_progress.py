@@ -183,6 +183,42 @@ def test_live_display_gives_the_cursor_back_when_the_run_fails(time):
     assert stream.getvalue().rindex(show) > stream.getvalue().rindex(hide)
 
 
+def screen(text: str) -> list[str]:
+    """The lines that a terminal shows after `text`: it goes up, erases lines and overwrites as it is told."""
+    lines, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|\r|\n|[^\x1b\r\n]+", text):
+        if part == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+        elif part == "\r":
+            column = 0
+        elif part.endswith("A"):
+            row -= int(part[2:-1] or 1)
+        elif part.endswith("K"):
+            lines[row] = ""
+        elif not part.startswith("\x1b"):
+            lines[row] = lines[row].ljust(column)[:column] + part + lines[row][column + len(part) :]
+            column += len(part)
+    return [line.rstrip() for line in lines]
+
+
+def test_a_second_run_leaves_what_is_shown_of_the_first(time):
+    live, stream = draw(time)
+    with live:
+        for number in (1, 2):
+            live.notice(f"training {number} of 2")
+            live.begin("train", {}, epochs=1, steps_per_epoch=10, step=0)
+            time.now += 1
+            live.step(1, 5, ROW)
+            live.epoch(ROW)
+            live.end(Path(f"model-{number}.safetensors"))
+    shown_of_one = ["train", "epoch 1/1", "train ━", "loss", "done in"]
+    starts = ["note: training 1 of 2", *shown_of_one, "note: training 2 of 2", *shown_of_one]
+    lines = [line for line in screen(stream.getvalue()) if line]
+    assert len(lines) == len(starts)
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), lines
+
+
 def test_markup_in_names_is_not_obeyed(time):
     live, stream = draw(time)
     with live:
