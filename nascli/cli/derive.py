@@ -82,7 +82,10 @@ def derive(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Write the best cell of a search as a genotype, or several cells: the most probable, or samples."""
+    """Write the best cell of a search as a genotype, or several.
+
+    Several are the most probable (--top) or samples (--sample).
+    """
     from nascli.cli.results import destination
     from nascli.core.engine import derive as engine
 

