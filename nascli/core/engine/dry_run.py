@@ -20,7 +20,7 @@ from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.loop import Job
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.search import SearchJob, build_method, open_streams
+from nascli.core.engine.search import open_search
 from nascli.core.engine.sizing import Shape, derived_settings
 from nascli.core.engine.train import TrainJob
 from nascli.core.memory import MemoryMeter
@@ -45,20 +45,15 @@ def plan_search(
     """
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        data = open_data(config, device=runtime.device)
-        streams = open_streams(config, data, runtime)
-        method = build_method(config, data.info, streams, runtime)
-        if start:
-            method.start_from(start.value)
+        data, job = open_search(config, start, runtime)
+        method = job.method
         size = {
             "parameters": count_parameters(method.network),
             "multiply_adds": _multiply_adds(method, data.info, runtime),
         }
-        job = SearchJob(method, streams, runtime, config.batch_size)
         # While only the weights learn, a step does but a part of what the later ones do.
-        steps_per_epoch = streams["train"].batches_per_pass
         warmup_epochs = min(config.settings.get("arch_warmup_epochs", 0), config.epochs)
-        warmup, others = warmup_epochs * steps_per_epoch, (config.epochs - warmup_epochs) * steps_per_epoch
+        warmup, others = warmup_epochs * job.steps_per_epoch, (config.epochs - warmup_epochs) * job.steps_per_epoch
         costs = []
         with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
             if warmup:

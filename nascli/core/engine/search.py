@@ -48,16 +48,12 @@ def _run(
     check_destination(destination, config, made_from)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        data = open_data(config, device=runtime.device)
-        streams = open_streams(config, data, runtime)
-        method = build_method(config, data.info, streams, runtime)
-        if start:
-            method.start_from(start.value)
+        data, job = open_search(config, start, runtime)
+        method = job.method
         for notice in (*data.notices, *method.notices):
             reporter.notice(notice)
         if text := stem_notice(config.settings.get("stem", ""), data.info.image_size):
             reporter.notice(text)
-        job = SearchJob(method, streams, runtime, config.batch_size)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
         with open_run(destination, config, made_from) as run, threads:
             drive(
@@ -65,7 +61,7 @@ def _run(
                 stage=config.stage,
                 facts=facts(config, method, data.info, runtime),
                 epochs=config.epochs,
-                steps_per_epoch=streams["train"].batches_per_pass,
+                steps_per_epoch=job.steps_per_epoch,
                 run=run,
                 resume=destination.resume,
                 reporter=reporter,
@@ -74,6 +70,16 @@ def _run(
         path = destination.write(content)
         reporter.end(path)
     return made(content, path)
+
+
+def open_search(config: SearchConfig, start: LoadedArtifact | None, runtime: Runtime) -> tuple[DataModule, "SearchJob"]:
+    """The images of a search, and the search before its first step: from the distribution `start`, if there is one."""
+    data = open_data(config, device=runtime.device)
+    streams = open_streams(config, data, runtime)
+    method = build_method(config, data.info, streams, runtime)
+    if start:
+        method.start_from(start.value)
+    return data, SearchJob(method, streams, runtime, config.batch_size)
 
 
 def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> dict[str, Any]:
@@ -113,27 +119,29 @@ def facts(config: SearchConfig, method: SearchMethod, data: DataInfo, runtime: R
 class SearchJob:
     """A search method and the streams that it draws from, as the loop sees them."""
 
-    def __init__(self, method: SearchMethod, streams: Mapping[str, Stream], runtime: Runtime, batch_size: int) -> None:
+    def __init__(self, method: SearchMethod, streams: Mapping[str, Any], runtime: Runtime, batch_size: int) -> None:
         self.device, self.batch_size = runtime.device, batch_size
-        self._method, self._streams = method, streams
+        self.method = method
+        self.steps_per_epoch: int = streams["train"].batches_per_pass
+        self._streams: Mapping[str, Stream] = streams
 
     def step(self) -> Mapping[str, Tensor]:
-        return self._method.step(self._streams)
+        return self.method.step(self._streams)
 
     def learning_rate(self) -> float:
-        return self._method.learning_rate()
+        return self.method.learning_rate()
 
     def start_metrics(self) -> Mapping[str, float]:
         return self.epoch_metrics()
 
     def epoch_metrics(self) -> Mapping[str, float]:
-        return self._method.health(self._streams)
+        return self.method.health(self._streams)
 
     def state_dict(self) -> dict[str, Any]:
         positions = {name: stream.position for name, stream in self._streams.items()}
-        return {"method": self._method.state_dict(), "streams": positions}
+        return {"method": self.method.state_dict(), "streams": positions}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._method.load_state_dict(state["method"])
+        self.method.load_state_dict(state["method"])
         for name, position in state["streams"].items():
             self._streams[name].position = position
