@@ -75,6 +75,18 @@ def test_the_fine_tuning_recipe_is_the_papers():
     assert {name: held[name] for name in FINETUNING} == FINETUNING
 
 
+@pytest.mark.parametrize("method", ["pc-darts", "darts"])
+def test_mixtures_are_fine_tuned_in_the_network_that_parsec_is(method):
+    """Its size, tower, cutout, batch and epochs; the rates are the methods' own."""
+    config = FinetuneConfig(method=method, dataset="cifar10")
+    held = {**config.model_dump(), **config.settings}
+    shared = ("epochs", "batch_size", "layers", "channels", "auxiliary", "cutout")
+    assert {name: held[name] for name in shared} == {name: FINETUNING[name] for name in shared}
+    assert FinetuneConfig(method=method, dataset="imagenet").settings["auxiliary"] == 0.4
+    searched = SearchConfig(method=method, dataset="cifar10").settings
+    assert (searched["auxiliary"], searched["cutout"]) == (0.0, 0)
+
+
 @pytest.mark.parametrize(("method", "dataset"), SEARCHES)
 def test_search_recipes_are_the_papers(method, dataset):
     config = SearchConfig(method=method, dataset=dataset)

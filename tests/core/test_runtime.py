@@ -73,3 +73,17 @@ def test_a_search_step_on_a_gpu_agrees_with_the_cpu(tmp_path):
         torch.testing.assert_close(
             torch.tensor(found[1].value.alpha[cell]), torch.tensor(found[0].value.alpha[cell]), rtol=0, atol=1e-3
         )
+
+
+def test_full_precision_holds_within_half_precision_and_lets_go_of_tf32():
+    runtime = Runtime(torch.device("cpu"), "bf16")
+    matrix = torch.ones(2, 2)
+    before = torch.backends.cudnn.allow_tf32
+    with runtime.autocast():
+        with runtime.full_precision():
+            assert (matrix @ matrix).dtype == torch.float32
+            assert not torch.backends.cudnn.allow_tf32
+        assert (matrix @ matrix).dtype == torch.bfloat16
+    with pytest.raises(ArithmeticError), runtime.full_precision():
+        raise ArithmeticError
+    assert torch.backends.cudnn.allow_tf32 == before

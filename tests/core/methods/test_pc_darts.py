@@ -4,14 +4,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import MixtureDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.config import settings_model
 from nascli.core.methods.pc_darts import PcDarts
 from nascli.core.methods.protocol import Plan
+from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
+from nascli.registry import METHODS, SPACES
+from nascli.seeds import derive_seed
+from tests.core.nn.oracle import Oracle
 
 DATA = DataInfo(
     dataset="digits",
@@ -24,15 +30,17 @@ DATA = DataInfo(
     test_images=0,
     fingerprint="",
 )
+LARGE = DATA.model_copy(update={"image_size": 32})  # as CIFAR: the auxiliary tower fits
+CPU = Runtime(torch.device("cpu"))
 NOBODY = Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
 
 
 class Repeated:
     """A stream that gives one batch over and over, and counts."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, side=8):
         draw = torch.Generator().manual_seed(seed)
-        self.batch = torch.randn(6, 1, 8, 8, generator=draw), torch.randint(3, (6,), generator=draw)
+        self.batch = torch.randn(6, 1, side, side, generator=draw), torch.randint(3, (6,), generator=draw)
         self.position = 0
 
     def next(self):
@@ -40,15 +48,26 @@ class Repeated:
         return self.batch
 
 
-def method(**given):
+def method(*, data=DATA, runtime=CPU, order=1, **given):
     small = {"layers": 3, "channels": 4, "nodes": 2, "partial_channels": 2, "clip": 0.0, "weight_decay": 0.0}
     settings = settings_model("pc-darts")(**{**small, **given}).model_dump()
-    plan = Plan("pc-darts", DATA, epochs=4, steps_per_epoch=2, seed=0)
-    return PcDarts(plan, Runtime(torch.device("cpu")), **settings)
+    plan = Plan("pc-darts", data, epochs=4, steps_per_epoch=2, seed=0)
+    return PcDarts(plan, runtime, **settings, order=order)
 
 
-def streams():
-    return {"train": Repeated(1), "search": Repeated(2)}
+def streams(side=8):
+    return {"train": Repeated(1, side), "search": Repeated(2, side)}
+
+
+def values(searched):
+    """Everything that a step may change, but for the optimisers."""
+    state = searched.state_dict()
+    named = {f"{kind}.{cell}": t for kind in ("alpha", "beta") for cell, t in (state[kind] or {}).items()}
+    return {name: tensor.detach().clone() for name, tensor in {**state["network"], **named}.items()}
+
+
+def differing(first, second):
+    return {name for name in first if not torch.equal(first[name], second[name])}
 
 
 def test_the_architecture_starts_at_a_thousandth_of_a_normal_draw():
@@ -147,6 +166,7 @@ def test_start_from_takes_alpha_and_beta_over():
     given: MixtureDistribution = learnt.distribution(NOBODY)
     fresh = method(channels=8)
     fresh.start_from(given)
+    assert fresh.notices == ()
     taken = fresh.distribution(NOBODY)
     for cell in ("normal", "reduce"):
         assert (taken.alpha[cell] == given.alpha[cell]).all()
@@ -200,3 +220,207 @@ def test_five_steps_are_adam_and_clipped_sgd_with_momentum_by_hand():
         torch.testing.assert_close(searched.beta[cell].detach(), beta[cell], rtol=0, atol=2e-4)
     for name, parameter in searched.network.named_parameters():
         torch.testing.assert_close(parameter.detach(), weights[name], rtol=1e-2, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("sampling", ["first", "random"])
+def test_the_second_order_is_the_papers_equations_on_the_per_edge_network(sampling):
+    """Eq. 7 and 8 on functions of named weights, nothing in place; two steps, so that there is a momentum."""
+    given = {"lr": 0.3, "lr_min": 0.05, "momentum": 0.9, "weight_decay": 0.01, "clip": 0.01, "arch_lr": 0.02}
+    searched, sources = method(order=2, channel_sampling=sampling, **given), streams()
+    searched.network.double()
+    architecture = [*searched.alpha.values(), *searched.beta.values()]
+    for tensor in architecture:
+        tensor.data = tensor.data.double()
+    for source in sources.values():
+        source.batch = source.batch[0].double(), source.batch[1]
+    oracle = Oracle(
+        operations=SPACES["darts"].search_operations, nodes=2, layers=3, channels=4, stem="cifar", classes=3,
+        image_channels=1, partial_channels=2,
+    ).double()  # fmt: skip
+    velocity = None
+
+    for step in range(2):
+        oracle.copy_from(searched.network)
+        weights = {name: weight.detach().clone().requires_grad_() for name, weight in oracle.named_parameters()}
+        channels = {"train": None, "search": None}
+        if sampling == "random":
+            for name in channels:
+                draw = torch.Generator().manual_seed(derive_seed(0, "channels", name, step))
+                channels[name] = searched.network.draw_channels(draw)
+        operations = {cell: alpha.softmax(-1) for cell, alpha in searched.alpha.items()}
+        edges = {cell: torch.cat([b[:2].softmax(0), b[2:].softmax(0)]) for cell, b in searched.beta.items()}
+
+        arguments = {name: (source.batch[0], operations, edges, channels[name]) for name, source in sources.items()}
+
+        def gradients(name, at, of, arguments=arguments):
+            logits = torch.func.functional_call(oracle, at, arguments[name])
+            labels = sources[name].batch[1]
+            return torch.autograd.grad(F.cross_entropy(logits, labels), of, retain_graph=True)
+
+        rate = 0.05 + 0.25 * (1 + math.cos(math.pi * step / 8)) / 2
+        slopes = gradients("train", weights, list(weights.values()))
+        changes = [slope + 0.01 * weight.detach() for slope, weight in zip(slopes, weights.values(), strict=True)]
+        if velocity is not None:
+            changes = [change + 0.9 * velocity[name] for change, name in zip(changes, weights, strict=True)]
+        pairs = zip(weights.items(), changes, strict=True)
+        moved = {name: (weight - rate * change).detach().requires_grad_() for (name, weight), change in pairs}
+        along = gradients("search", moved, [*architecture, *moved.values()])
+        vector = dict(zip(weights, along[len(architecture) :], strict=True))
+        epsilon = 0.01 / torch.cat([part.flatten() for part in vector.values()]).norm()
+        plus = gradients("train", {n: w + epsilon * vector[n] for n, w in weights.items()}, architecture)
+        minus = gradients("train", {n: w - epsilon * vector[n] for n, w in weights.items()}, architecture)
+        wanted = [g - rate * (p - m) / (2 * epsilon) for g, p, m in zip(along, plus, minus, strict=False)]
+
+        searched.step(sources)
+        for tensor, gradient in zip(architecture, wanted, strict=True):
+            torch.testing.assert_close(tensor.grad, gradient, rtol=1e-6, atol=1e-9)
+        # The optimiser's momentum, from the fused network's parameters to the weights' names.
+        twin = MixedNetwork(
+            operations=SPACES["darts"].search_operations, nodes=2, layers=3, channels=4, stem="cifar", classes=3,
+            image_channels=1, partial_channels=2,
+        ).double()  # fmt: skip
+        state = searched._weights.optimizer.state
+        with torch.no_grad():
+            for parameter, own in zip(twin.parameters(), searched.network.parameters(), strict=True):
+                parameter.copy_(state[own]["momentum_buffer"])
+        velocity = twin.state_dict()
+
+
+@pytest.mark.parametrize("sampling", ["first", "random"])
+def test_looking_ahead_leaves_no_trace_in_weights_and_running_statistics(sampling):
+    """With an architecture that stands still, steps of second order are those of a warm-up, to the bit."""
+    given = {"nodes": 1, "channel_sampling": sampling, "clip": 5.0, "weight_decay": 1e-3}
+    ahead, plain = method(order=2, arch_lr=0.0, **given), method(arch_warmup_epochs=3, **given)
+    for _ in range(2):
+        second, first = ahead.step(streams()), plain.step(streams())
+        assert torch.equal(second["train_loss"], first["train_loss"])
+        assert torch.equal(second["gradient_norm"], first["gradient_norm"])
+    assert not differing(values(ahead), values(plain))
+
+
+def test_second_order_draws_one_batch_of_each_stream_and_none_in_the_warm_up():
+    searched, sources = method(order=2, nodes=1, arch_warmup_epochs=1), streams()
+    assert "search_loss" not in searched.step(sources)
+    searched.step(sources)
+    assert (sources["train"].position, sources["search"].position) == (2, 0)
+    assert searched.step(sources)["search_loss"].isfinite()
+    assert (sources["train"].position, sources["search"].position) == (3, 1)
+
+
+def test_without_a_rate_to_look_ahead_by_the_second_order_is_the_first():
+    """xi = 0 (Liu et al., Section 2.3)."""
+    first, second = (method(order=order, nodes=1, lr=0.0, lr_min=0.0) for order in (1, 2))
+    for searched in (first, second):
+        searched.step(streams())
+    statistics = ("running_mean", "running_var", "num_batches_tracked")  # what second order's passes leave alone
+    assert not {name for name in differing(values(first), values(second)) if not name.endswith(statistics)}
+    assert not torch.equal(first.alpha["normal"], method(nodes=1).alpha["normal"])
+
+
+def test_second_order_with_cells_computed_twice_is_the_same():
+    kept, recomputed = (method(order=2, nodes=1, recompute=recompute) for recompute in (False, True))
+    for searched in (kept, recomputed):
+        for _ in range(2):
+            searched.step(streams())
+    assert not differing(values(kept), values(recomputed))
+
+
+def test_a_second_order_search_goes_on_from_its_state_to_the_bit():
+    given = {"order": 2, "nodes": 1, "channel_sampling": "random", "clip": 5.0, "weight_decay": 1e-3}
+    whole = method(**given)
+    for _ in range(2):
+        whole.step(streams())
+    saved = checkpoint_bytes(whole.state_dict())
+    resumed = method(**given)
+    resumed.load_state_dict(load_checkpoint(saved, "saved"))
+    for searched in (whole, resumed):
+        for _ in range(2):
+            searched.step(streams())
+    assert not differing(values(whole), values(resumed))
+
+
+def test_in_half_precision_the_two_passes_whose_difference_counts_are_exact(monkeypatch):
+    """In bfloat16 nothing would be left of the step between them."""
+    used = []
+
+    def recorded(name, context):
+        def record(runtime):
+            used.append(name)
+            return context(runtime)
+
+        monkeypatch.setattr(Runtime, name, record)
+
+    recorded("autocast", Runtime.autocast)
+    recorded("full_precision", Runtime.full_precision)
+    searched = method(order=2, nodes=1, runtime=Runtime(torch.device("cpu"), "bf16"))
+    assert all(value.isfinite() for value in searched.step(streams()).values())
+    assert used == ["autocast", "autocast", "full_precision", "full_precision", "autocast"]
+
+
+def test_second_order_and_scaled_gradients_are_refused():
+    with pytest.raises(UsageError, match="use bf16 or fp32"):
+        method(order=2, runtime=Runtime(torch.device("cpu"), "fp16"))
+
+
+def test_order_is_a_setting_of_darts_alone():
+    names = {name: {setting.name for setting in METHODS[name].settings} for name in ("darts", "pc-darts")}
+    assert "order" in names["darts"] - names["pc-darts"]
+    assert settings_model("darts")().order == 1
+
+
+def test_the_tower_teaches_the_weights_below_it_and_nothing_else():
+    """Its loss is in the weights' step alone: not in the architecture's, not in the losses that are reported."""
+    with_tower, without = (method(data=LARGE, nodes=1, layers=4, auxiliary=auxiliary) for auxiliary in (0.4, 0.0))
+    tower = with_tower.network.auxiliary.classifier.weight.detach().clone()
+    rows = [searched.step(streams(side=32)) for searched in (with_tower, without)]
+    for name in ("search_loss", "train_loss"):
+        assert torch.equal(rows[0][name], rows[1][name])
+    changed = differing(values(without), values(with_tower))
+    # Reductions at 1 and 2: the tower reads cell 2.
+    assert {name.split(".")[1] for name in changed if name.startswith("cells")} == {"0", "1", "2"}
+    assert any(name.startswith("stem") for name in changed)
+    assert not any(name.startswith(("classifier", "alpha", "beta", "cells.3")) for name in changed)
+    assert not torch.equal(with_tower.network.auxiliary.classifier.weight, tower)
+
+
+def test_the_step_of_second_order_takes_the_tower_into_account():
+    """What the weights descend is what is looked ahead to: another step, so another architecture's gradient."""
+    found = []
+    for auxiliary in (0.0, 0.4):
+        searched = method(data=LARGE, order=2, nodes=1, auxiliary=auxiliary)
+        searched.step(streams(side=32))
+        found.append(searched.alpha["normal"].grad)
+    assert not torch.allclose(*found, rtol=1e-2)
+
+
+def test_maps_without_room_for_a_tower_go_without_and_say_so():
+    searched = method(auxiliary=0.4)
+    assert searched.network.auxiliary is None
+    assert searched.notices == (
+        "searched without an auxiliary tower: the auxiliary tower behind the cifar stem needs 2 layers or more and "
+        "images of 29 to 40 pixels a side",
+    )
+    assert set(searched.step(streams())) >= {"train_loss", "search_loss"}
+    assert method(data=LARGE, auxiliary=0.4).notices == ()
+
+
+@pytest.mark.parametrize(("mine", "theirs", "words"), [(True, False, "start anew"), (False, True, "left behind")])
+def test_beta_on_one_side_only_is_worth_a_notice(mine, theirs, words):
+    given = method(edge_normalization=theirs).distribution(NOBODY)
+    fresh = method(edge_normalization=mine)
+    before = None if fresh.beta is None else fresh.beta["normal"].detach().clone()
+    fresh.start_from(given)
+    [notice] = fresh.notices
+    assert words in notice
+    assert "beta" in notice
+    assert (fresh.distribution(NOBODY).alpha["normal"] == given.alpha["normal"]).all()
+    if mine:
+        assert torch.equal(fresh.beta["normal"], before)
+
+
+def test_a_distribution_that_is_no_mixture_is_refused_with_the_method_that_takes_it():
+    other = CategoricalDistribution.uniform(2, NOBODY.model_copy(update={"method": "parsec"}))
+    with pytest.raises(UsageError, match=r"^pc-darts goes on with .* not with a categorical .*: give --method parsec$"):
+        method().start_from(other)
+    with pytest.raises(UsageError, match="categorical distribution$"):
+        method().start_from(CategoricalDistribution.uniform(2, NOBODY))

@@ -363,3 +363,28 @@ def test_initial_weights_are_those_of_torch_and_follow_the_seed():
 def test_settings_that_make_no_network(changes, message):
     with pytest.raises(UsageError, match=message):
         MixedNetwork(**settings(**changes))
+
+
+@pytest.mark.parametrize("layers", [3, 4])
+def test_the_tower_reads_the_second_reduction_cells_output(layers):
+    """Cell 2 of 3, the last one, whose ReLU is the tower's own; and cell 2 of 4, whose ReLU the next one shares."""
+    torch.manual_seed(0)
+    network = MixedNetwork(**settings(nodes=1, layers=layers, auxiliary=True)).double()
+    plain = MixedNetwork(**settings(nodes=1, layers=layers)).double()
+    plain.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("auxiliary.")})
+    images, _ = batch(side=32)
+    operations, edges = mixture(network, logits_of(network))
+    seen = []
+    plain.cells[2].register_forward_hook(lambda _module, _inputs, result: seen.append(result[0].clone()))
+    wanted = plain(images, operations, edges)
+    logits, auxiliary = network(images, operations, edges, with_auxiliary=True)
+    assert torch.equal(logits, wanted)
+    assert auxiliary.shape == logits.shape
+    torch.testing.assert_close(auxiliary, network.auxiliary(seen[0]), rtol=1e-9, atol=1e-12)
+    slope = torch.autograd.grad(auxiliary.square().sum(), operations["reduce"], retain_graph=True)[0]
+    seen.clear()
+    plain(images, operations, edges)
+    by_hand = torch.autograd.grad(network.auxiliary(seen[0]).square().sum(), operations["reduce"])[0]
+    torch.testing.assert_close(slope, by_hand, rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match="without an auxiliary tower"):
+        plain(images, operations, edges, with_auxiliary=True)

@@ -1,0 +1,63 @@
+"""`nascli finetune` of a mixture: on other images, in the network that will be trained, from the same alpha."""
+
+import json
+
+import pytest
+
+from nascli.artifacts.load import load_artifact
+from tests.data.pictures import make_folder
+
+TINY = ["--epochs", 1, "--layers", 3, "--channels", 4, "--nodes", 1, "--batch-size", 16, "-q"]
+
+
+@pytest.fixture
+def digits(tmp_path, monkeypatch, nascli):
+    """A working folder with the result of a search by DARTS on grey digits of 8x8, 10 classes."""
+    monkeypatch.chdir(tmp_path)
+    done = nascli(
+        "search", "--method", "darts", "--limit-train", 100, "--arch-lr", 0.1, "--order", 2, *TINY, "-o", "digits.st"
+    )
+    assert done.code == 0, done.err
+    return tmp_path
+
+
+def test_colour_pictures_of_three_classes_start_from_the_digits_alpha(digits, nascli):
+    make_folder(digits / "pictures", {"a": 16, "b": 16, "c": 16}, side=32)
+    elsewhere = ["--dataset", "folder", "--data-dir", "pictures", "--cutout", 8, "--auxiliary", 0.4]
+    done = nascli("finetune", "digits.st", *elsewhere, "--arch-lr", 0, *TINY, "-o", "stood.st")
+    assert done.code == 0, done.err
+    start, stood = (load_artifact(name).value for name in ("digits.st", "stood.st"))
+    for cell in ("normal", "reduce"):
+        assert (stood.alpha[cell] == start.alpha[cell]).all()
+        assert abs(start.alpha[cell]).max() > 0.02  # it had moved: a start is a thousandth of a normal draw
+    told = stood.provenance
+    assert (told.data.dataset, told.data.train_images) == ("folder", 39)  # the rest is held out as the test images
+    assert (told.config["method"], told.config["settings"]["auxiliary"], told.config["settings"]["order"]) == (
+        "darts",
+        0.4,
+        1,
+    )
+
+    moved = nascli("finetune", "digits.st", *elsewhere, "--arch-lr", 0.1, *TINY, "-o", "moved.st")
+    assert moved.code == 0, moved.err
+    gone_on = load_artifact("moved.st").value
+    assert (gone_on.alpha["normal"] != start.alpha["normal"]).any()
+    assert json.loads(nascli("derive", "moved.st", "--json").out)["artifact"] == "genotype"
+
+
+def test_what_is_not_carried_over_is_said(digits, nascli):
+    loud = [word for word in TINY if word != "-q"]
+    done = nascli(
+        "finetune", "digits.st", "--method", "pc-darts", "--limit-train", 100, "--partial-channels", 2,
+        "--auxiliary", 0.4, *loud, "-o", "tuned.st",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "no weights of edges (beta): they start anew" in done.err
+    assert "searched without an auxiliary tower: the auxiliary tower behind the cifar stem needs" in done.err
+
+
+def test_there_is_no_third_order(digits, nascli):
+    done = nascli("search", "--method", "darts", "--order", 3, *TINY, "-o", "no.st")
+    assert (done.code, done.out) == (2, "")
+    assert "order" in done.err
+    assert len(done.err.splitlines()) == 1
