@@ -92,14 +92,14 @@ def test_a_child_in_derived_form_is_the_derived_network(seed, stem):
     torch.testing.assert_close(searched.classifier.weight.grad, derived.classifier.weight.grad)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed):
+@pytest.mark.parametrize(("seed", "stem", "side"), [*((seed, "cifar", 32) for seed in range(4)), (4, "imagenet", 64)])
+def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed, stem, side):
     """Written from the paper, one module per edge and operation, weights of 1 and 0 select the child (Eq. 1)."""
     genotype = child(seed, distinct_edges=True)
-    searched = network().double()
+    searched = network(stem=stem, image_size=side).double()
     operations = ("none", *OPERATIONS)
     mixed = oracle.Oracle(
-        operations=operations, nodes=3, layers=4, channels=4, stem="cifar", classes=5, image_channels=3,
+        operations=operations, nodes=3, layers=4, channels=4, stem=stem, classes=5, image_channels=3,
         partial_channels=1,
     ).double()  # fmt: skip
     keys = mixed.load_state_dict(searched.state_dict(), strict=False)
@@ -112,7 +112,7 @@ def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed
         for node, picks in enumerate(cell.nodes, start=2):
             for pick in picks:
                 weights[name][rows.index((pick.input, node)), operations.index(pick.op)] = 1
-    x = images().double()
+    x = images(side=side).double()
     torch.testing.assert_close(searched(x, genotype), mixed(x, weights, None))
 
 
