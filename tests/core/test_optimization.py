@@ -51,3 +51,18 @@ def test_an_update_leaves_the_gradients_of_other_parameters_alone():
     Updater(torch.optim.Adam([mine], lr=0.1), CPU).update((mine * other).sum())
     assert other.grad is None
     assert not torch.equal(mine, torch.ones(2))
+
+
+def test_a_step_follows_the_sum_of_what_was_accumulated_since_the_gradients_were_cleared():
+    """Twice, so that nothing is left over from the first step; a parameter that no loss reached has a zero gradient."""
+    weight, unused = (torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True) for _ in range(2))
+    updater = sgd([weight, unused], CPU, momentum=0.0, weight_decay=0.1, clip=0.0)
+    for _ in range(2):
+        before = weight.detach().clone(), unused.detach().clone()
+        updater.clear()
+        updater.accumulate(0.25 * weight.square().sum())
+        updater.accumulate(3 * weight.sum())
+        updater.apply(0.5)
+        torch.testing.assert_close(weight.detach(), before[0] - 0.5 * (0.5 * before[0] + 3 + 0.1 * before[0]))
+        torch.testing.assert_close(unused.detach(), 0.95 * before[1])
+        assert not unused.grad.any()

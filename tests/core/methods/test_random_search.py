@@ -127,6 +127,7 @@ def test_every_candidate_has_the_same_budget_to_the_step_and_to_the_image():
     for _ in range(4 * steps):
         rows.append(search.method.step(search.streams))
         rates.append(search.method.learning_rate())
+        assert search.method._weights.optimizer.param_groups[0]["lr"] == rates[-1]
     # Two whole passes each, and a whole cosine each.
     assert seen == {0: [0, 1, 2, 3], 1: [4, 5, 6, 7]}
     schedule = Schedule(0.05, 0.001, 2, steps)
