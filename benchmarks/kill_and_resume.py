@@ -1,6 +1,6 @@
-"""Kill a search and a training at random moments, resume each, and compare the results byte by byte with unbroken runs.
+"""Kill a search by each method and a training at random moments, resume each, and compare the results byte by byte with unbroken runs.
 
-    python benchmarks/kill_and_resume.py [--kills 10] [--seed 0]
+    python benchmarks/kill_and_resume.py [--kills 10] [--seed 0] [--runs search parsec random order-2 train]
 
 Exits 1 if any result differs. Moments are uniform over the time of the unbroken run, its start-up included, and
 `kill -9` leaves no chance to tidy up.
@@ -16,8 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
-SEARCH = ["search", "--epochs", "4", "--arch-warmup-epochs", "1", "--limit-train", "512"]
-TRAIN = ["train", "pc-darts-cifar10", "--epochs", "4", "--channels", "8", "--drop-path", "0.2", "--limit-train", "512"]
+SMALL = ["--epochs", "4", "--limit-train", "512"]
+RUNS = {
+    "search": ["search", *SMALL, "--arch-warmup-epochs", "1"],
+    "parsec": ["search", "--method", "parsec", *SMALL, "--layers", "3", "--adaptive-samples"],
+    "random": ["search", "--method", "random", *SMALL, "--candidates", "4"],
+    "order-2": ["search", "--method", "darts", "--order", "2", *SMALL, "--layers", "3", "--channels", "4"],
+    "train": ["train", "pc-darts-cifar10", *SMALL, "--channels", "8", "--drop-path", "0.2"],
+}
 
 
 def start(arguments: list[str], output: Path, *more: str) -> subprocess.Popen[bytes]:
@@ -58,14 +64,14 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
     asked = parser.parse_args()
     draw = random.Random(asked.seed)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        wrong = compare("search", SEARCH, asked.kills, draw, folder) + compare(
-            "train", TRAIN, asked.kills, draw, folder
-        )
-    print(f"{2 * asked.kills - wrong} of {2 * asked.kills} resumed runs ended in the bytes of the unbroken one")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        wrong = sum(compare(name, RUNS[name], asked.kills, draw, folder) for name in asked.runs)
+    total = len(asked.runs) * asked.kills
+    print(f"{total - wrong} of {total} resumed runs ended in the bytes of the unbroken one")
     return 1 if wrong else 0
 
 
