@@ -1,8 +1,8 @@
-"""Kill a search by each method and a training at random moments, resume each, and compare the results byte by byte with unbroken runs.
+"""Kill a search by each method and a training at random moments, resume each, and compare with unbroken runs.
 
     python benchmarks/kill_and_resume.py [--kills 10] [--seed 0] [--runs search parsec random order-2 train]
 
-Exits 1 if any result differs. Moments are uniform over the time of the unbroken run, its start-up included, and
+Results are compared byte by byte; exits 1 if any differs. Moments are uniform over the time of the unbroken run, its start-up included, and
 `kill -9` leaves no chance to tidy up.
 """
 
