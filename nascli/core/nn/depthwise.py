@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-
 KERNELS = (3, 5)
 """Sides of the kernels whose gradients are known here; others go torch's way."""
 

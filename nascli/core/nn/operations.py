@@ -51,7 +51,7 @@ class FactorizedReduction(Rectified):
     does beyond the border for the other operations of stride 2. An odd `cout` gives the second convolution one more.
 
     The pixels are picked first, and the convolutions have no stride: the same numbers. oneDNN's weight gradient of a
-    strided 1x1 convolution writes beyond its memory for 2 to 6 input channels in channels-last layout (torch 2.11, x86).
+    strided 1x1 convolution writes beyond its memory for 2 to 6 channels-last input channels (torch 2.11, x86).
     """
 
     def __init__(self, cin: int, cout: int, affine: bool = True) -> None:
