@@ -2,8 +2,8 @@
 
     python benchmarks/kill_and_resume.py [--kills 10] [--seed 0] [--runs search parsec random order-2 train]
 
-Results are compared byte by byte; exits 1 if any differs. Moments are uniform over the time of the unbroken run, its start-up included, and
-`kill -9` leaves no chance to tidy up.
+Results are compared byte by byte; exits 1 if any differs. Moments are uniform over the time of the unbroken run, its
+start-up included, and `kill -9` leaves no chance to tidy up.
 """
 
 import argparse
