@@ -124,11 +124,13 @@ def _facts(result: LoadedArtifact) -> dict[str, Any]:
 
 def _table(results: Sequence[LoadedArtifact]) -> str:
     """The first genotypes, with how probable they are and their skips; and how many different networks there are."""
-    rows: list[tuple[str, ...]] = [("genotype", "log-probability", "skips")]
+    probable = any(_file(result).log_probability is not None for result in results)
+    rows: list[tuple[str, ...]] = [("genotype", *(["log-probability"] if probable else []), "skips")]
     for result in results[:ROWS_SHOWN]:
         file = _file(result)
         known = "unknown" if file.log_probability is None else f"{file.log_probability:15.4f}"
-        rows.append((Path(result.where).name, known, f"{file.genotype.share('skip_connect'):5.0%}"))
+        skips = f"{file.genotype.share('skip_connect'):5.0%}"
+        rows.append((Path(result.where).name, *([known] if probable else []), skips))
     more = [f"and {len(results) - ROWS_SHOWN:,} more"] if len(results) > ROWS_SHOWN else []
     different = len({_file(result).genotype.network() for result in results})
     return "\n".join([aligned(rows), *more, f"{len(results):,} genotypes; different networks: {different:,}"])

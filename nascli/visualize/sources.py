@@ -63,4 +63,6 @@ def _names(folders: list[Path]) -> list[str]:
         names = ["/".join(folder.resolve().parts[-parts:]) for folder in folders]
         if len(set(names)) == len(names):
             return names
-    raise UsageError("the same run directory is given twice")
+    paths = [folder.resolve() for folder in folders]
+    repeated = next(folder for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1)
+    raise UsageError(f"the run directory {repeated} is given twice")

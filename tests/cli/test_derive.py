@@ -7,7 +7,7 @@ import pytest
 
 from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.files import sha256
-from tests.artifacts.examples import categorical, mixture
+from tests.artifacts.examples import categorical, mixture, ranking
 
 
 @pytest.fixture
@@ -105,6 +105,13 @@ def test_a_mixture_has_its_mode_alone(here, nascli):
         2,
         "nascli: a mixture has nothing to draw from (--sample); it offers its mode\n",
     )
+
+
+def test_a_ranking_knows_no_probabilities(here, nascli):
+    (here / "ranking.safetensors").write_bytes(distribution_bytes(ranking()))
+    lines = nascli("derive", "ranking.safetensors", "--top", 2).err.splitlines()
+    assert lines[0].split() == ["genotype", "skips"]
+    assert [line.split()[0] for line in lines[1:3]] == ["cell-1.json", "cell-2.json"]
 
 
 def test_info_of_the_distribution(here, nascli):

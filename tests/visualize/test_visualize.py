@@ -6,12 +6,14 @@ import struct
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
 from nascli.artifacts import published
 from nascli.errors import UsageError
 from nascli.visualize import FORMATS, visualize
+from nascli.visualize.sources import _names
 from tests.visualize.examples import GENOTYPE, categorical, mixture, parsec_rows, ranking, search_rows
 
 ARTIFACTS = {
@@ -148,3 +150,10 @@ def test_svg_has_a_solid_background() -> None:
     first = root.find(".//{http://www.w3.org/2000/svg}path")
     assert first is not None
     assert "fill: #ffffff" in first.attrib["style"]
+
+
+def test_a_run_that_is_given_twice_is_named(tmp_path: Path) -> None:
+    (tmp_path / "one.run").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "one.run")
+    with pytest.raises(UsageError, match=r"the run directory \S*one\.run is given twice"):
+        _names([tmp_path / "one.run", tmp_path / "link"])

@@ -82,8 +82,9 @@ class RandomSearch:
                 f"(--lr-warmup-epochs {lr_warmup_epochs})",
             )
         if (unlearnt := BATCH_NORM_KEEPS**self._steps_each) > MOST_UNLEARNT:
+            steps = "1 step is" if self._steps_each == 1 else f"{self._steps_each} steps are"
             self.notices += (
-                f"{self._steps_each} steps are few for a score: the running statistics that a cell is scored with are "
+                f"{steps} few for a score: the running statistics that a cell is scored with are "
                 f"still to {unlearnt:.0%} what they were at first; give more --epochs or fewer --candidates",
             )
         uniform = CategoricalDistribution.uniform(nodes, NOBODY)

@@ -307,6 +307,8 @@ def test_the_budget_and_what_would_spoil_it_are_told():
     (_, few) = method(epochs=6, candidates=3, steps_per_epoch=5).notices
     assert few.startswith("10 steps are few for a score: ")
     assert "still to 35% what they were" in few
+    (_, fewest) = method(epochs=3, candidates=3, steps_per_epoch=1).notices
+    assert fewest.startswith("1 step is few for a score: ")
 
 
 def test_batch_norms_keep_what_the_warning_says():
