@@ -7,6 +7,9 @@ Every message is one or two lines: what is wrong, where, what to do. Code below 
 import difflib
 from collections.abc import Iterable
 
+LONGEST_NAME = 60
+"""Characters of an unknown name that a message shows."""
+
 
 class NascliError(Exception):
     """Something failed that is not the user's doing. Base of all errors that nascli raises on purpose."""
@@ -56,7 +59,8 @@ def unknown(what: str, value: object, known: Iterable[str]) -> str:
     >>> unknown("dataset", "cifar01", ["cifar10", "digits"])
     "unknown dataset 'cifar01': did you mean 'cifar10'? Known: cifar10, digits"
     """
-    names = sorted(known)
-    close = difflib.get_close_matches(str(value), names, n=1)
+    names, name = sorted(known), str(value)
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f": did you mean {close[0]!r}?" if close else "."
-    return f"unknown {what} {str(value)!r}{hint} Known: {', '.join(names)}"
+    shown = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return f"unknown {what} {shown!r}{hint} Known: {', '.join(names)}"

@@ -1,0 +1,50 @@
+"""Super-networks as data, and the smaller networks that are cut out of them. Nothing here imports torch.
+
+To add a super-network: a function `(width, stages, classes, image_channels, image_size) -> Graph` in a file of its own,
+its row in `nascli.registry.SUPERNETS`, and a recipe for its schedule.
+"""
+
+from functools import lru_cache
+
+from nascli.errors import UsageError
+from nascli.registry import SUPERNETS, load, lookup
+from nascli.supernets.graph import Graph
+
+MOST_WIDTH = 1024
+MOST_BLOCKS = 64
+"""Of one stage. Beyond these bounds a file asks for more than any machine has."""
+
+MOST_PARAMETERS = 10_000_000_000
+"""The published super-networks at the largest width have up to 8 billion; with the largest depth it would be 100."""
+
+
+def stages_of(name: str, depth: int = 0) -> tuple[int, ...]:
+    """The blocks of every stage: `depth` of them, or with 0 the published network's. Raises UsageError."""
+    row = lookup(SUPERNETS, "super-network", name)
+    return (depth,) * len(row.stages) if depth else row.stages
+
+
+@lru_cache(maxsize=32)
+def supernet(
+    name: str, width: int, stages: tuple[int, ...], *, classes: int, image_channels: int, image_size: int
+) -> Graph:
+    """The super-network called `name`. Raises UsageError for sizes that it cannot have, and for an unknown name."""
+    row = lookup(SUPERNETS, "super-network", name)
+    if not 1 <= width <= MOST_WIDTH:
+        raise UsageError(f"width {width} is not from 1 to {MOST_WIDTH}")
+    if len(stages) != len(row.stages) or not all(1 <= blocks <= MOST_BLOCKS for blocks in stages):
+        raise UsageError(f"{name} has {len(row.stages)} stages of 1 to {MOST_BLOCKS} blocks, not {list(stages)}")
+    if image_size < row.stride:
+        raise UsageError(
+            f"images of {image_size}x{image_size} are too small for {name}, which divides a side by {row.stride}"
+        )
+    try:
+        graph: Graph = load(row.target)(width, stages, classes, image_channels, image_size)
+    except ValueError as error:
+        raise UsageError(f"{name} of width {width} for images of {image_size}x{image_size}: {error}") from None
+    if graph.parameters > MOST_PARAMETERS:
+        raise UsageError(
+            f"{name} of width {width} with stages of {list(stages)} blocks has {graph.parameters:,} parameters; "
+            f"at most {MOST_PARAMETERS:,} are possible"
+        )
+    return graph

@@ -1,0 +1,22 @@
+"""Hard masks, from nothing dropped to nearly everything, also of whole convolutions."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascli.supernets.graph import Graph
+
+
+def random_mask(graph: Graph, seed: int, *, drop: float, drop_whole: float = 0.0) -> NDArray[np.bool_]:
+    """Channels kept: each is dropped with one probability, and each convolution as a whole with the other."""
+    generator = np.random.default_rng(seed)
+    mask = generator.random(graph.mask_size) >= drop
+    for entries in graph.mask_ranges.values():
+        mask[entries.start : entries.stop] &= generator.random() >= drop_whole
+    return mask
+
+
+def kept_by(graph: Graph, mask: NDArray[np.bool_]) -> dict[str, list[int]]:
+    """The kept input channels of every masked convolution."""
+    return {
+        name: np.flatnonzero(mask[entries.start : entries.stop]).tolist() for name, entries in graph.mask_ranges.items()
+    }
