@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nascli.artifacts.categorical import CategoricalDistribution as CategoricalDistribution
+    from nascli.artifacts.channels_genotype import ChannelsGenotype as ChannelsGenotype
     from nascli.artifacts.checkpoint import checkpoint_bytes as checkpoint_bytes
     from nascli.artifacts.checkpoint import load_checkpoint as load_checkpoint
     from nascli.artifacts.data_info import DataInfo as DataInfo
     from nascli.artifacts.distribution import Distribution as Distribution
     from nascli.artifacts.distribution import Edge as Edge
     from nascli.artifacts.distribution import MixtureDistribution as MixtureDistribution
+    from nascli.artifacts.distribution import PosteriorDistribution as PosteriorDistribution
     from nascli.artifacts.distribution import RankedCell as RankedCell
     from nascli.artifacts.distribution import RankingDistribution as RankingDistribution
     from nascli.artifacts.distribution import distribution_bytes as distribution_bytes
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from nascli.artifacts.model import ModelFile as ModelFile
     from nascli.artifacts.model import load_model_file as load_model_file
     from nascli.artifacts.model import model_bytes as model_bytes
+    from nascli.artifacts.network_settings import DataShape as DataShape
     from nascli.artifacts.network_settings import NetworkSettings as NetworkSettings
     from nascli.artifacts.provenance import Ancestor as Ancestor
     from nascli.artifacts.provenance import DataDescription as DataDescription
@@ -46,12 +49,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CategoricalDistribution": "categorical",
+    "ChannelsGenotype": "channels_genotype",
     "checkpoint_bytes": "checkpoint",
     "load_checkpoint": "checkpoint",
     "DataInfo": "data_info",
     "Distribution": "distribution",
     "Edge": "distribution",
     "MixtureDistribution": "distribution",
+    "PosteriorDistribution": "distribution",
     "RankedCell": "distribution",
     "RankingDistribution": "distribution",
     "distribution_bytes": "distribution",
@@ -76,6 +81,7 @@ _HOMES = {
     "ModelFile": "model",
     "load_model_file": "model",
     "model_bytes": "model",
+    "DataShape": "network_settings",
     "NetworkSettings": "network_settings",
     "Ancestor": "provenance",
     "DataDescription": "provenance",

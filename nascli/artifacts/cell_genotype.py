@@ -6,10 +6,10 @@ States of a cell are numbered as in DARTS: 0 and 1 are the outputs of the two pr
 from collections.abc import Hashable, Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from nascli.artifacts.faults import Fault, custom_error
-from nascli.artifacts.frozen import Frozen
+from nascli.artifacts.frozen import Frozen, require_kind
 from nascli.errors import unknown
 from nascli.registry import SPACES
 
@@ -62,6 +62,8 @@ class Cell(Frozen):
 
 class CellGenotype(Frozen):
     """A normal and a reduction cell, stacked to a network by `nascli.core.nn`."""
+
+    model_config = ConfigDict(json_schema_extra=require_kind)
 
     kind: Literal["cell"] = "cell"
     space: str = "darts"

@@ -9,6 +9,7 @@ import warnings
 from pydantic import ValidationError
 
 from nascli.artifacts.cell_genotype import CELL_INPUTS, MOST_NODES, CellGenotype, Pick
+from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.faults import artifact_error, faults_of, shorten
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import ArtifactError, UsageError
@@ -47,8 +48,13 @@ def parse(text: str, where: str = "the text") -> CellGenotype:
         raise artifact_error(where, faults_of(error)) from None
 
 
-def render(genotype: CellGenotype) -> str:
-    """The text form of a genotype. Raises UsageError where the form cannot say it: a node without exactly two picks."""
+def render(genotype: CellGenotype | ChannelsGenotype) -> str:
+    """The text form of a genotype. Raises UsageError where the form cannot say it.
+
+    That is a node without exactly two picks, and a genotype that is not of cells.
+    """
+    if not isinstance(genotype, CellGenotype):
+        raise UsageError(f"DARTS's text form is for cells, not for {genotype.kind}: use JSON")
     parts = []
     for name, cell in genotype.cells():
         for index, node in enumerate(cell.nodes):

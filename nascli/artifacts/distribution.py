@@ -8,6 +8,7 @@ from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.faults import shorten
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.mixture import Edge, MixtureDistribution, edges
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.errors import ArtifactError, unknown
@@ -17,6 +18,7 @@ __all__ = [
     "Distribution",
     "Edge",
     "MixtureDistribution",
+    "PosteriorDistribution",
     "RankedCell",
     "RankingDistribution",
     "distribution_bytes",
@@ -28,9 +30,10 @@ FORMAT = "nascli-distribution"
 VERSION = 1
 
 # A further kind of distribution joins these two lines.
-Distribution: TypeAlias = MixtureDistribution | CategoricalDistribution | RankingDistribution
+Distribution: TypeAlias = MixtureDistribution | CategoricalDistribution | RankingDistribution | PosteriorDistribution
 KINDS: Mapping[str, type[Distribution]] = {
-    kind.kind: kind for kind in (MixtureDistribution, CategoricalDistribution, RankingDistribution)
+    kind.kind: kind
+    for kind in (MixtureDistribution, CategoricalDistribution, RankingDistribution, PosteriorDistribution)
 }
 
 

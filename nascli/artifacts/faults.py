@@ -1,12 +1,12 @@
 """Faults of a file's content, as one line that names the file and the place in it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from nascli.errors import ArtifactError
+from nascli.errors import ArtifactError, unknown
 
 Place = tuple[int | str, ...]
 Fault = tuple[Place, str]
@@ -62,9 +62,20 @@ def faults_of(error: ValidationError) -> list[Fault]:
         context: dict[str, Any] = detail.get("ctx", {})
         if detail["type"] == "faults":
             faults += [(place + below, text) for below, text in context["faults"]]
+        elif detail["type"].startswith("union_tag_"):
+            faults.append(_of_tag(place, context))
         else:
             faults.append((place, _words(detail["type"], detail["msg"], context, detail["input"])))
     return faults
+
+
+def _of_tag(place: Place, context: Mapping[str, Any]) -> Fault:
+    """What is wrong with the entry that says which member of a union a value is."""
+    name = context["discriminator"].strip("'")
+    if "tag" not in context:
+        return (*place, name), "is missing"
+    known = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
+    return (*place, name), unknown(name, context["tag"][:_LONGEST_VALUE], known)
 
 
 def _words(kind: str, message: str, context: dict[str, Any], value: object) -> str:

@@ -40,11 +40,14 @@ def validate(model: type[Model], value: object, where: str, *, at: str = "", hid
     try:
         return model.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        raise artifact_error(where, [_placed(fault, at, hidden) for fault in faults_of(error)]) from None
+        raise artifact_error(where, [_placed(model, fault, at, hidden) for fault in faults_of(error)]) from None
 
 
-def _placed(fault: Fault, at: str, hidden: str) -> Fault:
+def _placed(model: type[Frozen], fault: Fault, at: str, hidden: str) -> Fault:
     place, text = fault
+    field = model.model_fields.get(str(place[0])) if len(place) > 1 else None
+    if field is not None and field.discriminator not in (None, place[1]):
+        place = (place[0], *place[2:])  # pydantic names the member of a union, too, which is no place in the file
     if at:
         place = (at, *place)
     if hidden and len(place) > 1 and place[0] == hidden:

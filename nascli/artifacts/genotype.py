@@ -1,11 +1,12 @@
 """The genotype: what a search found, and all that a network is built from besides its size."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
 from nascli.artifacts import darts_text, strict_json
 from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
+from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.frozen import Frozen
 from nascli.artifacts.provenance import Provenance
@@ -14,6 +15,7 @@ from nascli.errors import ArtifactError
 __all__ = [
     "Cell",
     "CellGenotype",
+    "ChannelsGenotype",
     "Genotype",
     "GenotypeFile",
     "Pick",
@@ -29,8 +31,8 @@ LARGEST_FILE = 1 << 22
 """Bytes of a genotype's file, 4 MiB. A cell takes some kilobytes, and its descent over data of 20,000 classes one
 megabyte; what lies above is not parsed at all."""
 
-# A further kind of genotype joins here: `Annotated[CellGenotype | ChannelGenotype, Field(discriminator="kind")]`.
-Genotype: TypeAlias = CellGenotype
+# A further kind of genotype joins this line.
+Genotype: TypeAlias = Annotated[CellGenotype | ChannelsGenotype, Field(discriminator="kind")]
 
 
 class GenotypeFile(Frozen):

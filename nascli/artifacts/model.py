@@ -5,18 +5,29 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from nascli.artifacts import tensors
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.faults import Fault, custom_error
+from nascli.artifacts.faults import Fault, custom_error, faults_of
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.frozen import Frozen
-from nascli.artifacts.genotype import Genotype
-from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.genotype import ChannelsGenotype, Genotype
+from nascli.artifacts.network_settings import DataShape, NetworkSettings
 from nascli.artifacts.provenance import Provenance
+from nascli.errors import UsageError
 
-__all__ = ["ModelFile", "NetworkSettings", "load_model_file", "model_bytes"]
+__all__ = ["DataShape", "ModelFile", "NetworkSettings", "load_model_file", "model_bytes"]
+
+NETWORK_SETTINGS: Mapping[str, type[DataShape]] = {"cell": NetworkSettings, "channels": DataShape}
+"""What a model's file says of its network, by the `kind` of the genotype."""
 
 FORMAT = "nascli-model"
 VERSION = 1
@@ -26,12 +37,13 @@ VERSION = 1
 class ModelFile:
     """A trained network: weights by name, what they belong to, and the metrics (accuracies 0 to 1) of the training.
 
-    Whether the weights' names and shapes fit the network is checked where it is built.
+    `network` is what the genotype leaves open: `NetworkSettings` for cells, a plain `DataShape` for channels. Whether
+    the weights' names and shapes fit the network is checked where it is built.
     """
 
     weights: Mapping[str, NDArray[Any]]
     genotype: Genotype
-    network: NetworkSettings
+    network: DataShape
     data: DataInfo
     metrics: Mapping[str, float]
     provenance: Provenance
@@ -41,10 +53,22 @@ class _Document(Frozen):
     format: Literal["nascli-model"] = "nascli-model"
     version: Literal[1] = 1
     genotype: Genotype
-    network: NetworkSettings
+    network: SerializeAsAny[DataShape]
     data: DataInfo
     metrics: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
     provenance: Provenance
+
+    @field_validator("network", mode="plain")
+    @classmethod
+    def _of_the_genotypes_kind(cls, value: object, info: ValidationInfo) -> object:
+        genotype = info.data.get("genotype")
+        if genotype is None:
+            return value  # The genotype's own faults are what there is to say.
+        given = value.model_dump() if isinstance(value, DataShape) else value
+        try:
+            return NETWORK_SETTINGS[genotype.kind].model_validate(given, strict=True)
+        except ValidationError as error:
+            raise custom_error(faults_of(error)) from None
 
     @model_validator(mode="after")
     def _network_fits_data(self) -> Self:
@@ -55,6 +79,14 @@ class _Document(Frozen):
         if self.network.image_channels != self.data.channels:
             text = f"{self.network.image_channels} for images of {self.data.channels}"
             faults.append((("network", "image_channels"), text))
+        if self.network.image_size != self.data.image_size:
+            text = f"{self.network.image_size} for images of {self.data.image_size} pixels a side"
+            faults.append((("network", "image_size"), text))
+        if isinstance(self.genotype, ChannelsGenotype) and not faults:
+            try:
+                self.genotype.graph(self.network)
+            except UsageError as error:
+                faults.append((("network", "image_size"), str(error)))
         if faults:
             raise custom_error(faults)
         return self

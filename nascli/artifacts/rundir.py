@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,8 @@ from nascli.errors import ArtifactError, UsageError
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
+CANDIDATES = "candidates.jsonl"
+SHORTLIST = "shortlist.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 LOCK = ".lock"
 EVENTS = "events.out.tfevents.*"
@@ -72,10 +74,14 @@ class RunDir:
         """Whether a run has begun here."""
         return (self.path / CONFIG).is_file()
 
+    def has_progress(self) -> bool:
+        """Whether a run has got so far here that something would be lost with it."""
+        return any((self.path / name).exists() for name in (CHECKPOINT, CANDIDATES, SHORTLIST))
+
     def clear(self) -> None:
         """Remove what a run has written here, and nothing else."""
         self._writable()
-        names = [CONFIG, METRICS, CHECKPOINT]
+        names = [CONFIG, METRICS, CANDIDATES, SHORTLIST, CHECKPOINT]
         for path in [*(self.path / name for name in names), *self.path.glob(EVENTS)]:
             with folder_errors(path):
                 path.unlink(missing_ok=True)
@@ -95,14 +101,7 @@ class RunDir:
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one epoch's row, durably. A number that is not finite becomes null; "epoch" counts from 1."""
         self._writable()
-        plain = {key: _json_number(value) for key, value in row.items()}
-        path = self.path / METRICS
-        with folder_errors(path):
-            _drop_partial_line(path)
-            with path.open("ab") as stream:
-                stream.write(strict_json.compact(plain).encode() + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
+        _append(self.path / METRICS, [row])
         if events.available():
             if self._events is None:
                 self._events = events.EventLog(self.path, first_step=int(row["epoch"]))
@@ -113,25 +112,34 @@ class RunDir:
 
         Raises ArtifactError naming the line that is malformed.
         """
-        path = self.path / METRICS
-        if not path.is_file():
-            return []
-        # The part after the last newline is empty, or a line that was never finished.
-        *lines, _ = read_bytes(path).split(b"\n")
-        rows = []
-        for number, line in enumerate(lines, start=1):
-            where = f"{path}: line {number}"
-            rows.append(strict_json.parse(strict_json.text(line, where), where))
-        return rows
+        return _read(self.path / METRICS)
 
     def truncate_metrics(self, epochs: int) -> None:
         """Drop the rows of epochs after `epochs`: a resumed run writes them again."""
         self._writable()
         rows = self.read_metrics()
         kept = [row for row in rows if _epoch(row, self.path / METRICS) <= epochs]
-        path = self.path / METRICS
-        if path.is_file():
-            write_atomically(path, b"".join(strict_json.compact(row).encode() + b"\n" for row in kept))
+        _rewrite(self.path / METRICS, kept)
+
+    def append_candidates(self, rows: Sequence[Mapping[str, Any]], *, shortlist: bool = False) -> None:
+        """Add the scores of ranked candidates, durably; with `shortlist`, those of the first round of two."""
+        self._writable()
+        _append(self._scores(shortlist), rows)
+
+    def read_candidates(self, *, shortlist: bool = False) -> list[dict[str, Any]]:
+        """All scores in order; a last line that a killed process left half-written doesn't count.
+
+        Raises ArtifactError naming the line that is malformed.
+        """
+        return _read(self._scores(shortlist))
+
+    def truncate_candidates(self, count: int, *, shortlist: bool = False) -> None:
+        """Keep the first `count` scores: a resumed run writes the others again."""
+        self._writable()
+        _rewrite(self._scores(shortlist), self.read_candidates(shortlist=shortlist)[:count])
+
+    def _scores(self, shortlist: bool) -> Path:
+        return self.path / (SHORTLIST if shortlist else CANDIDATES)
 
     def write_checkpoint(self, data: bytes) -> None:
         """Replace the checkpoint; until the new one is whole, the old one stays."""
@@ -144,6 +152,40 @@ class RunDir:
 
     def _writable(self) -> None:
         assert self._is_locked, "a run directory is written to within locked()"
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of JSON lines, none where there is no file."""
+    if not path.is_file():
+        return []
+    # The part after the last newline is empty, or a line that was never finished.
+    *lines, _ = read_bytes(path).split(b"\n")
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}: line {number}"
+        rows.append(strict_json.parse(strict_json.text(line, where), where))
+    return rows
+
+
+def _append(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows to a file of JSON lines, and wait until they are on the disk."""
+    with folder_errors(path):
+        _drop_partial_line(path)
+        with path.open("ab") as stream:
+            stream.write(_lines(rows))
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _rewrite(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the rows of a file, if there is one."""
+    if path.is_file():
+        write_atomically(path, _lines(rows))
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    plain = [{key: _json_number(value) for key, value in row.items()} for row in rows]
+    return b"".join(strict_json.compact(row).encode() + b"\n" for row in plain)
 
 
 def _json_number(value: Any) -> Any:

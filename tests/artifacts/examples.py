@@ -3,12 +3,22 @@
 import numpy as np
 
 from nascli.artifacts import published
+from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import CategoricalDistribution, MixtureDistribution, RankedCell, RankingDistribution
+from nascli.artifacts.distribution import (
+    CategoricalDistribution,
+    MixtureDistribution,
+    PosteriorDistribution,
+    RankedCell,
+    RankingDistribution,
+)
 from nascli.artifacts.mixture import edges
-from nascli.artifacts.model import ModelFile, NetworkSettings
+from nascli.artifacts.model import DataShape, ModelFile, NetworkSettings
 from nascli.artifacts.provenance import Provenance
 from nascli.registry import SPACES
+from nascli.supernets import stages_of, supernet
+from nascli.supernets.slim import slim
+from nascli.supernets.state import state_of
 
 OPERATIONS = SPACES["darts"].search_operations
 
@@ -76,6 +86,36 @@ def ranking(nodes: int = 3, *, done: int = 3, waiting: int = 1) -> RankingDistri
     )
 
 
+def channels_genotype() -> ChannelsGenotype:
+    """Of a small resnet-mb, every third channel dropped, and one convolution altogether."""
+    graph = supernet("resnet-mb", 4, (1, 1, 1), classes=2, image_channels=1, image_size=8)
+    kept = {
+        name: [channel for channel in range(sum(conv.sources)) if channel % 3] for name, conv in graph.masked.items()
+    }
+    return ChannelsGenotype.of("resnet-mb", 4, (1, 1, 1), kept | {"stage0.block0.branch0.conv2": []})
+
+
+def posterior(name: str = "resnet-mb", *, image_size: int = 8, seed: int = 0) -> PosteriorDistribution:
+    """Of a small super-network with the weights and the logits of p drawn from N(0, 1)."""
+    generator = np.random.default_rng(seed)
+    data, stages = data_info().model_copy(update={"image_size": image_size}), stages_of(name, 1)
+    graph = supernet(name, 4, stages, classes=2, image_channels=1, image_size=image_size)
+
+    def value(entry: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        drawn = generator.normal(size=shape)
+        return np.asarray(np.abs(drawn) if entry.endswith(("var", "tracked")) else drawn).astype(dtype)
+
+    return PosteriorDistribution(
+        supernet=name,
+        width=4,
+        stages=stages,
+        data=data,
+        logits={conv: value("logits", (len(op.sources),), "float32") for conv, op in graph.masked.items()},
+        weights={entry: value(entry, *tensor) for entry, tensor in state_of(graph).items()},
+        provenance=provenance(method="pgnas", data=data.description()),
+    )
+
+
 def data_info() -> DataInfo:
     """Two classes of grey images."""
     return DataInfo(
@@ -100,4 +140,19 @@ def model_file() -> ModelFile:
         data=data_info(),
         metrics={"train_accuracy": 0.875},
         provenance=provenance(stage="train"),
+    )
+
+
+def channels_model_file() -> ModelFile:
+    """The model of a genotype of channels, with all weights 0."""
+    shape = DataShape(classes=2, image_channels=1, image_size=8)
+    genotype = channels_genotype()
+    left = slim(genotype.graph(shape), genotype.channels).graph
+    return ModelFile(
+        weights={name: np.zeros(*tensor) for name, tensor in state_of(left).items()},
+        genotype=genotype,
+        network=shape,
+        data=data_info(),
+        metrics={"held_out_accuracy": 0.5},
+        provenance=provenance(stage="derive", method="pgnas"),
     )

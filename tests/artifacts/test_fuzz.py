@@ -16,12 +16,21 @@ from hypothesis import strategies as st
 from nascli.artifacts import darts_text, nested, published, tensors, torch_tensors
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.distribution import distribution_bytes, load_distribution
-from nascli.artifacts.genotype import genotype_bytes, parse_genotype
+from nascli.artifacts.genotype import GenotypeFile, genotype_bytes, parse_genotype
 from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import load_model_file, model_bytes
 from nascli.artifacts.rundir import METRICS, RunDir
 from nascli.errors import ArtifactError
-from tests.artifacts.examples import categorical, mixture, model_file, ranking
+from tests.artifacts.examples import (
+    categorical,
+    channels_genotype,
+    channels_model_file,
+    mixture,
+    model_file,
+    posterior,
+    provenance,
+    ranking,
+)
 
 READERS: dict[str, Callable[[bytes, str], object]] = {
     "artifact": read_artifact,
@@ -33,13 +42,17 @@ READERS: dict[str, Callable[[bytes, str], object]] = {
     "torch tensors": torch_tensors.decode,
 }
 GENOTYPE = genotype_bytes(published.load("pc-darts-cifar10"))
+CHANNELS = genotype_bytes(GenotypeFile(genotype=channels_genotype(), provenance=provenance(method="pgnas")))
 WHOLE_FILES = {
     "genotype": GENOTYPE,
     "text": darts_text.render(published.load("darts-v2").genotype).encode(),
     "distribution": distribution_bytes(mixture(3)),
     "categorical": distribution_bytes(categorical(2)),
     "ranking": distribution_bytes(ranking(2)),
+    "posterior": distribution_bytes(posterior()),
+    "channels": CHANNELS,
     "model": model_bytes(model_file()),
+    "model of channels": model_bytes(channels_model_file()),
     "checkpoint": checkpoint_bytes({"step": 3, "weights": {"a": np.float64(0.5)}, "rows": [1, (2, None)]}),
 }
 
@@ -51,7 +64,22 @@ JSON_LEAVES = (
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=5)
-    | st.sampled_from(["cell", "darts", "none", "skip_connect", "mixture", "tensor", "tuple", "inf", "nascli-genotype"])
+    | st.sampled_from(
+        [
+            "cell",
+            "darts",
+            "none",
+            "skip_connect",
+            "mixture",
+            "tensor",
+            "tuple",
+            "inf",
+            "nascli-genotype",
+            "channels",
+            "enas",
+            "0-3,5",
+        ]
+    )
 )
 JSON = st.recursive(
     JSON_LEAVES,
@@ -114,15 +142,16 @@ def mutated(value: Any, data: st.DataObject) -> Any:
     return data.draw(JSON)
 
 
+@pytest.mark.parametrize("whole", [GENOTYPE, CHANNELS], ids=["cell", "channels"])
 @given(data=st.data())
 @BRIEF
-def test_genotypes_with_a_part_of_another_kind(data: st.DataObject) -> None:
-    changed = json.dumps(mutated(json.loads(GENOTYPE), data)).encode()
+def test_genotypes_with_a_part_of_another_kind(whole: bytes, data: st.DataObject) -> None:
+    changed = json.dumps(mutated(json.loads(whole), data)).encode()
     survives(parse_genotype, changed)
     survives(read_artifact, changed)
 
 
-@pytest.mark.parametrize("kind", ["distribution", "categorical", "ranking", "model", "checkpoint"])
+@pytest.mark.parametrize("kind", sorted(WHOLE_FILES.keys() - {"genotype", "channels", "text"}))
 @given(data=st.data())
 @BRIEF
 def test_documents_with_a_part_of_another_kind_under_a_right_digest(kind: str, data: st.DataObject) -> None:
@@ -130,7 +159,7 @@ def test_documents_with_a_part_of_another_kind_under_a_right_digest(kind: str, d
     changed = mutated(document, data)
     if not isinstance(changed, dict) or "sha256" in changed:
         return
-    odd = {"alpha.normal", "beta.reduce", "logits.normal.3", "accuracy", "odd"}
+    odd = {"alpha.normal", "beta.reduce", "logits.normal.3", "weights.stem.conv.weight", "accuracy", "odd"}
     names = data.draw(st.sets(st.sampled_from(sorted({*values, *odd}))))
     arrays = {name: values.get(name, np.zeros((2, 3))) for name in names} if data.draw(st.booleans()) else values
     file = tensors.encode(arrays, changed)

@@ -117,7 +117,9 @@ def test_a_node_may_read_the_one_before_it_but_not_itself() -> None:
         (("reduce", "concat"), [], "reduce.concat: is empty"),
         (("reduce", "concat"), None, "reduce.concat: must be a valid"),
         (("reduce", "extra"), 1, "reduce.extra: unknown field"),
-        (("kind",), "graph", "kind: must be 'cell', not 'graph'"),
+        (("kind",), "chanels", "kind: unknown kind 'chanels': did you mean 'channels'? Known: cell, channels"),
+        (("kind",), 3, "kind: unknown kind '3'. Known: cell, channels"),
+        (("kind",), ["cell"], "kind: unknown kind \"['cell']\""),
         (("space",), "dart", "space: unknown space 'dart': did you mean 'darts'?"),
     ],
 )
@@ -132,6 +134,10 @@ def test_a_fault_is_named_with_its_place(path: tuple[str | int, ...], value: obj
 
 
 def test_missing_parts_and_headings() -> None:
+    changed = document()
+    del changed["genotype"]["kind"]
+    assert faults(changed) == "cell.json: kind: is missing"
+    assert faults(document() | {"genotype": [1]}) == "cell.json: genotype: must be an object"
     for key, message in {
         "format": 'is not a file of nascli: it names no "format"',
         "version": "version: must be a whole number from 1 to 1, not None",

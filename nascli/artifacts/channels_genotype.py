@@ -1,0 +1,135 @@
+"""The genotype of channels: which input channels of a super-network's convolutions are kept."""
+
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import chain, groupby
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from nascli.artifacts.faults import Fault, custom_error, shorten
+from nascli.artifacts.frozen import Frozen, require_kind
+from nascli.artifacts.network_settings import DataShape
+from nascli.errors import UsageError, unknown
+from nascli.registry import SUPERNETS
+from nascli.supernets import MOST_BLOCKS, MOST_WIDTH, supernet
+from nascli.supernets.graph import Graph
+
+MOST_STAGES = max(len(row.stages) for row in SUPERNETS.values())
+
+_CHANNEL = "(?:0|[1-9][0-9]{0,8})"
+_RANGES = f"^({_CHANNEL}(-{_CHANNEL})?(,{_CHANNEL}(-{_CHANNEL})?)*)?$"
+_RANGE = re.compile(f"(?P<first>{_CHANNEL})(?:-(?P<last>{_CHANNEL}))?")
+
+
+def ranges(channels: Iterable[int]) -> str:
+    """Rising channels as text, without gaps in a range: (0, 1, 2, 5) as "0-2,5"; none as "".
+
+    >>> ranges([0, 1, 2, 5, 7, 8])
+    '0-2,5,7-8'
+    """
+    parts = []
+    for _, run in groupby(enumerate(channels), key=lambda pair: pair[1] - pair[0]):
+        members = [channel for _, channel in run]
+        parts.append(str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}")
+    return ",".join(parts)
+
+
+def parse_ranges(text: str, size: int) -> tuple[range, ...]:
+    """The inverse of `ranges`, not yet counted out: rising, none twice, all below `size`.
+
+    Raises ValueError that says what is wrong.
+
+    >>> parse_ranges("0-2,5", 6)
+    (range(0, 3), range(5, 6))
+    """
+    found: list[range] = []
+    for part in text.split(",") if text else []:
+        match = _RANGE.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{shorten(part)} is neither a channel nor a range such as 0-12")
+        start, end = int(match["first"]), int(match["last"] or match["first"])
+        if end >= size:
+            raise ValueError(f"channel {end} is not there: the convolution has {size}, counted from 0")
+        if start > end or (found and start < found[-1].stop):
+            raise ValueError(f"{part!r} does not come after what is before it; channels rise")
+        found.append(range(start, end + 1))
+    return tuple(found)
+
+
+class ChannelsGenotype(Frozen):
+    """The kept input channels of every masked convolution of a super-network, as ranges: {"stage0.…": "0-12,14"}.
+
+    Super-network, width and blocks per stage size it; stem and classifier, which follow from the data, are not part of
+    it.
+    """
+
+    model_config = ConfigDict(json_schema_extra=require_kind)
+
+    kind: Literal["channels"] = "channels"
+    supernet: str = Field(json_schema_extra={"enum": [*SUPERNETS]})
+    width: int = Field(ge=1, le=MOST_WIDTH)
+    stages: tuple[Annotated[int, Field(ge=1, le=MOST_BLOCKS)], ...] = Field(max_length=MOST_STAGES)
+    kept: Mapping[str, Annotated[str, Field(json_schema_extra={"pattern": _RANGES})]]
+
+    @model_validator(mode="after")
+    def _fits_the_supernet(self) -> Self:
+        if self.supernet not in SUPERNETS:
+            raise custom_error([(("supernet",), unknown("super-network", self.supernet, SUPERNETS))])
+        if len(self.stages) != (count := len(SUPERNETS[self.supernet].stages)):
+            raise custom_error([(("stages",), f"has {len(self.stages)} stages; {self.supernet} has {count}")])
+        try:
+            sizes = {name: sum(conv.sources) for name, conv in self._nominal.masked.items()}
+        except UsageError as error:
+            raise custom_error([(("width",), str(error))]) from None
+        faults: list[Fault] = [(("kept", name), "is missing") for name in sizes if name not in self.kept]
+        for name, text in self.kept.items():
+            if name not in sizes:
+                faults.append((("kept", name), f"is no masked convolution of {self.supernet}"))
+                continue
+            try:
+                parse_ranges(text, sizes[name])
+            except ValueError as error:
+                faults.append((("kept", name), str(error)))
+        if faults:
+            raise custom_error(faults)
+        return self
+
+    @property
+    def _nominal(self) -> Graph:
+        """The super-network on the smallest images, for what does not depend on the data."""
+        size = SUPERNETS[self.supernet].stride
+        return supernet(self.supernet, self.width, self.stages, classes=1, image_channels=1, image_size=size)
+
+    @cached_property
+    def channels(self) -> Mapping[str, tuple[int, ...]]:
+        """The kept input channels of every masked convolution, rising."""
+        sizes = {name: sum(conv.sources) for name, conv in self._nominal.masked.items()}
+        return {name: tuple(chain(*parse_ranges(self.kept[name], size))) for name, size in sizes.items()}
+
+    @property
+    def kept_share(self) -> float:
+        """The share of the super-network's input channels, 0 to 1, that is kept."""
+        return sum(map(len, self.channels.values())) / self._nominal.mask_size
+
+    def network(self) -> Hashable:
+        """Equal for genotypes of one network, however their ranges are written."""
+        return self.supernet, self.width, self.stages, *self.channels.items()
+
+    @classmethod
+    def of(cls, name: str, width: int, stages: Sequence[int], kept: Mapping[str, Iterable[int]]) -> Self:
+        """From channels instead of text."""
+        texts = {conv: ranges(chosen) for conv, chosen in kept.items()}
+        return cls(supernet=name, width=width, stages=tuple(stages), kept=texts)
+
+    def graph(self, shape: DataShape) -> Graph:
+        """The super-network for this data. Raises UsageError for images that are too small."""
+        return supernet(
+            self.supernet,
+            self.width,
+            self.stages,
+            classes=shape.classes,
+            image_channels=shape.image_channels,
+            image_size=shape.image_size,
+        )
