@@ -1,7 +1,7 @@
 """Learning-rate schedules, and one step of an optimiser: scaled, clipped, resumable."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,18 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from nascli.core.runtime import Runtime
+from nascli.errors import UsageError
+
+MILESTONE_FACTOR = 0.1
 
 
 @dataclass(frozen=True)
 class Schedule:
     """A learning rate as a function of the step: a linear warm-up, then a fall from `lr` to `lr_min`.
 
-    `kind` is "cosine", "linear" or "step" (times `decay` after every epoch, as DARTS on ImageNet). It moves with every
+    `kind` is "cosine", "linear", "step" (times `decay` after every epoch, as DARTS on ImageNet), "milestones" (to a
+    tenth after each of these epochs) or "restarts" (SGDR: Loshchilov and Hutter, ICLR 2017; a cosine that begins anew
+    after `restart_epochs`, then after `restart_factor` times as many, and so on). Cosines and lines move with every
     step, so a run of few epochs falls as smoothly as one of many.
     """
 
@@ -27,21 +32,43 @@ class Schedule:
     warmup_epochs: int = 0
     kind: str = "cosine"
     decay: float = 1.0
+    milestones: tuple[int, ...] = ()
+    restart_epochs: int = 10
+    restart_factor: int = 2
 
     def __call__(self, step: int) -> float:
         """The rate of step 0, 1, … `epochs * steps_per_epoch` - 1."""
         warmup = self.warmup_epochs * self.steps_per_epoch
+        epoch = step // self.steps_per_epoch
         if step < warmup:
             return self.lr * (step + 1) / warmup
         if self.kind == "step":
-            return max(self.lr_min, self.lr * self.decay ** (step // self.steps_per_epoch))
-        progress = (step - warmup) / max(1, self.epochs * self.steps_per_epoch - warmup)
-        remaining = (1 + math.cos(math.pi * progress)) / 2 if self.kind == "cosine" else 1 - progress
+            return max(self.lr_min, self.lr * self.decay**epoch)
+        if self.kind == "milestones":
+            return max(self.lr_min, self.lr * MILESTONE_FACTOR ** sum(epoch >= end for end in self.milestones))
+        if self.kind == "restarts":
+            progress = self._progress_of_cycle((step - warmup) / self.steps_per_epoch)
+        else:
+            progress = (step - warmup) / max(1, self.epochs * self.steps_per_epoch - warmup)
+        remaining = 1 - progress if self.kind == "linear" else (1 + math.cos(math.pi * progress)) / 2
         return self.lr_min + (self.lr - self.lr_min) * remaining
+
+    def _progress_of_cycle(self, epochs: float) -> float:
+        """How far into its cycle, from 0 to 1, a run is after so many epochs."""
+        length = self.restart_epochs
+        if self.restart_factor == 1:
+            return epochs % length / length
+        while epochs >= length:
+            epochs -= length
+            length *= self.restart_factor
+        return epochs / length
 
 
 class Updater:
-    """An optimiser with its gradient scaler and clipping; its state is all that a resumed run needs."""
+    """An optimiser with its gradient scaler and clipping; its state is all that a resumed run needs.
+
+    A group of parameters with an "lr_scale" learns at so many times the rate.
+    """
 
     def __init__(self, optimizer: torch.optim.Optimizer, runtime: Runtime, clip: float = 0.0) -> None:
         self.optimizer = optimizer
@@ -73,7 +100,7 @@ class Updater:
         """One step with the gradients that are there, clipped. Returns their norm, as `update` does."""
         if lr is not None:
             for group in self.optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("lr_scale", 1.0)
         self._scaler.unscale_(self.optimizer)
         norm = clip_grad_norm_(self.parameters, self.clip if self.clip > 0 else math.inf)
         self._scaler.step(self.optimizer)
@@ -89,7 +116,19 @@ class Updater:
 
 
 def sgd(
-    parameters: Iterable[Tensor], runtime: Runtime, *, momentum: float, weight_decay: float, clip: float
+    parameters: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+    runtime: Runtime,
+    *,
+    momentum: float,
+    weight_decay: float,
+    clip: float,
+    nesterov: bool = False,
 ) -> Updater:
-    """The SGD that all of the papers train weights with. The rate is given to each update."""
-    return Updater(torch.optim.SGD(parameters, lr=0.0, momentum=momentum, weight_decay=weight_decay), runtime, clip)
+    """The SGD that all of the papers train weights with. The rate is given to each update.
+
+    Raises UsageError for Nesterov's form of no momentum.
+    """
+    if nesterov and momentum == 0:
+        raise UsageError("--nesterov is a form of the momentum: give a --momentum above 0, or --no-nesterov")
+    optimizer = torch.optim.SGD(parameters, lr=0.0, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+    return Updater(optimizer, runtime, clip)

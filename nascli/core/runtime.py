@@ -100,8 +100,10 @@ def _select_device(name: str) -> torch.device:
     return device
 
 
-def check_memory(parameters: int, device: torch.device) -> None:
+def check_memory(parameters: int, device: torch.device, smaller: str = "fewer --channels or --layers") -> None:
     """Raise MemoryExhausted where the weights alone, with a gradient and a momentum each, exceed the whole memory.
+
+    smaller: what makes the network smaller, for the message.
 
     A machine that runs out is slowed to a standstill before it says so, and the system may end any process then.
     """
@@ -113,7 +115,7 @@ def check_memory(parameters: int, device: torch.device) -> None:
     if needed > there:
         raise MemoryExhausted(
             f"a network of {parameters:,} parameters takes {needed / 2**30:,.0f} GiB to train, the {device.type} has "
-            f"{there / 2**30:,.0f} GiB: no batch size fits; use fewer --channels or --layers"
+            f"{there / 2**30:,.0f} GiB: no batch size fits; use {smaller}"
         )
 
 

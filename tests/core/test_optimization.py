@@ -5,6 +5,7 @@ import torch
 
 from nascli.core.optimization import Schedule, Updater, sgd
 from nascli.core.runtime import Runtime
+from nascli.errors import UsageError
 
 CPU = Runtime(torch.device("cpu"))
 
@@ -29,6 +30,57 @@ def test_step_schedule_multiplies_after_each_epoch():
     assert rate(6) == pytest.approx(0.1)
     assert rate(7) == pytest.approx(0.097)
     assert rate(7 * 100) == pytest.approx(0.1 * 0.97**100)
+
+
+def test_milestones_divide_the_rate_by_ten_when_their_epoch_is_over():
+    rate = Schedule(0.1, 0.0, epochs=180, steps_per_epoch=5, kind="milestones", milestones=(90, 140, 160))
+    ends = [rate(5 * epoch - 1) for epoch in (90, 140, 160, 180)]
+    assert ends == pytest.approx([0.1, 0.01, 0.001, 0.0001])
+    assert [rate(5 * epoch) for epoch in (90, 140, 160)] == pytest.approx(ends[1:])
+
+
+def test_warm_restarts_fall_from_the_rate_anew_in_cycles_twice_as_long():
+    """ENAS's 630 epochs: cycles of 10, 20, 40, 80, 160 and 320."""
+    rate = Schedule(0.05, 1e-4, epochs=630, steps_per_epoch=4, kind="restarts", restart_epochs=10, restart_factor=2)
+    starts = [0, 10, 30, 70, 150, 310]
+    assert [rate(4 * epoch) for epoch in starts] == pytest.approx([0.05] * 6)
+    halves = [(start + end) / 2 for start, end in zip(starts, [*starts[1:], 630], strict=True)]
+    assert [rate(int(4 * epoch)) for epoch in halves] == pytest.approx([(0.05 + 1e-4) / 2] * 6)
+    assert [rate(4 * epoch - 1) for epoch in starts[1:]] == pytest.approx([1e-4] * 5, abs=4e-4)
+    assert rate(4 * 630 - 1) == pytest.approx(1e-4, abs=1e-6)
+
+
+def test_restarts_in_cycles_of_one_length():
+    rate = Schedule(1.0, 0.0, epochs=9, steps_per_epoch=3, kind="restarts", restart_epochs=3, restart_factor=1)
+    first = [(1 + math.cos(math.pi * step / 9)) / 2 for step in range(9)]
+    assert [rate(step) for step in range(27)] == pytest.approx(first * 3)
+
+
+def test_a_group_of_parameters_may_have_a_multiple_of_the_rate():
+    slow, fast = (torch.tensor([1.0], requires_grad=True) for _ in range(2))
+    updater = sgd([{"params": [slow]}, {"params": [fast], "lr_scale": 20.0}], CPU, momentum=0, weight_decay=0, clip=0)
+    for rate in (0.01, 0.02):
+        updater.update(3 * slow.sum() + 3 * fast.sum(), rate)
+    assert slow.item() == pytest.approx(1 - 3 * 0.03)
+    assert fast.item() == pytest.approx(1 - 20 * 3 * 0.03)
+
+
+def test_nesterovs_momentum_looks_ahead():
+    """Sutskever et al., 2013, as torch writes it: the step is along the gradient plus momentum times the new velocity.
+
+    A Nesterov of no momentum would be plain descent: it is a mistake, and told.
+    """
+    weight = torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
+    updater = sgd([weight], CPU, momentum=0.9, weight_decay=0.0, clip=0.0, nesterov=True)
+    expected, velocity = 2.0, 0.0
+    for _ in range(3):
+        gradient = 2 * expected
+        velocity = 0.9 * velocity + gradient
+        expected -= 0.1 * (gradient + 0.9 * velocity)
+        updater.update(weight.square().sum(), 0.1)
+        assert weight.item() == pytest.approx(expected)
+    with pytest.raises(UsageError, match="--momentum above 0"):
+        sgd([weight], CPU, momentum=0.0, weight_decay=0.0, clip=0.0, nesterov=True)
 
 
 def test_sgd_with_momentum_decay_and_clipping_is_the_textbook_update():

@@ -1,23 +1,41 @@
-"""From a genotype to its network: with fresh weights, or with those of a file."""
+"""From a genotype to its network: with fresh weights, with those of a file, or with those of its super-network."""
 
 from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nascli.artifacts.genotype import Genotype
-from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.genotype import ChannelsGenotype, Genotype
+from nascli.artifacts.network_settings import DataShape
+from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.core.nn.graph_network import GraphNetwork, tower_fits
+from nascli.core.nn.inherit import inherit
 from nascli.core.nn.network import CellNetwork
 from nascli.errors import ArtifactError, UsageError
+from nascli.supernets.slim import slim
 
-NETWORKS: Mapping[str, Callable[[Genotype, NetworkSettings], CellNetwork]] = {"cell": CellNetwork}
-"""The network by the `kind` of genotype."""
+DerivedNetwork: TypeAlias = CellNetwork | GraphNetwork
+
+
+def channels_network(genotype: ChannelsGenotype, shape: DataShape) -> GraphNetwork:
+    """What is left of the genotype's super-network. Raises UsageError for images or a tower that it cannot have."""
+    graph = slim(genotype.graph(shape), genotype.channels).graph
+    if shape.auxiliary and not tower_fits(graph):
+        raise UsageError(f"there is no place for the auxiliary tower in {genotype.supernet} on images of this size")
+    return GraphNetwork(graph, with_tower=shape.auxiliary)
+
+
+NETWORKS: Mapping[str, Callable[[Any, Any], DerivedNetwork]] = {"cell": CellNetwork, "channels": channels_network}
+"""The network by the `kind` of genotype; cells take `NetworkSettings`, channels a `DataShape`."""
 
 FAULTS_SHOWN = 3
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def build_network(genotype: Genotype, settings: NetworkSettings, seed: int) -> CellNetwork:
+
+def build_network(genotype: Genotype, settings: DataShape, seed: int) -> DerivedNetwork:
     """The genotype's network with fresh weights, float32 on the CPU, in training mode.
 
     The same seed gives the same weights on every machine's CPU build of torch; torch's own generators are as before.
@@ -26,23 +44,28 @@ def build_network(genotype: Genotype, settings: NetworkSettings, seed: int) -> C
     norm, which makes the network's function independent of the weights' scale (the tower's last one on ImageNet is the
     exception), so that a finer choice has little left to improve.
 
-    Raises UsageError for settings that don't go together (see `CellNetwork`).
+    Raises UsageError for settings that don't go together (see `CellNetwork` and `channels_network`).
     """
+    return seeded(lambda: NETWORKS[genotype.kind](genotype, settings), seed)
+
+
+def seeded(build: Callable[[], Network], seed: int) -> Network:
+    """What `build` makes, its weights drawn from the seed; torch's own generators are as before."""
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that reseeds the generators of the GPUs, too, which fork_rng doesn't put back here.
         torch.default_generator.manual_seed(seed)
-        return NETWORKS[genotype.kind](genotype, settings)
+        return build()
 
 
-def build_on_meta(genotype: Genotype, settings: NetworkSettings) -> CellNetwork:
+def build_on_meta(genotype: Genotype, settings: DataShape) -> DerivedNetwork:
     """The genotype's network without weights, on the meta device: shapes and names only, no memory."""
     with torch.device("meta"):
         return NETWORKS[genotype.kind](genotype, settings)
 
 
 def load_network(
-    genotype: Genotype, settings: NetworkSettings, weights: Mapping[str, np.ndarray], where: str
-) -> CellNetwork:
+    genotype: Genotype, settings: DataShape, weights: Mapping[str, np.ndarray], where: str
+) -> DerivedNetwork:
     """The genotype's network with the weights of a file, on the CPU, in training mode.
 
     Nothing of the network is allocated before names and shapes have been checked, however large the settings claim it
@@ -53,6 +76,28 @@ def load_network(
     except UsageError as error:
         raise ArtifactError(f"{where}: {error}") from None
     load_weights(network, weights, where)
+    return network
+
+
+def inherited_network(
+    genotype: ChannelsGenotype, settings: DataShape, posterior: PosteriorDistribution, where: str, seed: int
+) -> GraphNetwork:
+    """The genotype's network with the weights of the super-network that it is part of, on the CPU, in training mode.
+
+    In evaluation mode its logits are those of the super-network under the genotype's mask, up to rounding. An auxiliary
+    tower, which no posterior has, gets fresh weights from the seed. `settings` are those of the posterior's data, with
+    a tower or without; `where` names the posterior's file. Raises ArtifactError where its weights don't fit.
+    """
+    graph = posterior.graph
+    with torch.device("meta"):
+        supernet = GraphNetwork(graph)
+    load_weights(supernet, posterior.weights, where)
+    masks = torch.zeros(1, graph.mask_size)
+    for name, entries in graph.mask_ranges.items():
+        masks[0, [entries[channel] for channel in genotype.channels[name]]] = 1.0
+    network = build_network(genotype, settings, seed)
+    assert isinstance(network, GraphNetwork)
+    inherit(network, slim(graph, genotype.channels), supernet, masks)
     return network
 
 

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from nascli.artifacts.genotype import Genotype
-from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.network_settings import DataShape
 from nascli.core.nn.build import build_on_meta
 
 
@@ -73,8 +73,8 @@ def multiply_adds(network: nn.Module, image_shape: tuple[int, int, int]) -> int:
     return counter.count
 
 
-def measure(genotype: Genotype, settings: NetworkSettings) -> Size:
-    """The size of the genotype's network, in well under a second. Raises UsageError as `CellNetwork` does."""
+def measure(genotype: Genotype, settings: DataShape) -> Size:
+    """The size of the genotype's network, in well under a second. Raises UsageError as `build_on_meta` does."""
     network = build_on_meta(genotype, settings)
     auxiliary = 0 if network.auxiliary is None else count_parameters(network.auxiliary)
     return Size(

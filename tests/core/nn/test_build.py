@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from nascli.artifacts import published
-from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.genotype import ChannelsGenotype
+from nascli.artifacts.network_settings import DataShape, NetworkSettings
 from nascli.core.nn.build import build_network, load_network, load_weights
-from nascli.errors import ArtifactError
+from nascli.errors import ArtifactError, UsageError
+from nascli.supernets import supernet
 
 GENOTYPE = published.load("darts-v2").genotype
 SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=5, image_channels=3, image_size=8)
@@ -100,3 +102,53 @@ def test_settings_that_no_network_has_are_the_files_fault() -> None:
     tiny = SETTINGS.model_copy(update={"image_size": 2})
     with pytest.raises(ArtifactError, match=r"^m.safetensors: images of 2x2 are too small"):
         load_network(GENOTYPE, tiny, weights(), "m.safetensors")
+
+
+CHANNELS = ChannelsGenotype.of(
+    "enas",
+    4,
+    (1, 1, 1),
+    {
+        conv: range(0, sum(op.sources), 2) if number % 7 != 5 else ()
+        for number, (conv, op) in enumerate(
+            supernet("enas", 4, (1, 1, 1), classes=5, image_channels=3, image_size=32).masked.items()
+        )
+    },
+)
+"""Some convolutions read nothing, the others every second channel."""
+SHAPE = DataShape(classes=5, image_channels=3, image_size=32)
+
+
+def test_a_network_of_channels_survives_a_file_too() -> None:
+    source = build_network(CHANNELS, SHAPE, seed=3)
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    source(images)
+    arrays = {name: tensor.numpy().copy() for name, tensor in source.state_dict().items()}
+    loaded = load_network(CHANNELS, SHAPE, arrays, "model.safetensors")
+    assert torch.equal(loaded.eval()(images), source.eval()(images))
+    # What is left of the convolutions that read nothing starts at zero, and is learnt.
+    constants = [value for name, value in loaded.named_parameters() if name.endswith(".value")]
+    assert constants
+    assert all(value.requires_grad and not value.any() for value in constants)
+    other = build_network(CHANNELS, SHAPE, seed=4)
+    assert not torch.equal(other.state_dict()["stem.conv.weight"], source.state_dict()["stem.conv.weight"])
+
+
+@pytest.mark.parametrize(("image_size", "fits"), [(32, True), (8, False)])
+def test_a_tower_hangs_where_a_super_network_has_a_place_and_maps_for_it(image_size: int, fits: bool) -> None:
+    shape = SHAPE.model_copy(update={"image_size": image_size, "auxiliary": True})
+    if fits:
+        logits, extra = build_network(CHANNELS, shape, seed=0)(torch.randn(2, 3, 32, 32), with_auxiliary=True)
+        assert logits.shape == extra.shape == (2, 5)
+    else:
+        with pytest.raises(UsageError, match="no place for the auxiliary tower in enas"):
+            build_network(CHANNELS, shape, seed=0)
+
+
+def test_a_file_that_claims_a_huge_network_of_channels_allocates_none() -> None:
+    """A width of 1,024: 3 GB of weights."""
+    graph = supernet("resnet-mb", 1024, (1, 1, 1), classes=5, image_channels=3, image_size=32)
+    kept = {conv: range(sum(op.sources)) for conv, op in graph.masked.items()}
+    huge = ChannelsGenotype.of("resnet-mb", 1024, (1, 1, 1), kept)
+    with pytest.raises(ArtifactError, match="stem.conv.weight is missing"):
+        load_network(huge, SHAPE, {}, "m.safetensors")

@@ -1,0 +1,101 @@
+"""Concrete dropout of channels: each group of a convolution's input channels has a learnt probability of being dropped.
+
+PGNAS, Eq. 13 to 16; Gal, Hron and Kendall, "Concrete Dropout", NeurIPS 2017; the relaxation is that of Maddison et al.
+and Jang et al., ICLR 2017.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nascli.artifacts.posterior import LEAST_PROBABILITY
+from nascli.core.nn.graph_network import GraphNetwork
+
+LARGEST_LOGIT = math.log1p(-LEAST_PROBABILITY) - math.log(LEAST_PROBABILITY)
+
+
+class ConcreteDropout(nn.Module):
+    """The drop probabilities p of all groups of a network's channels, as logits, and masks drawn from them.
+
+    sizes: the channels of each group, in the order of a row of masks (`Graph.groups`). All groups begin with
+    `probability`. temperature: tau of Eq. 16; the smaller, the nearer relaxed masks are to hard ones.
+    """
+
+    def __init__(self, sizes: Sequence[int], *, temperature: float, probability: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        start = math.log(probability) - math.log1p(-probability)
+        self.logit = nn.Parameter(torch.full((len(sizes),), start))
+        counts = torch.tensor(sizes)
+        self.register_buffer("sizes", counts, persistent=False)
+        self.register_buffer("group", torch.repeat_interleave(torch.arange(len(sizes)), counts), persistent=False)
+        self.clamp_()
+
+    def probabilities(self) -> Tensor:
+        """Of dropping a channel, p. -> [groups]"""
+        return self.logit.sigmoid()
+
+    def relaxed(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A relaxed mask for every image, differentiable in the logits. -> [batch, entries], each in [0, 1]; 1 is kept.
+
+        1 - sigmoid((logit p + log(-log r2) - log(-log r1)) / tau), Eq. 16. The difference of the two Gumbel variables
+        is logistic, that is the logit of one uniform number. The generator is one on the logits' device.
+        """
+        # A uniform number of 0 has the logit -inf, and the mask is then 1: the gradient there is 0, not NaN.
+        return torch.sigmoid((self.logit[self.group] + self._uniforms(batch, generator).logit()) / -self.temperature)
+
+    def hard(self, count: int, generator: torch.Generator) -> Tensor:
+        """Masks of 0 and 1: a channel is dropped with probability p. -> [count, entries]"""
+        with torch.no_grad():
+            kept = self._uniforms(count, generator) >= self.probabilities()[self.group]
+            return kept.to(self.logit.dtype)
+
+    def _uniforms(self, rows: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(rows, len(self.group), generator=generator, device=self.logit.device, dtype=self.logit.dtype)
+
+    def penalty(self, squared_norms: Tensor, *, weight_prior: float, images: float) -> Tensor:
+        """The part of the loss that is the divergence from the prior, per image of the training set. -> scalar
+
+        squared_norms: ||m||² of each group's weights, [groups] (`squared_norms`). weight_prior: l², the precision of
+        the weights' Gaussian prior. images: N, the effective size of the training set.
+
+        sum over groups of  l² (1 - p) / 2N ||m||²  +  c / N (p log p + (1 - p) log(1 - p)),  c the group's channels.
+
+        Times N, this is KL(q || prior) of q = p N(0, s² I) + (1 - p) N(m_k, s² I) for each channel k, against the prior
+        N(0, I / l²) (the spike of the paper's prior has the probability u = 0), in the limit of a small s, in which the
+        two components do not overlap (Gal and Ghahramani, ICML 2016, appendix, Proposition 1). The terms that depend on
+        neither p nor m are left out: 1/2 (l² s² - 1 - log(l² s²)) for each weight.
+        """
+        drop, keep = self.logit.sigmoid(), (-self.logit).sigmoid()
+        negative_entropy = drop * F.logsigmoid(self.logit) + keep * F.logsigmoid(-self.logit)
+        return (weight_prior / 2 * keep * squared_norms + self.sizes * negative_entropy).sum() / images
+
+    def entropy(self) -> Tensor:
+        """That of the distribution over hard masks, in nats. -> scalar"""
+        drop, keep = self.logit.sigmoid(), (-self.logit).sigmoid()
+        return -(self.sizes * (drop * F.logsigmoid(self.logit) + keep * F.logsigmoid(-self.logit))).sum()
+
+    def kept_share(self) -> Tensor:
+        """The share of all channels that a hard mask keeps in the mean. -> scalar"""
+        return (self.sizes * (-self.logit).sigmoid()).sum() / self.sizes.sum()
+
+    def clamp_(self) -> None:
+        """Bring the probabilities back into their bounds, after a step."""
+        with torch.no_grad():
+            self.logit.clamp_(-LARGEST_LOGIT, LARGEST_LOGIT)
+
+
+def squared_norms(network: GraphNetwork) -> Tensor:
+    """||m||² of the weights that read each group's channels. -> [groups], in the order of `Graph.groups`."""
+    per_group = []
+    for name, conv in network.graph.masked.items():
+        squares = network.get_submodule(name).weight.square()
+        if len(conv.sources) == 1:
+            per_group.append(squares.sum()[None])
+        else:
+            per_channel = squares.sum(dim=(0, 2, 3))
+            per_group.append(torch.stack([part.sum() for part in per_channel.split(list(conv.sources))]))
+    return torch.cat(per_group)
