@@ -6,6 +6,7 @@ read back.
 """
 
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -14,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from nascli import recipes
 from nascli.errors import UsageError, unknown
-from nascli.registry import DATASETS, METHODS, Setting, lookup
+from nascli.milestones import milestones
+from nascli.registry import DATASETS, METHODS, SUPERNETS, Setting, lookup
 
 LARGEST_SMALL_IMAGE = 64
 """Sides up to this many pixels use the settings for small images, which lie on the device as a whole."""
@@ -32,7 +34,7 @@ class Config(BaseModel):
     """Fields that the command line takes over, where they are not given, from the file that the stage starts from."""
 
     unused: ClassVar[frozenset[str]] = frozenset()
-    """Fields that this stage has no use for, and the command line no option."""
+    """Fields that are no option of the command line: the stage has no use for them, or another option says it."""
 
     dataset: str = Field("digits", description="data set (see 'nascli list datasets')")
     data_dir: Path | None = Field(None, description="where the images are, or are downloaded to")
@@ -58,14 +60,26 @@ class Config(BaseModel):
         return self
 
 
-def _recipe_name(stage: str, method: str, given: dict[str, Any]) -> str:
-    """The recipe that suits the data: the data set's own, or `pictures` where that is made for smaller images."""
+def _recipe_name(stage: str, method: str, given: dict[str, Any], variants: Sequence[str] = ()) -> str:
+    """The recipe that suits the data: the data set's own, that of its kind, or `pictures` where the latter is made for
+    smaller images. One that is made for a variant, such as "cifar10-enas" for the first of `variants`, goes first.
+    """
     if given.get("recipe"):
         return str(given["recipe"])
-    name = lookup(DATASETS, "dataset", given.get("dataset", "digits")).recipe
-    if name == "cifar10" and (given.get("image_size") or 0) > LARGEST_SMALL_IMAGE:
-        name = "pictures"
-    return name
+    dataset = str(given.get("dataset") or "digits")
+    kind = lookup(DATASETS, "dataset", dataset).recipe
+    large = kind == "cifar10" and (given.get("image_size") or 0) > LARGEST_SMALL_IMAGE
+    names = ("pictures",) if large else (dataset, kind)
+    known = recipes.names(stage, method)
+    special = [f"{name}-{variant}" for variant in variants for name in names]
+    return next((name for name in (*special, *names) if name in known), names[-1])
+
+
+def _variants(method: str, given: dict[str, Any]) -> tuple[str, ...]:
+    """The value of the setting that may have recipes of its own, where it is given."""
+    name = lookup(METHODS, "method", method).variant
+    value = given.get(name) or (given.get("settings") or {}).get(name) if name else None
+    return (str(value),) if value else ()
 
 
 @cache
@@ -100,7 +114,7 @@ class SearchConfig(Config):
         method = given.get("method", "pc-darts")
         row = lookup(METHODS, "method", method)
         own = {setting.name for setting in row.settings}
-        name = _recipe_name(cls.stage, method, given)
+        name = _recipe_name(cls.stage, method, given, _variants(method, given))
         merged = {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
         settings = {key: merged.pop(key) for key in own & merged.keys()}
         settings |= {**(merged.get("settings") or {}), **{k: given[k] for k in own & _without_none(given).keys()}}
@@ -121,6 +135,11 @@ class SearchConfig(Config):
             raise ValueError(f"train_fraction + search_fraction is {shares:g}; together they may be at most 1")
         return self
 
+    @model_validator(mode="after")
+    def _readable_milestones(self) -> Self:
+        milestones(self.settings.get("lr_milestones", ""))
+        return self
+
 
 class FinetuneConfig(SearchConfig):
     """A search that starts from a given distribution, in a network of another size or on other data."""
@@ -129,11 +148,16 @@ class FinetuneConfig(SearchConfig):
     inherits = frozenset({"method", "dataset", "data_dir"})
 
 
+CELL_NETWORK = ("layers", "channels", "stem")
+"""What sizes a network of cells, and nothing else."""
+
+
 class TrainConfig(Config):
-    """The training of one derived network from random weights."""
+    """The training of one derived network, from random weights or from those that its search left."""
 
     stage: ClassVar[str] = "train"
-    inherits = frozenset({"method", "dataset", "data_dir"})
+    inherits = frozenset({"method", "dataset", "data_dir", "supernet"})
+    unused = frozenset({"weights"})
 
     method: str = Field(
         "pc-darts", description="whose recipe to train by; by default the method that found the genotype"
@@ -141,17 +165,29 @@ class TrainConfig(Config):
     recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
-    layers: int = Field(ge=1, le=200, description="cells in the network")
-    channels: int = Field(ge=1, le=4096, description="channels of the first cell")
-    stem: Literal["cifar", "imagenet"] = Field(
-        "cifar", description="'cifar' keeps the image size, 'imagenet' divides it by 8"
+    supernet: str | None = Field(None, description="super-network by whose recipe to train, where it has one")
+    weights: Literal["fresh", "inherited"] = Field(
+        "fresh", description="what the training starts from: random weights, or those of the run that it is given"
+    )
+    layers: int | None = Field(None, ge=1, le=200, description="cells in the network")
+    channels: int | None = Field(None, ge=1, le=4096, description="channels of the first cell")
+    stem: Literal["cifar", "imagenet"] | None = Field(
+        None, description="'cifar' keeps the image size, 'imagenet' divides it by 8"
     )
     lr: float = Field(0.025, ge=0, description="learning rate at the start")
     lr_min: float = Field(0.0, ge=0, description="learning rate at the end")
-    schedule: Literal["cosine", "linear", "step"] = Field("cosine", description="how the learning rate falls")
+    schedule: Literal["cosine", "linear", "step", "restarts", "milestones"] = Field(
+        "cosine", description="how the learning rate falls"
+    )
     lr_decay: float = Field(0.97, gt=0, le=1, description="factor per epoch of the 'step' schedule")
+    lr_milestones: str = Field(
+        "", description="epochs after which the 'milestones' schedule falls to a tenth, such as 90,140,160"
+    )
+    restart_epochs: int = Field(10, ge=1, le=100_000, description="epochs up to the first of the 'restarts'")
+    restart_factor: int = Field(2, ge=1, le=100, description="each cycle is so many times as long as the one before")
     lr_warmup_epochs: int = Field(0, ge=0, description="epochs over which the learning rate rises linearly")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
+    nesterov: bool = Field(False, description="Nesterov's form of the momentum")
     weight_decay: float = Field(3e-4, ge=0, description="weight decay")
     clip: float = Field(5.0, ge=0, description="norm to which the gradient is clipped; 0: not at all")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability mass spread over all classes")
@@ -162,17 +198,58 @@ class TrainConfig(Config):
         0.0, ge=0, lt=1, description="share of the training images held out to watch the accuracy"
     )
 
+    @model_validator(mode="after")
+    def _known_supernet_and_readable_milestones(self) -> Self:
+        if self.supernet is not None:
+            lookup(SUPERNETS, "super-network", self.supernet)
+        milestones(self.lr_milestones)
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
         method = given.get("method", "pc-darts")
-        lookup(METHODS, "method", method)
-        name = _recipe_name(cls.stage, method, given)
+        variants = _variants(method, given)
+        if given.get("weights") == "inherited":
+            variants = (*(f"{variant}-inherited" for variant in variants), "inherited", *variants)
+        name = _recipe_name(cls.stage, method, given, variants)
         stray = given.keys() - cls.model_fields.keys()
         if stray:
             raise UsageError("; ".join(unknown("setting for train", key, cls.model_fields) for key in sorted(stray)))
+        return {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
+
+
+class DeriveConfig(Config):
+    """The ranking of candidates that are drawn from a posterior, on the images that its search held out."""
+
+    stage: ClassVar[str] = "derive"
+    inherits = frozenset({"method", "dataset", "data_dir"})
+    unused = frozenset({"method", "image_size", "limit_train", "skip_corrupt", "compile"})
+
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the networks that are drawn")
+    method: str = Field(description="the method that made the distribution, whose recipe counts")
+    recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
+    candidates: int = Field(ge=1, le=100_000, description="networks that are drawn and ranked on held-out images")
+    shortlist: int | None = Field(
+        None, ge=1, le=100_000, description="rank all on a tenth of the images, and so many of the best on all of them"
+    )
+    max_params: int | None = Field(None, ge=1, description="rank only networks of at most so many parameters")
+    max_macs: int | None = Field(None, ge=1, description="rank only networks of at most so many multiply-adds")
+    uniform: bool = Field(True, description="rank as many from uniform dropout of the same mean size, to compare")
+    batch_size: int = Field(256, ge=1, le=1_000_000, description="images that a network sees at a time")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        method = given.get("method", "")
+        name = _recipe_name(cls.stage, method, given, _variants(method, given))
+        stray = given.keys() - cls.model_fields.keys()
+        if stray:
+            raise UsageError("; ".join(unknown("setting for derive", key, cls.model_fields) for key in sorted(stray)))
         return {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
 
 

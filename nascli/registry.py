@@ -1,4 +1,4 @@
-"""The tables: methods, data sets, search spaces. Rows are data; what a row names is imported when it is used.
+"""The tables: methods, data sets, search spaces, super-networks. Rows are data; what they name is imported when used.
 
 Nothing here imports torch, so that `nascli list` and `nascli --help` answer at once.
 """
@@ -33,12 +33,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class Method:
-    """A search method: `target` is "module:Class", `settings` become keyword arguments of that class."""
+    """A search method: `target` is "module:Class", `settings` become keyword arguments of that class.
+
+    `variant` is the setting whose value may have recipes of its own ("cifar10-enas" beside "cifar10"); empty: none has.
+    """
 
     target: str
     summary: str
     paper: str
     settings: tuple[Setting, ...]
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,24 @@ class Space:
         return tuple(op for op in self.search_operations if op != "none") + self.other_operations
 
 
+@dataclass(frozen=True)
+class Supernet:
+    """A hand-designed super-network, whose channels a search keeps or drops.
+
+    `target` is "module:function", called as `nascli.supernets.supernet` says. `width` and `stages` (blocks, cells or
+    layers per stage) are those of the published network; `stride` is what it divides a side of the images by; `dataset`
+    is the data that it was published for, which sizes it where none is named.
+    """
+
+    target: str
+    summary: str
+    paper: str
+    width: int
+    stages: tuple[int, ...]
+    stride: int
+    dataset: str
+
+
 SPACES: Mapping[str, Space] = {
     "darts": Space(
         "cells of two inputs and N nodes; 8 operations on every edge (Liu et al., ICLR 2019)",
@@ -89,6 +111,63 @@ SPACES: Mapping[str, Space] = {
             "dil_conv_5x5",
         ),
         other_operations=("sep_conv_7x7", "conv_7x1_1x7"),
+    ),
+}
+
+SUPERNETS: Mapping[str, Supernet] = {
+    "resnet-mb": Supernet(
+        "nascli.supernets.resnet_mb:resnet_mb",
+        "26-layer ResNet of two branches and a skip per block, width 96 (SupNet-M)",
+        "Gastaldi, 2017; PGNAS, Section 3.1",
+        width=96,
+        stages=(4, 4, 4),
+        stride=4,
+        dataset="cifar10",
+    ),
+    "resnet-mb-inflated": Supernet(
+        "nascli.supernets.resnet_mb:resnet_mb",
+        "resnet-mb at width 160 (SupNet-MI)",
+        "Gastaldi, 2017; PGNAS, Section 3.1",
+        width=160,
+        stages=(4, 4, 4),
+        stride=4,
+        dataset="cifar10",
+    ),
+    "enas": Supernet(
+        "nascli.supernets.enas:enas",
+        "17 cells that ENAS found, 36 channels (SupNet-E)",
+        "Pham et al., ICML 2018; PGNAS, Section 3.1",
+        width=36,
+        stages=(5, 5, 5),
+        stride=4,
+        dataset="cifar10",
+    ),
+    "enas-inflated": Supernet(
+        "nascli.supernets.enas:enas",
+        "enas with 72 channels (SupNet-EI)",
+        "Pham et al., ICML 2018; PGNAS, Section 3.1",
+        width=72,
+        stages=(5, 5, 5),
+        stride=4,
+        dataset="cifar10",
+    ),
+    "resnet50-inflated": Supernet(
+        "nascli.supernets.resnet50:resnet50_inflated",
+        "ResNet-50 with four kernels in the place of each 3x3 (SupNet-R-50)",
+        "He et al., CVPR 2016; PGNAS, Section 3.2",
+        width=64,
+        stages=(3, 4, 6, 3),
+        stride=32,
+        dataset="imagenet",
+    ),
+    "densenet121": Supernet(
+        "nascli.supernets.densenet:densenet",
+        "DenseNet-121, growth rate 32 (SupNet-D-121)",
+        "Huang et al., CVPR 2017; PGNAS, Section 3.2",
+        width=32,
+        stages=(6, 12, 24, 16),
+        stride=32,
+        dataset="imagenet",
     ),
 }
 
@@ -157,10 +236,11 @@ _ADAM = (
         hidden=True,
     ),
 )
+_WARMUP = Setting("arch_warmup_epochs", int, 0, "epochs in which only the weights learn", minimum=0)
 _ARCHITECTURE_ADAM = (
     *_ADAM,
     Setting("arch_weight_decay", float, 1e-3, "weight decay of the architecture", minimum=0.0),
-    Setting("arch_warmup_epochs", int, 0, "epochs in which only the weights learn", minimum=0),
+    _WARMUP,
 )
 
 
@@ -213,6 +293,55 @@ _PARSEC = (
     *_ADAM,
 )
 
+_PGNAS = (
+    Setting(
+        "supernet",
+        str,
+        "resnet-mb",
+        "super-network whose channels are dropped (see 'nascli list supernets')",
+        choices=tuple(SUPERNETS),
+    ),
+    Setting("width", int, 0, "width of the super-network; 0: the published one's", minimum=0, maximum=1024),
+    Setting("depth", int, 0, "blocks in each of its stages; 0: as published", minimum=0, maximum=64),
+    Setting("weight_prior", float, 50.0, "l^2: the larger, the smaller the networks that are found", minimum=0.0),
+    Setting("temperature", float, 0.2, "tau of the relaxed masks", minimum=0.01, maximum=10.0),
+    Setting("initial_dropout", float, 0.1, "p of dropping a channel at the start", minimum=1e-6, maximum=1 - 1e-6),
+    Setting(
+        "effective_images",
+        float,
+        0.0,
+        "N: what the training images count for, augmented; 0: ten times their number",
+        minimum=0.0,
+    ),
+    Setting(
+        "held_out",
+        float,
+        0.1,
+        "share of the training images that candidates are ranked on; nothing learns from them",
+        minimum=0.001,
+        maximum=0.9,
+    ),
+    Setting("arch_lr_scale", float, 1.0, "learning rate of the logits of p, in multiples of the weights'", minimum=0.0),
+    _WARMUP,
+    *_AS_TRAINED,
+    Setting("drop_path", float, 0.0, "probability of dropping a path in the last epoch", minimum=0.0, maximum=0.99),
+    Setting("lr", float, 0.01, "learning rate of the weights at the start", minimum=0.0),
+    Setting("lr_min", float, 0.0, "learning rate of the weights at the end", minimum=0.0),
+    Setting(
+        "schedule",
+        str,
+        "cosine",
+        "how the learning rate falls: 'cosine', with warm 'restarts', or to a tenth at each of the 'milestones'",
+        choices=("cosine", "restarts", "milestones"),
+    ),
+    Setting("restart_epochs", int, 10, "epochs up to the first restart", minimum=1, maximum=100_000),
+    Setting("restart_factor", int, 2, "each cycle is so many times as long as the one before", minimum=1, maximum=100),
+    Setting("lr_milestones", str, "", "epochs after which the rate falls to a tenth, such as 90,140,160"),
+    Setting("momentum", float, 0.9, "momentum of the weights' SGD", minimum=0.0, maximum=1.0),
+    Setting("nesterov", bool, False, "Nesterov's form of the momentum"),
+    Setting("clip", float, 0.0, "norm to which the weights' gradient is clipped; 0: not at all", minimum=0.0),
+)
+
 METHODS: Mapping[str, Method] = {
     "pc-darts": Method(
         "nascli.core.methods.pc_darts:PcDarts",
@@ -241,6 +370,13 @@ METHODS: Mapping[str, Method] = {
         "categorical distributions over cells; sampled children weighed by their likelihood",
         "Casale et al., 2019",
         _PARSEC,
+    ),
+    "pgnas": Method(
+        "nascli.core.methods.pgnas:Pgnas",
+        "concrete dropout on the channels of a hand-designed super-network; candidates drawn from it and ranked",
+        "Zhou et al., AAAI 2020",
+        _PGNAS,
+        variant="supernet",
     ),
     "random": Method(
         "nascli.core.methods.random_search:RandomSearch",

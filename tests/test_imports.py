@@ -27,22 +27,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nascli.__main__": {"nascli.cli"},
     "nascli.errors": set(),
     "nascli.seeds": set(),
+    "nascli.milestones": {"nascli.errors"},
     "nascli.registry": {"nascli.errors"},
     "nascli.recipes": {"nascli.errors"},
-    "nascli.config": {"nascli.errors", "nascli.registry", "nascli.recipes"},
+    "nascli.config": {"nascli.errors", "nascli.milestones", "nascli.registry", "nascli.recipes"},
     "nascli.configuration": {"nascli.config", "nascli.data", "nascli.errors", "nascli.registry"},
-    "nascli.artifacts": {"nascli", "nascli.errors", "nascli.registry", "nascli.seeds"},
+    "nascli.supernets": {"nascli.errors", "nascli.registry"},
+    "nascli.artifacts": {"nascli", "nascli.errors", "nascli.registry", "nascli.seeds", "nascli.supernets"},
     "nascli.data": {"nascli.artifacts", "nascli.config", "nascli.errors", "nascli.registry", "nascli.seeds"},
-    "nascli.visualize": {"nascli.artifacts", "nascli.errors", "nascli.registry"},
+    "nascli.visualize": {"nascli.artifacts", "nascli.errors", "nascli.registry", "nascli.supernets"},
     "nascli.core": {"nascli.config", "nascli.core.nn", "nascli.errors", "nascli.seeds"},
-    "nascli.core.nn": {"nascli.artifacts", "nascli.errors", "nascli.registry", "nascli.seeds"},
+    "nascli.core.nn": {"nascli.artifacts", "nascli.errors", "nascli.registry", "nascli.seeds", "nascli.supernets"},
     "nascli.core.methods": {
         "nascli.artifacts",
         "nascli.core",
         "nascli.core.nn",
         "nascli.errors",
+        "nascli.milestones",
         "nascli.registry",
         "nascli.seeds",
+        "nascli.supernets",
     },
     "nascli.core.engine": {
         "nascli",
@@ -53,8 +57,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.core.nn",
         "nascli.data",
         "nascli.errors",
+        "nascli.milestones",
         "nascli.registry",
         "nascli.seeds",
+        "nascli.supernets",
     },
     "nascli.cli": {
         "nascli",
@@ -67,12 +73,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.errors",
         "nascli.recipes",
         "nascli.registry",
+        "nascli.supernets",
         "nascli.visualize",
     },
 }
 
 LIGHT = ("nascli.errors", "nascli.registry", "nascli.recipes", "nascli.config", "nascli.seeds", "nascli.cli")
-LIGHT_ARTIFACTS = ("nascli.artifacts.genotype", "nascli.artifacts.published", "nascli.artifacts.darts_text")
+LIGHT_ARTIFACTS = (
+    "nascli.supernets",
+    "nascli.artifacts.genotype",
+    "nascli.artifacts.published",
+    "nascli.artifacts.darts_text",
+)
 
 
 def name_of(path: Path) -> str:

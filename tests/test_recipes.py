@@ -1,12 +1,16 @@
 """The papers' numbers, typed in a second time from their text.
 
-Xu et al., ICLR 2020, Sections 4.2 and 4.3; Liu et al., ICLR 2019, Appendix A; Casale et al., 2019, Sections 4.1 to 4.3.
+Xu et al., ICLR 2020, Sections 4.2 and 4.3; Liu et al., ICLR 2019, Appendix A; Casale et al., 2019, Sections 4.1 to
+4.3; Zhou et al., AAAI 2020, Section 3 and supplementary material.
 """
 
 import pytest
 
+from nascli import recipes
 from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
-from nascli.registry import DATASETS, METHODS
+from nascli.errors import UsageError
+from nascli.milestones import milestones
+from nascli.registry import DATASETS, METHODS, SUPERNETS
 
 SEARCHES = {
     ("pc-darts", "cifar10"): {
@@ -63,6 +67,31 @@ TRAININGS = {
     },
     ("parsec", "imagenet"): {"epochs": 600, "layers": 14, "stem": "imagenet", "auxiliary": 0.4},
 }  # fmt: skip
+ON_CIFAR10 = {
+    "epochs": 1800, "batch_size": 128, "lr": 0.01, "lr_min": 0.0, "schedule": "cosine", "cutout": 16, "momentum": 0.9,
+}  # fmt: skip
+ENAS = {
+    "epochs": 630, "batch_size": 72, "lr": 0.05, "lr_min": 1e-4, "schedule": "restarts", "restart_epochs": 10,
+    "restart_factor": 2, "cutout": 16, "drop_path": 0.4, "auxiliary": 0.4,
+}  # fmt: skip
+ON_IMAGENET = {
+    "lr": 0.1, "schedule": "milestones", "momentum": 0.9, "nesterov": True, "auxiliary": 0.0, "cutout": 0,
+}  # fmt: skip
+SUPERNET_SEARCHES = {
+    ("cifar10", "resnet-mb"): {**ON_CIFAR10, "weight_prior": 50.0},
+    ("cifar10", "resnet-mb-inflated"): {**ON_CIFAR10, "weight_prior": 150.0},
+    ("cifar100", "resnet-mb"): {**ON_CIFAR10, "weight_prior": 50.0},
+    ("cifar100", "resnet-mb-inflated"): {**ON_CIFAR10, "weight_prior": 2500.0},
+    ("cifar10", "enas"): {**ENAS, "weight_prior": 0.1},
+    ("cifar100", "enas-inflated"): {**ENAS, "weight_prior": 0.1},
+    ("imagenet", "resnet50-inflated"): {
+        **ON_IMAGENET, "epochs": 90, "batch_size": 256, "lr_milestones": "30,60", "weight_prior": 80.0,
+    },
+    ("imagenet", "densenet121"): {
+        **ON_IMAGENET, "epochs": 180, "batch_size": 300, "lr_milestones": "90,140,160", "weight_prior": 100.0,
+    },
+}  # fmt: skip
+NOT_IN_TRAINING = {"weight_prior"}
 FINETUNING = {
     "epochs": 10, "batch_size": 96, "layers": 20, "channels": 36, "network": "derived", "samples": 16, "auxiliary": 0.4,
     "cutout": 16, "arch_lr": 0.01, "arch_beta1": 0.5, "arch_beta2": 0.999,
@@ -102,6 +131,68 @@ def test_training_recipes_are_the_papers(method, dataset):
     assert {name: held[name] for name in wanted} == wanted
 
 
+@pytest.mark.parametrize(("dataset", "supernet"), SUPERNET_SEARCHES)
+def test_every_super_network_has_the_schedule_that_it_was_published_with(dataset, supernet):
+    """In the search, and in training what it found from scratch."""
+    config = SearchConfig(method="pgnas", dataset=dataset, supernet=supernet)
+    held = {**config.model_dump(), **config.settings}
+    wanted = SUPERNET_SEARCHES[dataset, supernet]
+    assert {name: held[name] for name in wanted} == wanted
+    shared = {"temperature": 0.2, "initial_dropout": 0.1, "held_out": 0.1, "width": 0, "depth": 0, "supernet": supernet}
+    assert {name: held[name] for name in shared} == shared
+    assert held["effective_images"] == (1.2e6 if dataset == "imagenet" else 0)  # 0: ten times as many as there are
+
+    trained = TrainConfig(method="pgnas", dataset=dataset, supernet=supernet).model_dump()
+    assert {name: trained[name] for name in wanted.keys() - NOT_IN_TRAINING} == {
+        name: value for name, value in wanted.items() if name not in NOT_IN_TRAINING
+    }
+
+
+def test_the_default_super_network_is_one_for_the_size_of_the_images():
+    def default(**given):
+        return SearchConfig(method="pgnas", **given).settings["supernet"]
+
+    assert default(dataset="digits") == default(dataset="cifar100") == "resnet-mb"
+    assert default(dataset="imagenet") == default(dataset="folder", image_size=224) == "densenet121"
+
+
+@pytest.mark.parametrize("supernet", SUPERNETS)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_super_network_without_a_recipe_of_its_own_is_searched_by_that_of_the_images(dataset, supernet):
+    for config in (SearchConfig, FinetuneConfig):
+        resolved = config(method="pgnas", dataset=dataset, supernet=supernet)
+        assert resolved.settings["supernet"] == supernet
+        assert config(**resolved.model_dump()) == resolved
+        own = f"{resolved.recipe.removesuffix('-' + supernet)}-{supernet}"
+        assert resolved.recipe == own or own not in recipes.names(config.stage, "pgnas")
+
+
+def test_training_goes_on_from_inherited_weights_at_a_small_rate_for_few_epochs():
+    for dataset in ("digits", "cifar10", "cifar100", "imagenet"):
+        scratch, inherited = (
+            TrainConfig(method="pgnas", dataset=dataset, weights=weights) for weights in ("fresh", "inherited")
+        )
+        assert inherited.recipe == f"{scratch.recipe}-inherited"
+        assert inherited.lr <= scratch.lr / 10
+        assert inherited.epochs <= scratch.epochs / 4
+
+
+def test_candidates_are_as_many_as_in_the_paper():
+    tables = {name: recipes.load("derive", "pgnas", name) for name in recipes.names("derive", "pgnas")}
+    counts = {name: table["candidates"] for name, table in tables.items()}
+    assert counts == {"cifar10": 1500, "cifar100": 5000, "imagenet": 1500, "pictures": 500, "digits": 200}
+
+
+@pytest.mark.parametrize("text", ["x", "1,,2", "2,1", "0", "1,1", "-1", "1.5", "٣", "9999999"])
+def test_milestones_are_rising_epochs(text):
+    assert milestones(" 90, 140,160 ") == (90, 140, 160)
+    assert milestones("") == ()
+    with pytest.raises(UsageError, match="rising epochs such as 90,140,160"):
+        TrainConfig(method="darts", dataset="digits", lr_milestones=text)
+    with pytest.raises(UsageError, match="rising epochs such as 90,140,160"):
+        SearchConfig(method="pgnas", dataset="digits", lr_milestones=text)
+
+
 @pytest.mark.parametrize("image_size", [None, 64, 65, 224])
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("method", METHODS)
@@ -121,9 +212,13 @@ def test_large_images_get_a_recipe_that_a_hundred_photographs_are_enough_for(con
     assert resolved("imagenet", 224).recipe == "imagenet"
     large = resolved("folder", 224)
     settings = {"stem": getattr(large, "stem", None), **getattr(large, "settings", {})}
-    assert settings["stem"] == "imagenet"
+    if METHODS[method].variant:  # of super-networks, which bring their stem along
+        assert settings.get("supernet", "densenet121") == "densenet121"
+    else:
+        assert settings["stem"] == "imagenet"
     # Three classes of forty, a fifth of them for testing: 96 images to train on, 48 in each half.
-    assert large.batch_size <= 96 * min(settings.get("train_fraction", 1), settings.get("search_fraction", 1))
+    parts = [settings.get("train_fraction", 1), settings.get("search_fraction", 1), 1 - settings.get("held_out", 0)]
+    assert large.batch_size <= 96 * min(parts)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

@@ -1,7 +1,8 @@
 """The papers' settings as data: one TOML file per method, one table per stage and kind of data.
 
 `pc-darts.toml` holds `[search.cifar10]`, `[finetune.cifar10]`, `[train.cifar10]` and so on. A recipe's full name is
-"method/data", for example "pc-darts/cifar10". Each table names its `source`.
+"method/data", for example "pc-darts/cifar10". Each table names its `source`. What a method searches in may have
+recipes of its own, "pgnas/cifar10-enas", and so may training that starts from inherited weights.
 """
 
 import tomllib
@@ -12,6 +13,7 @@ from typing import Any
 from nascli.errors import UsageError, unknown
 
 STAGES = ("search", "finetune", "train")
+"""Those that every method has recipes for. Some have `[derive.…]`, too: how many candidates are ranked."""
 
 
 @cache

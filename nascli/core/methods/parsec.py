@@ -17,6 +17,7 @@ from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.provenance import Provenance
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.auxiliary import auxiliary_fits, tower_needs
+from nascli.core.nn.build import seeded
 from nascli.core.nn.measure import count_parameters
 from nascli.core.nn.sampled_network import SampledNetwork
 from nascli.core.optimization import Schedule, Updater, sgd
@@ -99,23 +100,14 @@ class Parsec:
         self._samples, self._adaptive, self._auxiliary_weight = samples, adaptive_samples, auxiliary
         self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
         self.steps_done = 0
-        settings = NetworkSettings(
-            layers=layers,
-            channels=channels,
-            stem=stem,
-            classes=len(plan.data.classes),
-            image_channels=plan.data.channels,
-            image_size=plan.data.image_size,
-        )
+        settings = plan.network_settings(layers, channels, stem)
         settings = settings.model_copy(update={"auxiliary": auxiliary > 0 and auxiliary_fits(settings)})
         self.notices = self._remarks(settings, auxiliary)
         as_derived = network == "derived"
         build = partial(SampledNetwork, settings, nodes=nodes, operations=OPERATIONS, as_derived=as_derived)
         with torch.device("meta"):
             check_memory(count_parameters(build()), runtime.device)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(derive_seed(plan.seed, "weights"))
-            self.network = build()
+        self.network = seeded(build, derive_seed(plan.seed, "weights"))
         runtime.place(self.network)
         self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
 
@@ -289,7 +281,9 @@ class Parsec:
     def start_from(self, distribution: Distribution) -> None:
         """Take the logits of another search of the same space. Its weights are not taken."""
         if not isinstance(distribution, CategoricalDistribution):
-            raise UsageError(f"PARSEC goes on with a categorical distribution, not with a {distribution.kind}")
+            maker = distribution.provenance.method
+            way_out = f": give --method {maker}" if maker else ""
+            raise UsageError(f"PARSEC goes on with a categorical distribution, not with a {distribution.kind}{way_out}")
         if distribution.nodes != self._nodes:
             raise UsageError(
                 f"the distribution is over cells of {distribution.nodes} nodes, the network's have {self._nodes}: "

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from nascli.artifacts.cell_genotype import CELL_NAMES
 from nascli.artifacts.distribution import Distribution, MixtureDistribution
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.provenance import Provenance
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.auxiliary import auxiliary_fits, tower_needs
+from nascli.core.nn.build import seeded
 from nascli.core.nn.measure import count_parameters
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.optimization import Schedule, Updater, sgd
@@ -82,14 +82,7 @@ class PcDarts:
         self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
         self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
         self.steps_done = 0
-        settings = NetworkSettings(
-            layers=layers,
-            channels=channels,
-            stem=stem,
-            classes=len(plan.data.classes),
-            image_channels=plan.data.channels,
-            image_size=plan.data.image_size,
-        )
+        settings = plan.network_settings(layers, channels, stem)
         has_tower = auxiliary > 0 and auxiliary_fits(settings)
         self._auxiliary = auxiliary if has_tower else 0.0
         self.notices: tuple[str, ...] = ()
@@ -116,9 +109,7 @@ class PcDarts:
         )
         with torch.device("meta"):
             check_memory(count_parameters(build()), runtime.device)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(derive_seed(plan.seed, "weights"))
-            self.network = build()
+        self.network = seeded(build, derive_seed(plan.seed, "weights"))
         self.network.to(runtime.device)
         self._runnable = runtime.runnable(self.network)
 

@@ -8,7 +8,11 @@ from torch import Tensor, nn
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.network_settings import DataShape, NetworkSettings
 from nascli.artifacts.provenance import Provenance
+
+HELD_OUT = "held_out"
+"""The part of the training images that a method only looks at (`Stream.once`). It may be smaller than a batch."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,17 @@ class Plan:
     epochs: int
     steps_per_epoch: int
     seed: int
+
+    @property
+    def shape(self) -> DataShape:
+        """What goes into a network for this data and out of it."""
+        return DataShape(
+            classes=len(self.data.classes), image_channels=self.data.channels, image_size=self.data.image_size
+        )
+
+    def network_settings(self, layers: int, channels: int, stem: str) -> NetworkSettings:
+        """The size of a network of cells for this data, without an auxiliary tower."""
+        return NetworkSettings(layers=layers, channels=channels, stem=stem, **self.shape.model_dump())
 
 
 class Stream(Protocol):
@@ -47,7 +62,7 @@ class SearchMethod(Protocol):
 
     @staticmethod
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
-        """The streams that `step` draws from, and the share of the training images behind each."""
+        """The streams that `step` draws from or `health` looks at, and the share of the training images of each."""
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One step of the search. Returns scalars: losses, accuracies."""
@@ -67,7 +82,7 @@ class SearchMethod(Protocol):
         """The architecture distribution as it is now, detached."""
 
     def start_from(self, distribution: Distribution) -> None:
-        """Begin with the architecture of another search. Raises UsageError for one of another space."""
+        """Begin with what another search has learnt of the architecture. Raises UsageError for one of another space."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed search needs."""

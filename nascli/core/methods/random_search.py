@@ -13,7 +13,6 @@ from torch import Tensor
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.cell_genotype import CellGenotype
 from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.core.methods.protocol import Plan, Stream
@@ -66,14 +65,7 @@ class RandomSearch:
         self._steps_each = epochs * plan.steps_per_epoch
         self._schedule = Schedule(lr, lr_min, epochs, plan.steps_per_epoch, lr_warmup_epochs)
         self._sgd = {"momentum": momentum, "weight_decay": weight_decay, "clip": clip}
-        self._settings = NetworkSettings(
-            layers=layers,
-            channels=channels,
-            stem=stem,
-            classes=len(plan.data.classes),
-            image_channels=plan.data.channels,
-            image_size=plan.data.image_size,
-        )
+        self._settings = plan.network_settings(layers, channels, stem)
         self._budget = f"{epochs} of the {plan.epochs} epochs for each of {candidates} cells"
         self.notices = self._told("drawn uniformly")
         if lr_warmup_epochs >= epochs:

@@ -9,6 +9,7 @@ from torch import nn
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.ranking import RankingDistribution
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods import parsec as module
 from nascli.core.methods.parsec import Parsec, effective_samples, importance_weights
@@ -421,6 +422,15 @@ def test_only_one_childs_activations_live_at_a_time():
 def test_a_distribution_of_another_kind_or_size_is_refused():
     with pytest.raises(UsageError, match="cells of 3 nodes.*--nodes 3"):
         method().start_from(method(nodes=3).distribution(NOWHERE))
+    ranking = RankingDistribution(
+        space="darts",
+        nodes=2,
+        candidates=(),
+        waiting=(method().distribution(NOWHERE).mode(),),
+        provenance=NOWHERE.model_copy(update={"method": "random"}),
+    )
+    with pytest.raises(UsageError, match="categorical distribution, not with a ranking: give --method random"):
+        method().start_from(ranking)
 
 
 def test_logits_go_on_from_another_search():

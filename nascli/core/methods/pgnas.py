@@ -1,0 +1,332 @@
+"""PGNAS (Zhou et al., "Posterior-Guided Neural Architecture Search", AAAI 2020): a posterior over the channels of a
+super-network and its weights, learnt as concrete dropout; networks are drawn from it and ranked.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nascli import supernets
+from nascli.artifacts.distribution import Distribution, PosteriorDistribution
+from nascli.artifacts.network_settings import DataShape
+from nascli.artifacts.provenance import Provenance
+from nascli.core.methods.protocol import HELD_OUT, Plan, Stream
+from nascli.core.nn.build import seeded
+from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
+from nascli.core.nn.drop_path import draw_paths
+from nascli.core.nn.graph_network import GraphNetwork, tower_fits
+from nascli.core.optimization import Schedule, sgd
+from nascli.core.runtime import Runtime, check_memory
+from nascli.errors import UsageError
+from nascli.milestones import milestones
+from nascli.registry import SUPERNETS
+from nascli.seeds import derive_seed
+
+AUGMENTED = 10
+"""What each training image counts for, as it is augmented: the paper's N on CIFAR is ten times the 50,000 images."""
+
+WATCHED = 4
+"""Networks that are drawn from the posterior after each epoch, to see how such networks do."""
+
+AUXILIARY = "auxiliary."
+"""Names of the auxiliary tower's weights begin with this; the tower ends with the search."""
+
+
+class Pgnas:
+    """Algorithm 1, lines 1 to 6: SGD on the weights m and the logits of p, together and on the same images.
+
+    A step multiplies the input channels of every masked convolution, image by image, with a relaxed mask, and goes down
+    the cross-entropy plus the divergence from the prior (`ConcreteDropout.penalty`). There is no other weight decay.
+    Ranking the networks that are drawn from the posterior (lines 7 to 15) is the business of `derive`; the images for
+    it, `held_out`, are looked at here to report, and never learnt from.
+
+    In the first `arch_warmup_epochs`, which the paper does not have, p stays where it starts: in a search of few steps
+    the prior is otherwise quicker than the data, and drops what was about to learn.
+
+    What the masks cost: one multiplication of each convolution's input forward, two backward, and the memory of the
+    product, as both the input and the product are needed for the gradients.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        *,
+        supernet: str,
+        width: int,
+        depth: int,
+        weight_prior: float,
+        temperature: float,
+        initial_dropout: float,
+        effective_images: float,
+        held_out: float,
+        arch_lr_scale: float,
+        arch_warmup_epochs: int,
+        auxiliary: float,
+        cutout: int,
+        drop_path: float,
+        lr: float,
+        lr_min: float,
+        schedule: str,
+        restart_epochs: int,
+        restart_factor: int,
+        lr_milestones: str,
+        momentum: float,
+        nesterov: bool,
+        clip: float,
+    ) -> None:
+        self._plan, self._runtime = plan, runtime
+        self._held_out, self._weight_prior, self._drop_path = held_out, weight_prior, drop_path
+        self._first_dropout_step = arch_warmup_epochs * plan.steps_per_epoch
+        self._images = effective_images or AUGMENTED * plan.data.train_images
+        self._schedule = Schedule(
+            lr,
+            lr_min,
+            plan.epochs,
+            plan.steps_per_epoch,
+            kind=schedule,
+            milestones=milestones(lr_milestones),
+            restart_epochs=restart_epochs,
+            restart_factor=restart_factor,
+        )
+        self.steps_done = 0
+        self._supernet, self._stages = supernet, supernets.stages_of(supernet, depth)
+        self._width = width or SUPERNETS[supernet].width
+        shape = plan.shape
+        graph = supernets.supernet(
+            supernet,
+            self._width,
+            self._stages,
+            classes=shape.classes,
+            image_channels=shape.image_channels,
+            image_size=shape.image_size,
+        )
+        check_memory(graph.parameters, runtime.device, "a smaller --width or --depth")
+        with_tower = auxiliary > 0 and tower_fits(graph)
+        self._auxiliary_weight = auxiliary if with_tower else 0.0
+        self.notices = (
+            (f"searched without an auxiliary tower: there is no place for it in {supernet} on these images",)
+            if auxiliary > 0 and not with_tower
+            else ()
+        )
+        self.network = seeded(lambda: GraphNetwork(graph, with_tower=with_tower), derive_seed(plan.seed, "weights"))
+        runtime.place(self.network)
+        self._runnable = runtime.runnable(self.network)
+        self.dropout = ConcreteDropout(
+            [group.size for group in graph.groups], temperature=temperature, probability=initial_dropout
+        ).to(runtime.device)
+        self._updater = sgd(
+            [
+                {"params": list(self.network.parameters())},
+                {"params": list(self.dropout.parameters()), "lr_scale": arch_lr_scale},
+            ],
+            runtime,
+            momentum=momentum,
+            weight_decay=0.0,
+            clip=clip,
+            nesterov=nesterov,
+        )
+
+    @staticmethod
+    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
+        return {"train": 1 - settings["held_out"], HELD_OUT: settings["held_out"]}
+
+    def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
+        """Algorithm 1, lines 3 to 5, on one batch."""
+        images, labels = streams["train"].next()
+        masks = self.dropout.relaxed(len(images), self._generator("masks", self.steps_done))
+        with self._runtime.autocast():
+            if self._auxiliary_weight:
+                logits, tower = self._runnable(images, self._paths(len(images)), masks=masks, with_auxiliary=True)
+                extra = self._auxiliary_weight * F.cross_entropy(tower, labels)
+            else:
+                logits, extra = self._runnable(images, self._paths(len(images)), masks=masks), 0.0
+            loss = F.cross_entropy(logits, labels)
+        penalty = self._penalty()
+        self._updater.clear()
+        self._updater.accumulate(loss + extra + penalty)
+        if self.steps_done < self._first_dropout_step:
+            self.dropout.logit.grad.zero_()
+        norm = self._updater.apply(self._schedule(self.steps_done))
+        self.dropout.clamp_()
+        self.steps_done += 1
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        return {
+            "train_loss": loss.detach(),
+            "train_accuracy": accuracy,
+            "penalty": penalty.detach(),
+            "gradient_norm": norm,
+        }
+
+    def _penalty(self) -> Tensor:
+        """The divergence from the prior, per image."""
+        norms = squared_norms(self.network)
+        return self.dropout.penalty(norms, weight_prior=self._weight_prior, images=self._images)
+
+    def _paths(self, batch: int) -> Tensor | None:
+        """Drop-path multipliers: the probability grows linearly from 0 in the first epoch to its value in the last."""
+        epoch = self.steps_done // self._plan.steps_per_epoch
+        probability = self._drop_path * epoch / max(1, self._plan.epochs - 1)
+        if probability == 0 or not self.network.path_count:
+            return None
+        return draw_paths(self.network.path_count, batch, probability, self._generator("drop_path", self.steps_done))
+
+    def _generator(self, *purpose: str | int) -> torch.Generator:
+        return self._runtime.generator(self._plan.seed, *purpose)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The whole super-network's answer, by the statistics of this batch. [B, C, H, W] -> [B, classes]."""
+        logits: Tensor = self.network(images)
+        return logits
+
+    def learning_rate(self) -> float:
+        return self._schedule(max(0, self.steps_done - 1))
+
+    def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
+        """How the posterior and its networks are doing.
+
+        On all held-out images, with running statistics: accuracy and loss of the whole super-network, and in the mean
+        of WATCHED networks drawn from the posterior, always by the same random numbers. Of p: its mean over channels,
+        its least and greatest value, the share of channels that is kept in the mean, the entropy in nats, and whether
+        this was an epoch of the warm-up, in which it does not move.
+        """
+        drop = self.dropout.probabilities().detach()
+        kept = float(self.dropout.kept_share().detach())
+        return {
+            **self._held_out_metrics(streams[HELD_OUT]),
+            "kept_share": kept,
+            "drop_mean": 1 - kept,
+            "drop_min": float(drop.min()),
+            "drop_max": float(drop.max()),
+            "entropy": float(self.dropout.entropy().detach()),
+            "architecture_frozen": self.steps_done <= self._first_dropout_step,
+        }
+
+    def _held_out_metrics(self, stream: Stream) -> dict[str, float]:
+        masks = self.dropout.hard(WATCHED, self._generator("watched"))
+        whole = torch.ones_like(masks[:1])
+        loss = torch.zeros(1 + WATCHED, device=masks.device, dtype=torch.float64)
+        right, seen = torch.zeros_like(loss), 0
+        self.network.eval()
+        with torch.no_grad(), self._runtime.autocast():
+            for images, labels in stream.once():
+                logits = self.network.candidates(images, torch.cat((whole, masks))).float()
+                each = labels.expand(1 + WATCHED, -1)
+                loss += F.cross_entropy(logits.transpose(1, 2), each, reduction="none").sum(dim=1).double()
+                right += (logits.argmax(dim=2) == each).sum(dim=1)
+                seen += len(labels)
+        self.network.train()
+        losses, accuracies = (loss / seen).tolist(), (right / seen).tolist()
+        return {
+            "supernet_accuracy": accuracies[0],
+            "supernet_loss": losses[0],
+            "sampled_accuracy": sum(accuracies[1:]) / WATCHED,
+            "sampled_loss": sum(losses[1:]) / WATCHED,
+        }
+
+    def distribution(self, provenance: Provenance) -> PosteriorDistribution:
+        convs = self.network.graph.masked
+        logits = self.dropout.logit.detach().cpu().split([len(conv.sources) for conv in convs.values()])
+        state = self.network.state_dict()
+        return PosteriorDistribution(
+            supernet=self._supernet,
+            width=self._width,
+            stages=self._stages,
+            data=self._plan.data,
+            logits={name: values.numpy().copy() for name, values in zip(convs, logits, strict=True)},
+            weights={
+                name: tensor.contiguous().cpu().numpy().copy()
+                for name, tensor in state.items()
+                if not name.startswith(AUXILIARY)
+            },
+            provenance=provenance,
+        )
+
+    def start_from(self, distribution: Distribution) -> None:
+        """Take the logits and the weights of another search of the same super-network.
+
+        The images may be others of the same shape. Where they are the same, the held-out ones must be, too: the other
+        search has learnt from the rest. Raises UsageError that says what differs.
+        """
+        if not isinstance(distribution, PosteriorDistribution):
+            maker = distribution.provenance.method
+            way_out = f": give --method {maker}" if maker else ""
+            raise UsageError(f"PGNAS goes on with a posterior, not with a {distribution.kind}{way_out}")
+        self._check_network(distribution)
+        for origin in distribution.provenance.descent():
+            self._check_images(origin)
+        convs = self.network.graph.masked
+        with torch.no_grad():
+            logits = [torch.from_numpy(distribution.logits[name].copy()) for name in convs]
+            self.dropout.logit.copy_(torch.cat(logits))
+            self.dropout.clamp_()
+        weights = {name: torch.from_numpy(values.copy()) for name, values in distribution.weights.items()}
+        tower = {name: values for name, values in self.network.state_dict().items() if name.startswith(AUXILIARY)}
+        self.network.load_state_dict({**weights, **tower})
+
+    def _check_network(self, other: PosteriorDistribution) -> None:
+        """Raise UsageError if the posterior's weights are not those of this super-network."""
+        mine = self._plan.shape
+        for differs, text in (
+            (
+                other.supernet != self._supernet,
+                f"is for {other.supernet}, this search for {self._supernet}: give --supernet {other.supernet}",
+            ),
+            (
+                other.width != self._width,
+                f"is of width {other.width}, this search of width {self._width}: give --width {other.width}",
+            ),
+            (
+                other.stages != self._stages,
+                f"has {list(other.stages)} blocks per stage, this search {list(self._stages)}: "
+                f"give --depth {other.shared_settings()['depth']}",
+            ),
+            (
+                other.shape != mine,
+                f"is for {_in_words(other.shape)}, this search for {_in_words(mine)}: weights cannot be taken over",
+            ),
+        ):
+            if differs:
+                raise UsageError(f"the posterior {text}")
+
+    def _check_images(self, origin: Provenance) -> None:
+        """Raise UsageError if another search of these images learnt from some that are held out here."""
+        if origin.data is None or origin.data.fingerprint != self._plan.data.fingerprint:
+            return
+        settings = origin.config.get("settings")
+        held_out = settings.get("held_out") if isinstance(settings, dict) else None
+        differences = [
+            f"{flag} {theirs} (here {mine})"
+            for flag, theirs, mine in (
+                ("--seed", origin.seed, self._plan.seed),
+                ("--held-out", held_out, self._held_out),
+                ("--limit-train", origin.data.train_images, self._plan.data.train_images),
+            )
+            if theirs != mine
+        ]
+        if differences:
+            raise UsageError(
+                f"the posterior has learnt from images that would be held out here for ranking; "
+                f"hold out the same: {', '.join(differences)}"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "steps_done": self.steps_done,
+            "network": self.network.state_dict(),
+            "dropout": self.dropout.state_dict(),
+            "optimizer": self._updater.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps_done = state["steps_done"]
+        self.network.load_state_dict(state["network"])
+        self.dropout.load_state_dict(state["dropout"])
+        self._updater.load_state_dict(state["optimizer"])
+
+
+def _in_words(shape: DataShape) -> str:
+    return f"{shape.classes} classes and {shape.image_channels} x {shape.image_size} x {shape.image_size} images"

@@ -1,0 +1,283 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.provenance import Ancestor, Provenance
+from nascli.artifacts.ranking import RankingDistribution
+from nascli.core.methods.pgnas import WATCHED, Pgnas
+from nascli.core.methods.protocol import Plan
+from nascli.core.nn.concrete_dropout import LARGEST_LOGIT
+from nascli.core.runtime import Runtime
+from nascli.errors import UsageError
+from nascli.registry import METHODS
+
+RUNTIME = Runtime(torch.device("cpu"))
+CLASSES = ("a", "b", "c", "d")
+
+
+class Batches:
+    """A stream that gives one batch again and again."""
+
+    def __init__(self, seed, batch=12, side=8):
+        generator = torch.Generator().manual_seed(seed)
+        self.batch_size, self.position = batch, 0
+        self.images = torch.randn(batch, 1, side, side, generator=generator)
+        self.labels = torch.randint(4, (batch,), generator=generator)
+
+    def next(self):
+        self.position += 1
+        return self.images, self.labels
+
+    def once(self):
+        yield self.images[:7], self.labels[:7]
+        yield self.images[7:], self.labels[7:]
+
+
+def streams(**sizes):
+    return {"train": Batches(1, **sizes), "held_out": Batches(2, **sizes)}
+
+
+def images_of(side=8, **changes):
+    return DataInfo(
+        dataset="digits", classes=CLASSES, channels=1, image_size=side, mean=(0.0,), std=(1.0,), train_images=40,
+        test_images=0, fingerprint="these",
+    ).model_copy(update=changes)  # fmt: skip
+
+
+def method(seed=0, data=None, epochs=3, steps_per_epoch=10, **changes):
+    settings = {setting.name: setting.default for setting in METHODS["pgnas"].settings}
+    settings |= {"width": 4, "depth": 1, "lr": 0.05, **changes}
+    return Pgnas(Plan("pgnas", data or images_of(), epochs, steps_per_epoch, seed), RUNTIME, **settings)
+
+
+def posterior(pgnas, seed=0, held_out=0.1, stage="search", made_from=None, data=None):
+    """What a search with these settings leaves in its file."""
+    data = data or images_of()
+    return pgnas.distribution(
+        Provenance(
+            nascli="", stage=stage, method="pgnas", seed=seed, config={"settings": {"held_out": held_out}},
+            data=data.description(), made_from=made_from,
+        )
+    )  # fmt: skip
+
+
+def test_a_step_is_sgd_down_the_cross_entropy_and_the_penalty():
+    """In plain formulas: one loop over the convolutions, with the masks of the step, and the logits at their rate."""
+    pgnas = method(weight_prior=30.0, arch_lr_scale=7.0, momentum=0.0, effective_images=200.0)
+    batch = streams()
+    masks = pgnas.dropout.relaxed(12, RUNTIME.generator(0, "masks", 0))
+    fit = F.cross_entropy(pgnas.network(batch["train"].images, masks=masks), batch["train"].labels)
+    penalty = torch.zeros(())
+    for logit, conv in zip(pgnas.dropout.logit, pgnas.network.graph.masked, strict=True):
+        weight = pgnas.network.get_submodule(conv).weight
+        p, c = logit.sigmoid(), weight.shape[1]
+        penalty = penalty + 30.0 * (1 - p) / 400 * weight.square().sum()
+        penalty = penalty + c / 200 * (p * p.log() + (1 - p) * (1 - p).log())
+    weights = dict(pgnas.network.named_parameters())
+    gradients = torch.autograd.grad(fit + penalty, [*weights.values(), pgnas.dropout.logit])
+    expected = [w - 0.05 * g for w, g in zip(weights.values(), gradients[:-1], strict=True)]
+    logits = pgnas.dropout.logit - 7 * 0.05 * gradients[-1]
+
+    fresh = method(weight_prior=30.0, arch_lr_scale=7.0, momentum=0.0, effective_images=200.0)
+    metrics = fresh.step(batch)
+    for (name, now), then in zip(fresh.network.named_parameters(), expected, strict=True):
+        torch.testing.assert_close(now, then, rtol=1e-4, atol=1e-6, msg=name)
+    torch.testing.assert_close(fresh.dropout.logit, logits, rtol=1e-4, atol=1e-6)
+    assert metrics["train_loss"].item() == pytest.approx(fit.item(), rel=1e-5)
+    assert metrics["penalty"].item() == pytest.approx(penalty.item(), rel=1e-4)
+    norm = math.sqrt(sum(g.square().sum().item() for g in gradients))
+    assert metrics["gradient_norm"].item() == pytest.approx(norm, rel=1e-4)
+
+
+def test_in_the_warm_up_the_weights_learn_and_p_waits_without_gathering_momentum():
+    waiting, free = method(arch_warmup_epochs=1, steps_per_epoch=3, arch_lr_scale=1000.0), method()
+    batch = streams()
+    start = waiting.dropout.logit.detach().clone()
+    first = waiting.network.get_parameter("stage0.block0.branch0.conv1.weight").detach().clone()
+    for _ in range(3):
+        waiting.step(batch)
+        assert torch.equal(waiting.dropout.logit, start)
+        assert waiting.health(batch)["architecture_frozen"]
+    assert not torch.equal(waiting.network.get_parameter("stage0.block0.branch0.conv1.weight"), first)
+    waiting.step(batch)
+    assert not waiting.health(batch)["architecture_frozen"]
+    # The first step of SGD with momentum is the gradient's alone, however many steps went before.
+    moved = -1000 * waiting.learning_rate() * waiting.dropout.logit.grad
+    assert moved.abs().max() > 0.01
+    torch.testing.assert_close(waiting.dropout.logit.detach() - start, moved, rtol=1e-4, atol=1e-6)
+    free.step(streams())
+    assert not torch.equal(free.dropout.logit, start)
+
+
+def test_the_effective_number_of_images_is_ten_times_theirs_unless_it_is_given():
+    data = images_of(train_images=40)
+    by_default, same, twice = (
+        method(data=data, effective_images=number).step(streams())["penalty"].item() for number in (0.0, 400.0, 800.0)
+    )
+    assert by_default == same
+    assert twice == pytest.approx(same / 2, rel=1e-5)
+
+
+def test_p_stays_in_its_bounds_under_a_huge_rate():
+    pgnas = method(arch_lr_scale=1e12)
+    for _ in range(4):
+        metrics = pgnas.step(streams())
+        assert all(value.isfinite() for value in metrics.values())
+    logits = pgnas.dropout.logit.detach()
+    assert logits.abs().max() <= LARGEST_LOGIT * (1 + 1e-6)
+    assert (logits.abs() > 13).any()
+
+
+def test_a_strong_prior_drops_channels_and_a_loss_that_needs_them_keeps_them():
+    strong, weak = method(weight_prior=2000.0, arch_lr_scale=100.0), method(weight_prior=0.01, arch_lr_scale=100.0)
+    batch = streams()
+    for _ in range(8):
+        strong.step(batch)
+        weak.step(batch)
+    shares = [each.health(batch)["kept_share"] for each in (strong, weak)]
+    assert shares[0] < 0.6 < shares[1]
+
+
+def test_health_is_that_of_the_whole_network_and_of_samples_on_the_held_out_images():
+    pgnas, batch = method(initial_dropout=0.5), streams()
+    for _ in range(3):
+        pgnas.step(batch)
+    before = {name: value.clone() for name, value in pgnas.network.state_dict().items()}
+    health = pgnas.health(batch)
+    assert all(torch.equal(value, before[name]) for name, value in pgnas.network.state_dict().items())
+    assert pgnas.network.training
+
+    images, labels = batch["held_out"].images, batch["held_out"].labels
+    masks = pgnas.dropout.hard(WATCHED, RUNTIME.generator(0, "watched"))
+    pgnas.network.eval()
+    with torch.no_grad():
+        whole = pgnas.network(images)
+        drawn = [pgnas.network(images, masks=mask[None]) for mask in masks]
+    assert health["supernet_loss"] == pytest.approx(F.cross_entropy(whole, labels).item(), rel=1e-5)
+    assert health["supernet_accuracy"] == pytest.approx((whole.argmax(1) == labels).float().mean().item())
+    losses = [F.cross_entropy(logits, labels).item() for logits in drawn]
+    rights = [(logits.argmax(1) == labels).float().mean().item() for logits in drawn]
+    assert health["sampled_loss"] == pytest.approx(sum(losses) / WATCHED, rel=1e-5)
+    assert health["sampled_accuracy"] == pytest.approx(sum(rights) / WATCHED)
+    sizes = [group.size for group in pgnas.network.graph.groups]
+    p = pgnas.dropout.logit.detach().double().sigmoid().tolist()
+    mean = sum(size * q for size, q in zip(sizes, p, strict=True)) / sum(sizes)
+    assert [health[name] for name in ("kept_share", "drop_mean", "drop_min", "drop_max")] == pytest.approx(
+        [1 - mean, mean, min(p), max(p)], rel=1e-5
+    )
+
+
+def test_the_distribution_has_the_networks_weights_and_is_independent_of_it():
+    pgnas = method()
+    pgnas.step(streams())
+    found = posterior(pgnas)
+    state = pgnas.network.state_dict()
+    assert found.weights.keys() == state.keys()
+    assert all((found.weights[name] == values.numpy()).all() for name, values in state.items())
+    sizes = [group.size for group in found.graph.groups]
+    p = torch.repeat_interleave(pgnas.dropout.probabilities().detach(), torch.tensor(sizes))
+    torch.testing.assert_close(torch.from_numpy(found.probabilities).float(), p)
+    kept = {name: values.copy() for name, values in found.weights.items()}
+    pgnas.step(streams())
+    assert all((found.weights[name] == values).all() for name, values in kept.items())
+
+
+def test_another_search_goes_on_with_logits_and_weights():
+    pgnas = method()
+    pgnas.step(streams())
+    found = posterior(pgnas)
+    other = method()
+    other.start_from(found)
+    again = posterior(other)
+    assert all((again.logits[name] == values).all() for name, values in found.logits.items())
+    assert all((again.weights[name] == values).all() for name, values in found.weights.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"width": 6}, "is of width 4, this search of width 6: give --width 4"),
+        ({"depth": 2}, r"has \[1, 1, 1\] blocks per stage, this search \[2, 2, 2\]: give --depth 1"),
+        ({"supernet": "resnet-mb-inflated"}, "is for resnet-mb, this search for resnet-mb-inflated: give --supernet"),
+        (
+            {"data": images_of(side=12)},
+            r"is for 4 classes and 1 x 8 x 8 images, this search for 4 classes and 1 x 12 x 12 images",
+        ),
+        ({"data": images_of(classes=("a", "b"))}, r"is for 4 classes .* this search for 2 classes"),
+        ({"seed": 1}, r"held out here for ranking; hold out the same: --seed 0 \(here 1\)$"),
+        ({"held_out": 0.2}, r"--held-out 0.1 \(here 0.2\)$"),
+        ({"data": images_of(train_images=30)}, r"--limit-train 40 \(here 30\)$"),
+    ],
+)
+def test_what_does_not_go_together_is_told(changes, message):
+    with pytest.raises(UsageError, match=message):
+        method(**changes).start_from(posterior(method()))
+
+
+def test_other_images_of_the_same_shape_may_be_split_otherwise():
+    method(seed=5, held_out=0.3, data=images_of(fingerprint="others")).start_from(posterior(method()))
+
+
+def test_images_that_a_forebear_has_learnt_from_count_too():
+    """Searched on these images, then finetuned on others, with another seed."""
+    searched = posterior(method())
+    parent = Ancestor(sha256="0" * 64, artifact="distribution", provenance=searched.provenance)
+    others = images_of(fingerprint="others")
+    tuned = posterior(method(), seed=3, stage="finetune", made_from=parent, data=others)
+    with pytest.raises(UsageError, match=r"--seed 0 \(here 3\)"):
+        method(seed=3).start_from(tuned)
+    method(seed=0).start_from(tuned)
+
+
+def test_other_kinds_of_distributions_are_refused():
+    other = RankingDistribution.__new__(RankingDistribution)
+    made_by_another = posterior(method()).provenance.model_copy(update={"method": "random"})
+    object.__setattr__(other, "provenance", made_by_another)
+    with pytest.raises(UsageError, match="goes on with a posterior, not with a ranking: give --method random"):
+        method().start_from(other)
+
+
+def test_the_tower_helps_the_search_and_stays_behind():
+    """ENAS's network of one cell per stage, on images that the tower takes."""
+    data = images_of(side=32)
+    pgnas = method(data=data, supernet="enas", auxiliary=0.4, drop_path=0.3, epochs=2, steps_per_epoch=1, width=4)
+    assert not pgnas.notices
+    before = pgnas.network.auxiliary.classifier.weight.clone()
+    for _ in range(2):  # in the last epoch, paths are dropped, too
+        pgnas.step(streams(side=32, batch=4))
+    assert not torch.equal(before, pgnas.network.auxiliary.classifier.weight)
+    found = posterior(pgnas, data=data)
+    assert not [name for name in found.weights if name.startswith("auxiliary.")]
+    other = method(data=data, supernet="enas", auxiliary=0.4)
+    other.start_from(found)
+    assert all(torch.equal(other.network.state_dict()[n], torch.from_numpy(v.copy())) for n, v in found.weights.items())
+
+
+def test_a_tower_without_a_place_is_told_and_left_out():
+    pgnas = method(auxiliary=0.4)
+    assert "without an auxiliary tower" in pgnas.notices[0]
+    pgnas.step(streams())
+
+
+def test_paths_are_dropped_more_and_more():
+    pgnas = method(data=images_of(), supernet="enas", width=4, drop_path=0.5, epochs=3, steps_per_epoch=2)
+    assert pgnas._paths(200) is None
+    shares = []
+    for pgnas.steps_done in (2, 4):
+        shares.append((pgnas._paths(200) == 0).float().mean().item())
+    assert shares == pytest.approx([0.25, 0.5], abs=0.05)
+
+
+def test_the_rate_falls_by_the_schedule_that_is_asked_for():
+    stairs = method(schedule="milestones", lr_milestones="1,2", lr=1.0)
+    rates = []
+    for stairs.steps_done in (1, 10, 11, 21):
+        rates.append(stairs.learning_rate())
+    assert rates == pytest.approx([1.0, 1.0, 0.1, 0.01])
+    with pytest.raises(UsageError, match="rising epochs"):
+        method(lr_milestones="2,1")
+    with pytest.raises(UsageError, match="--nesterov"):
+        method(nesterov=True, momentum=0.0)
