@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nascli import __version__
-from nascli.artifacts.cell_genotype import CellGenotype
 from nascli.artifacts.darts_text import render
 from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.files import check_output, sha256
-from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
 from nascli.core.engine.inputs import Source, artifact, made
+from nascli.core.engine.ranking import OffersCandidates
 from nascli.core.engine.session import Destination, Output
 from nascli.errors import UsageError
 
@@ -22,10 +22,18 @@ MOST = 10_000
 
 
 @runtime_checkable
+class OffersMode(Protocol):
+    """A distribution that stands for one network."""
+
+    def mode(self) -> Genotype:
+        """That network."""
+
+
+@runtime_checkable
 class OffersTop(Protocol):
     """A distribution that knows which networks are better than others."""
 
-    def top(self, count: int) -> Sequence[tuple[CellGenotype, float | None]]:
+    def top(self, count: int) -> Sequence[tuple[Genotype, float | None]]:
         """The best `count`, best first, each with its log-probability where it has one; fewer if there are no more."""
 
 
@@ -33,7 +41,7 @@ class OffersTop(Protocol):
 class OffersSamples(Protocol):
     """A distribution that networks can be drawn from."""
 
-    def sample(self, seed: int, number: int) -> CellGenotype:
+    def sample(self, seed: int, number: int) -> Genotype:
         """Network `number` of the sequence `seed`."""
 
 
@@ -41,7 +49,7 @@ class OffersSamples(Protocol):
 class KnowsProbabilities(Protocol):
     """A distribution that gives networks a probability."""
 
-    def log_probability(self, genotype: CellGenotype) -> float:
+    def log_probability(self, genotype: Any) -> float:
         """In nats."""
 
 
@@ -49,7 +57,7 @@ class KnowsProbabilities(Protocol):
 class Chosen:
     """A genotype out of a distribution, how it was chosen (as its provenance says it), and its log-probability."""
 
-    genotype: CellGenotype
+    genotype: Genotype
     how: dict[str, Any]
     log_probability: float | None
 
@@ -61,6 +69,8 @@ class Mode:
     count: ClassVar[int] = 1
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
+        if not isinstance(distribution, OffersMode):
+            raise UsageError(_offers(distribution, "no mode (--mode)"))
         genotype = distribution.mode()
         yield Chosen(genotype, {"choice": "mode"}, _log_probability(distribution, genotype))
 
@@ -72,7 +82,7 @@ class Top:
     count: int
 
     def __post_init__(self) -> None:
-        _check_count(self.count)
+        check_count(self.count)
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersTop):
@@ -92,7 +102,7 @@ class Sample:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_count(self.count)
+        check_count(self.count)
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"the seed must be from 0 to 2**63 - 1, not {self.seed}")
 
@@ -173,18 +183,21 @@ def _file(chosen: Chosen, start: LoadedArtifact) -> GenotypeFile:
     )
 
 
-def _log_probability(distribution: Distribution, genotype: CellGenotype) -> float | None:
+def _log_probability(distribution: Distribution, genotype: Genotype) -> float | None:
     return distribution.log_probability(genotype) if isinstance(distribution, KnowsProbabilities) else None
 
 
-def _check_count(count: int) -> None:
+def check_count(count: int) -> None:
+    """Raise UsageError for more genotypes than a derivation makes, or none."""
     if not 1 <= count <= MOST:
         raise UsageError(f"from 1 to {MOST:,} genotypes can be derived at a time, not {count:,}")
 
 
 def _offers(distribution: Distribution, lack: str) -> str:
     """What to say where a distribution has no such choice: those that it has."""
-    found = ["its mode"]
+    found = ["its mode"] if isinstance(distribution, OffersMode) else []
     found += ["its best (--top)"] if isinstance(distribution, OffersTop) else []
     found += ["samples (--sample)"] if isinstance(distribution, OffersSamples) else []
+    if isinstance(distribution, OffersCandidates):
+        found += ["candidates that are ranked on held-out images, the best (by default) or several (--top)"]
     return f"a {distribution.kind} has {lack}; it offers {', '.join(found)}"

@@ -17,16 +17,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.load import LoadedArtifact
 from nascli.config import SearchConfig, TrainConfig
+from nascli.core.engine.inheritance import check_start
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.loop import Job
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.search import open_search
-from nascli.core.engine.sizing import Shape, derived_settings
-from nascli.core.engine.train import TrainJob
+from nascli.core.engine.train import open_training
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods.protocol import SearchMethod
-from nascli.core.nn.measure import count_parameters, measure
-from nascli.core.runtime import Runtime, check_memory, fitting_threads, memory_errors, open_runtime
+from nascli.core.nn.measure import count_parameters
+from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import open_data
 
 COUNTED = {
@@ -66,19 +66,20 @@ def plan_search(
     return {"config": config.model_dump(mode="json"), **size, **_total(costs, runtime)}
 
 
-def plan_train(source: Source, config: TrainConfig, reporter: Reporter = Silent()) -> dict[str, Any]:
-    """Configuration, size and cost of a training.
+def plan_train(
+    source: Source, config: TrainConfig, reporter: Reporter = Silent(), *, start: Source | None = None
+) -> dict[str, Any]:
+    """Configuration, size and cost of a training. `start` as in `train`.
 
     Raises as the training itself would before its first step, and MemoryExhausted where that step does not fit.
     """
-    genotype = artifact(source, "genotype").value.genotype
+    genotype = artifact(source, "genotype")
+    origin = None if start is None else artifact(start, "distribution")
+    check_start(genotype, origin, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
         data = open_data(config, device=runtime.device)
-        settings = derived_settings(config, Shape(len(data.info.classes), data.info.channels, data.info.image_size))
-        size = measure(genotype, settings)
-        check_memory(size.parameters + size.auxiliary_parameters, runtime.device)
-        job = TrainJob(genotype, settings, config, data, runtime)
+        job, size = open_training(genotype, origin, config, data, runtime, Silent())
         # Dropped paths take memory of their own, and there are none in the first epoch.
         job.steps_done = (config.epochs - 1) * job.steps_per_epoch
         reporter.notice("measuring two steps")

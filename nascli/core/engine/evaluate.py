@@ -228,7 +228,8 @@ def resolved(loaded: LoadedArtifact, config: EvalConfig | None) -> EvalConfig:
     given: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set} if config else {}
     if given.get("image_size") not in (None, model.data.image_size):
         raise UsageError(f"{loaded.where} is for images of {model.data.image_size} pixels: leave --image-size out")
-    trained = model.provenance.config
+    # A model that was derived with its weights, and not trained, was made with the images of the search.
+    trained = next((origin.config for origin in loaded.provenance.descent() if origin.config.get("dataset")), {})
     inherited = {name: trained[name] for name in INHERITED if name in trained}
     if given.get("dataset") not in (None, inherited.get("dataset")):
         inherited.pop("data_dir", None)

@@ -14,7 +14,7 @@ from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
 from nascli.core.engine.sizing import stem_notice
-from nascli.core.methods.protocol import Plan, SearchMethod, Stream
+from nascli.core.methods.protocol import HELD_OUT, Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
@@ -34,7 +34,7 @@ def search(
 def finetune(
     start: Source, config: FinetuneConfig, destination: Destination = Destination(), reporter: Reporter = Silent()
 ) -> LoadedArtifact:
-    """Go on with a distribution in a network of another size or on other data, from new weights. Raises as `search`."""
+    """Go on with a distribution, in a network of another size or on other data. Raises as `search`."""
     return _run(config, artifact(start, "distribution"), destination, reporter)
 
 
@@ -88,7 +88,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
     return {
         name: data.stream(
             indices,
-            config.batch_size,
+            min(config.batch_size, len(indices)) if name == HELD_OUT else config.batch_size,
             seed=config.seed,
             name=name,
             augmentation=Augmentation.for_dataset(data.info, cutout=config.settings.get("cutout", 0)),

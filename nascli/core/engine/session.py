@@ -12,11 +12,11 @@ from nascli.artifacts.files import check_output, is_pipe, write_output
 from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.provenance import Ancestor, Provenance
 from nascli.artifacts.rundir import RunDir
-from nascli.config import UNBOUND, FinetuneConfig, SearchConfig, TrainConfig
+from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.errors import ArtifactError, UsageError
 
 Output = str | Path | None
-Stage = SearchConfig | FinetuneConfig | TrainConfig
+Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def check_destination(destination: Destination, config: Stage, made_from: Ancest
     saved = run.read_config()
     if saved is not None and destination.resume:
         _same_run(run, saved, config, made_from)
-    elif run.checkpoint.exists() and not replace:
+    elif run.has_progress() and not replace:
         raise UsageError(f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite")
 
 

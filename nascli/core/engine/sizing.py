@@ -1,54 +1,89 @@
 """The network that a training would build, from what the tables know: no image is read where they know enough."""
 
-from dataclasses import dataclass
-
 import torch
 
-from nascli.artifacts.network_settings import NetworkSettings
-from nascli.config import LARGEST_SMALL_IMAGE, Config, TrainConfig
-from nascli.core.nn.auxiliary import auxiliary_fits
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.genotype import ChannelsGenotype, Genotype
+from nascli.artifacts.network_settings import DataShape, NetworkSettings
+from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, TrainConfig
+from nascli.core.nn.auxiliary import auxiliary_fits, tower_needs
+from nascli.core.nn.graph_network import tower_fits
 from nascli.data import open_data
-from nascli.registry import DATASETS, lookup
+from nascli.errors import UsageError
+from nascli.registry import DATASETS, METHODS, lookup
+from nascli.supernets.slim import slim
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What of a data set decides the size of a network; `image_size` is the side in pixels."""
-
-    classes: int
-    image_channels: int
-    image_size: int
-
-
-def known_shape(config: Config, *, classes: int | None = None) -> Shape:
+def known_shape(config: Config, *, classes: int | None = None) -> DataShape:
     """The shape of a data set, from its registry row or, where only the images tell, from the images.
 
-    `classes` stands in for the data's own number. Raises UsageError, DataError.
+    `classes` stands in for the data's own number. Raises UsageError, DataError, and pydantic's ValidationError for
+    sizes beyond what a model's file may have.
     """
     row = lookup(DATASETS, "dataset", config.dataset)
     if row.classes is None or row.image_size is None or row.image_channels is None:
-        info = open_data(config, device=torch.device("cpu")).info
-        return Shape(classes or len(info.classes), info.channels, info.image_size)
-    return Shape(classes or row.classes, row.image_channels, config.image_size or row.image_size)
+        shape = shape_of(open_data(config, device=torch.device("cpu")).info)
+    else:
+        side = config.image_size or row.image_size
+        shape = DataShape(classes=row.classes, image_channels=row.image_channels, image_size=side)
+    return shape if classes is None else DataShape(**{**shape.model_dump(), "classes": classes})
 
 
-def derived_settings(config: TrainConfig, shape: Shape) -> NetworkSettings:
+def shape_of(data: DataInfo) -> DataShape:
+    """What of the images decides the size of a network."""
+    return DataShape(classes=len(data.classes), image_channels=data.channels, image_size=data.image_size)
+
+
+def derived_settings(genotype: Genotype, config: TrainConfig, shape: DataShape) -> DataShape:
     """The network that `config` trains; with the auxiliary tower if it is wanted and the maps allow it.
 
-    Raises pydantic's ValidationError for sizes beyond what a model's file may have.
+    A genotype of cells needs the size that the configuration gives, one of channels has a size of its own. Raises
+    UsageError where the two don't go together or the images are too small, and pydantic's ValidationError for sizes
+    beyond what a model's file may have.
     """
-    settings = NetworkSettings(
-        layers=config.layers,
-        channels=config.channels,
-        stem=config.stem,
-        classes=shape.classes,
-        image_channels=shape.image_channels,
-        image_size=shape.image_size,
-    )
-    return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and auxiliary_fits(settings)})
+    given = {name: value for name in CELL_NETWORK if (value := getattr(config, name)) is not None}
+    if isinstance(genotype, ChannelsGenotype):
+        if given:
+            methods = [name for name, row in METHODS.items() if any(own.name == "supernet" for own in row.settings)]
+            raise UsageError(
+                f"{_flags(list(given))}: sizes of a network of cells; this genotype is one of {genotype.supernet}'s "
+                f"channels. Leave them out; if the recipe {config.method}/{config.recipe} has them, give --method "
+                f"{' or '.join(methods)}"
+            )
+        settings, fits = shape, tower_fits(slim(genotype.graph(shape), genotype.channels).graph)
+    else:
+        if missing := [name for name in CELL_NETWORK if name not in given]:
+            raise UsageError(
+                f"the recipe {config.method}/{config.recipe} has no {' and no '.join(missing)} for a network of cells: "
+                f"give {_flags(missing)}, or another --method"
+            )
+        settings = NetworkSettings(**shape.model_dump(exclude={"auxiliary"}), **given)
+        fits = auxiliary_fits(settings)
+    return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and fits})
 
 
-def stem_notice(stem: str, image_size: int) -> str | None:
+def _flags(names: list[str]) -> str:
+    return ", ".join(f"--{name}" for name in names)
+
+
+def in_words(genotype: Genotype, config: TrainConfig) -> str:
+    """The network in a few words, for the lines before a training starts."""
+    if isinstance(genotype, ChannelsGenotype):
+        kept = sum(map(len, genotype.channels.values()))
+        return f"{genotype.supernet} of width {genotype.width} with {kept:,} of its input channels"
+    return f"{config.layers} cells, {config.channels} channels"
+
+
+def tower_notice(genotype: Genotype, config: TrainConfig, settings: DataShape) -> str | None:
+    """What to say where the auxiliary tower is wanted and cannot be; None where all is well."""
+    if config.auxiliary == 0 or settings.auxiliary:
+        return None
+    if isinstance(genotype, ChannelsGenotype) or config.stem is None:
+        return "trained without an auxiliary tower: there is no place for one in this network on images of this size"
+    return f"trained without an auxiliary tower: {tower_needs(config.stem)}"
+
+
+def stem_notice(stem: str | None, image_size: int) -> str | None:
     """What to say where the first layers keep the size of images that are too large for it; None where all is well."""
     if stem != "cifar" or image_size <= LARGEST_SMALL_IMAGE:
         return None

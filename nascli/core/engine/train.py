@@ -1,4 +1,4 @@
-"""Training of one derived network from random weights."""
+"""Training of one derived network, from random weights or from those of the search that found it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,24 +6,26 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.artifacts.genotype import Genotype
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile, model_bytes
-from nascli.artifacts.network_settings import NetworkSettings
+from nascli.artifacts.network_settings import DataShape
 from nascli.config import TrainConfig
 from nascli.core.engine.evaluate import Tally, score
+from nascli.core.engine.inheritance import check_data, check_start
 from nascli.core.engine.inputs import Source, artifact, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
 from nascli.core.engine.signals import StopRequest
-from nascli.core.engine.sizing import Shape, derived_settings, stem_notice
-from nascli.core.nn.auxiliary import tower_needs
-from nascli.core.nn.build import build_network
+from nascli.core.engine.sizing import derived_settings, in_words, shape_of, stem_notice, tower_notice
+from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.measure import Size, measure
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
+from nascli.milestones import milestones
 from nascli.seeds import derive_seed
 
 AUXILIARY = "auxiliary."
@@ -36,14 +38,19 @@ def train(
     destination: Destination = Destination(),
     reporter: Reporter = Silent(),
     stop: StopRequest | None = None,
+    *,
+    start: Source | None = None,
 ) -> LoadedArtifact:
     """Train the network of a genotype and return the model; write it where `destination` says.
 
-    `stop` tells the caller of a signal that came too late to interrupt this training.
+    `start` is the run whose weights it starts from, where `config.weights` is "inherited": the one that the genotype
+    was derived from. `stop` tells the caller of a signal that came too late to interrupt this training.
 
     Raises ArtifactError, UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
     """
     genotype = artifact(source, "genotype")
+    origin = None if start is None else artifact(start, "distribution")
+    check_start(genotype, origin, config)
     made_from = genotype.ancestor()
     if done := finished(destination, config, made_from):
         reporter.notice("this run is complete: nothing to resume")
@@ -54,21 +61,13 @@ def train(
         data = open_data(config, device=runtime.device)
         for notice in data.notices:
             reporter.notice(notice)
-        info = data.info
-        settings = derived_settings(config, Shape(len(info.classes), info.channels, info.image_size))
-        if text := stem_notice(config.stem, info.image_size):
-            reporter.notice(text)
-        if config.auxiliary and not settings.auxiliary:
-            reporter.notice(f"trained without an auxiliary tower: {tower_needs(config.stem)}")
-        size = measure(genotype.value.genotype, settings)
-        check_memory(size.parameters + size.auxiliary_parameters, runtime.device)
-        job = TrainJob(genotype.value.genotype, settings, config, data, runtime)
+        job, size = open_training(genotype, origin, config, data, runtime, reporter)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
         with open_run(destination, config, made_from) as run, threads:
             rows = drive(
                 job,
                 stage=config.stage,
-                facts=facts(config, data, size, runtime),
+                facts=facts(genotype.value.genotype, config, data, size, runtime),
                 epochs=config.epochs,
                 steps_per_epoch=job.steps_per_epoch,
                 run=run,
@@ -81,7 +80,7 @@ def train(
             ModelFile(
                 weights=weights,
                 genotype=genotype.value.genotype,
-                network=settings.model_copy(update={"auxiliary": False}),
+                network=job.settings.model_copy(update={"auxiliary": False}),
                 data=data.info,
                 metrics={k: v for k, v in rows[-1].items() if k not in ("seconds", "images_per_second")},
                 provenance=provenance(config, data.info, made_from),
@@ -92,11 +91,38 @@ def train(
     return made(content, path)
 
 
-def facts(config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
+def open_training(
+    genotype: LoadedArtifact,
+    start: LoadedArtifact | None,
+    config: TrainConfig,
+    data: DataModule,
+    runtime: Runtime,
+    reporter: Reporter,
+) -> tuple["TrainJob", Size]:
+    """A training before its first step, and the size of its network. Raises as `train`."""
+    found = genotype.value.genotype
+    if start is not None:
+        check_data(start, data.info)
+    settings = derived_settings(found, config, shape_of(data.info))
+    for text in (stem_notice(config.stem, data.info.image_size), tower_notice(found, config, settings)):
+        if text:
+            reporter.notice(text)
+    size = measure(found, settings)
+    smaller = "a genotype that keeps less" if config.layers is None else "fewer --channels or --layers"
+    check_memory(size.parameters + size.auxiliary_parameters, runtime.device, smaller)
+    job = TrainJob(found, settings, config, data, runtime, start)
+    if start is not None and config.validation > 0:
+        reporter.notice("the search has learnt from most of the images that are held out here: their accuracy flatters")
+    if config.drop_path > 0 and job.network.path_count == 0:
+        reporter.notice("no path is dropped: this network has none that may be")
+    return job, size
+
+
+def facts(genotype: Genotype, config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
     """What is worth a line before a training starts."""
     return {
         "data": f"{data.info.dataset}: {data.info.train_images} images, {len(data.info.classes)} classes",
-        "network": f"{config.layers} cells, {config.channels} channels",
+        "network": in_words(genotype, config),
         "parameters": size.parameters,
         "multiply-adds": size.macs,
         "device": str(runtime.device),
@@ -105,11 +131,21 @@ def facts(config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -
 
 
 class TrainJob:
-    """A network, its optimiser and its images, as the loop sees them."""
+    """A network, its optimiser and its images, as the loop sees them.
+
+    The network starts from the weights of `start`, where that is given: a posterior, as `check_start` allows it.
+    """
 
     def __init__(
-        self, genotype: Any, settings: NetworkSettings, config: TrainConfig, data: DataModule, runtime: Runtime
+        self,
+        genotype: Genotype,
+        settings: DataShape,
+        config: TrainConfig,
+        data: DataModule,
+        runtime: Runtime,
+        start: LoadedArtifact | None = None,
     ) -> None:
+        self.settings = settings
         self.device, self.batch_size = runtime.device, config.batch_size
         self._config, self._runtime, self._data = config, runtime, data
         parts = data.split({"validation": config.validation, "train": 1 - config.validation}, config.seed)
@@ -123,9 +159,12 @@ class TrainJob:
             memory_format=runtime.memory_format,
         )
         self.steps_per_epoch: int = self._stream.batches_per_pass
-        self.network: nn.Module = runtime.place(
-            build_network(genotype, settings, seed=derive_seed(config.seed, "weights"))
-        )
+        seed = derive_seed(config.seed, "weights")
+        if start is None:
+            network = build_network(genotype, settings, seed)
+        else:
+            network = inherited_network(genotype, settings, start.value, start.where, seed)
+        self.network: nn.Module = runtime.place(network)
         self._runnable = runtime.runnable(self.network)
         self._auxiliary = settings.auxiliary
         self._schedule = Schedule(
@@ -136,6 +175,9 @@ class TrainJob:
             config.lr_warmup_epochs,
             config.schedule,
             config.lr_decay,
+            milestones(config.lr_milestones),
+            config.restart_epochs,
+            config.restart_factor,
         )
         self._weights = sgd(
             self.network.parameters(),
@@ -143,6 +185,7 @@ class TrainJob:
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             clip=config.clip,
+            nesterov=config.nesterov,
         )
         self.steps_done = 0
 

@@ -12,7 +12,8 @@ from nascli.artifacts.load import LoadedArtifact
 from nascli.config import TrainConfig
 from nascli.core.engine.derive import numbered
 from nascli.core.engine.dry_run import plan_train
-from nascli.core.engine.inputs import Source, artifacts, twice
+from nascli.core.engine.inheritance import check_start
+from nascli.core.engine.inputs import Source, artifact, artifacts, twice
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, Output, check_destination, finished
 from nascli.core.engine.signals import StopRequest
@@ -70,15 +71,19 @@ def train_all(
     reporter: Reporter = Silent(),
     *,
     seeds: Sequence[int] | None = None,
+    start: Source | None = None,
 ) -> tuple[LoadedArtifact, ...]:
     """Train every genotype with every seed, each as `train` would, and return the models in the order of `members`.
 
-    Whatever is wrong with a genotype or a destination is raised before the first training starts. To resume is to skip
-    what is complete, to continue what was interrupted and to start what is missing. Raises as `train`.
+    `start` is the run that all of them were derived from, where they start from its weights. Whatever is wrong with it,
+    a genotype or a destination is raised before the first training starts. To resume is to skip what is complete, to
+    continue what was interrupted and to start what is missing. Raises as `train`.
     """
     planned = members(sources, seeds, destination)
+    origin = None if start is None else artifact(start, "distribution")
     for member in planned:
         own, made_from = member.config(config), member.genotype.ancestor()
+        check_start(member.genotype, origin, own)
         if not finished(member.destination, own, made_from):
             check_destination(member.destination, own, made_from)
     stop = StopRequest()
@@ -93,20 +98,22 @@ def train_all(
             )
         if len(planned) > 1:
             reporter.notice(f"training {number} of {len(planned)}: {description(member)}")
-        models.append(train(member.genotype, member.config(config), member.destination, reporter, stop))
+        own = member.config(config)
+        models.append(train(member.genotype, own, member.destination, reporter, stop, start=origin))
     return tuple(models)
 
 
 def plan_train_all(
-    planned: Sequence[Member], config: TrainConfig, reporter: Reporter = Silent()
+    planned: Sequence[Member], config: TrainConfig, reporter: Reporter = Silent(), *, start: Source | None = None
 ) -> dict[str, dict[str, Any]]:
     """What `train_all` would do: by `description`, the plan of each training. Seeds change no size and no cost."""
+    origin = None if start is None else artifact(start, "distribution")
     costs: dict[str, dict[str, Any]] = {}
     plans: dict[str, dict[str, Any]] = {}
     for member in planned:
         own, digest = member.config(config), member.genotype.sha256
         if digest not in costs:
-            costs[digest] = plan_train(member.genotype, own, reporter)
+            costs[digest] = plan_train(member.genotype, own, reporter, start=origin)
         plans[description(member)] = {**costs[digest], "config": own.model_dump(mode="json")}
     return plans
 

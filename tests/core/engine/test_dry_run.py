@@ -118,7 +118,7 @@ def test_the_peak_of_a_training_is_that_of_its_last_epoch():
 def test_every_method_can_be_planned_and_leaves_nothing_behind(method, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = {setting.name for setting in METHODS[method].settings} | nascli.SearchConfig.model_fields.keys()
-    given = {**CELLS, "candidates": 3}
+    given = {**CELLS, "candidates": 3, "width": 2, "depth": 1, "held_out": 0.5}
     config = nascli.SearchConfig(method=method, **{name: value for name, value in given.items() if name in own})
     before = torch.get_num_threads(), torch.get_rng_state()
     plan = plan_search(config)

@@ -14,6 +14,7 @@ from nascli.core.engine.evaluate import Tally
 from nascli.core.engine.reporter import Silent
 from nascli.data import open_data
 from nascli.errors import UsageError
+from tests.core.engine.kept import mask_of, model_file, run_file
 
 SMALL = {"dataset": "digits", "epochs": 3, "limit_train": 320, "batch_size": 32, "layers": 3, "channels": 4, "lr": 0.1}
 SHUFFLED = (7, 2, 0, 9, 1, 3, 8, 4, 6, 5)
@@ -226,3 +227,12 @@ def test_members_of_other_training_images_are_noted(pair):
 def test_the_image_size_of_every_member_is_kept(pair, large):
     with pytest.raises(UsageError, match="16 pixels"):
         nascli.evaluate_ensemble([pair[0], large], nascli.EvalConfig(image_size=8))
+
+
+def test_networks_of_cells_and_of_channels_answer_together(pair):
+    run = run_file(pair[0].value.data)
+    members = [pair[0], model_file(run, mask_of(run))]
+    result = nascli.evaluate_ensemble(members)
+    (p, labels), (q, _) = (probabilities(model) for model in members)
+    assert result.ensemble.loss == pytest.approx(-float(((p + q) / 2)[range(359), labels].log().mean()), abs=1e-6)
+    assert [figures(member) for member in result.members] == [figures(nascli.evaluate(model)) for model in members]

@@ -6,7 +6,9 @@ import torch
 import nascli
 from nascli.core.engine.evaluate import Tally, score
 from nascli.core.runtime import Runtime
+from nascli.data import open_data
 from nascli.errors import UsageError
+from tests.core.engine.kept import digits, mask_of, masked, model_file, run_file
 
 CPU = Runtime(torch.device("cpu"))
 SMALL = {"epochs": 1, "limit_train": 200, "batch_size": 32, "layers": 3, "channels": 4}
@@ -86,3 +88,19 @@ def test_a_model_carries_its_descent_and_its_size(model):
 def test_the_image_size_of_a_model_cannot_be_changed(model):
     with pytest.raises(UsageError, match="8 pixels"):
         nascli.evaluate(model, nascli.EvalConfig(image_size=16))
+
+
+def test_a_derived_network_answers_as_the_masked_super_network_without_any_training():
+    """The images are those of the search, which alone says what they are."""
+    run = run_file(digits(limit_train=100))
+    mask = mask_of(run)
+    derived = model_file(run, mask)
+    assert "dataset" not in derived.provenance.config
+    result = nascli.evaluate(derived)
+    data = open_data(nascli.EvalConfig(), device=CPU.device, statistics=(run.value.data.mean, run.value.data.std))
+    images, labels = (torch.cat(parts) for parts in zip(*data.test_batches(100), strict=True))
+    logits = masked(run, images, mask)
+    assert result.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), abs=1e-5)
+    assert result.top1 == pytest.approx((logits.argmax(1) == labels).double().mean().item())
+    assert result.parameters < run.value.graph.parameters
+    assert result.multiply_adds < run.value.graph.multiply_adds

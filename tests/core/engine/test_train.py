@@ -1,4 +1,5 @@
 import hashlib
+import math
 
 import pytest
 import torch
@@ -9,11 +10,14 @@ from nascli.artifacts.cell_genotype import CellGenotype
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.published import load
+from nascli.core.engine.sizing import derived_settings, shape_of
 from nascli.core.engine.train import TrainJob
 from nascli.core.nn.build import build_network
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
+from nascli.errors import UsageError
 from nascli.seeds import derive_seed
+from tests.core.engine.kept import digits, genotype_file, mask_of, run_file
 
 CPU = Runtime(torch.device("cpu"))
 SMALL = {"dataset": "digits", "epochs": 3, "limit_train": 100, "batch_size": 25, "layers": 3, "channels": 4}
@@ -142,3 +146,60 @@ def test_the_rate_falls_to_its_end():
     assert rates[6] == pytest.approx(0.05)
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.003
+
+
+def test_a_step_of_a_network_of_channels_by_hand():
+    """ENAS's cells with half of their channels: tower, dropped paths, Nesterov and the rate of a restarted cosine."""
+    run = run_file(digits(limit_train=50, image_size=32), "enas")
+    genotype = genotype_file(run, mask_of(run)).value.genotype
+    given = {
+        "dataset": "digits",
+        "method": "pgnas",
+        "limit_train": 50,
+        "image_size": 32,
+        "batch_size": 8,
+        "epochs": 9,
+        "lr": 0.1,
+        "lr_min": 0.02,
+        "schedule": "restarts",
+        "restart_epochs": 2,
+        "restart_factor": 2,
+        "momentum": 0.9,
+        "nesterov": True,
+        "weight_decay": 0.01,
+        "clip": 0.0,
+        "drop_path": 0.4,
+        "auxiliary": 0.3,
+    }
+    config = nascli.TrainConfig(**given)
+    data = open_data(config, device=CPU.device)
+    settings = derived_settings(genotype, config, shape_of(data.info))
+    assert settings.auxiliary
+    trained, twin = (TrainJob(genotype, settings, config, data, CPU) for _ in range(2))
+    first = trained.steps_done = 3 * trained.steps_per_epoch  # one epoch into the second cycle, which has four
+    images, labels = twin._stream.next()
+    reference = build_network(genotype, settings, seed=derive_seed(0, "weights")).to(memory_format=torch.channels_last)
+    assert reference.path_count > 0
+    draw = torch.Generator().manual_seed(derive_seed(0, "drop_path", first))
+    paths = (torch.rand(reference.path_count, 8, generator=draw) >= 0.4 * 3 / 8).float() / (1 - 0.4 * 3 / 8)
+    logits, auxiliary = reference(images, paths, with_auxiliary=True)
+    (F.cross_entropy(logits, labels) + 0.3 * F.cross_entropy(auxiliary, labels)).backward()
+    rate = 0.02 + 0.08 * (1 + math.cos(math.pi / 4)) / 2
+    trained.step()
+    for (name, after), before in zip(trained.network.named_parameters(), reference.parameters(), strict=True):
+        gradient = (0.0 if before.grad is None else before.grad) + 0.01 * before.detach()
+        wanted = before.detach() - rate * (gradient + 0.9 * gradient)
+        torch.testing.assert_close(after.detach(), wanted, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_sizes_are_for_networks_of_cells_and_only_for_them():
+    run = run_file(digits(limit_train=50))
+    channels, cells = genotype_file(run, mask_of(run)), load("darts-v1").genotype
+    shape = shape_of(run.value.data)
+    config = nascli.TrainConfig(dataset="digits", method="pgnas")
+    assert derived_settings(channels.value.genotype, config, shape) == shape
+    for given in ({"layers": 5}, {"channels": 4}, {"stem": "cifar"}):
+        with pytest.raises(UsageError, match=f"--{next(iter(given))}: sizes of a network of cells"):
+            derived_settings(channels.value.genotype, config.model_copy(update=given), shape)
+    with pytest.raises(UsageError, match="the recipe pgnas/digits has no channels and no stem .*give --channels"):
+        derived_settings(cells, config.model_copy(update={"layers": 5}), shape)

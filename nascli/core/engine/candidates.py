@@ -1,0 +1,231 @@
+"""`derive` from a posterior: candidates are drawn, scored on held-out images with inherited weights, and ranked."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nascli import __version__
+from nascli.artifacts.files import check_output, is_pipe, write_output
+from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.model import ModelFile, model_bytes
+from nascli.artifacts.network_settings import DataShape
+from nascli.artifacts.provenance import Provenance
+from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig
+from nascli.core.engine.derive import check_count, numbered
+from nascli.core.engine.inputs import Source, artifact, made
+from nascli.core.engine.ranking import (
+    POSTERIOR,
+    Budget,
+    Candidate,
+    OffersCandidates,
+    Scored,
+    best_first,
+    mean_and_deviation,
+    posterior_candidates,
+    uniform_candidates,
+    uniform_probability,
+)
+from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.rounds import Round, Rounds
+from nascli.core.engine.scoring import Scorer
+from nascli.core.engine.session import Destination, Output, check_destination, open_run
+from nascli.core.methods.protocol import HELD_OUT
+from nascli.core.nn.build import inherited_network
+from nascli.core.runtime import memory_errors, open_runtime
+from nascli.data import DataModule, open_data
+from nascli.errors import ArtifactError, DataError, UsageError
+from nascli.registry import METHODS, load
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The genotypes that were chosen, best first, the model if there is one, and all scores.
+
+    `rounds`: of one, or of two where there is a shortlist. `candidates`: how many were drawn of each population; those
+    without a score were over the budget or had no part in the round. `probability`: that of uniform dropout.
+    """
+
+    genotypes: tuple[LoadedArtifact, ...]
+    model: LoadedArtifact | None
+    best: tuple[Scored, ...]
+    rounds: tuple[Round, ...]
+    candidates: int
+    probability: float | None
+
+
+def rank(
+    source: Source,
+    config: DeriveConfig,
+    destination: Destination = Destination(),
+    reporter: Reporter = Silent(),
+    *,
+    count: int = 1,
+    model: Output = None,
+) -> Ranking:
+    """Rank candidates of a posterior and write the best as a genotype, or the `count` best (see `numbered`).
+
+    `model`: where to write the network of the best with its inherited weights. Raises ArtifactError, UsageError,
+    DataError, MemoryExhausted, Interrupted.
+    """
+    start = artifact(source, "distribution")
+    check_count(count)
+    posterior = start.value
+    if not isinstance(posterior, OffersCandidates):
+        raise UsageError(f"a {posterior.kind} has no candidates to rank on images")
+    targets = _targets(destination, count, model)
+    folder = Destination(None, destination.run_path, destination.resume, destination.overwrite)
+    check_destination(folder, config, start.ancestor())
+    runtime = open_runtime(config)
+    with memory_errors(config.batch_size):
+        data, images = held_out_images(start, posterior, config, runtime.device)
+        for notice in data.notices:
+            reporter.notice(notice)
+        populations, probability = _populations(posterior, config, reporter)
+        scorer = Scorer(posterior, data, config, runtime, start.where)
+        with open_run(folder, config, start.ancestor()) as run:
+            rounds = Rounds(scorer, run, config, reporter, data, images).run(populations)
+    best = best_first(rounds[-1].of(POSTERIOR))[:count]
+    if len(best) < count:
+        raise UsageError(f"{count:,} networks were asked for, and {len(best):,} were ranked to the end")
+    chosen = _Chosen(start, posterior, config, len(images))
+    contents = [genotype_bytes(chosen.file(score, place)) for place, score in enumerate(best, 1)]
+    found = chosen.model(best[0]) if model is not None else None
+    genotypes = [made(content, target.write(content)) for target, content in zip(targets, contents, strict=True)]
+    derived = None
+    if found is not None and model is not None:
+        write_output(model, found, overwrite=destination.overwrite or destination.resume)
+        derived = made(found, None if is_pipe(model) else Path(model))
+    reporter.end(None if targets[0].is_pipe or targets[0].output is None else Path(targets[0].output))
+    return Ranking(tuple(genotypes), derived, tuple(best), tuple(rounds), config.candidates, probability)
+
+
+def held_out_images(
+    start: LoadedArtifact, posterior: OffersCandidates, config: DeriveConfig, device: Any
+) -> tuple[DataModule, np.ndarray]:
+    """The images of the search, and which of its training images it held out for the ranking.
+
+    Raises UsageError where it held out none, or other data are given; DataError where they are not what they were.
+    """
+    search = search_config(start, config)
+    data = open_data(search, device=device)
+    now, then = data.info, posterior.data
+    if (now.fingerprint, now.train_images) != (then.fingerprint, then.train_images):
+        raise DataError(
+            f"the images of {search.dataset} are not those that {start.where} was made with: candidates are ranked on "
+            "images that its search held out, so give the same --data-dir"
+        )
+    shares = load(METHODS[search.method].target).shares(search.settings)
+    if not shares.get(HELD_OUT):
+        raise UsageError(
+            f"the search of {start.where} held out no images to rank on: search with --held-out 0.1, or derive "
+            "without ranking by --sample"
+        )
+    return data, data.split(shares, search.seed)[HELD_OUT]
+
+
+def search_config(start: LoadedArtifact, config: DeriveConfig) -> SearchConfig:
+    """The configuration of the search behind a distribution, on this machine. Raises ArtifactError, UsageError."""
+    origin = start.provenance
+    if origin.method not in METHODS or origin.stage not in (SearchConfig.stage, FinetuneConfig.stage):
+        raise ArtifactError(f"{start.where} does not say how it was searched for, so what it held out is not known")
+    kind = FinetuneConfig if origin.stage == FinetuneConfig.stage else SearchConfig
+    search = kind(**origin.config)
+    if config.dataset != search.dataset:
+        raise UsageError(
+            f"{start.where} was made with {search.dataset}, and its candidates are ranked on images held out of that: "
+            "leave --dataset out"
+        )
+    here = {name: getattr(config, name) for name in {*UNBOUND, "download"}}
+    return search.model_copy(update=here)
+
+
+def _targets(destination: Destination, count: int, model: Output) -> list[Destination]:
+    """Where every genotype goes; raises UsageError for whatever cannot be written, before any work is done."""
+    replaces = destination.overwrite or destination.resume
+    outputs = numbered(destination.output, count)
+    if model is not None:
+        if is_pipe(model) and destination.is_pipe:
+            raise UsageError("the genotype and the model cannot both go to standard output: name a file for one")
+        if not is_pipe(model) and any(out is not None and Path(out) == Path(model) for out in outputs):
+            raise UsageError(f"{model} cannot be both the genotype and the model: name another file")
+        check_output(model, replaces, binary=True)
+    for output in outputs:
+        if output is not None:
+            check_output(output, replaces)
+    return [replace(destination, output=output) for output in outputs]
+
+
+def _populations(
+    posterior: OffersCandidates, config: DeriveConfig, reporter: Reporter
+) -> tuple[list[Candidate], float | None]:
+    """The candidates that are to be scored, those of the posterior first; and uniform dropout's probability."""
+    drawn = posterior_candidates(posterior, config.seed, config.candidates)
+    budget = Budget(config.max_params, config.max_macs)
+    chosen = budget.within(drawn)
+    if len(chosen) < len(drawn):
+        reporter.notice(
+            f"{len(chosen):,} of {len(drawn):,} candidates are within the budget; the others are not ranked"
+        )
+    if not config.uniform:
+        return chosen, None
+    # Of the same mean size as those that are ranked: with a budget, these are not all that were drawn.
+    target, _ = mean_and_deviation([candidate.size.parameters for candidate in chosen])
+    probability = uniform_probability(posterior, config.seed, config.candidates, target)
+    others = uniform_candidates(posterior, config.seed, config.candidates, probability)
+    return chosen + [candidate for candidate in others if budget.allows(candidate.size)], probability
+
+
+class _Chosen:
+    """The files of candidates that were chosen."""
+
+    def __init__(self, start: LoadedArtifact, posterior: Any, config: DeriveConfig, images: int) -> None:
+        self._start, self._posterior, self._config, self._images = start, posterior, config, images
+
+    def file(self, score: Scored, place: int) -> GenotypeFile:
+        genotype = self._posterior.genotype(self._posterior.mask(self._config.seed, score.number))
+        return GenotypeFile(genotype=genotype, provenance=self._provenance(score, place))
+
+    def model(self, score: Scored) -> bytes:
+        """The network of the best candidate, with its inherited weights."""
+        file = self.file(score, 1)
+        info = self._posterior.data
+        shape = DataShape(classes=len(info.classes), image_channels=info.channels, image_size=info.image_size)
+        network = inherited_network(file.genotype, shape, self._posterior, self._start.where, seed=0)
+        return model_bytes(
+            ModelFile(
+                weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+                genotype=file.genotype,
+                network=shape,
+                data=info,
+                metrics={"held_out_accuracy": score.accuracy, "held_out_loss": score.loss},
+                provenance=file.provenance,
+            )
+        )
+
+    def _provenance(self, score: Scored, place: int) -> Provenance:
+        origin, config = self._start.provenance, self._config
+        how = {
+            "choice": "ranked",
+            "seed": config.seed,
+            "candidates": config.candidates,
+            "shortlist": config.shortlist,
+            "max_params": config.max_params,
+            "max_macs": config.max_macs,
+            "number": score.number,
+            "rank": place,
+            "held_out_images": self._images,
+            "held_out_accuracy": score.accuracy,
+            "held_out_loss": score.loss,
+        }
+        return Provenance(
+            nascli=__version__,
+            stage="derive",
+            method=origin.method,
+            seed=origin.seed,
+            config={name: value for name, value in how.items() if value is not None},
+            data=origin.data,
+            made_from=self._start.ancestor(),
+        )

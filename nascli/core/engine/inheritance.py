@@ -1,0 +1,80 @@
+"""Training from the weights that a search has left: whether they are those of the genotype, and for such images."""
+
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.genotype import ChannelsGenotype
+from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.config import TrainConfig
+from nascli.errors import UsageError
+
+SHOWN_DIGITS = 12
+"""Of a sha256 in messages, as in `nascli info`."""
+
+
+def check_start(genotype: LoadedArtifact, start: LoadedArtifact | None, config: TrainConfig) -> None:
+    """Raise UsageError unless a training of `genotype` by `config` can begin with the weights in `start`.
+
+    None: with random weights. What the images say is left to `check_data`.
+    """
+    if start is None:
+        if config.weights == "inherited":
+            raise UsageError(
+                f"this training starts from inherited weights: name the run that {genotype.where} was derived from "
+                "with --from"
+            )
+        return
+    if config.weights != "inherited":
+        raise UsageError(
+            f"weights from {start.where} are given, and the configuration wants fresh ones: leave one of them out "
+            "(weights = 'inherited' takes them)"
+        )
+    run, found = start.value, genotype.value.genotype
+    if not isinstance(run, PosteriorDistribution):
+        raise UsageError(
+            f"{start.where} is a {getattr(run, 'kind', start.kind)} and holds no weights of its networks: leave --from "
+            "out to train from random ones"
+        )
+    if not isinstance(found, ChannelsGenotype):
+        raise UsageError(
+            f"{genotype.where} is a genotype of cells, which inherit no weights: leave --from out to train from random "
+            "ones"
+        )
+    theirs, ours = ((which.supernet, which.width, which.stages) for which in (run, found))
+    if theirs != ours:
+        raise UsageError(
+            f"{start.where} has weights of {_network(*theirs)}, {genotype.where} is cut from {_network(*ours)}"
+        )
+    origin = genotype.provenance.made_from
+    if origin is None:
+        raise UsageError(
+            f"{genotype.where} does not say which run it was derived from, so the weights in {start.where} may be "
+            "another's: leave --from out to train from random ones"
+        )
+    if origin.sha256 != start.sha256:
+        raise UsageError(
+            f"{genotype.where} was derived from another run ({origin.sha256[:SHOWN_DIGITS]}) than {start.where} "
+            f"({start.sha256[:SHOWN_DIGITS]}): give that one to --from"
+        )
+
+
+def check_data(start: LoadedArtifact, data: DataInfo) -> None:
+    """Raise UsageError unless the weights in `start` are for images of this size and for these classes."""
+    theirs: DataInfo = start.value.data
+    if (theirs.channels, theirs.image_size) != (data.channels, data.image_size):
+        raise UsageError(
+            f"the weights in {start.where} are for images of {_images(theirs)}, not of {_images(data)}: train on such "
+            "images, or leave --from out"
+        )
+    if theirs.classes != data.classes:
+        raise UsageError(
+            f"the weights in {start.where} tell the {len(theirs.classes)} classes of {theirs.dataset} apart, not these "
+            f"{len(data.classes)} of {data.dataset}: train on the same classes, or leave --from out"
+        )
+
+
+def _network(supernet: str, width: int, stages: tuple[int, ...]) -> str:
+    return f"{supernet} of width {width} with {'+'.join(map(str, stages))} blocks"
+
+
+def _images(data: DataInfo) -> str:
+    return f"{data.channels}x{data.image_size}x{data.image_size}"

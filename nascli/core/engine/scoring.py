@@ -1,0 +1,168 @@
+"""How well candidates do on the held-out images of their search: many in one forward pass, or cut out one by one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nascli.config import LARGEST_SMALL_IMAGE, DeriveConfig
+from nascli.core.engine.ranking import Mask, OffersCandidates, kept
+from nascli.core.nn.build import load_weights
+from nascli.core.nn.graph_network import GraphNetwork
+from nascli.core.nn.inherit import inherit
+from nascli.core.nn.stacked import StackedNetwork
+from nascli.core.runtime import Runtime
+from nascli.data import DataModule
+from nascli.supernets.graph import Graph
+from nascli.supernets.slim import slim
+
+MAP_BYTES = {"cpu": 1 << 22, "cuda": 1 << 28}
+"""How large the largest map of a forward pass gets. On a CPU, maps of a few MiB stay in its cache; on a GPU, hundreds
+keep it busy and leave room for the handful that live at a time. It looks at no free memory: the same run is divided in
+the same way everywhere."""
+
+FEWEST_IMAGES = 16
+"""In a forward pass, even of larger maps: fewer leave the cores waiting for each other."""
+
+WORTH_CUTTING = 5e9
+"""Multiply-adds of scoring a candidate from which, on a CPU, its smaller network is built and run instead of a mask.
+Two cores do as many in a quarter of a second. Building takes a third of that; where 70 % of the channels are kept,
+half of the multiply-adds are saved."""
+
+DECODED_FOR = 64
+"""Candidates that see a batch of large images before these make way, so that decoding them takes little of the time."""
+
+
+Network = Callable[[Tensor], Tensor]
+"""From a batch to the logits of some candidates, [candidates, B, classes]."""
+
+
+class Scorer:
+    """The super-network with inherited weights, and the images to rank on.
+
+    Candidates share forward passes, each with its mask, or where one of them alone keeps a core busy are cut out of
+    the super-network and run one by one, which takes fewer multiply-adds. On a CPU every core has forward passes of its
+    own, since the parts of a small convolution are too small to share. `at_once` candidates are in a forward pass,
+    `per_pass` are scored in one pass over the images. None of this changes a score, but for its last bits; the number
+    of cores changes nothing.
+    Raises ArtifactError for weights that don't fit the super-network.
+    """
+
+    def __init__(
+        self,
+        posterior: OffersCandidates,
+        data: DataModule,
+        config: DeriveConfig,
+        runtime: Runtime,
+        where: str,
+        *,
+        at_once: int | None = None,
+    ) -> None:
+        with torch.device("meta"):
+            network = GraphNetwork(posterior.graph)
+        load_weights(network, posterior.weights, where)
+        self._supernet = runtime.place(network).eval()
+        self._stacked = StackedNetwork(self._supernet)
+        self._graph, self._data, self._runtime = posterior.graph, data, runtime
+        self._resident = data.info.image_size <= LARGEST_SMALL_IMAGE
+        rows = MAP_BYTES.get(runtime.device.type, MAP_BYTES["cpu"]) // (4 * largest_map(posterior.graph))
+        self._rows = max(FEWEST_IMAGES, rows)
+        self._batch = min(config.batch_size, self._rows)
+        self._at_once = at_once
+        self._cores = torch.get_num_threads() if runtime.device.type == "cpu" else 1
+        self._kept: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
+
+    def cuts(self, images: int) -> bool:
+        """Whether each candidate's smaller network is built, where there are so many images."""
+        work = self._graph.multiply_adds * images
+        return self._runtime.device.type == "cpu" and self._resident and work >= WORTH_CUTTING
+
+    def at_once(self, images: int) -> int:
+        """Candidates in a forward pass, where there are so many images."""
+        if self.cuts(images):
+            return 1
+        return self._at_once or max(1, self._rows // min(self._batch, images))
+
+    def per_pass(self, images: int) -> int:
+        """Candidates in a pass over so many images: a forward pass for every core, or more where images are decoded."""
+        chunk = self.at_once(images)
+        return chunk * max(self._cores, 1 if self._resident else -(-DECODED_FOR // chunk))
+
+    def scores(
+        self, masks: Sequence[Mask], images: np.ndarray, stop: Callable[[], bool] = lambda: False
+    ) -> list[tuple[float, float]] | None:
+        """The accuracy, 0 to 1, and mean cross-entropy in nats of every mask on the training images at these indices.
+
+        None where `stop`, which is asked between forward passes, says so.
+        """
+        right = torch.zeros(len(masks), dtype=torch.int64, device=self._runtime.device)
+        loss = torch.zeros(len(masks), dtype=torch.float64, device=self._runtime.device)
+        chunk = self.at_once(len(images))
+        chunks = [slice(start, start + chunk) for start in range(0, len(masks), chunk)]
+        with self._spread() as spread:
+            networks = list(spread(lambda part: self._network(masks[part], len(images)), chunks))
+            for batch, labels in self._batches(images):
+
+                def count(part: slice, network: Network, batch: Tensor = batch, labels: Tensor = labels) -> None:
+                    if stop():
+                        return
+                    with self._runtime.autocast():
+                        logits = network(batch)
+                    right[part] += (logits.argmax(dim=2) == labels).sum(dim=1)
+                    loss[part] += _cross_entropy(logits, labels)
+
+                list(spread(count, chunks, networks))
+                if stop():
+                    return None
+        seen = len(images)
+        return [(hits / seen, total / seen) for hits, total in zip(right.tolist(), loss.tolist(), strict=True)]
+
+    @contextmanager
+    def _spread(self) -> Iterator[Callable[..., Iterator[Any]]]:
+        """A `map` whose calls run beside each other, each on one core; on a GPU one after the other."""
+        if self._runtime.device.type != "cpu":
+            yield map
+            return
+        before = torch.get_num_threads()
+        with ThreadPoolExecutor(self._cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                yield pool.map
+            finally:
+                torch.set_num_threads(before)
+
+    def _network(self, masks: Sequence[Mask], images: int) -> Network:
+        """What answers for these candidates."""
+        rows = torch.from_numpy(np.stack(masks)).to(self._runtime.device)
+        if not self.cuts(images):
+            return lambda batch: self._stacked(batch, rows)
+        left = slim(self._graph, kept(self._graph, masks[0]))
+        network = GraphNetwork(left.graph)
+        inherit(network, left, self._supernet, rows.float())
+        alone = StackedNetwork(self._runtime.place(network))
+        return lambda batch: alone(batch, rows[:, :0])
+
+    def _batches(self, images: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        """Small images are normalised once and kept."""
+        batches = self._data.batches(images, self._batch, memory_format=self._runtime.memory_format)
+        if not self._resident:
+            return batches
+        key = images.tobytes()
+        if key not in self._kept:
+            self._kept[key] = list(batches)
+        return iter(self._kept[key])
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Summed over images, in float64. [candidates, B, classes], [B] -> [candidates]"""
+    flat = F.cross_entropy(logits.double().flatten(0, 1), labels.repeat(len(logits)), reduction="none")
+    return flat.view(len(logits), -1).sum(dim=1)
+
+
+def largest_map(graph: Graph) -> int:
+    """The numbers that the largest node puts out for one image."""
+    return max(shape.channels * max(1, shape.side) ** 2 for shape in graph.shapes.values())

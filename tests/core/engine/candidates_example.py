@@ -1,0 +1,54 @@
+"""A posterior over a tiny super-network for digits, as a search leaves it; its weights are random, but in use."""
+
+from functools import cache
+
+import numpy as np
+import torch
+
+from nascli.artifacts.distribution import PosteriorDistribution, distribution_bytes
+from nascli.artifacts.load import LoadedArtifact, read_artifact
+from nascli.artifacts.provenance import Provenance
+from nascli.config import DeriveConfig, SearchConfig
+from nascli.data import open_data
+from nascli.supernets import supernet
+from tests.supernets.networks import network_of
+
+CONFIG = SearchConfig(method="pgnas", dataset="digits", limit_train=300, width=4, depth=1, seed=3)
+HELD_OUT_IMAGES = 30
+"""A tenth of the training images."""
+
+
+@cache
+def run(drop: float = 0.3, **changes: object) -> LoadedArtifact:
+    """The result of a search whose drop probabilities are around `drop`. `changes`: of its configuration."""
+    config = SearchConfig(**{**CONFIG.model_dump(), **changes})
+    data = open_data(config, device=torch.device("cpu")).info
+    graph = supernet("resnet-mb", 4, (1, 1, 1), classes=10, image_channels=1, image_size=8)
+    generator = np.random.default_rng(0)
+    middle = np.log(drop / (1 - drop))
+    posterior = PosteriorDistribution(
+        supernet="resnet-mb",
+        width=4,
+        stages=(1, 1, 1),
+        data=data,
+        logits={
+            name: np.clip(generator.normal(middle, 0.5, len(conv.sources)), -13.8, 13.8).astype(np.float32)
+            for name, conv in graph.masked.items()
+        },
+        weights={name: value.numpy() for name, value in network_of(graph).float().state_dict().items()},
+        provenance=Provenance(
+            nascli="0.1.0",
+            stage="search",
+            method="pgnas",
+            seed=config.seed,
+            config=config.model_dump(mode="json"),
+            data=data.description(),
+            made_from=None,
+        ),
+    )
+    return read_artifact(distribution_bytes(posterior), "run.safetensors")
+
+
+def settings(**given: object) -> DeriveConfig:
+    """A derivation with so few candidates that it takes no time."""
+    return DeriveConfig(**{"method": "pgnas", "dataset": "digits", "candidates": 12, **given})

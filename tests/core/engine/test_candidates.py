@@ -1,0 +1,282 @@
+"""Ranking from end to end: scores against the plain network, rounds, resuming, the files, and what cannot be ranked."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nascli.artifacts.distribution import distribution_bytes
+from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.load import load_artifact, read_artifact
+from nascli.artifacts.model import ModelFile
+from nascli.core.engine import candidates as engine
+from nascli.core.engine import scoring
+from nascli.core.engine.candidates import Ranking, held_out_images, rank
+from nascli.core.engine.evaluate import Tally, load_network, score
+from nascli.core.engine.rounds import SHORTLIST_SHARE
+from nascli.core.engine.scoring import Scorer
+from nascli.core.engine.session import Destination
+from nascli.core.nn.build import load_weights
+from nascli.core.nn.graph_network import GraphNetwork
+from nascli.core.nn.inherit import inherit
+from nascli.core.runtime import Runtime
+from nascli.errors import ArtifactError, DataError, Interrupted, UsageError
+from tests.artifacts.examples import categorical, provenance
+from tests.core.engine.candidates_example import HELD_OUT_IMAGES, run, settings
+
+CPU = Runtime(torch.device("cpu"))
+
+
+def held_out():
+    """The images of the example's search, and those that it held out."""
+    return held_out_images(run(), run().value, settings(), CPU.device)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What a derivation wrote, by name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_scores_are_those_of_the_masked_super_network_one_at_a_time() -> None:
+    data, images = held_out()
+    assert len(images) == HELD_OUT_IMAGES
+    network = GraphNetwork(run().value.graph)
+    load_weights(network, run().value.weights, "run")
+    for one in rank(run(), settings(batch_size=7, uniform=False)).rounds[0].of("posterior"):
+        mask = torch.from_numpy(run().value.mask(0, one.number))[None]
+
+        class Masked(torch.nn.Module):
+            def forward(self, batch: torch.Tensor, mask: torch.Tensor = mask) -> torch.Tensor:
+                return network.eval()(batch, masks=mask)
+
+        tally = Tally(10)
+        score(Masked(), data.batches(images, 30), CPU, tally)
+        assert one.accuracy == tally.top1
+        assert one.loss == pytest.approx(tally.loss, rel=1e-5)
+
+
+def test_held_out_images_are_none_that_the_search_learnt_from() -> None:
+    data, images = held_out()
+    parts = data.split({"train": 0.9, "held_out": 0.1}, seed=3)
+    assert set(images) == set(parts["held_out"])
+    assert not set(images) & set(parts["train"])
+
+
+def test_one_winner_however_many_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [rank(run(), settings(batch_size=batch, uniform=False)) for batch in (256, 11)]
+    for at_once in (1, 5):
+        scorer = lambda *arguments, at_once=at_once: Scorer(*arguments, at_once=at_once)  # noqa: E731
+        monkeypatch.setattr(engine, "Scorer", scorer)
+        found.append(rank(run(), settings(uniform=False)))
+    assert {result.best[0].number for result in found} == {found[0].best[0].number}
+    for result in found[1:]:
+        for one, other in zip(result.rounds[0].scores, found[0].rounds[0].scores, strict=True):
+            assert (one.population, one.number, one.accuracy) == (other.population, other.number, other.accuracy)
+            assert one.loss == pytest.approx(other.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("drop", [0.3, 0.85])
+def test_cut_out_networks_score_as_masks_do(monkeypatch: pytest.MonkeyPatch, drop: float) -> None:
+    """Also where convolutions lose all their inputs, and leave constants."""
+    masked = rank(run(drop), settings(uniform=False)).rounds[0].scores
+    monkeypatch.setattr(scoring, "WORTH_CUTTING", 0)
+    cut: list[object] = []
+    monkeypatch.setattr(scoring, "inherit", lambda *given: cut.append(given) or inherit(*given))
+    for one, other in zip(rank(run(drop), settings(uniform=False)).rounds[0].scores, masked, strict=True):
+        assert (one.number, one.accuracy) == (other.number, other.accuracy)
+        assert one.loss == pytest.approx(other.loss, rel=1e-5)
+    assert len(cut) == len(masked)
+
+
+def test_the_best_of_the_posterior_is_written_and_uniform_ones_only_compared() -> None:
+    result = rank(run(), settings())
+    (ranked,) = result.rounds
+    assert [(s.population, s.number) for s in ranked.scores] == [
+        (name, number) for name in ("posterior", "uniform") for number in range(1, 13)
+    ]
+    best = min(ranked.of("posterior"), key=lambda s: (-s.accuracy, s.loss))
+    assert result.best == (best,)
+    (file,) = (made.value for made in result.genotypes)
+    assert isinstance(file, GenotypeFile)
+    assert file.genotype == run().value.sample(0, best.number)
+    assert file.provenance.made_from is not None
+    assert file.provenance.made_from.sha256 == run().sha256
+    assert file.provenance.config == {
+        "choice": "ranked",
+        "seed": 0,
+        "candidates": 12,
+        "number": best.number,
+        "rank": 1,
+        "held_out_images": HELD_OUT_IMAGES,
+        "held_out_accuracy": best.accuracy,
+        "held_out_loss": best.loss,
+    }
+
+
+def test_several_and_without_uniform_ones(tmp_path: Path) -> None:
+    result = rank(run(), settings(uniform=False), Destination(tmp_path / "cell.json"), count=3)
+    assert [made.value.provenance.config["rank"] for made in result.genotypes] == [1, 2, 3]
+    assert (tmp_path / "cell-3.json").exists()
+    assert (result.probability, len(result.rounds[0].scores)) == (None, 12)
+    with pytest.raises(UsageError, match="13 networks were asked for, and 12 were ranked"):
+        rank(run(), settings(uniform=False), count=13)
+
+
+def test_the_seed_decides() -> None:
+    numbers = {seed: rank(run(), settings(seed=seed, uniform=False)) for seed in (1, 1, 2)}
+    assert numbers[1].genotypes[0].value.genotype == run().value.sample(1, numbers[1].best[0].number)
+    assert numbers[1].rounds != numbers[2].rounds
+
+
+def test_equal_masks_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    scores = Scorer.scores
+    monkeypatch.setattr(
+        Scorer, "scores", lambda self, masks, *rest: asked.append(len(masks)) or scores(self, masks, *rest)
+    )
+    result = rank(run(drop=1e-6), settings(uniform=False))
+    assert (asked, len(result.rounds[0].scores), result.best[0].number) == ([1], 12, 1)
+
+
+def test_a_shortlist_is_of_the_best_on_a_tenth(tmp_path: Path) -> None:
+    result = rank(run(), settings(shortlist=3), Destination(tmp_path / "cell.json"))
+    first, last = result.rounds
+    assert (first.images, last.images) == (round(SHORTLIST_SHARE * HELD_OUT_IMAGES), HELD_OUT_IMAGES)
+    for name in ("posterior", "uniform"):
+        best = sorted(first.of(name), key=lambda s: (-s.accuracy, s.loss, s.number))[:3]
+        assert {s.number for s in last.of(name)} == {s.number for s in best}
+    whole = {s.number: s.accuracy for s in rank(run(), settings()).rounds[0].of("posterior")}
+    assert all(s.accuracy == whole[s.number] for s in last.of("posterior"))
+    rows = (tmp_path / "cell.run" / "shortlist.jsonl").read_text().splitlines()
+    assert len(rows) == 24
+    assert len((tmp_path / "cell.run" / "candidates.jsonl").read_text().splitlines()) == 6
+
+
+def test_scores_are_kept(tmp_path: Path) -> None:
+    result = rank(run(), settings(), Destination(tmp_path / "cell.json"))
+    lines = (tmp_path / "cell.run" / "candidates.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [score.row() for score in result.rounds[0].scores]
+    assert {*json.loads(lines[0])} == {"population", "number", "accuracy", "loss", "parameters", "macs"}
+
+
+def derive_in(folder: Path, *, resume: bool = False, **given: object) -> Ranking:
+    folder.mkdir(exist_ok=True)
+    target = Destination(folder / "cell.json", resume=resume)
+    return rank(run(), settings(uniform=False, **given), target, model=folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("shortlist", [None, 4])
+def test_killed_anywhere_it_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shortlist: int | None
+) -> None:
+    monkeypatch.setattr(Scorer, "per_pass", lambda self, images: 5)
+    derive_in(tmp_path / "whole", shortlist=shortlist)
+    expected = files(tmp_path / "whole")
+    names = ["cell.run/shortlist.jsonl", "cell.run/candidates.jsonl"] if shortlist else ["cell.run/candidates.jsonl"]
+    for place, name in enumerate(names):
+        for cut in (0, len(expected[name]) // 2, len(expected[name]) - 1):
+            folder = tmp_path / f"{place}-{cut}"
+            (folder / "cell.run").mkdir(parents=True)
+            (folder / "cell.run" / "config.json").write_bytes(expected["cell.run/config.json"])
+            for earlier in names[:place]:
+                (folder / earlier).write_bytes(expected[earlier])
+            (folder / name).write_bytes(expected[name][:cut])
+            derive_in(folder, resume=True, shortlist=shortlist)
+            assert files(folder) == expected
+
+
+def test_a_signal_ends_it_after_the_pass_and_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scorer, "per_pass", lambda self, images: 5)
+    derive_in(tmp_path / "whole")
+    scores, passes = Scorer.scores, []
+
+    def interrupted(self, masks, images, stop):  # type: ignore[no-untyped-def]
+        passes.append(len(masks))
+        if len(passes) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return scores(self, masks, images, stop)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scorer, "scores", interrupted)
+        with pytest.raises(Interrupted, match=r"SIGINT after 10 of 12 candidates.*--resume"):
+            derive_in(tmp_path / "stopped")
+    with pytest.raises(UsageError, match="holds a run already: continue it with --resume"):
+        derive_in(tmp_path / "stopped")
+    with pytest.raises(UsageError, match="candidates was 12 and is 13"):
+        derive_in(tmp_path / "stopped", resume=True, candidates=13)
+    derive_in(tmp_path / "stopped", resume=True)
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
+def test_scores_of_another_run_are_not_gone_on_with(tmp_path: Path) -> None:
+    derive_in(tmp_path / "a")
+    path = tmp_path / "a" / "cell.run" / "candidates.jsonl"
+    path.write_text(path.read_text().replace("posterior", "uniform", 1))
+    with pytest.raises(ArtifactError, match="not those of this run"):
+        derive_in(tmp_path / "a", resume=True)
+    path.write_text('{"population": "posterior"}\n')
+    with pytest.raises(ArtifactError, match="a row is not that of a candidate"):
+        derive_in(tmp_path / "a", resume=True)
+
+
+def test_the_model_says_what_the_masked_super_network_says(tmp_path: Path) -> None:
+    result = derive_in(tmp_path)
+    made = load_artifact(tmp_path / "model.safetensors")
+    model = made.value
+    assert isinstance(model, ModelFile)
+    assert (model.data, model.genotype) == (run().value.data, result.genotypes[0].value.genotype)
+    assert model.metrics == {"held_out_accuracy": result.best[0].accuracy, "held_out_loss": result.best[0].loss}
+    assert made.provenance.stage == "derive"
+    images = torch.randn(5, 1, 8, 8)
+    network = GraphNetwork(run().value.graph)
+    load_weights(network, run().value.weights, "run")
+    mask = torch.from_numpy(run().value.mask(0, result.best[0].number))[None]
+    with torch.no_grad():
+        masked = network.eval()(images, masks=mask)
+        torch.testing.assert_close(load_network(made)(images), masked, atol=1e-4, rtol=1e-4)
+    learnt = [tensor.size for name, tensor in model.weights.items() if "running" not in name and "num_" not in name]
+    assert sum(learnt) == result.best[0].parameters
+
+
+def test_a_budget(tmp_path: Path) -> None:
+    sizes = sorted(score.parameters for score in rank(run(), settings(uniform=False)).rounds[0].scores)
+    result = rank(run(), settings(max_params=sizes[3]))
+    assert sorted(score.parameters for score in result.rounds[0].of("posterior")) == sizes[:4]
+    assert all(score.parameters <= sizes[3] for score in result.rounds[0].scores)
+    assert result.genotypes[0].value.provenance.config["max_params"] == sizes[3]
+    with pytest.raises(UsageError, match=f"the smallest has {sizes[0]:,} parameters"):
+        rank(run(), settings(max_params=sizes[0] - 1), Destination(tmp_path / "cell.json"))
+    assert not files(tmp_path)
+
+
+def test_what_cannot_be_ranked() -> None:
+    with pytest.raises(UsageError, match=r"was made with digits.*leave --dataset out"):
+        rank(run(), settings(dataset="cifar10"))
+    cells = read_artifact(distribution_bytes(categorical()), "cells")
+    with pytest.raises(UsageError, match="a categorical has no candidates to rank"):
+        rank(cells, settings())
+    unknown = replace(run().value, provenance=provenance(method=None))
+    with pytest.raises(ArtifactError, match="does not say how it was searched for"):
+        rank(read_artifact(distribution_bytes(unknown), "run"), settings())
+
+
+def test_other_images_than_the_searchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = run().value.data
+    monkeypatch.setitem(vars(run().value), "data", data.model_copy(update={"fingerprint": "0" * 64}))
+    with pytest.raises(DataError, match="are not those that run.safetensors was made with"):
+        rank(run(), settings())
+
+
+@pytest.mark.parametrize(
+    ("output", "model", "message"),
+    [("cell.json", "cell.json", "cannot be both"), ("-", "-", "cannot both go to standard output")],
+)
+def test_two_results_in_two_places(tmp_path: Path, monkeypatch, output: str, model: str, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        rank(run(), settings(), Destination(output), model=model)
+    assert not files(tmp_path)
