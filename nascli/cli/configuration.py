@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -21,7 +21,7 @@ from nascli.cli.session import parameter
 from nascli.config import Config, SearchConfig, read_file
 from nascli.configuration import AnyConfig, configure
 from nascli.errors import UsageError, unknown
-from nascli.registry import DATASETS, METHODS, Setting
+from nascli.registry import DATASETS, METHODS, SUPERNETS, Setting
 
 _MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers"}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
@@ -129,7 +129,12 @@ def _option(
 def _named_values(model: type[Config]) -> dict[str, Iterable[str]]:
     """The values to complete to, for fields that name a row of a table."""
     stage = getattr(model, "stage", None)
-    named: dict[str, Iterable[str]] = {"method": METHODS, "dataset": DATASETS, "device": ("auto", "cpu", "cuda")}
+    named: dict[str, Iterable[str]] = {
+        "method": METHODS,
+        "dataset": DATASETS,
+        "supernet": SUPERNETS,
+        "device": ("auto", "cpu", "cuda"),
+    }
     if stage:
         named["recipe"] = sorted({name for method in METHODS for name in recipes.names(stage, method)})
     return named
@@ -139,7 +144,7 @@ def _plain(annotation: Any) -> Any:
     """The type to parse an option as: `int` for `int | None`, `str` for a Literal of strings."""
     if get_origin(annotation) is Literal:
         return str
-    if isinstance(annotation, UnionType):
+    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
         (kind,) = (part for part in get_args(annotation) if part is not type(None))
         return _plain(kind)
     return annotation

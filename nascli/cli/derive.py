@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.genotype import CellGenotype, Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.cli.completion import among
-from nascli.cli.options import OUTPUT_PANEL, DistributionSource, Json, Overwrite
+from nascli.cli.configuration import flag, options
+from nascli.cli.options import OUTPUT_PANEL, ConfigFile, DistributionSource, Json, Overwrite, Resume, RunDirectory
 from nascli.cli.printing import aligned, print_json
 from nascli.cli.session import Session, command
+from nascli.config import DeriveConfig
 from nascli.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -25,16 +27,17 @@ CHOICE_PANEL = "Which genotype"
 ROWS_SHOWN = 20
 
 
-@command()
+@command(*options(DeriveConfig))
 def derive(
     session: Session,
+    given: dict[str, Any],
     source: DistributionSource,
     mode: Annotated[
         bool,
         typer.Option(
             "--mode",
             metavar="",
-            help="the one that the distribution stands for; this is the default",
+            help="the one that the distribution stands for; this is the default where there is one",
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = False,
@@ -48,16 +51,6 @@ def derive(
         int | None,
         typer.Option("--sample", metavar="M", help="M drawn from the distribution", rich_help_panel=CHOICE_PANEL),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            help="seed of --sample's draws",
-            show_default="0",
-            rich_help_panel=CHOICE_PANEL,
-        ),
-    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -66,6 +59,15 @@ def derive(
             metavar="FILE",
             help="the genotype; several are numbered, cell-1.json and so on; '-': standard output",
             show_default="cell.json",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="FILE",
+            help="write the network of the best candidate too, with the weights of the search",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
@@ -80,20 +82,40 @@ def derive(
         ),
     ] = "json",
     overwrite: Overwrite = False,
+    run_dir: RunDirectory = None,
+    resume: Resume = False,
+    config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Write the best cell of a search as a genotype, or several.
+    """Write the best network of a search as a genotype, or several.
 
-    Several are the most probable (--top) or samples (--sample).
+    Of a distribution over cells: its mode, the most probable (--top) or samples (--sample).
+
+    Of a posterior over channels: candidates are drawn and ranked on images that the search held out, beside as many
+    from uniform dropout. The best is written, or several (--top).
     """
+    from nascli.artifacts.load import load_artifact
     from nascli.cli.results import destination
     from nascli.core.engine import derive as engine
+    from nascli.core.engine.ranking import OffersCandidates
 
     if form not in FORMATS:
         raise UsageError(unknown("--format", form, FORMATS))
-    choice = _choice(mode, top, sample, seed)
-    target = destination(output or FORMATS[form], overwrite=overwrite, json=json)
-    results = engine.derive_several(source, choice, target, format=form)
+    if sum((mode, top is not None, sample is not None)) > 1:
+        raise UsageError("--mode, --top and --sample exclude each other: give one of them")
+    target = destination(output or FORMATS[form], run_dir, resume=resume, overwrite=overwrite, json=json)
+    start = load_artifact(source, expect={"distribution"})
+    if isinstance(start.value, OffersCandidates) and not mode and sample is None:
+        from nascli.cli.ranking import rank_candidates
+
+        if form != "json":
+            raise UsageError("DARTS's text form is for cells: leave --format out")
+        rank_candidates(session, start, given, target, count=top, model=model, file=config, json=json)
+        return
+    extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, **given}
+    _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
+    choice = _choice(top, sample, given.get("seed"))
+    results = engine.derive_several(start, choice, target, format=form)
     if len(results) > 1 and not session.quiet:
         print(_table(results), file=sys.stderr)
     if json:
@@ -104,11 +126,19 @@ def derive(
             print(result.where)
 
 
-def _choice(mode: bool, top: int | None, sample: int | None, seed: int | None) -> "Choice":
+def _only_for_ranking(names: Sequence[str]) -> None:
+    """Raise UsageError for options that have no effect where nothing is ranked on images."""
+    if names:
+        are = "is" if len(names) == 1 else "are"
+        raise UsageError(
+            f"{', '.join(map(flag, names))} {are} for ranking the candidates of a posterior on images; here is nothing "
+            "to rank"
+        )
+
+
+def _choice(top: int | None, sample: int | None, seed: int | None) -> "Choice":
     from nascli.core.engine.derive import Mode, Sample, Top
 
-    if sum((mode, top is not None, sample is not None)) > 1:
-        raise UsageError("--mode, --top and --sample exclude each other: give one of them")
     if seed is not None and sample is None:
         raise UsageError("--seed is for the draws of --sample; without them nothing is random")
     if top is not None:
@@ -123,17 +153,24 @@ def _facts(result: LoadedArtifact) -> dict[str, Any]:
 
 
 def _table(results: Sequence[LoadedArtifact]) -> str:
-    """The first genotypes, with how probable they are and their skips; and how many different networks there are."""
+    """The first genotypes, with how probable they are and what is typical of them; how many networks are different."""
     probable = any(_file(result).log_probability is not None for result in results)
-    rows: list[tuple[str, ...]] = [("genotype", *(["log-probability"] if probable else []), "skips")]
+    trait, _ = _trait(_file(results[0]).genotype)
+    rows: list[tuple[str, ...]] = [("genotype", *(["log-probability"] if probable else []), trait)]
     for result in results[:ROWS_SHOWN]:
         file = _file(result)
         known = "unknown" if file.log_probability is None else f"{file.log_probability:15.4f}"
-        skips = f"{file.genotype.share('skip_connect'):5.0%}"
-        rows.append((Path(result.where).name, *([known] if probable else []), skips))
+        rows.append((Path(result.where).name, *([known] if probable else []), _trait(file.genotype)[1]))
     more = [f"and {len(results) - ROWS_SHOWN:,} more"] if len(results) > ROWS_SHOWN else []
     different = len({_file(result).genotype.network() for result in results})
     return "\n".join([aligned(rows), *more, f"{len(results):,} genotypes; different networks: {different:,}"])
+
+
+def _trait(genotype: Genotype) -> tuple[str, str]:
+    """What tells genotypes of a kind apart at a glance: the share of skips, or of kept channels."""
+    if isinstance(genotype, CellGenotype):
+        return "skips", f"{genotype.share('skip_connect'):5.0%}"
+    return "kept", f"{genotype.kept_share:5.1%}"
 
 
 def _file(result: LoadedArtifact) -> GenotypeFile:

@@ -1,19 +1,26 @@
 """What is worth knowing of an artifact: one dictionary for machines, and its text for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from nascli.artifacts.distribution import CategoricalDistribution, MixtureDistribution, RankingDistribution
-from nascli.artifacts.genotype import Genotype, GenotypeFile
+from nascli.artifacts.distribution import (
+    CategoricalDistribution,
+    MixtureDistribution,
+    PosteriorDistribution,
+    RankingDistribution,
+)
+from nascli.artifacts.genotype import CellGenotype, ChannelsGenotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
 from nascli.cli.categorical_description import categorical_facts, likeliest_table
+from nascli.cli.channels_description import channels_facts, parts_table, posterior_facts
 from nascli.cli.inherit import inherited_method
 from nascli.cli.printing import aligned
-from nascli.config import TrainConfig, describe
+from nascli.cli.ranking_description import ranking_facts, ranking_table
+from nascli.config import Config, TrainConfig, describe
 from nascli.errors import UsageError
 from nascli.registry import DATASETS
 
@@ -21,7 +28,6 @@ FALLBACK_DATASET = "cifar10"
 """Whose training recipe sizes a network where neither --dataset nor the genotype's descent names known data."""
 
 SHORT_DIGEST = 12
-RANKS_SHOWN = 20
 
 
 def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +44,9 @@ def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping
         case CategoricalDistribution():
             content = categorical_facts(found.value)
         case RankingDistribution():
-            content = _ranking(found.value)
+            content = ranking_facts(found.value)
+        case PosteriorDistribution():
+            content = posterior_facts(found.value)
         case ModelFile():
             content = _model(found.value)
     return {
@@ -53,28 +61,51 @@ def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping
 def _genotype(
     found: LoadedArtifact, file: GenotypeFile, dataset: str | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
+    name = dataset or _searched_on(found.provenance)
+    probability = {} if file.log_probability is None else {"log_probability": file.log_probability}
+    try:
+        if isinstance(file.genotype, ChannelsGenotype):
+            content = _sized_channels(found, file.genotype, name, given)
+        else:
+            content = _sized_cell(found, file.genotype, name, given)
+    except ValidationError as error:
+        raise UsageError(describe(error)) from None
+    return {**content, **probability, "dataset": name}
+
+
+def _sized_cell(
+    found: LoadedArtifact, genotype: CellGenotype, dataset: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The cell and the network that the training recipe would build of it."""
     from nascli.core.engine.sizing import derived_settings, known_shape
     from nascli.core.nn.measure import measure
 
-    name = dataset or _searched_on(found.provenance)
     own = {key: value for key, value in given.items() if key in TrainConfig.model_fields}
-    try:
-        config = TrainConfig(dataset=name, **inherited_method(found), **own)
-        shape = known_shape(config, classes=given.get("classes"))
-        settings = derived_settings(config, shape)
-    except ValidationError as error:
-        raise UsageError(describe(error)) from None
-    size = measure(file.genotype, settings)
-    probability = {} if file.log_probability is None else {"log_probability": file.log_probability}
+    config = TrainConfig(dataset=dataset, **inherited_method(found), **own)
+    settings = derived_settings(genotype, config, known_shape(config, classes=given.get("classes")))
+    size = measure(genotype, settings)
     return {
-        **_cell(file.genotype),
-        **probability,
+        **_cell(genotype),
         "parameters": size.parameters,
         "macs": size.macs,
         "auxiliary_parameters": size.auxiliary_parameters,
-        "dataset": name,
         "settings": settings.model_dump(mode="json"),
     }
+
+
+def _sized_channels(
+    found: LoadedArtifact, genotype: ChannelsGenotype, dataset: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is left of the super-network; its stem and classifier are those for the data."""
+    if cells := [f"--{name}" for name in ("layers", "channels") if name in given]:
+        raise UsageError(f"{' and '.join(cells)} size a network of cells; {found.where} has its size already")
+    from nascli.core.engine.sizing import known_shape
+
+    searched = found.provenance.data is not None and found.provenance.data.dataset == dataset
+    sides = [origin.config.get("image_size") for origin in found.provenance.descent()] if searched else []
+    side = given.get("image_size", next(filter(None, sides), None))
+    shape = known_shape(Config(dataset=dataset, image_size=side), classes=given.get("classes"))
+    return {**channels_facts(genotype, shape), "settings": shape.model_dump(mode="json")}
 
 
 def _searched_on(provenance: Provenance) -> str:
@@ -83,7 +114,7 @@ def _searched_on(provenance: Provenance) -> str:
     return name if DATASETS[name].classes is not None else FALLBACK_DATASET
 
 
-def _cell(genotype: Genotype) -> dict[str, Any]:
+def _cell(genotype: CellGenotype) -> dict[str, Any]:
     return {"kind": genotype.kind, "space": genotype.space, "nodes": len(genotype.normal.nodes)}
 
 
@@ -98,75 +129,51 @@ def _mixture(value: MixtureDistribution) -> dict[str, Any]:
     }
 
 
-def _ranking(value: RankingDistribution) -> dict[str, Any]:
-    return {
-        "kind": value.kind,
-        "space": value.space,
-        "nodes": value.nodes,
-        "cells": len(value.candidates),
-        "waiting": len(value.waiting),
-        "ranking": [
-            {
-                "rank": rank,
-                "number": candidate.number,
-                "accuracy": candidate.accuracy,
-                "loss": candidate.loss,
-                "skips": candidate.genotype.share("skip_connect"),
-            }
-            for rank, candidate in enumerate(value.candidates, 1)
-        ],
-    }
-
-
 def _model(value: ModelFile) -> dict[str, Any]:
-    from nascli.core.nn.measure import measure
-
-    size = measure(value.genotype, value.network)
     return {
-        **_cell(value.genotype),
-        "parameters": size.parameters,
-        "macs": size.macs,
+        **_network(value),
         "settings": value.network.model_dump(mode="json"),
         "data": value.data.model_dump(mode="json"),
         "metrics": dict(value.metrics),
     }
 
 
+def _network(value: ModelFile) -> dict[str, Any]:
+    if isinstance(value.genotype, ChannelsGenotype):
+        return channels_facts(value.genotype, value.network)
+    from nascli.core.nn.measure import measure
+
+    size = measure(value.genotype, value.network)
+    return {**_cell(value.genotype), "parameters": size.parameters, "macs": size.macs}
+
+
 def text(facts: Mapping[str, Any]) -> str:
     """The facts as lines: figures first, then the descent as a tree."""
-    rows = [(label, _shown(facts[key])) for key, label in _SHOWN.items() if key in facts]
+    rows = [
+        (label, _percent(facts[key]) if key in _SHARES else _shown(facts[key]))
+        for key, label in _SHOWN.items()
+        if key in facts
+    ]
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
     heading = f"{facts['file']}: {facts['artifact']}"
     parts = [heading, aligned(rows)]
     if facts.get("ranking"):
-        parts.append(_ranking_table(facts["ranking"]))
+        parts.append(ranking_table(facts["ranking"]))
     if "likeliest" in facts:
         parts.append(likeliest_table(facts["likeliest"]))
+    if "parts" in facts:
+        parts.append(parts_table(facts["parts"]))
     parts.append("\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"])))
     return "\n\n".join(parts)
-
-
-def _ranking_table(ranking: Sequence[Mapping[str, Any]]) -> str:
-    """The best cells of a ranking, a line each; JSON has all."""
-    rows = [("rank", "number", "accuracy", "loss", "skips")]
-    rows += [
-        (
-            f"{row['rank']:>4}",
-            f"{row['number']:>6}",
-            f"{row['accuracy']:8.2%}",
-            f"{row['loss']:.4f}",
-            f"{row['skips']:5.0%}",
-        )
-        for row in ranking[:RANKS_SHOWN]
-    ]
-    more = f"\nand {len(ranking) - RANKS_SHOWN} more" if len(ranking) > RANKS_SHOWN else ""
-    return aligned(rows) + more
 
 
 _SHOWN = {
     "kind": "kind",
     "space": "space",
+    "supernet": "super-network",
+    "width": "width",
+    "stages": "blocks of its stages",
     "nodes": "nodes",
     "cells": "cells ranked",
     "waiting": "cells waiting",
@@ -178,11 +185,28 @@ _SHOWN = {
     "log_probability": "log-probability",
     "parameters": "parameters",
     "macs": "multiply-adds",
+    "of_supernet": "of the super-network's",
+    "channels": "channels to drop from",
+    "kept": "kept",
+    "expected_kept": "kept in the mean",
+    "dropped_convolutions": "convolutions dropped",
+    "groups": "probabilities p of dropping",
+    "drop": "their values",
     "auxiliary_parameters": "auxiliary tower",
     "metrics": "metrics",
     "dataset": "sized for",
 }
 """Facts that the text shows, in this order, each with its label."""
+
+
+_SHARES = {"of_supernet", "kept", "expected_kept"}
+"""Facts that are shares of a whole, and shown in percent."""
+
+
+def _percent(value: float | Mapping[str, float]) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_SHOWN.get(key, key)} {_percent(part)}" for key, part in value.items())
+    return f"{value:.1%}"
 
 
 def _shown(value: object) -> str:
@@ -227,5 +251,7 @@ def _origin(provenance: Mapping[str, Any] | None) -> str:
 
 def _choice(config: Mapping[str, Any]) -> list[str]:
     """Which of a distribution's genotypes this is, where it is not the mode."""
-    which = ", ".join(f"{name} {config[name]}" for name in ("rank", "seed", "number") if name in config)
-    return [f"({config['choice']}: {which})"] if config.get("choice") in ("top", "sample") else []
+    names = ("rank", "candidates", "seed", "number", "held_out_accuracy")
+    known = {name.replace("_", " "): config[name] for name in names if name in config}
+    which = ", ".join(f"{name} {_shown(value) if isinstance(value, float) else value}" for name, value in known.items())
+    return [f"({config['choice']}: {which})"] if config.get("choice") in ("top", "sample", "ranked") else []

@@ -13,7 +13,8 @@ from nascli.config import FinetuneConfig
 def finetune(session: Session, given: dict[str, Any], source: DistributionSource, stage: StageOptions) -> None:
     """Continue a search at another size or on other data.
 
-    The architecture starts from the given distribution, the weights start anew.
+    The architecture starts from the given distribution, the weights start anew; from a posterior, which has weights,
+    both go on.
     """
     from nascli.cli.inherit import inherited
     from nascli.cli.results import destination

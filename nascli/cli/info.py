@@ -8,10 +8,10 @@ from nascli.cli.completion import among, genotypes
 from nascli.cli.options import Json
 from nascli.cli.session import Session, command
 from nascli.errors import UsageError, unknown
-from nascli.registry import DATASETS
+from nascli.registry import DATASETS, SUPERNETS
 
 SCHEMAS = ("genotype",)
-SIZE_PANEL = "Size of a genotype's network"
+SIZE_PANEL = "Size of a genotype's network or a super-network"
 
 
 @command()
@@ -36,11 +36,20 @@ def info(
             autocompletion=among(lambda: SCHEMAS),
         ),
     ] = None,
+    supernet: Annotated[
+        str | None,
+        typer.Option(
+            "--supernet",
+            metavar="NAME",
+            help="tell of a super-network instead (see: nascli list supernets)",
+            autocompletion=among(lambda: SUPERNETS),
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
             "--dataset",
-            help="data whose training recipe sizes the network; by default what the search saw",
+            help="data whose training recipe sizes the network; by default what the search, or the publication, saw",
             autocompletion=among(lambda: DATASETS),
             rich_help_panel=SIZE_PANEL,
         ),
@@ -49,6 +58,15 @@ def info(
     channels: Annotated[
         int | None, typer.Option("--channels", help="channels of the first cell", rich_help_panel=SIZE_PANEL)
     ] = None,
+    width: Annotated[
+        int, typer.Option("--width", help="of a super-network; 0: as published", rich_help_panel=SIZE_PANEL)
+    ] = 0,
+    depth: Annotated[
+        int,
+        typer.Option(
+            "--depth", help="blocks in every stage of a super-network; 0: as published", rich_help_panel=SIZE_PANEL
+        ),
+    ] = 0,
     classes: Annotated[
         int | None, typer.Option("--num-classes", help="outputs of the network", rich_help_panel=SIZE_PANEL)
     ] = None,
@@ -56,7 +74,10 @@ def info(
         int | None, typer.Option("--image-size", help="side of the images, in pixels", rich_help_panel=SIZE_PANEL)
     ] = None,
 ) -> None:
-    """Tell what a file is, what it was made from, how big it is."""
+    """Tell what a file is, what it was made from, how big it is.
+
+    With --supernet and no file: how big a super-network is.
+    """
     from nascli.cli.printing import print_json
 
     if schema is not None:
@@ -66,8 +87,23 @@ def info(
 
         print_json(genotype_schema())
         return
+    if supernet is not None:
+        from nascli.cli import supernet_description
+
+        if source is not None or layers is not None or channels is not None:
+            raise UsageError("--supernet stands alone: without a file, and sized by --width and --depth")
+        described = supernet_description.describe_supernet(
+            supernet, width=width, depth=depth, dataset=dataset, classes=classes, image_size=image_size
+        )
+        if json:
+            print_json(described)
+        else:
+            print(supernet_description.text(described))
+        return
+    if width or depth:
+        raise UsageError("--width and --depth size a super-network: name it by --supernet")
     if source is None:
-        raise UsageError("give a file, a published cell's name, or --schema genotype")
+        raise UsageError("give a file, a published cell's name, --supernet NAME, or --schema genotype")
 
     from nascli.artifacts.load import load_artifact
     from nascli.cli.description import describe_artifact, text

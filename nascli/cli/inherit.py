@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.genotype import ChannelsGenotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.cli.configuration import flag
+from nascli.config import SearchConfig
 from nascli.errors import UsageError
 from nascli.registry import METHODS
 
@@ -26,11 +28,25 @@ def inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]
     """
     found = inherited_method(start)
     trained = next((p.config for p in start.provenance.descent() if "dataset" in p.config), {})
-    if given.get("dataset") in (None, trained.get("dataset")):
+    same_images = given.get("dataset") in (None, trained.get("dataset"))
+    if same_images:
         found |= {name: trained[name] for name in DATA if trained.get(name) is not None}
     if isinstance(start.value, Distribution):
-        found |= start.value.shared_settings()
+        shared = start.value.shared_settings()
+        if not same_images:
+            shared.pop("limit_train", None)
+        found |= _of_the_method(shared, given.get("method", found.get("method")))
+    elif isinstance(start.value, GenotypeFile) and isinstance(start.value.genotype, ChannelsGenotype):
+        found["supernet"] = start.value.genotype.supernet
     return found
+
+
+def _of_the_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]:
+    """What of `shared` the method has a setting for. Another one than made the file is refused later, by itself."""
+    if method is None or method not in METHODS:
+        return shared
+    names = {setting.name for setting in METHODS[method].settings} | SearchConfig.model_fields.keys()
+    return {name: value for name, value in shared.items() if name in names}
 
 
 def inherited_by_all(starts: Sequence[LoadedArtifact], given: Mapping[str, Any]) -> dict[str, Any]:

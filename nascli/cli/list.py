@@ -11,7 +11,7 @@ from nascli.cli.options import Json
 from nascli.cli.printing import aligned, print_json
 from nascli.cli.session import Session, command
 from nascli.errors import UsageError, unknown
-from nascli.registry import DATASETS, METHODS, SPACES
+from nascli.registry import DATASETS, METHODS, SPACES, SUPERNETS
 
 Rows = list[dict[str, object]]
 
@@ -21,7 +21,18 @@ def _methods() -> Rows:
 
 
 def _supernets() -> Rows:
-    return []
+    return [
+        {
+            "name": name,
+            "summary": row.summary,
+            "paper": row.paper,
+            "width": row.width,
+            "stages": list(row.stages),
+            "stride": row.stride,
+            "dataset": row.dataset,
+        }
+        for name, row in SUPERNETS.items()
+    ]
 
 
 def _spaces() -> Rows:
@@ -77,7 +88,7 @@ def show(
     ],
     json: Json = False,
 ) -> None:
-    """List methods, data sets, published cells, recipes."""
+    """List methods, super-networks, data sets, cells, recipes."""
     if what not in TABLES:
         raise UsageError(unknown("table", what, TABLES))
     rows = TABLES[what]()

@@ -33,13 +33,13 @@ class Row:
 
 
 COMMANDS: Mapping[str, Row] = {
-    "search": Row("nascli.cli.search:search", "Search for a cell and write the distribution over cells."),
+    "search": Row("nascli.cli.search:search", "Search for a network and write what was learnt."),
     "finetune": Row("nascli.cli.finetune:finetune", "Continue a search at another size or on other data."),
-    "derive": Row("nascli.cli.derive:derive", "Write the best cell of a search as a genotype, or several."),
+    "derive": Row("nascli.cli.derive:derive", "Write the best network of a search as a genotype, or several."),
     "train": Row("nascli.cli.train:train", "Train the networks of genotypes and write the models."),
     "eval": Row("nascli.cli.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
-    "visualize": Row("nascli.cli.visualize:visualize", "Draw a cell, a distribution or the course of a run."),
-    "list": Row("nascli.cli.list:show", "List methods, data sets, published cells, recipes."),
+    "visualize": Row("nascli.cli.visualize:visualize", "Draw a genotype, a distribution or the course of a run."),
+    "list": Row("nascli.cli.list:show", "List methods, super-networks, data sets, cells, recipes."),
     "info": Row("nascli.cli.info:info", "Tell what a file is, what it was made from, how big it is."),
     "env": Row("nascli.cli.env:env", "Show versions and devices: what a bug report needs."),
 }

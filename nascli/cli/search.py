@@ -1,4 +1,4 @@
-"""`nascli search`: from images to a distribution over cells."""
+"""`nascli search`: from images to a distribution over networks."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @command(*options(SearchConfig), output="run.safetensors")
 def search(session: Session, given: dict[str, Any], stage: StageOptions) -> None:
-    """Search for a cell and write the distribution over cells.
+    """Search for a network and write what was learnt.
 
     Without any option: PC-DARTS on the built-in digits, in under two minutes on two cores.
     """

@@ -27,15 +27,27 @@ def train(
             rich_help_panel=RECIPE_PANEL,
         ),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="start from the weights that the search of the genotypes has left in this file",
+            rich_help_panel=RECIPE_PANEL,
+        ),
+    ] = None,
 ) -> None:
     """Train the networks of genotypes and write the models.
 
     A genotype is a file (JSON or DARTS's text), '-', or a published cell.
+    Weights are random at the start, or with --from those that a search has left.
 
     Several genotypes, or --seeds, make several models, one after another:
     model-1.safetensors, model-seed0.safetensors, model-1-seed0.safetensors.
     'nascli eval' takes them as an ensemble.
     """
+    from nascli.artifacts.files import is_pipe
+    from nascli.artifacts.load import load_artifact
     from nascli.cli.dry_run import print_plan, print_plans
     from nascli.cli.inherit import inherited_by_all
     from nascli.cli.models_table import models_table
@@ -47,6 +59,12 @@ def train(
 
     if seeds is not None and "seed" in given:
         raise UsageError("--seed and --seeds contradict each other: give one of them")
+    origin = None
+    if start is not None:
+        if is_pipe(start) and any(map(is_pipe, sources)):
+            raise UsageError("'-' is given twice, but standard input can be read once: name a file for --from")
+        origin = load_artifact(start, expect={"distribution"})
+        given = {**given, "weights": "inherited"}
     target = destination(stage.output, stage.run_dir, resume=stage.resume, overwrite=stage.overwrite, json=stage.json)
     numbers = parsed(seeds) if seeds is not None else None
     planned = members(sources, numbers, target)
@@ -61,14 +79,14 @@ def train(
     several = len(planned) > 1 or numbers is not None
     if stage.dry_run:
         with progress(session) as reporter:
-            plans = plan_train_all(planned, config, reporter)
+            plans = plan_train_all(planned, config, reporter, start=origin)
         if several:
             print_plans(plans, stage=config.stage, json=stage.json)
         else:
             print_plan(*plans.values(), stage=config.stage, json=stage.json)
         return
     with progress(session) as reporter:
-        models = train_all(genotypes, config, target, reporter, seeds=numbers)
+        models = train_all(genotypes, config, target, reporter, seeds=numbers, start=origin)
     if not several:
         print_result(models[0], target, stage.json)
         return

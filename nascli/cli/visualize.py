@@ -1,4 +1,4 @@
-"""`nascli visualize`: pictures of cells, distributions and runs."""
+"""`nascli visualize`: pictures of genotypes, distributions, candidates and runs."""
 
 import sys
 from pathlib import Path
@@ -52,7 +52,10 @@ def visualize(
     title: Annotated[str | None, typer.Option("--title", help="a heading", rich_help_panel=OUTPUT_PANEL)] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw a cell, a distribution or the course of a run."""
+    """Draw a genotype, a distribution or the course of a run.
+
+    Of a derivation's run directory: the accuracies of its candidates, and those by size.
+    """
     from nascli.artifacts.genotype import CellGenotype
     from nascli.visualize import text_tree
     from nascli.visualize.sources import draw, drawable

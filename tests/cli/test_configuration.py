@@ -109,7 +109,7 @@ def test_wrong_values_in_a_file_are_named_too(tmp_path):
 def test_a_setting_of_another_method_is_told_whose_it_is(other_method):
     with pytest.raises(UsageError) as caught:
         resolve(SearchConfig, {"method": "darts", "temperature": 2.0})
-    assert str(caught.value) == "--temperature is a setting of anneal; darts has no such setting"
+    assert str(caught.value) == "--temperature is a setting of pgnas, anneal; darts has no such setting"
 
 
 def test_switches_have_both_directions(nascli, monkeypatch):

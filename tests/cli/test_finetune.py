@@ -61,3 +61,55 @@ def test_there_is_no_third_order(digits, nascli):
     assert (done.code, done.out) == (2, "")
     assert "order" in done.err
     assert len(done.err.splitlines()) == 1
+
+
+SUPERNET = ["--method", "pgnas", "--width", 3, "--depth", 1, "--limit-train", 120]
+SHORT = ["--epochs", 1, "--batch-size", 16, "-q"]
+
+
+@pytest.fixture
+def posterior(tmp_path, monkeypatch, nascli):
+    """A working folder with the result of a search by PGNAS on 120 digits."""
+    monkeypatch.chdir(tmp_path)
+    done = nascli("search", *SUPERNET, "--seed", 3, "--held-out", 0.2, *SHORT, "-o", "run.st")
+    assert done.code == 0, done.err
+    return tmp_path
+
+
+def test_a_posterior_goes_on_with_its_weights_and_holds_out_the_same_images(posterior, nascli):
+    """At a rate of zero nothing but the running statistics moves."""
+    done = nascli("finetune", "run.st", "--lr", 0, *SHORT, "-o", "stood.st")
+    assert done.code == 0, done.err
+    start, stood = (load_artifact(name).value for name in ("run.st", "stood.st"))
+    for name, values in start.weights.items():
+        assert (stood.weights[name] == values).all() or "running" in name or "num_batches" in name
+    assert all((stood.logits[name] == values).all() for name, values in start.logits.items())
+    told = stood.provenance.config
+    assert (told["seed"], told["limit_train"], told["settings"]["held_out"]) == (3, 120, 0.2)
+    assert (told["settings"]["width"], told["settings"]["depth"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seed", 4], "hold out the same: --seed 3 (here 4)"),
+        (["--held-out", 0.3], "hold out the same: --held-out 0.2 (here 0.3)"),
+        (["--limit-train", 100], "hold out the same: --limit-train 120 (here 100)"),
+        (["--width", 4], "is of width 3, this search of width 4: give --width 3"),
+        (["--method", "parsec", "--layers", 3, "--channels", 4], "give --method pgnas"),
+    ],
+)
+def test_a_posterior_is_not_mixed_with_another_search(posterior, nascli, options, message):
+    done = nascli("finetune", "run.st", *options, *SHORT, "-o", "no.st")
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_posterior_goes_on_with_other_images_of_the_same_shape(posterior, nascli):
+    make_folder(posterior / "pictures", {str(k): 12 for k in range(10)}, side=8, channels=1)
+    elsewhere = ["--dataset", "folder", "--data-dir", "pictures", "--recipe", "digits"]
+    done = nascli("finetune", "run.st", *elsewhere, *SHORT, "-o", "tuned.st")
+    assert done.code == 0, done.err
+    told = load_artifact("tuned.st").value.provenance
+    assert (told.data.dataset, told.config["limit_train"]) == ("folder", None)

@@ -7,7 +7,7 @@ import pytest
 from nascli.artifacts import published
 from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import genotype_bytes
-from nascli.registry import DATASETS, METHODS
+from nascli.registry import DATASETS, METHODS, SUPERNETS
 from tests.artifacts.examples import ranking
 
 
@@ -100,7 +100,7 @@ def test_lists_have_every_row(nascli):
     assert listed("genotypes") == list(published.names())
     assert listed("spaces") == ["darts"]
     assert "pc-darts/cifar10" in listed("recipes")
-    assert listed("supernets") == []
+    assert listed("supernets") == list(SUPERNETS)
 
 
 def test_env_tells_versions_and_devices(nascli):

@@ -1,8 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
-from nascli.artifacts.load import LoadedArtifact, load_artifact
-from nascli.cli.inherit import inherited_by_all
+from nascli.artifacts.distribution import distribution_bytes
+from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
+from nascli.artifacts.model import model_bytes
+from nascli.cli.inherit import inherited, inherited_by_all
 from nascli.errors import UsageError
+from tests.artifacts.examples import channels_genotype, channels_model_file, posterior, provenance
 
 
 def cell(name: str, method: str, **config) -> LoadedArtifact:
@@ -59,3 +65,46 @@ def test_what_is_given_needs_no_agreement():
         "dataset": "digits",
         "skip_corrupt": False,
     }
+
+
+SEARCH = {"dataset": "digits", "limit_train": 500, "image_size": 8, "settings": {"held_out": 0.2}}
+
+
+def run() -> LoadedArtifact:
+    """A posterior with the search that made it."""
+    found = replace(posterior(), provenance=provenance(method="pgnas", seed=9, config=SEARCH))
+    return read_artifact(distribution_bytes(found), "run")
+
+
+def derived(supernet: str = "resnet-mb") -> LoadedArtifact:
+    """A genotype of channels that was chosen from it."""
+    origin = provenance(stage="derive", method="pgnas", config={"choice": "ranked"}, made_from=run().ancestor())
+    file = GenotypeFile(genotype=channels_genotype(), provenance=origin)
+    return read_artifact(genotype_bytes(file).replace(b"resnet-mb", supernet.encode()), supernet)
+
+
+IMAGES = {"method": "pgnas", "dataset": "digits", "image_size": 8}
+
+
+def test_a_posterior_passes_on_its_network_and_the_images_that_it_held_out():
+    network = {"supernet": "resnet-mb", "width": 4, "depth": 1}
+    assert inherited(run(), {}) == IMAGES | network | {"held_out": 0.2, "seed": 9, "limit_train": 500}
+    # Of other images neither their whereabouts nor their number count.
+    assert inherited(run(), {"dataset": "cifar10"}) == network | {"method": "pgnas", "held_out": 0.2, "seed": 9}
+
+
+def test_what_another_method_has_no_setting_for_is_left_out():
+    assert inherited(run(), {"method": "pc-darts"}).keys() & {"supernet", "width", "depth", "held_out"} == set()
+
+
+def test_a_genotype_of_channels_passes_on_whose_recipe_counts():
+    assert inherited(derived(), {}) == IMAGES | {"supernet": "resnet-mb"}
+    with pytest.raises(UsageError, match="resnet-mb-inflated with 'resnet-mb-inflated': say with --supernet which"):
+        inherited_by_all([derived(), derived("resnet-mb-inflated")], {})
+    assert inherited_by_all([derived(), derived("resnet-mb-inflated")], {"supernet": "enas"})["dataset"] == "digits"
+
+
+def test_a_model_without_training_passes_on_the_images_of_the_search_behind_it():
+    origin = provenance(stage="derive", method="pgnas", config={"choice": "ranked"}, made_from=run().ancestor())
+    model = read_artifact(model_bytes(replace(channels_model_file(), provenance=origin)), "model")
+    assert inherited(model, {}) == IMAGES

@@ -145,7 +145,7 @@ def test_a_full_disk_behind_standard_output_is_one_line_and_exit_code_1():
         ("nascli search --dataset cifar", {"cifar10", "cifar100"}),
         ("nascli search --precision ", {"fp32", "bf16", "fp16"}),
         ("nascli search --channel-sampling r", {"random"}),
-        ("nascli train --recipe im", {"imagenet"}),
+        ("nascli train --recipe pic", {"pictures", "pictures-inherited"}),
         ("nascli train darts-", {"darts-v1", "darts-v2"}),
         ("nascli derive --format d", {"darts"}),
         ("nascli list gen", {"genotypes"}),

@@ -1,0 +1,140 @@
+"""What `nascli derive` does with a posterior: it ranks candidates, and tells how they and uniform ones did."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nascli.artifacts.files import is_pipe
+from nascli.artifacts.load import LoadedArtifact
+from nascli.cli.configuration import resolve
+from nascli.cli.inherit import inherited
+from nascli.cli.printing import aligned, print_json
+from nascli.cli.session import Session
+from nascli.config import DeriveConfig
+from nascli.errors import UsageError
+
+if TYPE_CHECKING:
+    from nascli.core.engine.candidates import Ranking
+    from nascli.core.engine.rounds import Round
+    from nascli.core.engine.session import Destination
+
+HISTOGRAM_LINES = 10
+
+
+def rank_candidates(
+    session: Session,
+    start: LoadedArtifact,
+    given: Mapping[str, Any],
+    target: "Destination",
+    *,
+    count: int | None,
+    model: Path | None,
+    file: Path | None,
+    json: bool,
+) -> None:
+    """Rank the candidates of a posterior and print the results' paths; the table goes to standard error.
+
+    count: of genotypes; None: the best alone.
+    """
+    from nascli.cli.progress import progress
+    from nascli.core.engine.candidates import rank
+    from nascli.core.engine.session import stored_config
+
+    if json and model is not None and is_pipe(model):
+        raise UsageError("--json and '--model -' both need standard output: give --model a file")
+    stored = _inherited(start, given) | (stored_config(target) if target.resume else {})
+    config = resolve(DeriveConfig, given, file=file, stored=stored)
+    with progress(session) as reporter:
+        result = rank(start, config, target, reporter, count=1 if count is None else count, model=model)
+    if not session.quiet:
+        print(table(result), file=sys.stderr)
+    if json:
+        facts = _facts(result)
+        print_json(facts if count is not None else facts[0])
+    elif not target.is_pipe and (model is None or not is_pipe(model)):
+        for made in (*result.genotypes, *([result.model] if result.model else [])):
+            print(made.where)
+
+
+def _inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The method and the data of the search. Its seed is not inherited: here it counts the networks that are drawn."""
+    from nascli.core.engine.ranking import OffersCandidates
+
+    known = inherited(start, given)
+    found = {name: known[name] for name in DeriveConfig.inherits if name in known}
+    if isinstance(start.value, OffersCandidates):
+        found["image_size"] = start.value.data.image_size  # a folder's recipe is chosen by it
+    return found
+
+
+def table(result: "Ranking") -> str:
+    """A line per population and round, the histogram of the last round, and the winner."""
+    from nascli.visualize.candidates_text import histogram
+    from nascli.visualize.scored import Candidates
+
+    header = ("population", "candidates", "images", "best", "mean ± sd", "parameters")
+    rows = [(name, *_row(ranked, name)) for ranked in result.rounds for name in _populations(ranked)]
+    candidates = Candidates.of(score.row() for score in result.rounds[-1].scores)
+    best = result.best[0]
+    lines = [
+        aligned([header, *rows]),
+        "",
+        "accuracy (%) on held-out images",
+        *histogram(candidates, HISTOGRAM_LINES),
+        "",
+    ]
+    lines.append(
+        f"best: number {best.number} of {result.candidates:,}, {best.accuracy:.2%}, {best.parameters:,} parameters, "
+        f"{best.macs:,} multiply-adds"
+    )
+    if result.probability is not None:
+        lines.append(f"uniform: every channel dropped with probability {result.probability:.4f}")
+    return "\n".join(lines)
+
+
+def _populations(ranked: "Round") -> list[str]:
+    return list(dict.fromkeys(score.population for score in ranked.scores))
+
+
+def _row(ranked: "Round", population: str) -> tuple[str, ...]:
+    summary = _summary(ranked, population)
+    return (
+        f"{summary['scored']:,}",
+        f"{ranked.images:,}",
+        f"{summary['best_accuracy']:.2%}",
+        f"{summary['mean_accuracy']:.2%} ± {summary['accuracy_deviation']:.2%}",
+        f"{summary['mean_parameters']:,.0f}",
+    )
+
+
+def _summary(ranked: "Round", population: str) -> dict[str, Any]:
+    from nascli.core.engine.ranking import mean_and_deviation
+
+    scores = ranked.of(population)
+    mean, deviation = mean_and_deviation([score.accuracy for score in scores])
+    return {
+        "population": population,
+        "images": ranked.images,
+        "scored": len(scores),
+        "best_accuracy": max(score.accuracy for score in scores),
+        "mean_accuracy": mean,
+        "accuracy_deviation": deviation,
+        "mean_parameters": mean_and_deviation([score.parameters for score in scores])[0],
+        "mean_macs": mean_and_deviation([score.macs for score in scores])[0],
+    }
+
+
+def _facts(result: "Ranking") -> list[dict[str, Any]]:
+    """Per genotype its file and score; with the first the model's path and what is known of the populations."""
+    facts: list[dict[str, Any]] = [
+        {"path": made.where, "artifact": made.kind, "sha256": made.sha256, **score.row()}
+        for made, score in zip(result.genotypes, result.best, strict=True)
+    ]
+    facts[0] |= {
+        "model": result.model.where if result.model else None,
+        "candidates": result.candidates,
+        "uniform_probability": result.probability,
+        "populations": [_summary(ranked, name) for ranked in result.rounds for name in _populations(ranked)],
+    }
+    return facts

@@ -1,0 +1,112 @@
+"""`nascli derive` of a posterior: what is printed where, pipes, and options that have no effect elsewhere."""
+
+import json
+
+import pytest
+
+from nascli.artifacts.distribution import distribution_bytes
+from nascli.artifacts.files import sha256
+from nascli.artifacts.load import read_artifact
+from tests.artifacts.examples import categorical
+from tests.core.engine.candidates_example import HELD_OUT_IMAGES, run
+
+FEW = ["--candidates", 8]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with the result of a search over channels, and of one over cells."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(run().value))
+    (tmp_path / "cells.safetensors").write_bytes(distribution_bytes(categorical()))
+    return tmp_path
+
+
+def test_paths_on_standard_output_and_the_comparison_on_standard_error(here, nascli):
+    done = nascli("derive", "run.safetensors", *FEW, "--model", "model.safetensors")
+    assert (done.code, done.out) == (0, "cell.json\nmodel.safetensors\n")
+    lines = [line.split() for line in done.err.splitlines() if line.startswith(("posterior", "uniform "))]
+    rows = {line[0]: line for line in lines}
+    scores = [json.loads(line) for line in (here / "cell.run" / "candidates.jsonl").read_text().splitlines()]
+    for name, row in rows.items():
+        own = [score for score in scores if score["population"] == name]
+        assert row[1:3] == ["8", str(HELD_OUT_IMAGES)]
+        assert row[3] == f"{max(score['accuracy'] for score in own):.2%}"
+        assert row[4] == f"{sum(score['accuracy'] for score in own) / 8:.2%}"
+        assert row[-1] == f"{sum(score['parameters'] for score in own) / 8:,.0f}"
+    assert sorted(rows) == ["posterior", "uniform"]
+    assert "accuracy (%) on held-out images" in done.err
+    quiet = nascli("derive", "run.safetensors", *FEW, "-q", "-o", "quiet.json")
+    assert (quiet.out, quiet.err) == ("quiet.json\n", "")
+
+
+def test_a_derived_model_is_evaluated_without_training(here, nascli):
+    nascli("derive", "run.safetensors", *FEW, "-q", "--no-uniform", "--model", "model.safetensors")
+    done = nascli("eval", "model.safetensors", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["images"] == 359
+
+
+def test_pipes_carry_the_same_bytes_as_files(here, nascli):
+    nascli("derive", "run.safetensors", *FEW, "-q", "-o", "cell.json", "--model", "model.safetensors")
+    piped = nascli("derive", "-", *FEW, "-q", "-o", "-", stdin=(here / "run.safetensors").read_bytes())
+    assert piped.raw == (here / "cell.json").read_bytes()
+    model = nascli("derive", "run.safetensors", *FEW, "-q", "-o", "other.json", "--model", "-")
+    assert model.raw == (here / "model.safetensors").read_bytes()
+
+
+def test_json_has_the_score_and_both_populations(here, nascli):
+    done = nascli("derive", "run.safetensors", *FEW, "--seed", 4, "-q", "--json")
+    facts = json.loads(done.out)
+    made = read_artifact((here / "cell.json").read_bytes(), "cell")
+    assert facts["sha256"] == sha256((here / "cell.json").read_bytes())
+    assert made.value.genotype == run().value.sample(4, facts["number"])
+    assert facts["accuracy"] == made.provenance.config["held_out_accuracy"]
+    assert [row["population"] for row in facts["populations"]] == ["posterior", "uniform"]
+    assert [row["scored"] for row in facts["populations"]] == [8, 8]
+    several = json.loads(nascli("derive", "run.safetensors", *FEW, "--top", 2, "-q", "--json", "-o", "t.json").out)
+    assert [row["path"] for row in several] == ["t-1.json", "t-2.json"]
+
+
+def test_a_finished_run_is_not_ranked_again(here, nascli):
+    words = ["derive", "run.safetensors", *FEW, "-o", "cell.json", "--no-uniform"]
+    assert nascli(*words).code == 0
+    assert nascli(*words).code == 2
+    before = (here / "cell.json").read_bytes()
+    again = nascli("derive", "run.safetensors", "-o", "cell.json", "--resume")
+    assert (again.code, "resumed after step 8" in again.err) == (0, True)
+    assert (here / "cell.json").read_bytes() == before
+
+
+def test_samples_need_no_data(here, nascli, monkeypatch):
+    monkeypatch.setattr("nascli.data.open_data", None)
+    done = nascli("derive", "run.safetensors", "--sample", 2, "--seed", 5)
+    assert (done.code, done.out) == (0, "cell-1.json\ncell-2.json\n")
+    made = read_artifact((here / "cell-2.json").read_bytes(), "cell")
+    assert made.value.genotype == run().value.sample(5, 2)
+    assert done.err.splitlines()[0].split() == ["genotype", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run.safetensors", "--mode"], "a posterior has no mode"),
+        (["run.safetensors", "--format", "darts"], "DARTS's text form is for cells"),
+        (["run.safetensors", "--sample", 1, "--candidates", 9], "--candidates is for ranking"),
+        (["run.safetensors", "--top", 0], "from 1 to 10,000 genotypes"),
+        (["run.safetensors", "--candidates", 0], "candidates: must be greater than or equal to 1"),
+        (["run.safetensors", *FEW, "--max-params", 10], "none of 8 candidates is within --max-params 10"),
+        (["run.safetensors", *FEW, "--dataset", "cifar10"], "leave --dataset out"),
+        (["run.safetensors", *FEW, "--json", "--model", "-"], "both need standard output"),
+        (["run.safetensors", *FEW, "-o", "-", "--resume"], "--resume needs the run directory"),
+        (["cells.safetensors", "--candidates", 9, "--device", "cpu"], "--device, --candidates are for ranking"),
+        (["cells.safetensors", "--model", "m.safetensors"], "--model is for ranking"),
+        (["cells.safetensors", "--seed", 1], "--seed is for the draws of --sample"),
+    ],
+)
+def test_errors_are_a_line_and_nothing_is_written(here, nascli, words, message):
+    done = nascli("derive", *words)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.strip().count("\n") <= 1
+    assert {path.name for path in here.iterdir()} == {"run.safetensors", "cells.safetensors"}
