@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nascli.artifacts.cell_genotype import CellGenotype
+from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.errors import UsageError, unknown
 from nascli.registry import load
+from nascli.visualize.scored import Candidates
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,6 +33,12 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
         "mermaid": "nascli.visualize.graph_text:mermaid",
         "txt": "nascli.visualize.text:plain_genotype",
     },
+    "a genotype of channels": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.channels:draw_channels"),
+        "dot": "nascli.visualize.channels_graph_text:dot",
+        "mermaid": "nascli.visualize.channels_graph_text:mermaid",
+        "txt": "nascli.visualize.channels_text:plain_channels",
+    },
     "a mixture distribution": {
         **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.mixture:draw_mixture"),
         "txt": "nascli.visualize.mixture_text:plain_mixture",
@@ -43,6 +51,14 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.ranking:draw_ranking"),
         "txt": "nascli.visualize.ranking_text:plain_ranking",
     },
+    "a posterior": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.posterior:draw_posterior"),
+        "txt": "nascli.visualize.posterior_text:plain_posterior",
+    },
+    "the candidates of a posterior": {
+        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.candidates:draw_candidates"),
+        "txt": "nascli.visualize.candidates_text:plain_candidates",
+    },
     "the course of a run": {
         **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.run:draw_runs"),
         "txt": "nascli.visualize.run_text:plain_runs",
@@ -53,6 +69,7 @@ _DISTRIBUTIONS = {
     "mixture": "a mixture distribution",
     "categorical": "a categorical distribution",
     "ranking": "a ranking",
+    "posterior": "a posterior",
 }
 """What each kind of distribution is to the renderers."""
 
@@ -60,8 +77,9 @@ _DISTRIBUTIONS = {
 def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
     """The picture of an artifact: the same bytes for the same artifact, format and title.
 
-    `artifact` is a `CellGenotype`; a `Distribution`, of any kind; the rows of one run's metrics.jsonl; or several such
-    lists by the names of their runs. Raises UsageError where the format is unknown or doesn't fit the artifact.
+    `artifact` is a `Genotype` or a `Distribution`, of any kind; the `Candidates` of a posterior; the rows of one run's
+    metrics.jsonl; or several such lists by the names of their runs. Raises UsageError where the format is unknown or
+    doesn't fit the artifact.
     """
     if format not in FORMATS:
         raise UsageError(unknown("format", format, FORMATS))
@@ -83,6 +101,10 @@ def text_tree(genotype: CellGenotype, width: int) -> "RenderableType":
 def _what(artifact: object) -> str:
     if isinstance(artifact, CellGenotype):
         return "a genotype"
+    if isinstance(artifact, ChannelsGenotype):
+        return "a genotype of channels"
+    if isinstance(artifact, Candidates):
+        return "the candidates of a posterior"
     if isinstance(artifact, Mapping | Sequence) and not isinstance(artifact, str | bytes):
         return "the course of a run"
     from nascli.artifacts.distribution import KINDS

@@ -26,7 +26,7 @@ def dot(genotype: CellGenotype, _format: str, title: str | None) -> bytes:
         '  edge [fontname="Helvetica", fontsize=10];',
     ]
     if title:
-        lines += [f"  label={_quoted(title)};", '  labelloc="t";']
+        lines += [f"  label={quoted(title)};", '  labelloc="t";']
     for name, cell in genotype.cells():
         lines += [f"  subgraph cluster_{name} {{", f'    label="{CELL_TITLES[name]}";', '    color="#cbd5e1";']
         lines += [f"    {line}" for line in _dot_cell(name, cell)]
@@ -53,7 +53,7 @@ def _dot_cell(name: str, cell: Cell) -> Iterator[str]:
 
 def mermaid(genotype: CellGenotype, _format: str, title: str | None) -> bytes:
     """A Mermaid flow chart: a subgraph per cell."""
-    lines = ["---", f"title: {_quoted(title)}", "---"] if title else []
+    lines = ["---", f"title: {quoted(title)}", "---"] if title else []
     lines.append("flowchart LR")
     styles: list[str] = []
     for name, cell in genotype.cells():
@@ -83,6 +83,6 @@ def _mermaid_cell(name: str, cell: Cell, styles: list[str]) -> Iterator[str]:
         styles.append(f"stroke:{MUTED}")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """One line in double quotes, with the escapes that DOT and YAML have in common."""
     return json.dumps(one_line(text), ensure_ascii=False)

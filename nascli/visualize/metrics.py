@@ -28,6 +28,7 @@ class Chart:
 
     The axis spans at least `least_span`, so that a quantity at rest looks like one. `numbered` is the beginning of the
     keys of further curves, one for each number that follows it in the rows; a chart of those is of a single run alone.
+    `needs` is a key without which a run is not in the chart, where different methods give different things one name.
     """
 
     title: str
@@ -36,6 +37,11 @@ class Chart:
     least_span: float
     better: Literal["high", "low", ""] = ""
     numbered: str = ""
+    needs: str = ""
+
+    def of(self, runs: Mapping[str, Rows]) -> dict[str, Rows]:
+        """The runs that the chart is for."""
+        return {name: rows for name, rows in runs.items() if not self.needs or any(self.needs in row for row in rows)}
 
 
 CHARTS = (
@@ -69,6 +75,7 @@ CHARTS = (
         "entropy (nats)",
         (Curve("entropy", "both cells"), Curve("entropy_normal", "normal"), Curve("entropy_reduce", "reduction")),
         1,
+        needs="entropy_normal",
     ),
     Chart("Nodes of the normal cell", "entropy of a node (nats)", (), 1, numbered="entropy_normal_"),
     Chart("Nodes of the reduction cell", "entropy of a node (nats)", (), 1, numbered="entropy_reduce_"),
@@ -84,6 +91,29 @@ CHARTS = (
         (Curve("samples", "drawn"), Curve("trained_children", "trained"), Curve("effective_samples", "effective")),
         2,
     ),
+    Chart(
+        "Accuracy on held-out images",
+        "accuracy (%)",
+        (Curve("supernet_accuracy", "super-network", 100), Curve("sampled_accuracy", "networks drawn", 100)),
+        10,
+        "high",
+    ),
+    Chart(
+        "Loss on held-out images",
+        "cross-entropy (nats)",
+        (Curve("supernet_loss", "super-network"), Curve("sampled_loss", "networks drawn")),
+        0.1,
+        "low",
+    ),
+    Chart("Kept channels", "expected share (%)", (Curve("kept_share", "all", 100),), 20),
+    Chart(
+        "p of dropping a channel",
+        "probability",
+        (Curve("drop_max", "largest"), Curve("drop_mean", "mean"), Curve("drop_min", "least")),
+        0.2,
+    ),
+    Chart("Entropy of the masks", "entropy (nats)", (Curve("entropy", "all channels"),), 1, needs="kept_share"),
+    Chart("Divergence from the prior", "nats per image", (Curve("penalty", "penalty"),), 0.01),
     Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "both cells", 100),), 20),
 )
 
@@ -105,11 +135,11 @@ def charts(runs: Mapping[str, Rows]) -> list[Chart]:
     """The charts that any of the runs has numbers for, without the curves that none has."""
     found = []
     for chart in CHARTS:
-        candidates = chart.curves
+        candidates, those = chart.curves, chart.of(runs)
         if chart.numbered and len(runs) == 1:
             (rows,) = runs.values()
             candidates += _numbered(chart.numbered, rows)
-        curves = tuple(curve for curve in candidates if any(points_of(rows, curve) for rows in runs.values()))
+        curves = tuple(curve for curve in candidates if any(points_of(rows, curve) for rows in those.values()))
         if curves:
             found.append(replace(chart, curves=curves))
     return found
@@ -123,7 +153,9 @@ def _numbered(prefix: str, rows: Rows) -> tuple[Curve, ...]:
 
 def shown_in(chart: Chart, runs: Mapping[str, Rows]) -> dict[str, Rows]:
     """The runs that have a number for the chart."""
-    return {name: rows for name, rows in runs.items() if any(points_of(rows, curve) for curve in chart.curves)}
+    return {
+        name: rows for name, rows in chart.of(runs).items() if any(points_of(rows, curve) for curve in chart.curves)
+    }
 
 
 def points_of(rows: Rows, curve: Curve) -> list[tuple[int, float]]:

@@ -17,9 +17,11 @@ def draw_title(axes: Axes, title: str | None) -> None:
         write(axes, MARGIN, MARGIN + 10, printable(title, 75), 17, weight="bold")
 
 
-def draw_panel(axes: Axes, y: float, height: float, heading: str, remark: str) -> None:
-    """A rounded panel over the width of the axes, with a heading at its left and a remark at its right."""
-    width = axes.get_xlim()[1]
-    bar(axes, MARGIN, y, width - 2 * MARGIN, height, 10, facecolor=PANEL, edgecolor="#e2e8f0", line=1.0)
-    write(axes, MARGIN + 16, y + 21, heading, 13.5, weight="bold")
-    write(axes, width - MARGIN - 16, y + 21, remark, 11, ha="right", color=MUTED)
+def draw_panel(
+    axes: Axes, y: float, height: float, heading: str, remark: str, left: float = MARGIN, width: float | None = None
+) -> None:
+    """A rounded panel, `width` pixels wide or as the axes are, with a heading at its left and a remark at its right."""
+    room = axes.get_xlim()[1] - 2 * MARGIN if width is None else width
+    bar(axes, left, y, room, height, 10, facecolor=PANEL, edgecolor="#e2e8f0", line=1.0)
+    write(axes, left + 16, y + 21, heading, 13.5, weight="bold")
+    write(axes, left + room - 16, y + 21, remark, 11, ha="right", color=MUTED)

@@ -10,21 +10,33 @@ from nascli.artifacts.model import ModelFile
 from nascli.artifacts.rundir import RunDir
 from nascli.errors import UsageError, unknown
 from nascli.visualize import FORMATS, visualize
+from nascli.visualize.scored import Candidates
 
 
 def drawable(*sources: str | Path | LoadedArtifact) -> Any:
-    """What `visualize` draws for these sources: one artifact, or the metrics of one or more run directories.
+    """What `visualize` draws for these sources: one artifact, the metrics of one or more run directories, or the
+    candidates that a derivation has scored in its own.
 
     Raises ArtifactError for what cannot be read, UsageError for sources that don't go into one picture.
     """
     folders = [Path(source) for source in sources if not isinstance(source, LoadedArtifact) and Path(source).is_dir()]
     if folders and len(folders) == len(sources):
+        if scored := [folder for folder in folders if _scores(folder)]:
+            if len(folders) > 1:
+                raise UsageError(f"{scored[0]} holds the candidates of a posterior: draw it alone")
+            return Candidates.of(_scores(scored[0]))
         return {name: RunDir(folder).read_metrics() for name, folder in zip(_names(folders), folders, strict=True)}
     if len(sources) != 1:
         raise UsageError("draw one file at a time, or several run directories")
     (source,) = sources
     value = (source if isinstance(source, LoadedArtifact) else load_artifact(source)).value
     return value.genotype if isinstance(value, GenotypeFile | ModelFile) else value
+
+
+def _scores(folder: Path) -> list[dict[str, Any]]:
+    """The rows of candidates that a derivation has scored in a folder; of two rounds the last that has begun."""
+    run = RunDir(folder)
+    return run.read_candidates() or run.read_candidates(shortlist=True)
 
 
 def picture_format(output: str | Path) -> str:

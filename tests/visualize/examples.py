@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
+from nascli.artifacts.channels_genotype import ChannelsGenotype
+from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.mixture import MixtureDistribution, edges
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
-from nascli.registry import SPACES
+from nascli.registry import SPACES, SUPERNETS
+from nascli.supernets import stages_of, supernet
+from nascli.supernets.graph import Graph
+from nascli.supernets.state import state_of
+from nascli.visualize.scored import Candidates
 
 SPACE = SPACES["darts"]
 PROVENANCE = Provenance(nascli="0", stage="search", method=None, seed=0, config={}, data=None, made_from=None)
@@ -151,4 +158,96 @@ def random_rows(epochs: int, each: int = 2) -> list[dict[str, object]]:
         if scores:
             row |= {"best_accuracy": max(scores), "mean_accuracy": sum(scores) / len(scores)}
         rows.append({**row, "candidates_done": len(scores), "skip_share": 0.125})
+    return rows
+
+
+def small_graph(name: str, depth: int = 2) -> Graph:
+    """A super-network of width 4."""
+    size = SUPERNETS[name].stride
+    return supernet(name, 4, stages_of(name, depth), classes=2, image_channels=1, image_size=size)
+
+
+def channels(name: str = "resnet-mb", depth: int = 2, seed: int = 0) -> ChannelsGenotype:
+    """Random shares kept of a super-network of width 4, and nothing of a fifth of its convolutions."""
+    generator = np.random.default_rng(seed)
+    kept = {}
+    for conv, op in small_graph(name, depth).masked.items():
+        share = generator.choice([0.0, 1.0], p=[0.2, 0.8]) * generator.random()
+        kept[conv] = np.flatnonzero(generator.random(sum(op.sources)) < share).tolist()
+    return ChannelsGenotype.of(name, 4, stages_of(name, depth), kept)
+
+
+def posterior(name: str = "resnet-mb", depth: int = 2, spread: float = 2.0, seed: int = 0) -> PosteriorDistribution:
+    """Random logits of p, of the standard deviation `spread`; the weights are all 1."""
+    generator = np.random.default_rng(seed)
+    size = SUPERNETS[name].stride
+    data = DataInfo(
+        dataset="folder",
+        classes=("cat", "dog"),
+        channels=1,
+        image_size=size,
+        mean=(0.5,),
+        std=(0.2,),
+        train_images=100,
+        test_images=10,
+        fingerprint="f" * 64,
+    )
+    graph = small_graph(name, depth)
+    logits = {
+        conv: (spread * generator.normal(size=len(op.sources))).clip(-13.8, 13.8).astype(np.float32)
+        for conv, op in graph.masked.items()
+    }
+    weights = {entry: np.ones(shape, dtype) for entry, (shape, dtype) in state_of(graph).items()}
+    return PosteriorDistribution(name, 4, stages_of(name, depth), data, logits, weights, PROVENANCE)
+
+
+def candidate_rows(count: int = 40, images: int = 126, seed: int = 0) -> list[dict[str, object]]:
+    """Scores of `count` candidates of each population: on average the posterior's 96 %, the others 85 %."""
+    generator = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for population, center, spread in (("posterior", 0.96, 0.01), ("uniform", 0.85, 0.04)):
+        right = (images * generator.normal(center, spread, count)).round().clip(0, images)
+        sizes = generator.normal(31_000, 2_000, count).round()
+        rows += [
+            {
+                "population": population,
+                "number": number,
+                "accuracy": float(correct / images),
+                "loss": float(2 * (1 - correct / images)),
+                "parameters": int(parameters),
+                "macs": int(10 * parameters),
+            }
+            for number, (correct, parameters) in enumerate(zip(right, sizes, strict=True), start=1)
+        ]
+    return rows
+
+
+def candidates(count: int = 40, images: int = 126, seed: int = 0) -> Candidates:
+    """Of `candidate_rows`."""
+    return Candidates.of(candidate_rows(count, images, seed))
+
+
+def pgnas_rows(epochs: int) -> list[dict[str, object]]:
+    """metrics.jsonl of a search by PGNAS, the start included: p spreads out from 0.1 to [0.02, 0.7]."""
+    rows: list[dict[str, object]] = []
+    for epoch in range(epochs + 1):
+        done = epoch / epochs
+        health = {
+            "supernet_accuracy": 0.1 + 0.85 * done,
+            "supernet_loss": 2.3 - 2.1 * done,
+            "sampled_accuracy": 0.1 + 0.8 * done,
+            "sampled_loss": 2.3 - 2.0 * done,
+            "kept_share": 0.9 - 0.3 * done,
+            "drop_mean": 0.1 + 0.3 * done,
+            "drop_min": 0.1 - 0.08 * done,
+            "drop_max": 0.1 + 0.6 * done,
+            "entropy": 80 + 30 * done,
+        }
+        steps = {
+            "lr": 0.05,
+            "train_loss": 2.3 - 2 * done,
+            "train_accuracy": 0.1 + 0.8 * done,
+            "penalty": 0.3 - 0.1 * done,
+        }
+        rows.append({"epoch": epoch, "step": 10 * epoch, **(steps if epoch else {}), **health})
     return rows

@@ -8,7 +8,7 @@ from nascli.visualize import visualize
 from nascli.visualize.metrics import CHARTS
 from nascli.visualize.run_text import spark_line
 from nascli.visualize.style import SERIES
-from tests.visualize.examples import parsec_rows, random_rows, search_rows
+from tests.visualize.examples import parsec_rows, pgnas_rows, random_rows, search_rows
 from tests.visualize.figures import made, overlaps
 
 PLAIN = [{"epoch": 1, "train_loss": 2.0}]
@@ -227,3 +227,31 @@ def test_spark_line() -> None:
     assert spark_line([3.0]) == "▁"
     assert spark_line(list(range(1000))) == "".join(sorted(spark_line(list(range(1000)))))
     assert len(spark_line(list(range(1000)))) == 30
+
+
+def test_a_search_by_dropping_has_its_own_charts(drawn) -> None:
+    charts = drawn(pgnas_rows(10))
+    assert list(charts) == [
+        "Accuracy",
+        "Loss",
+        "Accuracy on held-out images",
+        "Loss on held-out images",
+        "Kept channels",
+        "p of dropping a channel",
+        "Entropy of the masks",
+        "Divergence from the prior",
+    ]
+    largest, mean, least = charts["p of dropping a channel"].get_lines()
+    assert largest.get_ydata()[-1] == pytest.approx(0.7)
+    assert mean.get_ydata()[-1] == pytest.approx(0.4)
+    assert least.get_ydata()[-1] == pytest.approx(0.02)
+    assert charts["Kept channels"].get_lines()[0].get_ydata()[-1] == pytest.approx(60)
+    assert overlaps(charts["Accuracy"].figure) == []
+
+
+def test_entropies_of_cells_and_of_masks_are_not_mixed(drawn) -> None:
+    """Both methods call theirs "entropy"; each run is in the chart of its own kind alone."""
+    charts = drawn({"cells": parsec_rows(5), "masks": pgnas_rows(5)})
+    (of_masks,) = charts["Entropy of the masks"].get_lines()
+    assert of_masks.get_ydata()[-1] == pytest.approx(110)
+    assert len(charts["Entropy of p(α | π)"].get_lines()) == 3

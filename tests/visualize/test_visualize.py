@@ -14,7 +14,18 @@ from nascli.artifacts import published
 from nascli.errors import UsageError
 from nascli.visualize import FORMATS, visualize
 from nascli.visualize.sources import _names
-from tests.visualize.examples import GENOTYPE, categorical, mixture, parsec_rows, ranking, search_rows
+from tests.visualize.examples import (
+    GENOTYPE,
+    candidates,
+    categorical,
+    channels,
+    mixture,
+    parsec_rows,
+    pgnas_rows,
+    posterior,
+    ranking,
+    search_rows,
+)
 
 ARTIFACTS = {
     "genotype": (GENOTYPE, {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
@@ -23,6 +34,10 @@ ARTIFACTS = {
     "ranking": (ranking(5, nodes=1), {"svg", "png", "pdf", "txt"}),
     "run": (search_rows(3, warm_up=1), {"svg", "png", "pdf", "txt"}),
     "sampling": (parsec_rows(3, nodes=1), {"svg", "png", "pdf", "txt"}),
+    "channels": (channels(depth=1), {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
+    "posterior": (posterior(depth=1), {"svg", "png", "pdf", "txt"}),
+    "candidates": (candidates(), {"svg", "png", "pdf", "txt"}),
+    "dropping": (pgnas_rows(3), {"svg", "png", "pdf", "txt"}),
     "runs": ({"a": search_rows(2), "b": search_rows(3)}, {"svg", "png", "pdf", "txt"}),
 }
 
