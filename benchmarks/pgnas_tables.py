@@ -1,0 +1,266 @@
+"""PGNAS's Tables 3 to 6 in small, on digits.
+
+    python benchmarks/pgnas_tables.py FOLDER [--tables 3 4 5 6] [--seeds 0 1 2] [--candidates 200] [--epochs N]
+
+What every step makes stays in FOLDER and is not made again. All accuracies are in per cent.
+
+Table 3: candidates of the posterior beside those of uniform dropout at equal expected size, on the held-out images:
+with the weights of the search, and, as Bender et al., with those of a search whose dropout was uniform and fixed at
+that size from the beginning. Beside them the candidates of a posterior whose probabilities are dealt out among its
+groups at random. Then test errors of the best candidate as it is, trained on from the inherited weights ("w/ FT") and
+from scratch, and of the full super-network trained alone by the same schedule. Last, how far p agrees between seeds,
+and with a search whose labels were dealt out among the images at random, where only the prior has something to say.
+Table 4: the prior l^2. Table 5: the temperature. Table 6: the number of candidates.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from nascli.artifacts.channels_genotype import ChannelsGenotype  # noqa: E402
+from nascli.artifacts.genotype import GenotypeFile, genotype_bytes  # noqa: E402
+from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
+from nascli.artifacts.posterior import PosteriorDistribution  # noqa: E402
+from nascli.config import DeriveConfig, SearchConfig, TrainConfig  # noqa: E402
+from nascli.core.engine.candidates import rank  # noqa: E402
+from nascli.core.engine.evaluate import evaluate  # noqa: E402
+from nascli.core.engine.search import build_method, open_streams, search  # noqa: E402
+from nascli.core.engine.session import Destination, provenance  # noqa: E402
+from nascli.core.engine.train import train  # noqa: E402
+from nascli.core.runtime import fitting_threads, open_runtime  # noqa: E402
+from nascli.data import open_data  # noqa: E402
+
+METHOD = {"method": "pgnas", "dataset": "digits"}
+PRIORS = (0.2, 0.5, 1.0, 2.0)
+"""Of Table 4, as multiples of the recipe's l^2."""
+
+TEMPERATURES = (2 / 3, 0.2)
+COUNTS = (50, 500, 1500)
+
+Rows = list[dict[str, Any]]
+
+
+class Runs:
+    """Searches, rankings and trainings, each done once: what they make stays in a folder."""
+
+    def __init__(self, folder: Path, epochs: int | None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.epochs = {} if epochs is None else {"epochs": epochs}
+
+    def search(self, name: str, seed: int, **settings: Any) -> LoadedArtifact:
+        """The posterior of a search."""
+        config = SearchConfig(**METHOD, **self.epochs, seed=seed, **settings)
+        return self._made(f"{name}.safetensors", lambda target: search(config, target))
+
+    def rank(self, run: LoadedArtifact, name: str, count: int) -> dict[str, Any]:
+        """The best of `count` candidates of both populations: their scores, and the probability of the uniform ones."""
+        path = self.folder / f"{name}-{count}.scores"
+        if not path.exists():
+            print(f"… {path.name}", file=sys.stderr, flush=True)
+            model = path.with_suffix(".safetensors")
+            target = Destination(path.with_suffix(".json"), overwrite=True)
+            found = rank(run, DeriveConfig(**METHOD, candidates=count), target, model=model)
+            scores = [score.row() for score in found.rounds[-1].scores]
+            path.write_text(json.dumps({"probability": found.probability, "scores": scores}))
+        known = json.loads(path.read_text())
+        return {
+            **{
+                kind: [row for row in known["scores"] if row["population"] == kind] for kind in ("posterior", "uniform")
+            },
+            "probability": known["probability"],
+            "genotype": load_artifact(path.with_suffix(".json")),
+            "model": load_artifact(path.with_suffix(".safetensors")),
+        }
+
+    def train(self, name: str, genotype: LoadedArtifact, seed: int, start: LoadedArtifact | None = None) -> Any:
+        """A trained model, by the recipe for inherited weights where it starts from a run."""
+        weights = {"weights": "inherited"} if start else {}
+        epochs = {} if start else self.epochs
+        config = TrainConfig(**METHOD, **epochs, **weights, seed=seed)
+        return self._made(f"{name}.safetensors", lambda target: train(genotype, config, target, start=start))
+
+    def _made(self, name: str, make: Any) -> LoadedArtifact:
+        path = self.folder / name
+        if not path.exists():
+            print(f"… {name}", file=sys.stderr, flush=True)
+            make(Destination(path, overwrite=True))
+        return load_artifact(path)
+
+
+def columns(rows: Rows) -> str:
+    """Mean and deviation of the accuracy, the best, and the mean of the parameters."""
+    accuracies = [100 * row["accuracy"] for row in rows]
+    size = mean(row["parameters"] for row in rows)
+    return f"{mean(accuracies):.2f} ± {stdev(accuracies):.2f} | {max(accuracies):.2f} | {size:,.0f}"
+
+
+def table3(runs: Runs, seeds: Sequence[int], count: int) -> None:
+    print("### Table 3\n\n| seed | candidates | mean ± sd | best | mean parameters |\n|---|---|---|---|---|")
+    errors, posteriors = [], []
+    for seed in seeds:
+        run = runs.search(f"seed{seed}", seed)
+        ranked = runs.rank(run, f"seed{seed}", count)
+        fixed = runs.search(f"fixed{seed}", seed, initial_dropout=ranked["probability"], arch_lr_scale=0.0)
+        rows = {
+            "posterior": ranked["posterior"],
+            "uniform, weights of the search": ranked["uniform"],
+            "uniform from the beginning": runs.rank(fixed, f"fixed{seed}", count)["posterior"],
+            "posterior, its p dealt out anew": runs.rank(dealt(run, seed), f"dealt{seed}", count)["posterior"],
+        }
+        for name, candidates in rows.items():
+            print(f"| {seed} | {name} | {columns(candidates)} |", flush=True)
+        errors.append(test_errors(runs, seed, run, ranked))
+        posteriors.append(run.value)
+    print("\n| network | test error, by seed | parameters |\n|---|---|---|")
+    for name in errors[0]:
+        shown = " / ".join(f"{row[name][0]:.2f}" for row in errors)
+        sizes = " / ".join(f"{row[name][1]:,}" for row in errors)
+        print(f"| {name} | {shown} | {sizes} |")
+    for (i, one), (j, other) in itertools.combinations(zip(seeds, posteriors, strict=True), 2):
+        agreement = np.corrcoef(logits_of(one), logits_of(other))[0, 1]
+        print(f"\ncorrelation of logit p between seeds {i} and {j}: {agreement:.2f}")
+    blind = without_meaning(seeds[0], runs.epochs.get("epochs"))
+    agreement = np.corrcoef(logits_of(posteriors[0]), logits_of(blind))[0, 1]
+    kept = 1 - blind.probabilities.mean()
+    print(
+        f"\nlabels dealt out at random, seed {seeds[0]}: keeps {kept:.1%}, correlation with the search {agreement:.2f}"
+    )
+
+
+def without_meaning(seed: int, epochs: int | None) -> PosteriorDistribution:
+    """The posterior of a search on images whose labels have been dealt out at random."""
+    config = SearchConfig(**METHOD, **({} if epochs is None else {"epochs": epochs}), seed=seed)
+    runtime = open_runtime(config)
+    data = open_data(config, device=runtime.device)
+    streams = open_streams(config, data, runtime)
+    feed = data._train.feed
+    feed.labels = feed.labels[torch.randperm(len(feed.labels), generator=torch.Generator().manual_seed(seed))]
+    method = build_method(config, data.info, streams, runtime)
+    with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
+        for _ in range(config.epochs * streams["train"].batches_per_pass):
+            method.step(streams)
+    found = method.distribution(provenance(config, data.info, None))
+    assert isinstance(found, PosteriorDistribution)
+    return found
+
+
+def logits_of(posterior: PosteriorDistribution) -> np.ndarray:
+    """Of all groups, in the order of the network. [groups]"""
+    return np.concatenate([posterior.logits[conv] for conv in posterior.graph.masked])
+
+
+def dealt(run: LoadedArtifact, seed: int) -> LoadedArtifact:
+    """The same posterior with its probabilities dealt out among the groups at random."""
+    posterior = run.value
+    assert isinstance(posterior, PosteriorDistribution)
+    groups = [(conv, source) for conv, values in posterior.logits.items() for source in range(len(values))]
+    order = np.random.default_rng(seed).permutation(len(groups))
+    logits = {conv: values.copy() for conv, values in posterior.logits.items()}
+    for (conv, source), taken in zip(groups, order, strict=True):
+        other, place = groups[taken]
+        logits[conv][source] = posterior.logits[other][place]
+    value = PosteriorDistribution(
+        posterior.supernet,
+        posterior.width,
+        posterior.stages,
+        posterior.data,
+        logits,
+        posterior.weights,
+        posterior.provenance,
+    )
+    return LoadedArtifact(run.kind, value, run.sha256, run.where)
+
+
+def test_errors(runs: Runs, seed: int, run: LoadedArtifact, ranked: dict[str, Any]) -> dict[str, tuple[float, int]]:
+    """Test error and parameters of the networks of one seed."""
+    cell = ranked["genotype"]
+    models = {
+        "full super-network, trained alone": runs.train(f"full{seed}", full(runs, cell), seed),
+        "best candidate, as it is": ranked["model"],
+        "best candidate, trained on": runs.train(f"tuned{seed}", cell, seed, run),
+        "best candidate, from scratch": runs.train(f"scratch{seed}", cell, seed),
+    }
+    found = {name: evaluate(model) for name, model in models.items()}
+    return {name: (100 * (1 - result.top1), result.parameters) for name, result in found.items()}
+
+
+def full(runs: Runs, cell: LoadedArtifact) -> LoadedArtifact:
+    """The genotype that keeps every channel of a cell's super-network."""
+    file = cell.value
+    assert isinstance(file, GenotypeFile)
+    genotype = file.genotype
+    assert isinstance(genotype, ChannelsGenotype)
+    shape = ranked_shape(runs)
+    kept = {name: range(sum(conv.sources)) for name, conv in genotype.graph(shape).masked.items()}
+    whole = ChannelsGenotype.of(genotype.supernet, genotype.width, genotype.stages, kept)
+    path = runs.folder / "full.json"
+    path.write_bytes(genotype_bytes(file.model_copy(update={"genotype": whole})))
+    return load_artifact(path)
+
+
+def ranked_shape(runs: Runs) -> Any:
+    """What goes into the super-networks of these runs and out of them."""
+    posterior = load_artifact(next(runs.folder.glob("seed?.safetensors"))).value
+    assert isinstance(posterior, PosteriorDistribution)
+    return posterior.shape
+
+
+def sweep(runs: Runs, seeds: Sequence[int], count: int, setting: str, values: Sequence[float]) -> None:
+    """Candidates, best and test error for values of one setting, over all seeds. The recipe's value is Table 3's."""
+    usual = SearchConfig(**METHOD).settings[setting]
+    print(f"\n| {setting} | seed | mean ± sd | best | mean parameters | test error of the best | its parameters |")
+    print("|---|---|---|---|---|---|---|")
+    for value, seed in itertools.product(values, seeds):
+        name = f"seed{seed}" if value == usual else f"{setting}{value:.3g}-seed{seed}"
+        ranked = runs.rank(runs.search(name, seed, **{setting: value}), name, count)
+        result = evaluate(ranked["model"])
+        shown = f"{100 * (1 - result.top1):.2f} | {result.parameters:,}"
+        print(f"| {value:.3g} | {seed} | {columns(ranked['posterior'])} | {shown} |", flush=True)
+
+
+def table6(runs: Runs, seeds: Sequence[int]) -> None:
+    print("\n| candidates | seed | mean ± sd | best | mean parameters | test error of the best |")
+    print("|---|---|---|---|---|---|")
+    for count, seed in itertools.product(COUNTS, seeds):
+        ranked = runs.rank(runs.search(f"seed{seed}", seed), f"seed{seed}", count)
+        error = 100 * (1 - evaluate(ranked["model"]).top1)
+        print(f"| {count:,} | {seed} | {columns(ranked['posterior'])} | {error:.2f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tables", type=int, nargs="+", default=[3, 4, 5, 6], choices=[3, 4, 5, 6])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--candidates", type=int, default=200)
+    parser.add_argument("--epochs", type=int)
+    given = parser.parse_args()
+    runs = Runs(given.folder, given.epochs)
+    if 3 in given.tables:
+        table3(runs, given.seeds, given.candidates)
+    if 4 in given.tables:
+        usual = SearchConfig(**METHOD).settings["weight_prior"]
+        print("\n### Table 4")
+        sweep(runs, given.seeds, given.candidates, "weight_prior", [usual * multiple for multiple in PRIORS])
+    if 5 in given.tables:
+        print("\n### Table 5")
+        sweep(runs, given.seeds, given.candidates, "temperature", TEMPERATURES)
+    if 6 in given.tables:
+        print("\n### Table 6")
+        table6(runs, given.seeds)
+
+
+if __name__ == "__main__":
+    main()
