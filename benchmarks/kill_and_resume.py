@@ -1,6 +1,6 @@
-"""Kill a search by each method and a training at random moments, resume each, and compare with unbroken runs.
+"""Kill runs of every method and stage at random moments, resume each, and compare with unbroken runs.
 
-    python benchmarks/kill_and_resume.py [--kills 10] [--seed 0] [--runs search parsec random order-2 train]
+    python benchmarks/kill_and_resume.py [--kills 10] [--seed 0] [--runs search pgnas pgnas-derive …]
 
 Results are compared byte by byte; exits 1 if any differs. Moments are uniform over the time of the unbroken run, its
 start-up included, and `kill -9` leaves no chance to tidy up.
@@ -17,13 +17,24 @@ import time
 from pathlib import Path
 
 SMALL = ["--epochs", "4", "--limit-train", "512"]
+ENAS = ["--supernet", "enas", "--width", "4"]
 RUNS = {
     "search": ["search", *SMALL, "--arch-warmup-epochs", "1"],
     "parsec": ["search", "--method", "parsec", *SMALL, "--layers", "3", "--adaptive-samples"],
     "random": ["search", "--method", "random", *SMALL, "--candidates", "4"],
     "order-2": ["search", "--method", "darts", "--order", "2", *SMALL, "--layers", "3", "--channels", "4"],
     "train": ["train", "pc-darts-cifar10", *SMALL, "--channels", "8", "--drop-path", "0.2"],
+    "pgnas": ["search", "--method", "pgnas", *SMALL, "--epochs", "8"],
+    "pgnas-enas": ["search", "--method", "pgnas", *SMALL, *ENAS, "--drop-path", "0.2"],
+    "pgnas-finetune": ["finetune", "{posterior}", "--epochs", "8"],
+    "pgnas-derive": ["derive", "{posterior}", "--candidates", "1500", "--shortlist", "300"],
+    "pgnas-train": ["train", "{cell}", "--from", "{posterior}", "--epochs", "8"],
 }
+PREPARED = {
+    "posterior": ["search", "--method", "pgnas", *SMALL],
+    "cell": ["derive", "{posterior}", "--candidates", "20"],
+}
+"""What some of them begin with, made once."""
 
 
 def start(arguments: list[str], output: Path, *more: str) -> subprocess.Popen[bytes]:
@@ -36,15 +47,28 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def prepared(arguments: list[str], folder: Path) -> list[str]:
+    """The arguments with the paths of what they name in braces, which is made if it isn't there."""
+    made = {}
+    for name, command in PREPARED.items():
+        path = folder / f"{name}.{'json' if command[0] == 'derive' else 'safetensors'}"
+        if f"{{{name}}}" in arguments and not path.exists():
+            assert start(prepared(command, folder), path).wait() == 0
+        made[name] = path
+    return [argument.format(**made) for argument in arguments]
+
+
 def compare(name: str, arguments: list[str], kills: int, draw: random.Random, folder: Path) -> int:
     """Returns the number of results that differ from the unbroken one."""
-    whole = folder / f"{name}-whole.safetensors"
+    arguments = prepared(arguments, folder)
+    ending = "json" if arguments[0] == "derive" else "safetensors"
+    whole = folder / f"{name}-whole.{ending}"
     began = time.monotonic()
     assert start(arguments, whole).wait() == 0
     seconds = time.monotonic() - began
     wrong = 0
     for number in range(kills):
-        output = folder / f"{name}-{number}.safetensors"
+        output = folder / f"{name}-{number}.{ending}"
         moment = draw.uniform(0, seconds)
         process = start(arguments, output)
         time.sleep(moment)

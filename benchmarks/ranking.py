@@ -6,6 +6,9 @@
 threads that the engine's rule gives such steps, as in `nascli eval`. "Masked" and "cut out" are the two ways of
 `derive`, of which it takes one by the size of the work. In every round each way scores the same candidates once, in
 turn; the median of the ratios within a round counts. Random weights: the figures are of speed alone.
+
+"% busy": the multiply-adds of the whole super-network, as a share of a large matrix product's rate on all cores. Where
+one candidate keeps the cores busy, stacking candidates has little left to win.
 """
 
 import argparse
@@ -33,6 +36,9 @@ CASES = {
     "CIFAR: width 96, 32x32, 64 images": (96, (1, 1, 1), 3, 32, 64, 2),
 }
 PLAIN_BATCH = 256
+MATRIX = 2048
+"""Side of the matrices whose product tells what the cores can do."""
+
 RULE = scoring.WORTH_CUTTING
 
 
@@ -71,6 +77,12 @@ def seconds(call: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
+def best_rate(device: torch.device) -> float:
+    """Multiply-adds per second of a large matrix product in float32, on all cores."""
+    matrix = torch.randn(MATRIX, MATRIX, device=device)
+    return MATRIX**3 / seconds(lambda: matrix @ matrix, device)
+
+
 def main() -> None:
     """Print a line per case."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,7 +117,9 @@ def main() -> None:
         if runtime.device.type == "cpu":
             ways["cut out"] = lambda: scored(0.0)
         times: dict[str, list[float]] = {name: [] for name in ways}
+        rates = []
         for attempt in range(options.rounds + 1):
+            rates += [best_rate(runtime.device)] if attempt else []
             for name, way in ways.items():
                 took = seconds(way, runtime.device)
                 if attempt:  # the first round warms up
@@ -114,8 +128,11 @@ def main() -> None:
         parts = []
         for name, own in times.items():
             ratio = statistics.median(before / now for before, now in zip(plain, own, strict=True))
+            work = graph.multiply_adds * count * candidates
+            busy = statistics.median(work / now / rate for now, rate in zip(own, rates, strict=True))
             mark = "*" if name == chosen else ""
-            parts.append(f"{name}{mark} {candidates / statistics.median(own):.1f}/s ({ratio:.2f}x)")
+            share = "" if name == "cut out" else f", {busy:.0%} busy"  # whose networks have fewer multiply-adds
+            parts.append(f"{name}{mark} {candidates / statistics.median(own):.1f}/s ({ratio:.2f}x{share})")
         print(f"{title}: {', '.join(parts)}", flush=True)
     print("* what derive takes")
 

@@ -23,5 +23,5 @@ def finetune(session: Session, given: dict[str, Any], source: DistributionSource
 
     target = destination(stage.output, stage.run_dir, resume=stage.resume, overwrite=stage.overwrite, json=stage.json)
     start = artifact(source, "distribution")
-    stored = (stored_config(target) if stage.resume else {}) or inherited(start, given)
+    stored = (stored_config(target, FinetuneConfig.stage) if stage.resume else {}) or inherited(start, given)
     carry_out(session, stage, target, resolve(FinetuneConfig, given, file=stage.config, stored=stored), start)

@@ -43,7 +43,7 @@ def rank_candidates(
 
     if json and model is not None and is_pipe(model):
         raise UsageError("--json and '--model -' both need standard output: give --model a file")
-    stored = _inherited(start, given) | (stored_config(target) if target.resume else {})
+    stored = _inherited(start, given) | (stored_config(target, DeriveConfig.stage) if target.resume else {})
     config = resolve(DeriveConfig, given, file=file, stored=stored)
     with progress(session) as reporter:
         result = rank(start, config, target, reporter, count=1 if count is None else count, model=model)

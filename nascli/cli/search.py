@@ -22,7 +22,7 @@ def search(session: Session, given: dict[str, Any], stage: StageOptions) -> None
     from nascli.core.engine.session import stored_config
 
     target = destination(stage.output, stage.run_dir, resume=stage.resume, overwrite=stage.overwrite, json=stage.json)
-    stored = stored_config(target) if stage.resume else {}
+    stored = stored_config(target, SearchConfig.stage) if stage.resume else {}
     carry_out(session, stage, target, resolve(SearchConfig, given, file=stage.config, stored=stored))
 
 

@@ -69,7 +69,7 @@ def train(
     numbers = parsed(seeds) if seeds is not None else None
     planned = members(sources, numbers, target)
     genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())
-    runs = (stored_config(member.destination) for member in planned if stage.resume)
+    runs = (stored_config(member.destination, TrainConfig.stage) for member in planned if stage.resume)
     stored = next(filter(None, runs), None)
     if stored is None:
         stored = inherited_by_all(genotypes, {**(read_file(stage.config) if stage.config else {}), **given})

@@ -48,11 +48,17 @@ class Destination:
         return None if self.is_pipe else Path(self.output)
 
 
-def stored_config(destination: Destination) -> dict[str, Any]:
-    """The configuration of the run that `destination` would resume; empty where there is none."""
+def stored_config(destination: Destination, stage: str) -> dict[str, Any]:
+    """The configuration of the run that `destination` would resume; empty where there is none.
+
+    Raises UsageError where that run is of another stage.
+    """
     path = destination.run_path
     saved = RunDir(path).read_config() if path is not None else None
-    return dict(saved["config"]) if saved else {}
+    if path is None or saved is None:
+        return {}
+    _same_stage(path, saved, stage)
+    return dict(saved["config"])
 
 
 def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact | None:
@@ -95,6 +101,9 @@ def check_destination(destination: Destination, config: Stage, made_from: Ancest
         return
     run = RunDir(destination.run_path)
     saved = run.read_config()
+    if saved is not None and run.has_progress():
+        # Not even by --overwrite: "-o found.json" has the same folder as the "found.safetensors" that it is made from.
+        _same_stage(run.path, saved, config.stage)
     if saved is not None and destination.resume:
         _same_run(run, saved, config, made_from)
     elif run.has_progress() and not replace:
@@ -128,12 +137,16 @@ def _description(config: Stage, made_from: Ancestor | None) -> dict[str, Any]:
 def _same_run(run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ancestor | None) -> None:
     """Raise UsageError where resuming would mix two runs."""
     mine = _description(config, made_from)
-    if saved["stage"] != mine["stage"]:
-        raise UsageError(f"{run.path} holds a {saved['stage']} run: choose another --run-dir")
+    _same_stage(run.path, saved, config.stage)
     if saved["made_from"] != mine["made_from"]:
         raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
     if changed := _changed(saved["config"], mine["config"]):
         raise UsageError(f"cannot resume {run.path} with other settings: {'; '.join(changed)}")
+
+
+def _same_stage(path: Path, saved: Mapping[str, Any], stage: str) -> None:
+    if saved["stage"] != stage:
+        raise UsageError(f"{path} holds a {saved['stage']} run: choose another --run-dir or --output")
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -28,7 +28,7 @@ def test_a_run_leaves_its_configuration_and_a_row_for_the_start_and_every_epoch(
     assert [row["epoch"] for row in rows] == [0, 1, 2]
     # 160 images, half of them for the weights, 32 a batch: two steps an epoch.
     assert [row["step"] for row in rows] == [0, 2, 4]
-    saved = stored_config(nascli.Destination(folder / "run.safetensors"))
+    saved = stored_config(nascli.Destination(folder / "run.safetensors"), "search")
     assert nascli.SearchConfig(**saved) == config()
 
 
@@ -63,6 +63,14 @@ def test_a_search_run_is_not_resumed_as_a_training(folder):
     destination = nascli.Destination(folder / "m.safetensors", run_dir=folder / "run.run", resume=True)
     with pytest.raises(UsageError, match="holds a search run"):
         nascli.train("darts-v1", nascli.TrainConfig(dataset="digits"), destination)
+
+
+def test_a_run_of_another_stage_is_not_overwritten(folder):
+    before = sorted((path.name, path.read_bytes()) for path in (folder / "run.run").iterdir())
+    destination = nascli.Destination(folder / "m.safetensors", run_dir=folder / "run.run", overwrite=True)
+    with pytest.raises(UsageError, match="holds a search run: choose another --run-dir or --output"):
+        nascli.train("darts-v1", nascli.TrainConfig(dataset="digits"), destination)
+    assert sorted((path.name, path.read_bytes()) for path in (folder / "run.run").iterdir()) == before
 
 
 def test_the_same_seed_gives_the_same_bytes_wherever_they_are_written(folder, tmp_path):
