@@ -2,7 +2,8 @@
 
 `pc-darts.toml` holds `[search.cifar10]`, `[finetune.cifar10]`, `[train.cifar10]` and so on. A recipe's full name is
 "method/data", for example "pc-darts/cifar10". Each table names its `source`. What a method searches in may have
-recipes of its own, "pgnas/cifar10-enas", and so may training that starts from inherited weights.
+recipes of its own, "pgnas/cifar10-enas", and so may training that starts from inherited weights. A table that is
+`like` another of its stage differs from that in what it says.
 """
 
 import tomllib
@@ -32,7 +33,8 @@ def load(stage: str, method: str, name: str) -> dict[str, Any]:
     tables = _document(method).get(stage, {})
     if name not in tables:
         raise UsageError(unknown(f"{method} recipe for {stage}", name, tables))
-    return {key: value for key, value in tables[name].items() if key != "source"}
+    own = {key: value for key, value in tables[name].items() if key not in ("source", "like")}
+    return load(stage, method, tables[name]["like"]) | own if "like" in tables[name] else own
 
 
 def source(stage: str, method: str, name: str) -> str:
