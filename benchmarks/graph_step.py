@@ -1,10 +1,11 @@
-"""Seconds of a training step of a graph's network beside the same network written by hand, module by module.
+"""Seconds of a training step of a graph's network, with and without concrete dropout, and of the same written by hand.
 
     python benchmarks/graph_step.py [--device cpu] [--rounds 15]
 
 `resnet-mb` in two sizes, float32, channels-last, forward and backward. Both networks have the same weights, which is
-checked on their logits; they take turns in one process, and the median of the ratios counts. On a CPU it is the time of
-the processor on one thread, which other programs disturb less.
+checked on their logits; they take turns in one process, and the median of the ratios counts. "Dropout" is the graph's
+network as PGNAS trains it: relaxed masks for every image, and the penalty. On a CPU it is the time of the processor on
+one thread, which other programs disturb less.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.supernets import supernet
 
@@ -87,12 +89,29 @@ class ByHand(nn.Module):
         return self.classifier(F.relu(self.blocks(self.stem(images))).mean(dim=(2, 3)))
 
 
+class Dropout(nn.Module):
+    """A graph's network and the probabilities of its channels."""
+
+    def __init__(self, network: GraphNetwork, device: str) -> None:
+        super().__init__()
+        sizes = [group.size for group in network.graph.groups]
+        self.network, self.dropout = network, ConcreteDropout(sizes, temperature=0.2, probability=0.1)
+        self._generator = torch.Generator(device)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Of a step of PGNAS."""
+        logits = self.network(images, masks=self.dropout.relaxed(len(images), self._generator))
+        penalty = self.dropout.penalty(squared_norms(self.network), weight_prior=50.0, images=5e5)
+        return F.cross_entropy(logits, labels) + penalty
+
+
 def step_seconds(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     """One forward and backward pass."""
     clock = time.perf_counter if images.is_cuda else time.process_time
     network.zero_grad(set_to_none=True)
     began = clock()
-    F.cross_entropy(network(images), labels).backward()
+    loss = network.loss(images, labels) if isinstance(network, Dropout) else F.cross_entropy(network(images), labels)
+    loss.backward()
     if images.is_cuda:
         torch.cuda.synchronize()
     return clock() - began
@@ -117,11 +136,17 @@ def main() -> None:
         ours, theirs = (net.to(options.device, memory_format=torch.channels_last) for net in (ours, theirs))
         images = images.to(options.device, memory_format=torch.channels_last)
         torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-4)
+        networks = (theirs, ours, Dropout(ours, options.device).to(options.device))
         # The first round warms up.
-        pairs = [[step_seconds(net, images, labels) for net in (ours, theirs)] for _ in range(options.rounds + 1)][1:]
-        ratio = statistics.median(one / other for one, other in pairs)
-        graph_seconds, hand_seconds = (statistics.median(times) for times in zip(*pairs, strict=True))
-        print(f"{title}: graph {graph_seconds:.4f} s, by hand {hand_seconds:.4f} s, ratio {ratio:.3f}")
+        rounds = [[step_seconds(net, images, labels) for net in networks] for _ in range(options.rounds + 1)][1:]
+        hand, graph_alone, dropout = (statistics.median(times) for times in zip(*rounds, strict=True))
+        of_hand = statistics.median(one / by_hand for by_hand, one, _ in rounds)
+        of_graph = statistics.median(one / alone for _, alone, one in rounds)
+        print(
+            f"{title}: by hand {hand:.4f} s; graph {graph_alone:.4f} s, {of_hand:.3f} of that; "
+            f"with dropout {dropout:.4f} s, {of_graph:.3f} of that",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
