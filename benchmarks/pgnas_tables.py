@@ -21,7 +21,7 @@ import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -42,6 +42,7 @@ from nascli.core.engine.evaluate import evaluate  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams, search  # noqa: E402
 from nascli.core.engine.session import Destination, provenance  # noqa: E402
 from nascli.core.engine.train import train  # noqa: E402
+from nascli.core.nn.build import inherited_network  # noqa: E402
 from nascli.core.runtime import fitting_threads, open_runtime  # noqa: E402
 from nascli.data import open_data  # noqa: E402
 
@@ -77,7 +78,7 @@ def cifar(folder: str) -> Budget:
             **steps,
             "width": 16,
             "depth": 1,
-            "weight_prior": 15.0,
+            "weight_prior": 100.0,
             "effective_images": 3600.0,
             "arch_lr_scale": 20.0,
             "arch_warmup_epochs": 5,
@@ -239,6 +240,7 @@ def test_errors(runs: Runs, seed: int, run: LoadedArtifact, ranked: dict[str, An
     cell = ranked["genotype"]
     models = {
         "full super-network, trained alone": runs.train(f"full{seed}", full(runs, cell), seed),
+        "full super-network of the search": searched(runs, run, ranked),
         "best candidate, as it is": ranked["model"],
         "best candidate, trained on": runs.train(f"tuned{seed}", cell, seed, run),
         "best candidate, from scratch": runs.train(f"scratch{seed}", cell, seed),
@@ -259,6 +261,16 @@ def full(runs: Runs, cell: LoadedArtifact) -> LoadedArtifact:
     path = runs.folder / "full.json"
     path.write_bytes(genotype_bytes(file.model_copy(update={"genotype": whole})))
     return load_artifact(path)
+
+
+def searched(runs: Runs, run: LoadedArtifact, ranked: dict[str, Any]) -> LoadedArtifact:
+    """The model that keeps every channel, with the weights of the search."""
+    genotype, posterior, model = full(runs, ranked["genotype"]).value.genotype, run.value, ranked["model"].value
+    assert isinstance(posterior, PosteriorDistribution)
+    network = inherited_network(genotype, posterior.shape, posterior, run.where, seed=0)
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    value = replace(model, genotype=genotype, weights=weights)
+    return LoadedArtifact("model", value, ranked["model"].sha256, run.where)
 
 
 def ranked_shape(runs: Runs) -> Any:
