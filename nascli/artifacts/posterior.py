@@ -26,8 +26,13 @@ from nascli.supernets.state import Tensor, state_of
 LEAST_PROBABILITY = 1e-6
 """p stays in [LEAST_PROBABILITY, 1 - LEAST_PROBABILITY], so that its logit can always come back."""
 
-LARGEST_LOGIT = float(np.nextafter(np.float32(np.log((1 - LEAST_PROBABILITY) / LEAST_PROBABILITY)), np.float32(np.inf)))
-"""log(p / (1 - p)) at the bounds of p, with room for rounding to float32."""
+_BOUND = np.float32(np.log((1 - LEAST_PROBABILITY) / LEAST_PROBABILITY))
+
+LARGEST_LOGIT = float(np.nextafter(_BOUND, np.float32(0)))
+"""log(p / (1 - p)) at the bounds of p: the last number of float32 that is within them."""
+
+_LARGEST_READ = float(np.nextafter(_BOUND, np.float32(np.inf)))
+"""In a file, however the bound was rounded."""
 
 _LOGITS, _WEIGHTS = "logits.", "weights."
 
@@ -63,9 +68,9 @@ class PosteriorDistribution:
         _check(self.logits, sources, _LOGITS)
         _check(self.weights, state_of(graph), _WEIGHTS)
         for name, values in self.logits.items():
-            if np.abs(values).max() > LARGEST_LOGIT:
+            if np.abs(values).max() > _LARGEST_READ:
                 raise ValueError(
-                    f"{_LOGITS}{name}: has values beyond {LARGEST_LOGIT:.7g}, those of p = {LEAST_PROBABILITY:g}"
+                    f"{_LOGITS}{name}: has values beyond {_LARGEST_READ:.7g}, those of p = {LEAST_PROBABILITY:g}"
                 )
         for name, values in self.weights.items():
             if name.endswith((".running_var", ".num_batches_tracked")) and values.min() < 0:

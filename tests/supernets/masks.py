@@ -6,12 +6,17 @@ from numpy.typing import NDArray
 from nascli.supernets.graph import Graph
 
 
-def random_mask(graph: Graph, seed: int, *, drop: float, drop_whole: float = 0.0) -> NDArray[np.bool_]:
-    """Channels kept: each is dropped with one probability, and each convolution as a whole with the other."""
+def random_mask(
+    graph: Graph, seed: int, *, drop: float, drop_whole: float = 0.0, drop_source: float = 0.0
+) -> NDArray[np.bool_]:
+    """Channels kept: each is dropped with one probability, each convolution as a whole and each of its sources too."""
     generator = np.random.default_rng(seed)
     mask = generator.random(graph.mask_size) >= drop
     for entries in graph.mask_ranges.values():
         mask[entries.start : entries.stop] &= generator.random() >= drop_whole
+    if drop_source:
+        for group in graph.groups:
+            mask[group.start : group.start + group.size] &= generator.random() >= drop_source
     return mask
 
 

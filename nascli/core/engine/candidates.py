@@ -174,8 +174,8 @@ def _populations(
     # Of the same mean size as those that are ranked: with a budget, these are not all that were drawn.
     target, _ = mean_and_deviation([candidate.size.parameters for candidate in chosen])
     probability = uniform_probability(posterior, config.seed, config.candidates, target)
-    others = uniform_candidates(posterior, config.seed, config.candidates, probability)
-    return chosen + [candidate for candidate in others if budget.allows(candidate.size)], probability
+    # The budget is nothing to them: none is chosen, and without those beyond it they would be smaller in the mean.
+    return chosen + uniform_candidates(posterior, config.seed, len(chosen), probability), probability
 
 
 class _Chosen:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ class Scorer:
         loss = torch.zeros(len(masks), dtype=torch.float64, device=self._runtime.device)
         chunk = self.at_once(len(images))
         chunks = [slice(start, start + chunk) for start in range(0, len(masks), chunk)]
-        with self._spread() as spread:
+        with self._exact(), self._spread() as spread:
             networks = list(spread(lambda part: self._network(masks[part], len(images)), chunks))
             for batch, labels in self._batches(images):
 
@@ -121,6 +121,10 @@ class Scorer:
                     return None
         seen = len(images)
         return [(hits / seen, total / seen) for hits, total in zip(right.tolist(), loss.tolist(), strict=True)]
+
+    def _exact(self) -> AbstractContextManager[None]:
+        """Without TF32, whose rounding may depend on how many candidates share a pass, and so decide on the winner."""
+        return self._runtime.full_precision() if self._runtime.precision == "fp32" else nullcontext()
 
     @contextmanager
     def _spread(self) -> Iterator[Callable[..., Iterator[Any]]]:

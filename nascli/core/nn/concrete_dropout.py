@@ -11,10 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.artifacts.posterior import LEAST_PROBABILITY
+from nascli.artifacts.posterior import LARGEST_LOGIT
 from nascli.core.nn.graph_network import GraphNetwork
-
-LARGEST_LOGIT = math.log1p(-LEAST_PROBABILITY) - math.log(LEAST_PROBABILITY)
 
 
 class ConcreteDropout(nn.Module):
@@ -89,7 +87,10 @@ class ConcreteDropout(nn.Module):
 
 
 def squared_norms(network: GraphNetwork) -> Tensor:
-    """||m||² of the weights that read each group's channels. -> [groups], in the order of `Graph.groups`."""
+    """||m||² of the weights that read each group's channels. -> [groups], in the order of `Graph.groups`.
+
+    A depthwise convolution has no mask, and its weights are in no norm: in a separable one, m is the pointwise part.
+    """
     per_group = []
     for name, conv in network.graph.masked.items():
         squares = network.get_submodule(name).weight.square()

@@ -10,7 +10,7 @@ from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
 from nascli.core.nn.measure import multiply_adds
 from nascli.registry import SUPERNETS
-from nascli.supernets.graph import Builder, Concat, Graph, MaxPool, Pick, Sum
+from nascli.supernets.graph import AvgPool, Builder, Concat, Graph, MaxPool, Pick, Sum
 from nascli.supernets.slim import Slim, slim
 from tests.supernets.masks import kept_by, random_mask
 from tests.supernets.networks import images, network_of, small_graph
@@ -59,11 +59,12 @@ def test_masks_from_nothing_dropped_to_everything(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["resnet-mb", "enas", "resnet50-inflated", "densenet121"])
 def test_nothing_but_rounding_differs(name: str) -> None:
-    """In double precision; whole convolutions dropped, so that much is constant and padding shows."""
-    graph = small_graph(name, sides(name)[1])
+    """In double precision; whole convolutions and sources dropped, so that much is constant and padding shows."""
+    graph = small_graph(name, sides(name)[1], depth=2 if name == "densenet121" else 1)
     supernet, batch = network_of(graph), images(graph, 2)
-    for number in range(4):
-        mask = random_mask(graph, number, drop=0.2, drop_whole=0.1 + 0.2 * number)
+    for number in range(8):
+        wholes = {"drop_whole": 0.1 + 0.1 * number} if number % 2 else {"drop_source": 0.1 + 0.1 * number}
+        mask = random_mask(graph, number, drop=0.2, **wholes)
         assert difference(supernet, mask, batch) < 1e-9, number
 
 
@@ -162,6 +163,73 @@ def _patchwork(side: int, stride: int, dilation: int, kernel: int) -> Graph:
     y = build.add("again", Sum(), y, build.add("pick", Pick(stride, stride - 1), build.conv("narrow", joined, 3)))
     build.classify(build.add("both", Concat(), y, y), 2)
     return build.graph()
+
+
+class Joined:
+    """Maps that depend on the image beside maps of one value, concatenated; what reads them is up to each test.
+
+    Everything is kept but the inputs of "still.conv", and of whatever else is named.
+    """
+
+    def __init__(self, side: int) -> None:
+        self.build = Builder(2, side)
+        self.moving = self.build.norm("moving.norm", self.build.conv("moving.conv", self.build.image, 2))
+        self.still = self.build.norm("still.norm", self.build.conv("still.conv", self.build.image, 2))
+        self.maps = self.build.add("joined", Concat(), self.moving, self.still)
+
+    def difference(self, last: str, *dropped: str) -> float:
+        self.build.classify(last, 2)
+        graph = self.build.graph()
+        mask = np.ones(graph.mask_size, np.bool_)
+        for name in ("still.conv", *dropped):
+            mask[list(graph.mask_ranges[name])] = False
+        return difference(network_of(graph), mask, images(graph))
+
+
+def test_zeros_beyond_a_shifted_map_are_a_border() -> None:
+    joined = Joined(5)
+    picked = joined.build.add("pick", Pick(2, 1), joined.maps)
+    assert joined.difference(joined.build.norm("norm", joined.build.conv("conv", picked, 3))) < 1e-12
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("pool", [MaxPool, AvgPool])
+def test_a_pooling_spreads_the_border(pool: type[MaxPool | AvgPool], stride: int) -> None:
+    joined = Joined(9)
+    build = joined.build
+    bordered = build.add("still.pool", pool(3, stride, 1), build.conv("still.padded", joined.still, 2, 3))
+    both = build.add("both", Concat(), build.add("moving.pool", pool(3, stride, 1), joined.moving), bordered)
+    assert joined.difference(build.norm("norm", build.conv("conv", both, 3, 3))) < 1e-12
+
+
+def test_a_norm_takes_the_shift_of_each_of_its_convolutions() -> None:
+    joined = Joined(5)
+    convs = [joined.build.conv(f"conv{out}", joined.maps, out) for out in (2, 3)]
+    assert joined.difference(joined.build.norm("norm", joined.build.add("both", Concat(), *convs))) < 1e-12
+
+
+def test_a_norm_that_nobody_needs_takes_no_shift() -> None:
+    joined = Joined(5)
+    build = joined.build
+    conv = build.conv("conv", joined.maps, 3)
+    gone = build.norm("gone.norm", build.conv("gone.conv", build.norm("gone.first", conv), 3))
+    assert joined.difference(build.add("sum", Sum(), build.norm("norm", conv), gone), "gone.conv") < 1e-12
+
+
+def test_a_tower_on_a_convolution_reads_its_maps_with_the_shift() -> None:
+    joined = Joined(5)
+    conv = joined.build.conv("conv", joined.maps, 3)
+    joined.build.classify(joined.build.norm("norm", conv), 2)
+    graph = joined.build.graph(auxiliary=conv)
+    supernet, batch = network_of(graph), images(graph)
+    mask = np.ones(graph.mask_size, np.bool_)
+    mask[list(graph.mask_ranges["still.conv"])] = False
+    left, network = derived(supernet, mask)
+    place = left.graph.auxiliary
+    assert place is not None
+    with torch.no_grad():
+        theirs = supernet.values(batch, (conv,), row(mask))[conv][:, list(left.auxiliary)]
+        torch.testing.assert_close(network.values(batch, (place,))[place], theirs, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("stride", "dilation", "kernel"), [(1, 1, 3), (2, 1, 3), (2, 1, 5), (1, 2, 3), (2, 2, 5)])
