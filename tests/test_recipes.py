@@ -177,6 +177,27 @@ def test_training_goes_on_from_inherited_weights_at_a_small_rate_for_few_epochs(
         assert inherited.epochs <= scratch.epochs / 4
 
 
+@pytest.mark.parametrize(("dataset", "supernet"), [pair for pair in SUPERNET_SEARCHES if "enas" not in pair[1]])
+@pytest.mark.parametrize("weights", ["fresh", "inherited"])
+def test_training_decays_weights_as_the_search_did(dataset, supernet, weights):
+    """By l^2 / N, to one digit; that of ENAS's network is next to none."""
+    search = SearchConfig(method="pgnas", dataset=dataset, supernet=supernet).settings
+    images = search["effective_images"] or 10 * 50_000
+    trained = TrainConfig(method="pgnas", dataset=dataset, supernet=supernet, weights=weights)
+    assert trained.weight_decay == float(f"{search['weight_prior'] / images:.0e}")
+
+
+@pytest.mark.parametrize(("dataset", "supernet"), SUPERNET_SEARCHES)
+def test_p_learns_at_the_weights_rate_and_goes_on_under_the_same_prior(dataset, supernet):
+    search, tuned = (
+        config(method="pgnas", dataset=dataset, supernet=supernet).settings for config in (SearchConfig, FinetuneConfig)
+    )
+    assert search["arch_lr_scale"] == 1
+    assert search["arch_warmup_epochs"] == 0
+    for name in ("supernet", "weight_prior", "effective_images", "auxiliary", "cutout", "drop_path", "arch_lr_scale"):
+        assert tuned[name] == search[name], name
+
+
 def test_candidates_are_as_many_as_in_the_paper():
     tables = {name: recipes.load("derive", "pgnas", name) for name in recipes.names("derive", "pgnas")}
     counts = {name: table["candidates"] for name, table in tables.items()}

@@ -5,7 +5,9 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean, stdev
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +19,7 @@ from nascli.core.engine import candidates as engine
 from nascli.core.engine import scoring
 from nascli.core.engine.candidates import Ranking, held_out_images, rank
 from nascli.core.engine.evaluate import Tally, load_network, score
+from nascli.core.engine.ranking import best_first
 from nascli.core.engine.rounds import SHORTLIST_SHARE
 from nascli.core.engine.scoring import Scorer
 from nascli.core.engine.session import Destination
@@ -24,6 +27,7 @@ from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
 from nascli.core.runtime import Runtime
+from nascli.data import DataModule
 from nascli.errors import ArtifactError, DataError, Interrupted, UsageError
 from tests.artifacts.examples import categorical, provenance
 from tests.core.engine.candidates_example import HELD_OUT_IMAGES, run, settings
@@ -117,10 +121,27 @@ def test_the_best_of_the_posterior_is_written_and_uniform_ones_only_compared() -
     }
 
 
+@pytest.mark.parametrize("shortlist", [None, 3])
+def test_the_winner_is_of_the_posterior_and_of_the_last_round(shortlist: int | None) -> None:
+    """Over seeds of which some have a uniform candidate, or one of the first round, that did better."""
+    uniform_led = first_differed = False
+    for seed in range(6):
+        result = rank(run(0.05), settings(seed=seed, shortlist=shortlist))
+        rounds = [best_first(each.of("posterior")) for each in result.rounds]
+        assert result.best == (rounds[-1][0],)
+        uniform_led |= best_first(result.rounds[-1].scores)[0].population == "uniform"
+        first_differed |= rounds[0][0].number != rounds[-1][0].number
+    assert uniform_led
+    assert first_differed == (shortlist is not None)
+
+
 def test_several_and_without_uniform_ones(tmp_path: Path) -> None:
     result = rank(run(), settings(uniform=False), Destination(tmp_path / "cell.json"), count=3)
     assert [made.value.provenance.config["rank"] for made in result.genotypes] == [1, 2, 3]
     assert (tmp_path / "cell-3.json").exists()
+    model = rank(run(), settings(uniform=False), count=3, model=tmp_path / "model.safetensors").model
+    assert model is not None
+    assert model.value.genotype == result.genotypes[0].value.genotype
     assert (result.probability, len(result.rounds[0].scores)) == (None, 12)
     with pytest.raises(UsageError, match="13 networks were asked for, and 12 were ranked"):
         rank(run(), settings(uniform=False), count=13)
@@ -192,7 +213,7 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(
 def test_a_signal_ends_it_after_the_pass_and_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scorer, "per_pass", lambda self, images: 5)
     derive_in(tmp_path / "whole")
-    scores, passes = Scorer.scores, []
+    scores, passes, resumed = Scorer.scores, [], []
 
     def interrupted(self, masks, images, stop):  # type: ignore[no-untyped-def]
         passes.append(len(masks))
@@ -208,8 +229,27 @@ def test_a_signal_ends_it_after_the_pass_and_it_goes_on(tmp_path: Path, monkeypa
         derive_in(tmp_path / "stopped")
     with pytest.raises(UsageError, match="candidates was 12 and is 13"):
         derive_in(tmp_path / "stopped", resume=True, candidates=13)
-    derive_in(tmp_path / "stopped", resume=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            Scorer, "scores", lambda self, masks, *rest: resumed.append(len(masks)) or scores(self, masks, *rest)
+        )
+        derive_in(tmp_path / "stopped", resume=True)
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+    assert resumed == [2]
+
+
+def test_a_pass_that_was_cut_short_is_done_again_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scorer, "per_pass", lambda self, images: 5)
+    derive_in(tmp_path)
+    path = tmp_path / "cell.run" / "candidates.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:8]))
+    scores, resumed = Scorer.scores, []
+    monkeypatch.setattr(
+        Scorer, "scores", lambda self, masks, *rest: resumed.append(len(masks)) or scores(self, masks, *rest)
+    )
+    (tmp_path / "cell.json").unlink()
+    derive_in(tmp_path, resume=True)
+    assert resumed == [5, 2]
 
 
 def test_scores_of_another_run_are_not_gone_on_with(tmp_path: Path) -> None:
@@ -246,11 +286,52 @@ def test_a_budget(tmp_path: Path) -> None:
     sizes = sorted(score.parameters for score in rank(run(), settings(uniform=False)).rounds[0].scores)
     result = rank(run(), settings(max_params=sizes[3]))
     assert sorted(score.parameters for score in result.rounds[0].of("posterior")) == sizes[:4]
-    assert all(score.parameters <= sizes[3] for score in result.rounds[0].scores)
     assert result.genotypes[0].value.provenance.config["max_params"] == sizes[3]
     with pytest.raises(UsageError, match=f"the smallest has {sizes[0]:,} parameters"):
         rank(run(), settings(max_params=sizes[0] - 1), Destination(tmp_path / "cell.json"))
     assert not files(tmp_path)
+
+
+def test_a_budget_of_multiply_adds() -> None:
+    sizes = sorted(score.macs for score in rank(run(), settings(uniform=False)).rounds[0].scores)
+    result = rank(run(), settings(max_macs=sizes[3]))
+    assert sorted(score.macs for score in result.rounds[0].of("posterior")) == sizes[:4]
+    assert result.genotypes[0].value.provenance.config["max_macs"] == sizes[3]
+
+
+def test_with_a_budget_uniform_ones_are_as_many_and_as_large_as_those_within_it() -> None:
+    sizes = sorted(score.parameters for score in rank(run(), settings(uniform=False, candidates=90)).rounds[0].scores)
+    (ranked,) = rank(run(), settings(candidates=90, max_params=sizes[39])).rounds
+    within, uniform = ([score.parameters for score in ranked.of(name)] for name in ("posterior", "uniform"))
+    assert len(within) == len(uniform) == 40
+    # The mean of 40 draws, around that of the 64 that the probability is fitted to.
+    assert mean(uniform) == pytest.approx(mean(within), abs=3 * stdev(uniform) / 40**0.5)
+    assert max(uniform) > sizes[39]
+
+
+def test_the_batch_size_is_the_most_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    batches = DataModule.batches
+    monkeypatch.setattr(
+        DataModule,
+        "batches",
+        lambda self, images, size, **more: asked.append(size) or batches(self, images, size, **more),
+    )
+    rank(run(), settings(batch_size=7, uniform=False))
+    assert {*asked} == {7}
+
+
+def test_the_first_tenth_has_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, images = held_out_images(run(limit_train=1400), run(limit_train=1400).value, settings(), CPU.device)
+    asked: list[np.ndarray] = []
+    scores = Scorer.scores
+    monkeypatch.setattr(
+        Scorer, "scores", lambda self, masks, few, *rest: asked.append(few) or scores(self, masks, few, *rest)
+    )
+    rank(run(limit_train=1400), settings(shortlist=2, candidates=3, uniform=False))
+    few = np.bincount(data.train_labels[asked[0]], minlength=10)
+    assert few.sum() == round(len(images) / 10)
+    assert few.max() - few.min() <= 1
 
 
 def test_what_cannot_be_ranked() -> None:

@@ -11,7 +11,8 @@ from nascli.core.methods.pgnas import WATCHED, Pgnas
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
-from nascli.registry import METHODS
+from nascli.registry import METHODS, SUPERNETS
+from nascli.supernets import stages_of, supernet
 
 RUNTIME = Runtime(torch.device("cpu"))
 CLASSES = ("a", "b", "c", "d")
@@ -25,14 +26,17 @@ class Batches:
         self.batch_size, self.position = batch, 0
         self.images = torch.randn(batch, 1, side, side, generator=generator)
         self.labels = torch.randint(4, (batch,), generator=generator)
+        self.all = torch.randn(batch + 3, 1, side, side, generator=generator)
+        self.all_labels = torch.randint(4, (batch + 3,), generator=generator)
 
     def next(self):
         self.position += 1
         return self.images, self.labels
 
     def once(self):
-        yield self.images[:7], self.labels[:7]
-        yield self.images[7:], self.labels[7:]
+        """Other images than `next` gives."""
+        yield self.all[:7], self.all_labels[:7]
+        yield self.all[7:], self.all_labels[7:]
 
 
 def streams(**sizes):
@@ -89,6 +93,34 @@ def test_a_step_is_sgd_down_the_cross_entropy_and_the_penalty():
     assert metrics["penalty"].item() == pytest.approx(penalty.item(), rel=1e-4)
     norm = math.sqrt(sum(g.square().sum().item() for g in gradients))
     assert metrics["gradient_norm"].item() == pytest.approx(norm, rel=1e-4)
+
+
+def test_every_step_has_masks_of_its_own():
+    pgnas = method(lr=0.0)
+    losses = [pgnas.step(streams())["train_loss"].item() for _ in range(2)]
+    assert losses[0] != losses[1]
+
+
+def test_dropout_begins_as_the_settings_say():
+    dropout = method(temperature=0.7, initial_dropout=0.3).dropout
+    assert dropout.temperature == 0.7
+    assert dropout.probabilities().tolist() == pytest.approx([0.3] * len(dropout.logit))
+
+
+def test_gradients_are_clipped_all_together():
+    pgnas = method(clip=0.01, momentum=0.0, lr=1.0)
+    parameters = [*pgnas.network.parameters(), *pgnas.dropout.parameters()]
+    before = [parameter.detach().clone() for parameter in parameters]
+    pgnas.step(streams())
+    moved = [(now - then).square().sum().item() for now, then in zip(parameters, before, strict=True)]
+    assert math.sqrt(sum(moved)) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["enas", "densenet121"])
+def test_a_width_of_0_is_the_published_one(name):
+    graph = method(supernet=name, width=0, data=images_of(side=32)).network.graph
+    published = SUPERNETS[name].width
+    assert graph == supernet(name, published, stages_of(name, 1), classes=4, image_channels=1, image_size=32)
 
 
 def test_in_the_warm_up_the_weights_learn_and_p_waits_without_gathering_momentum():
@@ -149,7 +181,8 @@ def test_health_is_that_of_the_whole_network_and_of_samples_on_the_held_out_imag
     assert all(torch.equal(value, before[name]) for name, value in pgnas.network.state_dict().items())
     assert pgnas.network.training
 
-    images, labels = batch["held_out"].images, batch["held_out"].labels
+    assert batch["held_out"].position == 0
+    images, labels = batch["held_out"].all, batch["held_out"].all_labels
     masks = pgnas.dropout.hard(WATCHED, RUNTIME.generator(0, "watched"))
     pgnas.network.eval()
     with torch.no_grad():
@@ -255,6 +288,16 @@ def test_the_tower_helps_the_search_and_stays_behind():
     assert all(torch.equal(other.network.state_dict()[n], torch.from_numpy(v.copy())) for n, v in found.weights.items())
 
 
+def test_the_towers_loss_counts_with_its_weight():
+    moved = []
+    for weight in (0.2, 0.4):
+        pgnas = method(data=images_of(side=32), supernet="enas", auxiliary=weight, momentum=0.0)
+        before = pgnas.network.auxiliary.classifier.weight.detach().clone()
+        pgnas.step(streams(side=32, batch=4))
+        moved.append(pgnas.network.auxiliary.classifier.weight.detach() - before)
+    torch.testing.assert_close(moved[1], 2 * moved[0], rtol=1e-3, atol=1e-7)
+
+
 def test_a_tower_without_a_place_is_told_and_left_out():
     pgnas = method(auxiliary=0.4)
     assert "without an auxiliary tower" in pgnas.notices[0]
@@ -276,6 +319,12 @@ def test_the_rate_falls_by_the_schedule_that_is_asked_for():
     for stairs.steps_done in (1, 10, 11, 21):
         rates.append(stairs.learning_rate())
     assert rates == pytest.approx([1.0, 1.0, 0.1, 0.01])
+    # Cycles of one epoch and of three, from 1 to 0.2: their middles, and the beginnings.
+    waves = method(schedule="restarts", restart_epochs=1, restart_factor=3, lr=1.0, lr_min=0.2, epochs=4)
+    rates = []
+    for waves.steps_done in (1, 6, 11, 26):
+        rates.append(waves.learning_rate())
+    assert rates == pytest.approx([1.0, 0.6, 1.0, 0.6])
     with pytest.raises(UsageError, match="rising epochs"):
         method(lr_milestones="2,1")
     with pytest.raises(UsageError, match="--nesterov"):
