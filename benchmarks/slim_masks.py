@@ -2,8 +2,9 @@
 
     python benchmarks/slim_masks.py [--masks 100] [--published 1]
 
-Of each super-network a small one, with random masks from nothing dropped to everything, also of whole convolutions;
-and the published one, at full width and depth, with fewer masks. Batch norms have random scales, shifts and statistics.
+Of each super-network a small one, with random masks from nothing dropped to everything, also of whole convolutions and
+whole sources; and the published one, at full width and depth, with fewer masks. Batch norms have random scales, shifts
+and statistics.
 Exits with 1 if a difference is above the promised 1e-4, in units of the logits' deviation where that is above 1.
 """
 
@@ -22,9 +23,13 @@ from nascli.supernets.graph import Graph
 from nascli.supernets.slim import slim
 
 PROMISED = 1e-4
-WIDTH = 6
+WIDTH, DEPTH = 6, 2
 SIDES = {4: (32, 31, 9, 6), 32: (64, 75, 33, 32)}
 """Sides of the images by the stride of the super-network: those of its maps are even, odd and tiny."""
+
+
+WHOLES = ((0.0, 0.0), (0.1, 0.0), (0.4, 0.0), (0.0, 0.4))
+"""How many convolutions and sources are dropped as a whole."""
 
 
 def network_of(graph: Graph) -> GraphNetwork:
@@ -42,12 +47,15 @@ def network_of(graph: Graph) -> GraphNetwork:
     return network
 
 
-def difference(supernet_: GraphNetwork, images: torch.Tensor, drop: float, drop_whole: float, seed: int) -> float:
+def difference(supernet_: GraphNetwork, images: torch.Tensor, drop: float, seed: int) -> float:
     """The largest one of any logit, in units of their deviation if that is above 1."""
     graph, generator = supernet_.graph, np.random.default_rng(seed)
     mask = generator.random(graph.mask_size) >= drop
+    whole, source = WHOLES[seed // 4 % len(WHOLES)]  # there are four sizes of images, in turn
     for entries in graph.mask_ranges.values():
-        mask[entries.start : entries.stop] &= generator.random() >= drop_whole
+        mask[entries.start : entries.stop] &= generator.random() >= whole
+    for group in graph.groups:
+        mask[group.start : group.start + group.size] &= generator.random() >= source
     masks = torch.from_numpy(mask[None].astype(np.float32))
     kept = {name: np.flatnonzero(mask[e.start : e.stop]).tolist() for name, e in graph.mask_ranges.items()}
     left = slim(graph, kept)
@@ -67,7 +75,7 @@ def worst(name: str, width: int, depth: int, sides: tuple[int, ...], masks: int)
         images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1))
         for number in range(place, masks, len(sides)):
             drop = number / (masks - 1) if masks > 1 else 0.3
-            found.append(difference(network, images, drop, (0.0, 0.1, 0.4)[number % 3], number))
+            found.append(difference(network, images, drop, number))
     return max(found)
 
 
@@ -80,7 +88,7 @@ def main() -> None:
     failed = False
     for name, row in SUPERNETS.items():
         sides = SIDES[row.stride]
-        small = worst(name, WIDTH, 1, sides, options.masks)
+        small = worst(name, WIDTH, DEPTH, sides, options.masks)
         large = worst(name, row.width, 0, sides[:1], options.published)
         print(f"{name}: small {small:.1e} ({options.masks} masks), published {large:.1e} ({options.published})")
         failed |= max(small, large) > PROMISED
