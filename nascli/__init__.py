@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DeriveConfig": "nascli.config",
     "Destination": "nascli.core.engine.session",
     "EnsembleEvaluation": "nascli.core.engine.ensemble",
     "EvalConfig": "nascli.config",
@@ -24,6 +25,7 @@ _HOMES = {
     "NascliError": "nascli.errors",
     "SearchConfig": "nascli.config",
     "TrainConfig": "nascli.config",
+    "Ranking": "nascli.core.engine.candidates",
     "Sample": "nascli.core.engine.derive",
     "Top": "nascli.core.engine.derive",
     "configure": "nascli.configuration",
@@ -35,6 +37,7 @@ _HOMES = {
     "finetune": "nascli.core.engine.search",
     "load_artifact": "nascli.artifacts.load",
     "load_network": "nascli.core.engine.evaluate",
+    "rank": "nascli.core.engine.candidates",
     "search": "nascli.core.engine.search",
     "train": "nascli.core.engine.train",
     "train_all": "nascli.core.engine.train_all",
@@ -44,8 +47,9 @@ __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
     from nascli.artifacts.load import load_artifact
-    from nascli.config import EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
+    from nascli.config import DeriveConfig, EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
     from nascli.configuration import configure
+    from nascli.core.engine.candidates import Ranking, rank
     from nascli.core.engine.derive import Sample, Top, derive, derive_several
     from nascli.core.engine.ensemble import EnsembleEvaluation, evaluate_ensemble
     from nascli.core.engine.evaluate import Evaluation, evaluate, load_network

@@ -19,7 +19,7 @@ def quick(tmp_path, monkeypatch):
 
 
 def test_nothing_in_examples_goes_untested():
-    tested = {"pipeline.sh", "python_api.py", "own_pictures.py"}
+    tested = {"pipeline.sh", "python_api.py", "own_pictures.py", "smaller_network.py"}
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".sh", ".py")} == tested
 
 
@@ -27,6 +27,14 @@ def test_python_api(tmp_path, capsys):
     runpy.run_path(str(EXAMPLES / "python_api.py"), run_name="__main__")
     assert (tmp_path / "model.safetensors").exists()
     assert capsys.readouterr().out.splitlines()[-1].endswith(" parameters")
+
+
+def test_smaller_network(tmp_path, capsys):
+    runpy.run_path(str(EXAMPLES / "smaller_network.py"), run_name="__main__")
+    assert (tmp_path / "cell.json").exists()
+    posterior, uniform, evaluated, parameters = capsys.readouterr().out.splitlines()
+    assert [posterior.split(":")[0], uniform.split(":")[0]] == ["posterior", "uniform"]
+    assert f"{int(parameters.split()[0]):,} parameters" in evaluated
 
 
 def test_own_pictures(tmp_path, capsys):

@@ -30,13 +30,13 @@ def channels_facts(genotype: ChannelsGenotype, shape: DataShape) -> dict[str, An
         "width": genotype.width,
         "stages": list(genotype.stages),
         "parameters": left.parameters,
-        "macs": left.multiply_adds,
+        "multiply_adds": left.multiply_adds,
         "channels": whole.mask_size,
         "kept": genotype.kept_share,
         "dropped_convolutions": sum(not channels for channels in genotype.channels.values()),
         "of_supernet": {
             "parameters": left.parameters / whole.parameters,
-            "macs": left.multiply_adds / whole.multiply_adds,
+            "multiply_adds": left.multiply_adds / whole.multiply_adds,
         },
         "parts": [
             {"part": part, "channels": len(entries), "kept": float(kept[entries].mean())}
@@ -54,7 +54,7 @@ def posterior_facts(value: PosteriorDistribution) -> dict[str, Any]:
         "width": value.width,
         "stages": list(value.stages),
         "parameters": graph.parameters,
-        "macs": graph.multiply_adds,
+        "multiply_adds": graph.multiply_adds,
         "channels": graph.mask_size,
         "groups": len(graph.groups),
         "drop": _spread(drop),

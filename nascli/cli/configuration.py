@@ -18,7 +18,7 @@ from nascli import recipes
 from nascli.cli.completion import among
 from nascli.cli.options import DATA_PANEL, MACHINE_PANEL, METHOD_PANEL, RECIPE_PANEL
 from nascli.cli.session import parameter
-from nascli.config import Config, SearchConfig, read_file
+from nascli.config import Config, DeriveConfig, SearchConfig, read_file
 from nascli.configuration import AnyConfig, configure
 from nascli.errors import UsageError, unknown
 from nascli.registry import DATASETS, METHODS, SUPERNETS, Setting
@@ -176,4 +176,6 @@ def _check_settings(model: type[Config], values: Mapping[str, Any]) -> None:
     for name, rows in _settings().items():
         owners = [owner for owner, _ in rows]
         if name in values and method in METHODS and method not in owners and name not in model.model_fields:
-            raise UsageError(f"{flag(name)} is a setting of {', '.join(owners)}; {method} has no such setting")
+            later = name in recipes.keys(DeriveConfig.stage, method)
+            where = f"of {method} it is an option of 'nascli derive'" if later else f"{method} has no such setting"
+            raise UsageError(f"{flag(name)} is a setting of {', '.join(owners)}; {where}")

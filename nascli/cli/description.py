@@ -87,7 +87,7 @@ def _sized_cell(
     return {
         **_cell(genotype),
         "parameters": size.parameters,
-        "macs": size.macs,
+        "multiply_adds": size.macs,
         "auxiliary_parameters": size.auxiliary_parameters,
         "settings": settings.model_dump(mode="json"),
     }
@@ -144,7 +144,7 @@ def _network(value: ModelFile) -> dict[str, Any]:
     from nascli.core.nn.measure import measure
 
     size = measure(value.genotype, value.network)
-    return {**_cell(value.genotype), "parameters": size.parameters, "macs": size.macs}
+    return {**_cell(value.genotype), "parameters": size.parameters, "multiply_adds": size.macs}
 
 
 def text(facts: Mapping[str, Any]) -> str:
@@ -184,7 +184,7 @@ _SHOWN = {
     "mode_log_probability": "its logarithm",
     "log_probability": "log-probability",
     "parameters": "parameters",
-    "macs": "multiply-adds",
+    "multiply_adds": "multiply-adds",
     "of_supernet": "of the super-network's",
     "channels": "channels to drop from",
     "kept": "kept",

@@ -62,7 +62,7 @@ def _recipes() -> Rows:
     return [
         {"name": f"{method}/{name}", "stage": stage, "summary": recipes.source(stage, method, name)}
         for method in METHODS
-        for stage in recipes.STAGES
+        for stage in (*recipes.STAGES, recipes.RANKING)
         for name in recipes.names(stage, method)
     ]
 

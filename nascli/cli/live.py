@@ -35,7 +35,7 @@ class Live:
         self._now = now
         self._clock = Clock(now)
         self._drawn = float("-inf")
-        self._stage = ""
+        self._stage = self._unit = ""
         self._epochs = self._steps_per_epoch = 0
 
     def __enter__(self) -> Self:
@@ -46,10 +46,19 @@ class Live:
     ) -> None:
         self._live.stop()
 
-    def begin(self, stage: str, facts: Mapping[str, object], *, epochs: int, steps_per_epoch: int, step: int) -> None:
-        self._stage, self._epochs, self._steps_per_epoch = stage, epochs, steps_per_epoch
+    def begin(
+        self,
+        stage: str,
+        facts: Mapping[str, object],
+        *,
+        epochs: int,
+        steps_per_epoch: int,
+        step: int,
+        unit: str = "step",
+    ) -> None:
+        self._stage, self._epochs, self._steps_per_epoch, self._unit = stage, epochs, steps_per_epoch, unit
         self._clock.start(step, epochs * steps_per_epoch)
-        resumed = f"  resumed after step {step}" if step else ""
+        resumed = f"  resumed after {unit} {step}" if step else ""
         described = "  ".join(f"{name} {value}" for name, value in facts.items())
         self._console.print(Text.assemble((stage, "bold"), f"  {described}{resumed}"))
         # A display that has ended would draw over what came after it.
@@ -87,9 +96,9 @@ class Live:
         head.add_row(
             Text(self._stage, style="bold"),
             ProgressBar(total=total, completed=step, width=32),
-            Text(f"epoch {epoch}/{self._epochs}"),
-            Text(f"step {within}/{self._steps_per_epoch}"),
-            Text(f"{metrics.get('images_per_second', 0):,.0f} images/s"),
+            *([Text(f"epoch {epoch}/{self._epochs}")] if self._unit == "step" else []),
+            Text(f"{self._unit} {within}/{self._steps_per_epoch}"),
+            *([Text(f"{metrics.get('images_per_second', 0):,.0f} images/s")] if self._unit == "step" else []),
             Text(f"{duration(left)} left" if left is not None else "", style="cyan"),
         )
         rest = [(label, text) for label, text in shown(metrics) if label != "images/s"]

@@ -28,6 +28,8 @@ _SHOWN = {
     "candidates_done": ("cells done", "{:.0f}"),
     "best_accuracy": ("best", "{:.1%}"),
     "mean_accuracy": ("mean", "{:.1%}"),
+    "uniform_best_accuracy": ("best of uniform", "{:.1%}"),
+    "uniform_mean_accuracy": ("mean", "{:.1%}"),
     "mode_accuracy": ("mode accuracy", "{:.1%}"),
     "supernet_accuracy": ("held-out accuracy", "{:.1%}"),
     "sampled_accuracy": ("of networks drawn", "{:.1%}"),
@@ -93,16 +95,26 @@ class Lines:
         self._said = now()
         self._epochs = 0
         self._total = 0
+        self._unit = ""
 
-    def begin(self, stage: str, facts: Mapping[str, object], *, epochs: int, steps_per_epoch: int, step: int) -> None:
-        self._epochs, self._total = epochs, epochs * steps_per_epoch
+    def begin(
+        self,
+        stage: str,
+        facts: Mapping[str, object],
+        *,
+        epochs: int,
+        steps_per_epoch: int,
+        step: int,
+        unit: str = "step",
+    ) -> None:
+        self._epochs, self._total, self._unit = epochs, epochs * steps_per_epoch, unit
         self._clock.start(step, self._total)
-        resumed = f", resumed after step {step}" if step else ""
+        resumed = f", resumed after {unit} {step}" if step else ""
         self._say(f"{stage}: {', '.join(f'{name} {value}' for name, value in facts.items())}{resumed}")
 
     def step(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         if self._verbose or self._now() - self._said >= LINE_SECONDS:
-            self._say(f"  step {step}/{self._total}  {self._text(metrics, step)}")
+            self._say(f"  {self._unit} {step}/{self._total}  {self._text(metrics, step)}")
 
     def epoch(self, metrics: Mapping[str, float]) -> None:
         step = int(metrics["step"])

@@ -86,7 +86,7 @@ def table(result: "Ranking") -> str:
     ]
     lines.append(
         f"best: number {best.number} of {result.candidates:,}, {best.accuracy:.2%}, {best.parameters:,} parameters, "
-        f"{best.macs:,} multiply-adds"
+        f"{best.multiply_adds:,} multiply-adds"
     )
     if result.probability is not None:
         lines.append(f"uniform: every channel dropped with probability {result.probability:.4f}")
@@ -121,7 +121,7 @@ def _summary(ranked: "Round", population: str) -> dict[str, Any]:
         "mean_accuracy": mean,
         "accuracy_deviation": deviation,
         "mean_parameters": mean_and_deviation([score.parameters for score in scores])[0],
-        "mean_macs": mean_and_deviation([score.macs for score in scores])[0],
+        "mean_multiply_adds": mean_and_deviation([score.multiply_adds for score in scores])[0],
     }
 
 

@@ -22,7 +22,7 @@ class Schedule:
     `kind` is "cosine", "linear", "step" (times `decay` after every epoch, as DARTS on ImageNet), "milestones" (to a
     tenth after each of these epochs) or "restarts" (SGDR: Loshchilov and Hutter, ICLR 2017; a cosine that begins anew
     after `restart_epochs`, then after `restart_factor` times as many, and so on). Cosines and lines move with every
-    step, so a run of few epochs falls as smoothly as one of many.
+    step, so a run of few epochs falls as smoothly as one of many. Raises UsageError for milestones without any.
     """
 
     lr: float
@@ -35,6 +35,10 @@ class Schedule:
     milestones: tuple[int, ...] = ()
     restart_epochs: int = 10
     restart_factor: int = 2
+
+    def __post_init__(self) -> None:
+        if self.kind == "milestones" and not self.milestones:
+            raise UsageError("--schedule milestones falls at --lr-milestones: give some, such as 90,140,160")
 
     def __call__(self, step: int) -> float:
         """The rate of step 0, 1, … `epochs * steps_per_epoch` - 1."""

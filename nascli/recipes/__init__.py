@@ -14,7 +14,10 @@ from typing import Any
 from nascli.errors import UsageError, unknown
 
 STAGES = ("search", "finetune", "train")
-"""Those that every method has recipes for. Some have `[derive.…]`, too: how many candidates are ranked."""
+"""Those that every method has recipes for."""
+
+RANKING = "derive"
+"""Some methods have recipes for this stage, too: how many candidates are ranked."""
 
 
 @cache
@@ -26,6 +29,11 @@ def _document(method: str) -> dict[str, dict[str, dict[str, Any]]]:
 def names(stage: str, method: str) -> list[str]:
     """The recipes of a method for a stage ("search", "finetune" or "train"): `["cifar10", "digits", …]`."""
     return sorted(_document(method).get(stage, {}))
+
+
+def keys(stage: str, method: str) -> set[str]:
+    """What the recipes of a method for a stage set."""
+    return {key for name in names(stage, method) for key in load(stage, method, name)}
 
 
 def load(stage: str, method: str, name: str) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def supernet(
         raise UsageError(f"{name} has {len(row.stages)} stages of 1 to {MOST_BLOCKS} blocks, not {list(stages)}")
     if image_size < row.stride:
         raise UsageError(
-            f"images of {image_size}x{image_size} are too small for {name}, which divides a side by {row.stride}"
+            f"images of {image_size}x{image_size} are too small for {name}, which divides a side by {row.stride}: "
+            f"--image-size {row.stride} or more enlarges them"
         )
     try:
         graph: Graph = load(row.target)(width, stages, classes, image_channels, image_size)

@@ -86,7 +86,7 @@ def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
     what = _what(artifact)
     renderers = _RENDERERS[what]
     if format not in renderers:
-        raise UsageError(f"{what} has no picture in the format {format!r}; it has {', '.join(renderers)}")
+        raise UsageError(f"no picture of {what} comes in the format {format!r}; known: {', '.join(renderers)}")
     picture: bytes = load(renderers[format])(artifact, format, title)
     return picture
 

@@ -124,6 +124,30 @@ def test_verbose_lines_show_every_step_and_a_resumption(time):
     assert stream.getvalue().count("loss 1.000") == 2
 
 
+def test_candidates_are_counted_as_such(time):
+    stream = io.StringIO()
+    lines = Lines(stream, verbose=True, now=time)
+    lines.begin("derive", {"images": 30}, epochs=1, steps_per_epoch=9, step=4, unit="candidate")
+    known = {"best_accuracy": 0.9, "mean_accuracy": 0.8}
+    lines.step(1, 6, known)
+    lines.step(1, 9, {**known, "uniform_best_accuracy": 0.7, "uniform_mean_accuracy": 0.6})
+    assert stream.getvalue().splitlines() == [
+        "derive: images 30, resumed after candidate 4",
+        "  candidate 6/9  best 90.0%  mean 80.0%",
+        "  candidate 9/9  best 90.0%  mean 80.0%  best of uniform 70.0%  mean 60.0%",
+    ]
+
+
+def test_a_live_display_of_candidates_has_no_epochs_and_no_images(time):
+    live, stream = draw(time)
+    with live:
+        live.begin("derive", {}, epochs=1, steps_per_epoch=9, step=0, unit="candidate")
+        live.step(1, 6, {"best_accuracy": 0.9})
+    assert "candidate 6/9" in stream.getvalue()
+    assert "epoch" not in stream.getvalue()
+    assert "images/s" not in stream.getvalue()
+
+
 def draw(time: Time, width: int = 100) -> tuple[Live, io.StringIO]:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=width, color_system=None, legacy_windows=False)

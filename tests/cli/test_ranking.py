@@ -47,6 +47,45 @@ def test_a_derived_model_is_evaluated_without_training(here, nascli):
     assert json.loads(done.out)["images"] == 359
 
 
+@pytest.mark.parametrize(
+    ("arguments", "file"),
+    [
+        (["derive", "run.safetensors", "-o", "cell.json", "--model", "run.safetensors"], "run.safetensors"),
+        (["derive", "run.safetensors", "-o", "run.safetensors", "--run-dir", "new.run"], "run.safetensors"),
+        (["derive", "cells.safetensors", "-o", "./cells.safetensors"], "cells.safetensors"),
+        (["derive", "run.safetensors", "--sample", 1, "-o", "run.safetensors"], "run.safetensors"),
+        (["finetune", "run.safetensors", "-o", "run.safetensors"], "run.safetensors"),
+        (["train", "found.json", "--from", "run.safetensors", "-o", "run.safetensors"], "run.safetensors"),
+        (["train", "found.json", "--from", "run.safetensors", "-o", "found.json"], "found.json"),
+    ],
+)
+def test_what_a_result_is_made_from_is_not_overwritten(here, nascli, arguments, file):
+    nascli("derive", "run.safetensors", *FEW, "-q", "--no-uniform", "-o", "found.json")
+    before = {path.name: path.read_bytes() for path in here.iterdir() if path.is_file()}
+    done = nascli(*arguments, "--overwrite")
+    assert done.code == 2
+    assert f"{file} is what the result is made from: name another file" in done.err
+    assert {path.name: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
+
+
+def test_a_resumption_of_nothing_says_so(here, nascli):
+    done = nascli("derive", "run.safetensors", *FEW, "--no-uniform", "--resume")
+    assert done.code == 0
+    assert "there is no run in cell.run yet: starting from the beginning" in done.err
+
+
+def test_candidates_of_a_search_are_those_of_derive(nascli):
+    done = nascli("search", "--method", "pgnas", "--candidates", 10)
+    assert done.code == 2
+    assert "--candidates is a setting of random; of pgnas it is an option of 'nascli derive'" in done.err
+
+
+def test_recipes_of_rankings_are_listed(nascli):
+    rows = json.loads(nascli("list", "recipes", "--json").out)
+    found = {row["name"] for row in rows if row["stage"] == "derive"}
+    assert found == {f"pgnas/{name}" for name in ("cifar10", "cifar100", "digits", "imagenet", "pictures")}
+
+
 def test_pipes_carry_the_same_bytes_as_files(here, nascli):
     nascli("derive", "run.safetensors", *FEW, "-q", "-o", "cell.json", "--model", "model.safetensors")
     piped = nascli("derive", "-", *FEW, "-q", "-o", "-", stdin=(here / "run.safetensors").read_bytes())
@@ -74,7 +113,7 @@ def test_a_finished_run_is_not_ranked_again(here, nascli):
     assert nascli(*words).code == 2
     before = (here / "cell.json").read_bytes()
     again = nascli("derive", "run.safetensors", "-o", "cell.json", "--resume")
-    assert (again.code, "resumed after step 8" in again.err) == (0, True)
+    assert (again.code, "resumed after candidate 8" in again.err) == (0, True)
     assert (here / "cell.json").read_bytes() == before
 
 

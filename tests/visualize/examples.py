@@ -215,7 +215,7 @@ def candidate_rows(count: int = 40, images: int = 126, seed: int = 0) -> list[di
                 "accuracy": float(correct / images),
                 "loss": float(2 * (1 - correct / images)),
                 "parameters": int(parameters),
-                "macs": int(10 * parameters),
+                "multiply_adds": int(10 * parameters),
             }
             for number, (correct, parameters) in enumerate(zip(right, sizes, strict=True), start=1)
         ]

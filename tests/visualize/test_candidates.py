@@ -26,7 +26,14 @@ def drawn(monkeypatch: pytest.MonkeyPatch):
 
 
 def row(population: str, number: int, accuracy: float, loss: float = 1.0) -> dict[str, object]:
-    return {"population": population, "number": number, "accuracy": accuracy, "loss": loss, "parameters": 10, "macs": 5}
+    return {
+        "population": population,
+        "number": number,
+        "accuracy": accuracy,
+        "loss": loss,
+        "parameters": 10,
+        "multiply_adds": 5,
+    }
 
 
 @pytest.mark.parametrize("images", [7, 126, 5000])

@@ -13,9 +13,10 @@ from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.artifacts.network_settings import DataShape
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.rundir import RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig
 from nascli.core.engine.derive import check_count, numbered
-from nascli.core.engine.inputs import Source, artifact, made
+from nascli.core.engine.inputs import Output, Source, artifact, keep_inputs, made
 from nascli.core.engine.ranking import (
     POSTERIOR,
     Budget,
@@ -31,7 +32,7 @@ from nascli.core.engine.ranking import (
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.rounds import Round, Rounds
 from nascli.core.engine.scoring import Scorer
-from nascli.core.engine.session import Destination, Output, check_destination, open_run
+from nascli.core.engine.session import Destination, check_destination, open_run
 from nascli.core.methods.protocol import HELD_OUT
 from nascli.core.nn.build import inherited_network
 from nascli.core.runtime import memory_errors, open_runtime
@@ -58,7 +59,7 @@ class Ranking:
 
 def rank(
     source: Source,
-    config: DeriveConfig,
+    config: DeriveConfig | None = None,
     destination: Destination = Destination(),
     reporter: Reporter = Silent(),
     *,
@@ -67,15 +68,17 @@ def rank(
 ) -> Ranking:
     """Rank candidates of a posterior and write the best as a genotype, or the `count` best (see `numbered`).
 
-    `model`: where to write the network of the best with its inherited weights. Raises ArtifactError, UsageError,
-    DataError, MemoryExhausted, Interrupted.
+    `config` None: by the recipe for the posterior's method and images. `model`: where to write the network of the best
+    with its inherited weights. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
     """
     start = artifact(source, "distribution")
     check_count(count)
     posterior = start.value
     if not isinstance(posterior, OffersCandidates):
         raise UsageError(f"a {posterior.kind} has no candidates to rank on images")
+    config = config or _recipe(start)
     targets = _targets(destination, count, model)
+    keep_inputs((*(target.output for target in targets), model), start)
     folder = Destination(None, destination.run_path, destination.resume, destination.overwrite)
     check_destination(folder, config, start.ancestor())
     runtime = open_runtime(config)
@@ -85,6 +88,8 @@ def rank(
             reporter.notice(notice)
         populations, probability = _populations(posterior, config, reporter)
         scorer = Scorer(posterior, data, config, runtime, start.where)
+        if folder.resume and folder.run_path is not None and not RunDir(folder.run_path).has_run():
+            reporter.notice(f"there is no run in {folder.run_path} yet: starting from the beginning")
         with open_run(folder, config, start.ancestor()) as run:
             rounds = Rounds(scorer, run, config, reporter, data, images).run(populations)
     best = best_first(rounds[-1].of(POSTERIOR))[:count]
@@ -126,13 +131,25 @@ def held_out_images(
     return data, data.split(shares, search.seed)[HELD_OUT]
 
 
-def search_config(start: LoadedArtifact, config: DeriveConfig) -> SearchConfig:
-    """The configuration of the search behind a distribution, on this machine. Raises ArtifactError, UsageError."""
+def _recipe(start: LoadedArtifact) -> DeriveConfig:
+    """A ranking by the recipe for a distribution's method and images. Raises ArtifactError."""
+    search = _searched(start)
+    side = start.value.data.image_size
+    return DeriveConfig(method=search.method, dataset=search.dataset, data_dir=search.data_dir, image_size=side)
+
+
+def _searched(start: LoadedArtifact) -> SearchConfig:
+    """The configuration of the search behind a distribution. Raises ArtifactError."""
     origin = start.provenance
     if origin.method not in METHODS or origin.stage not in (SearchConfig.stage, FinetuneConfig.stage):
         raise ArtifactError(f"{start.where} does not say how it was searched for, so what it held out is not known")
     kind = FinetuneConfig if origin.stage == FinetuneConfig.stage else SearchConfig
-    search = kind(**origin.config)
+    return kind(**origin.config)
+
+
+def search_config(start: LoadedArtifact, config: DeriveConfig) -> SearchConfig:
+    """The configuration of the search behind a distribution, on this machine. Raises ArtifactError, UsageError."""
+    search = _searched(start)
     if config.dataset != search.dataset:
         raise UsageError(
             f"{start.where} was made with {search.dataset}, and its candidates are ranked on images held out of that: "

@@ -12,9 +12,9 @@ from nascli.artifacts.files import check_output, sha256
 from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
-from nascli.core.engine.inputs import Source, artifact, made
+from nascli.core.engine.inputs import Output, Source, artifact, keep_inputs, made
 from nascli.core.engine.ranking import OffersCandidates
-from nascli.core.engine.session import Destination, Output
+from nascli.core.engine.session import Destination
 from nascli.errors import UsageError
 
 MOST = 10_000
@@ -121,9 +121,17 @@ Choice = Mode | Top | Sample
 def derive(source: Source, destination: Destination = Destination(), *, format: str = "json") -> LoadedArtifact:
     """The genotype that a distribution stands for; written as JSON or as DARTS's text.
 
-    Raises ArtifactError, UsageError.
+    Of a posterior that is the best of its candidates: see `rank`, which also gives its network and all scores. Raises
+    ArtifactError, UsageError; where candidates are ranked also DataError, MemoryExhausted, Interrupted.
     """
-    (result,) = derive_several(source, Mode(), destination, format=format)
+    start = artifact(source, "distribution")
+    if isinstance(start.value, OffersCandidates):
+        from nascli.core.engine.candidates import rank
+
+        if format != "json":
+            raise UsageError("DARTS's text form is for cells, not for the channels of a super-network")
+        return rank(start, destination=destination).genotypes[0]
+    (result,) = derive_several(start, Mode(), destination, format=format)
     return result
 
 
@@ -140,6 +148,7 @@ def derive_several(
         if target.output is not None:
             check_output(target.output, target.overwrite)
     start = artifact(source, "distribution")
+    keep_inputs((target.output for target in targets), start)
     assert isinstance(start.value, Distribution)
     files = [_file(chosen, start) for chosen in choice.of(start.value)]
     contents = [genotype_bytes(file) for file in files]
@@ -199,5 +208,5 @@ def _offers(distribution: Distribution, lack: str) -> str:
     found += ["its best (--top)"] if isinstance(distribution, OffersTop) else []
     found += ["samples (--sample)"] if isinstance(distribution, OffersSamples) else []
     if isinstance(distribution, OffersCandidates):
-        found += ["candidates that are ranked on held-out images, the best (by default) or several (--top)"]
+        found += ["the best of candidates that are ranked on held-out images (the default; in Python, nascli.rank)"]
     return f"a {distribution.kind} has {lack}; it offers {', '.join(found)}"

@@ -1,6 +1,6 @@
 """What a stage may be given: a file, `-`, a published name, or the result of the stage before it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nascli.artifacts.files import is_pipe
@@ -8,6 +8,7 @@ from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
 from nascli.artifacts.provenance import ArtifactKind
 from nascli.errors import UsageError
 
+Output = str | Path | None
 Source = str | Path | LoadedArtifact
 
 
@@ -27,6 +28,16 @@ def artifacts(sources: Sequence[Source], kind: ArtifactKind) -> tuple[LoadedArti
     if sum(not isinstance(source, LoadedArtifact) and is_pipe(source) for source in sources) > 1:
         raise UsageError("'-' is given twice, but standard input can be read once: name files for the others")
     return tuple(artifact(source, kind) for source in sources)
+
+
+def keep_inputs(outputs: Iterable[Output], *inputs: LoadedArtifact | None) -> None:
+    """Raise UsageError for an output that is the file of an input: not even `--overwrite` replaces that."""
+    for output in outputs:
+        if output is None or is_pipe(output) or not Path(output).exists():
+            continue
+        for one in inputs:
+            if one is not None and Path(one.where).exists() and Path(output).samefile(one.where):
+                raise UsageError(f"{output} is what the result is made from: name another file for the result")
 
 
 def twice(one: LoadedArtifact, other: LoadedArtifact) -> str:

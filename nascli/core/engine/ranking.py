@@ -85,7 +85,7 @@ class Scored:
     accuracy: float
     loss: float
     parameters: int
-    macs: int
+    multiply_adds: int
 
     def row(self) -> dict[str, Any]:
         """As the run directory keeps it."""

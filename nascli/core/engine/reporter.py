@@ -8,8 +8,20 @@ from typing import Protocol
 class Reporter(Protocol):
     """Receives the progress of one run. Every method returns at once and never fails the run."""
 
-    def begin(self, stage: str, facts: Mapping[str, object], *, epochs: int, steps_per_epoch: int, step: int) -> None:
-        """A run starts, at `step` (0, or where it was interrupted). `facts` are worth a line: data, sizes, device."""
+    def begin(
+        self,
+        stage: str,
+        facts: Mapping[str, object],
+        *,
+        epochs: int,
+        steps_per_epoch: int,
+        step: int,
+        unit: str = "step",
+    ) -> None:
+        """A run starts, at `step` (0, or where it was interrupted). `facts` are worth a line: data, sizes, device.
+
+        unit: what is counted. Candidates come without epochs and at no images a second.
+        """
 
     def step(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """`step` steps are done in all; `metrics` are the running means of this epoch (counted from 1)."""
@@ -27,7 +39,16 @@ class Reporter(Protocol):
 class Silent:
     """The reporter of whoever does not want one."""
 
-    def begin(self, stage: str, facts: Mapping[str, object], *, epochs: int, steps_per_epoch: int, step: int) -> None:
+    def begin(
+        self,
+        stage: str,
+        facts: Mapping[str, object],
+        *,
+        epochs: int,
+        steps_per_epoch: int,
+        step: int,
+        unit: str = "step",
+    ) -> None:
         pass
 
     def step(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:

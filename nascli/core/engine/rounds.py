@@ -119,7 +119,7 @@ class Rounds:
             "images": len(images),
             "in a pass": self._scorer.at_once(len(images)),
         }
-        self._reporter.begin(self._config.stage, facts, epochs=1, steps_per_epoch=total, step=done)
+        self._reporter.begin(self._config.stage, facts, epochs=1, steps_per_epoch=total, step=done, unit="candidate")
 
     def _interrupted(self, stop: StopRequest, done: int, total: int) -> Interrupted:
         assert stop.signal_number is not None
@@ -141,13 +141,21 @@ def _known_rows(candidates: Sequence[Candidate], known: Mapping[bytes, tuple[flo
 
 
 def _progress(scores: Sequence[Scored]) -> dict[str, float]:
-    """What is worth watching: the posterior's candidates, or once it is their turn those of uniform dropout."""
-    accuracies = [score.accuracy for score in scores if score.population == scores[-1].population]
-    return {"best_accuracy": max(accuracies), "mean_accuracy": mean_and_deviation(accuracies)[0]}
+    """What is worth watching: how the posterior's candidates do, and those of uniform dropout once it is their turn."""
+    found = {}
+    for population, prefix in ((POSTERIOR, ""), (UNIFORM, "uniform_")):
+        if accuracies := [score.accuracy for score in scores if score.population == population]:
+            found[f"{prefix}best_accuracy"] = max(accuracies)
+            found[f"{prefix}mean_accuracy"] = mean_and_deviation(accuracies)[0]
+    return found
 
 
 def _parsed(row: Mapping[str, Any], path: Path) -> Scored:
     try:
-        return Scored(**row)
+        score = Scored(**row)
+        sound = 0 <= score.accuracy <= 1 and score.loss >= 0
     except TypeError:
-        raise ArtifactError(f"{path}: a row is not that of a candidate") from None
+        sound = False
+    if not sound:
+        raise ArtifactError(f"{path}: a row is not that of a candidate")
+    return score

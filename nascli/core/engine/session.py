@@ -13,9 +13,9 @@ from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.provenance import Ancestor, Provenance
 from nascli.artifacts.rundir import RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
+from nascli.core.engine.inputs import Output
 from nascli.errors import ArtifactError, UsageError
 
-Output = str | Path | None
 Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
 
 

@@ -107,11 +107,16 @@ class Pgnas:
         check_memory(graph.parameters, runtime.device, "a smaller --width or --depth")
         with_tower = auxiliary > 0 and tower_fits(graph)
         self._auxiliary_weight = auxiliary if with_tower else 0.0
-        self.notices = (
-            (f"searched without an auxiliary tower: there is no place for it in {supernet} on these images",)
-            if auxiliary > 0 and not with_tower
-            else ()
-        )
+        notices = []
+        if auxiliary > 0 and not with_tower:
+            notices.append(
+                f"searched without an auxiliary tower: there is no place for it in {supernet} on these images"
+            )
+        if arch_warmup_epochs >= plan.epochs:
+            notices.append(
+                f"p never learns: all {plan.epochs} epochs are warm-up (--arch-warmup-epochs {arch_warmup_epochs})"
+            )
+        self.notices = tuple(notices)
         self.network = seeded(lambda: GraphNetwork(graph, with_tower=with_tower), derive_seed(plan.seed, "weights"))
         runtime.place(self.network)
         self._runnable = runtime.runnable(self.network)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import nascli
 from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import load_artifact, read_artifact
@@ -181,7 +182,7 @@ def test_scores_are_kept(tmp_path: Path) -> None:
     result = rank(run(), settings(), Destination(tmp_path / "cell.json"))
     lines = (tmp_path / "cell.run" / "candidates.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [score.row() for score in result.rounds[0].scores]
-    assert {*json.loads(lines[0])} == {"population", "number", "accuracy", "loss", "parameters", "macs"}
+    assert {*json.loads(lines[0])} == {"population", "number", "accuracy", "loss", "parameters", "multiply_adds"}
 
 
 def derive_in(folder: Path, *, resume: bool = False, **given: object) -> Ranking:
@@ -293,9 +294,9 @@ def test_a_budget(tmp_path: Path) -> None:
 
 
 def test_a_budget_of_multiply_adds() -> None:
-    sizes = sorted(score.macs for score in rank(run(), settings(uniform=False)).rounds[0].scores)
+    sizes = sorted(score.multiply_adds for score in rank(run(), settings(uniform=False)).rounds[0].scores)
     result = rank(run(), settings(max_macs=sizes[3]))
-    assert sorted(score.macs for score in result.rounds[0].of("posterior")) == sizes[:4]
+    assert sorted(score.multiply_adds for score in result.rounds[0].of("posterior")) == sizes[:4]
     assert result.genotypes[0].value.provenance.config["max_macs"] == sizes[3]
 
 
@@ -332,6 +333,27 @@ def test_the_first_tenth_has_every_class(monkeypatch: pytest.MonkeyPatch) -> Non
     few = np.bincount(data.train_labels[asked[0]], minlength=10)
     assert few.sum() == round(len(images) / 10)
     assert few.max() - few.min() <= 1
+
+
+def test_in_python_the_recipe_ranks(tmp_path: Path) -> None:
+    by_recipe = rank(run(), model=tmp_path / "model.safetensors")
+    assert (by_recipe.candidates, by_recipe.probability is None) == (200, False)
+    assert nascli.derive(run()).sha256 == by_recipe.genotypes[0].sha256
+    assert nascli.evaluate(tmp_path / "model.safetensors").parameters == by_recipe.best[0].parameters
+    with pytest.raises(UsageError, match=r"DARTS's text form is for cells"):
+        nascli.derive(run(), format="darts")
+    with pytest.raises(UsageError, match=r"has no ranking \(--top\).*in Python, nascli.rank"):
+        nascli.derive_several(run(), nascli.Top(2))
+
+
+def test_scores_that_cannot_be_are_not_gone_on_with(tmp_path: Path) -> None:
+    derive_in(tmp_path)
+    path = tmp_path / "cell.run" / "candidates.jsonl"
+    row = json.loads(path.read_text().splitlines()[0])
+    for broken in ({"accuracy": 9.0}, {"loss": -1.0}, {"accuracy": "high"}):
+        path.write_text(json.dumps(row | broken) + "\n")
+        with pytest.raises(ArtifactError, match="a row is not that of a candidate"):
+            derive_in(tmp_path, resume=True)
 
 
 def test_what_cannot_be_ranked() -> None:

@@ -313,6 +313,13 @@ def test_paths_are_dropped_more_and_more():
     assert shares == pytest.approx([0.25, 0.5], abs=0.05)
 
 
+def test_a_warm_up_without_an_end_is_told():
+    assert method(arch_warmup_epochs=3).notices == (
+        "p never learns: all 3 epochs are warm-up (--arch-warmup-epochs 3)",
+    )
+    assert method(arch_warmup_epochs=2).notices == ()
+
+
 def test_the_rate_falls_by_the_schedule_that_is_asked_for():
     stairs = method(schedule="milestones", lr_milestones="1,2", lr=1.0)
     rates = []
@@ -325,6 +332,8 @@ def test_the_rate_falls_by_the_schedule_that_is_asked_for():
     for waves.steps_done in (1, 6, 11, 26):
         rates.append(waves.learning_rate())
     assert rates == pytest.approx([1.0, 0.6, 1.0, 0.6])
+    with pytest.raises(UsageError, match="--lr-milestones: give some"):
+        method(schedule="milestones")
     with pytest.raises(UsageError, match="rising epochs"):
         method(lr_milestones="2,1")
     with pytest.raises(UsageError, match="--nesterov"):
