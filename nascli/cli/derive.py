@@ -11,7 +11,16 @@ from nascli.artifacts.genotype import CellGenotype, Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.cli.completion import among
 from nascli.cli.configuration import flag, options
-from nascli.cli.options import OUTPUT_PANEL, ConfigFile, DistributionSource, Json, Overwrite, Resume, RunDirectory
+from nascli.cli.options import (
+    OUTPUT_PANEL,
+    ConfigFile,
+    DistributionSource,
+    DryRun,
+    Json,
+    Overwrite,
+    Resume,
+    RunDirectory,
+)
 from nascli.cli.printing import aligned, print_json
 from nascli.cli.session import Session, command
 from nascli.config import DeriveConfig
@@ -85,6 +94,7 @@ def derive(
     run_dir: RunDirectory = None,
     resume: Resume = False,
     config: ConfigFile = None,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Write the best network of a search as a genotype, or several.
@@ -110,9 +120,10 @@ def derive(
 
         if form != "json":
             raise UsageError("DARTS's text form is for cells: leave --format out")
-        rank_candidates(session, start, given, target, count=top, model=model, file=config, json=json)
+        rank_candidates(session, start, given, target, count=top, model=model, file=config, dry_run=dry_run, json=json)
         return
-    extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, **given}
+    extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
+    extra |= given
     _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
     choice = _choice(top, sample, given.get("seed"))
     results = engine.derive_several(start, choice, target, format=form)

@@ -28,6 +28,19 @@ def print_plans(plans: Mapping[str, Mapping[str, Any]], *, stage: str, json: boo
         _print_costs(plan)
 
 
+def print_ranking_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> None:
+    """The same of a ranking of candidates."""
+    if json:
+        print_json({"stage": stage, **plan})
+        return
+    _print_config(plan["config"], stage)
+    for name, unit in (("parameters", "parameters"), ("multiply_adds", "multiply-adds for one image")):
+        size = plan[name]
+        print(f"# {size['least']:,} to {size['most']:,} {unit}, {size['mean']:,.0f} in the mean of the posterior's")
+    print(f"# {plan['candidates']:,} candidates, {plan['different']:,} different, on {plan['images']:,} images")
+    print(f"# {plan['candidates_per_second']:.3g} candidates a second: {duration(plan['seconds'])} in all")
+
+
 def _print_config(config: Mapping[str, Any], stage: str) -> None:
     settings = dict(config)
     settings |= settings.pop("settings", {})

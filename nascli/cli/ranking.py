@@ -31,11 +31,12 @@ def rank_candidates(
     count: int | None,
     model: Path | None,
     file: Path | None,
+    dry_run: bool,
     json: bool,
 ) -> None:
     """Rank the candidates of a posterior and print the results' paths; the table goes to standard error.
 
-    count: of genotypes; None: the best alone.
+    count: of genotypes; None: the best alone. dry_run: print what it would be.
     """
     from nascli.cli.progress import progress
     from nascli.core.engine.candidates import rank
@@ -45,6 +46,14 @@ def rank_candidates(
         raise UsageError("--json and '--model -' both need standard output: give --model a file")
     stored = _inherited(start, given) | (stored_config(target, DeriveConfig.stage) if target.resume else {})
     config = resolve(DeriveConfig, given, file=file, stored=stored)
+    if dry_run:
+        from nascli.cli.dry_run import print_ranking_plan
+        from nascli.core.engine.plan_rank import plan_rank
+
+        with progress(session) as reporter:
+            plan = plan_rank(start, config, reporter, count=1 if count is None else count)
+        print_ranking_plan(plan, stage=config.stage, json=json)
+        return
     with progress(session) as reporter:
         result = rank(start, config, target, reporter, count=1 if count is None else count, model=model)
     if not session.quiet:

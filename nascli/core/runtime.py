@@ -70,6 +70,8 @@ class Runtime:
 
 def open_runtime(config: Config) -> Runtime:
     """The runtime that a configuration asks for. Raises UsageError where this machine cannot provide it."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("nascli runs in one process so far: start it without torchrun, or with --nproc-per-node 1")
     device = _select_device(config.device)
     if config.precision == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16 needs a GPU: use bf16 or fp32 on a CPU")

@@ -7,6 +7,7 @@ import pytest
 from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.files import sha256
 from nascli.artifacts.load import read_artifact
+from nascli.core.engine.ranking import size_of
 from tests.artifacts.examples import categorical
 from tests.core.engine.candidates_example import HELD_OUT_IMAGES, run
 
@@ -72,6 +73,27 @@ def test_a_resumption_of_nothing_says_so(here, nascli):
     done = nascli("derive", "run.safetensors", *FEW, "--no-uniform", "--resume")
     assert done.code == 0
     assert "there is no run in cell.run yet: starting from the beginning" in done.err
+
+
+def test_a_dry_run_tells_sizes_and_time_and_writes_nothing(here, nascli):
+    before = sorted(here.iterdir())
+    done = nascli("derive", "run.safetensors", *FEW, "--dry-run", "--json", "-q")
+    plan = json.loads(done.out)
+    sizes = [size_of(run().value.graph, run().value.mask(0, number)) for number in range(1, 9)]
+    assert (plan["stage"], plan["candidates"], plan["images"]) == ("derive", 16, HELD_OUT_IMAGES)
+    assert plan["parameters"] == {
+        "least": min(size.parameters for size in sizes),
+        "mean": sum(size.parameters for size in sizes) / 8,
+        "most": max(size.parameters for size in sizes),
+    }
+    assert plan["seconds"] == pytest.approx(plan["different"] / plan["candidates_per_second"])
+    text = nascli("derive", "run.safetensors", *FEW, "--shortlist", 2, "--dry-run", "-q").out
+    assert sorted(here.iterdir()) == before
+    (here / "again.toml").write_text(text)
+    again = nascli("derive", "run.safetensors", "--config", "again.toml", "--dry-run", "--json", "-q")
+    assert json.loads(again.out)["config"]["shortlist"] == 2
+    assert nascli("derive", "run.safetensors", *FEW, "--max-params", 1, "--dry-run").code == 2
+    assert "--dry-run is for ranking" in nascli("derive", "cells.safetensors", "--dry-run").err
 
 
 def test_candidates_of_a_search_are_those_of_derive(nascli):

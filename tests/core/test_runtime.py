@@ -25,6 +25,15 @@ def test_a_network_that_cannot_fit_is_refused_before_it_is_made():
         check_memory(38_691_983_370, CPU.device)
 
 
+def test_several_processes_are_refused_and_one_is_not(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    open_runtime(TrainConfig(dataset="digits", device="cpu"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="one process so far: start it without torchrun"):
+        open_runtime(TrainConfig(dataset="digits", device="cpu"))
+
+
 def test_small_steps_use_one_thread_and_only_while_they_last():
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -35,7 +35,7 @@ from nascli.core.engine.scoring import Scorer
 from nascli.core.engine.session import Destination, check_destination, open_run
 from nascli.core.methods.protocol import HELD_OUT
 from nascli.core.nn.build import inherited_network
-from nascli.core.runtime import memory_errors, open_runtime
+from nascli.core.runtime import Runtime, memory_errors, open_runtime
 from nascli.data import DataModule, open_data
 from nascli.errors import ArtifactError, DataError, UsageError
 from nascli.registry import METHODS, load
@@ -71,31 +71,21 @@ def rank(
     `config` None: by the recipe for the posterior's method and images. `model`: where to write the network of the best
     with its inherited weights. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
     """
-    start = artifact(source, "distribution")
-    check_count(count)
+    start, config = ranked_by(source, config)
     posterior = start.value
-    if not isinstance(posterior, OffersCandidates):
-        raise UsageError(f"a {posterior.kind} has no candidates to rank on images")
-    config = config or _recipe(start)
     targets = _targets(destination, count, model)
     keep_inputs((*(target.output for target in targets), model), start)
     folder = Destination(None, destination.run_path, destination.resume, destination.overwrite)
     check_destination(folder, config, start.ancestor())
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        data, images = held_out_images(start, posterior, config, runtime.device)
-        for notice in data.notices:
-            reporter.notice(notice)
-        populations, probability = _populations(posterior, config, reporter)
-        scorer = Scorer(posterior, data, config, runtime, start.where)
+        work = prepare(start, config, runtime, reporter, count)
         if folder.resume and folder.run_path is not None and not RunDir(folder.run_path).has_run():
             reporter.notice(f"there is no run in {folder.run_path} yet: starting from the beginning")
         with open_run(folder, config, start.ancestor()) as run:
-            rounds = Rounds(scorer, run, config, reporter, data, images).run(populations)
+            rounds = Rounds(work.scorer, run, config, reporter, work.data, work.images).run(work.candidates)
     best = best_first(rounds[-1].of(POSTERIOR))[:count]
-    if len(best) < count:
-        raise UsageError(f"{count:,} networks were asked for, and {len(best):,} were ranked to the end")
-    chosen = _Chosen(start, posterior, config, len(images))
+    chosen = _Chosen(start, posterior, config, len(work.images))
     contents = [genotype_bytes(chosen.file(score, place)) for place, score in enumerate(best, 1)]
     found = chosen.model(best[0]) if model is not None else None
     genotypes = [made(content, target.write(content)) for target, content in zip(targets, contents, strict=True)]
@@ -104,7 +94,45 @@ def rank(
         write_output(model, found, overwrite=destination.overwrite or destination.resume)
         derived = made(found, None if is_pipe(model) else Path(model))
     reporter.end(None if targets[0].is_pipe or targets[0].output is None else Path(targets[0].output))
-    return Ranking(tuple(genotypes), derived, tuple(best), tuple(rounds), config.candidates, probability)
+    return Ranking(tuple(genotypes), derived, tuple(best), tuple(rounds), config.candidates, work.probability)
+
+
+def ranked_by(source: Source, config: DeriveConfig | None) -> tuple[LoadedArtifact, DeriveConfig]:
+    """A posterior and how it is ranked: by `config`, or by the recipe. Raises ArtifactError, UsageError."""
+    start = artifact(source, "distribution")
+    if not isinstance(start.value, OffersCandidates):
+        raise UsageError(f"a {start.value.kind} has no candidates to rank on images")
+    return start, config or _recipe(start)
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a ranking needs: images and which of them count, candidates of both populations, what scores them.
+
+    `probability`: of dropping a channel in uniform dropout; None: without that population.
+    """
+
+    data: DataModule
+    images: np.ndarray
+    candidates: list[Candidate]
+    probability: float | None
+    scorer: Scorer
+
+
+def prepare(start: LoadedArtifact, config: DeriveConfig, runtime: Runtime, reporter: Reporter, count: int = 1) -> Work:
+    """A ranking before its first score, of which the `count` best are wanted. Raises as `rank`."""
+    check_count(count)
+    posterior = start.value
+    data, images = held_out_images(start, posterior, config, runtime.device)
+    for notice in data.notices:
+        reporter.notice(notice)
+    candidates, probability = _populations(posterior, config, reporter)
+    finalists = sum(candidate.population == POSTERIOR for candidate in candidates)
+    if config.shortlist is not None:
+        finalists = min(finalists, config.shortlist)
+    if finalists < count:
+        raise UsageError(f"{count:,} networks are asked for, and {finalists:,} would be ranked to the end")
+    return Work(data, images, candidates, probability, Scorer(posterior, data, config, runtime, start.where))
 
 
 def held_out_images(

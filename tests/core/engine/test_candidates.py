@@ -144,7 +144,7 @@ def test_several_and_without_uniform_ones(tmp_path: Path) -> None:
     assert model is not None
     assert model.value.genotype == result.genotypes[0].value.genotype
     assert (result.probability, len(result.rounds[0].scores)) == (None, 12)
-    with pytest.raises(UsageError, match="13 networks were asked for, and 12 were ranked"):
+    with pytest.raises(UsageError, match="13 networks are asked for, and 12 would be ranked"):
         rank(run(), settings(uniform=False), count=13)
 
 

@@ -1,0 +1,67 @@
+"""What a ranking would be: its configuration, the sizes of its candidates, and the time of two real passes."""
+
+import time
+from math import ceil
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from nascli.config import DeriveConfig
+from nascli.core.engine.candidates import prepare, ranked_by
+from nascli.core.engine.inputs import Source
+from nascli.core.engine.ranking import POSTERIOR, Candidate
+from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.rounds import SHORTLIST_SHARE
+from nascli.core.engine.scoring import Scorer
+from nascli.core.runtime import memory_errors, open_runtime
+
+
+def plan_rank(
+    source: Source, config: DeriveConfig | None = None, reporter: Reporter = Silent(), *, count: int = 1
+) -> dict[str, Any]:
+    """Configuration, sizes and time of a ranking of which the `count` best are wanted. Nothing is written.
+
+    Raises as `rank` would before its first score, and MemoryExhausted where a pass does not fit.
+    """
+    start, config = ranked_by(source, config)
+    runtime = open_runtime(config)
+    with memory_errors(config.batch_size):
+        work = prepare(start, config, runtime, reporter, count)
+        distinct = list({candidate.twin_of: candidate for candidate in work.candidates}.values())
+        reporter.notice("measuring two passes")
+        seconds = _seconds(work.scorer, distinct, work.images)
+        if config.shortlist is None:
+            total = seconds * len(distinct)
+        else:
+            few = work.images[: max(1, round(SHORTLIST_SHARE * len(work.images)))]
+            populations = 1 if work.probability is None else 2
+            finalists = min(len(distinct), populations * config.shortlist)
+            total = _seconds(work.scorer, distinct, few) * len(distinct) + seconds * finalists
+    own = [candidate.size for candidate in work.candidates if candidate.population == POSTERIOR]
+    return {
+        "config": config.model_dump(mode="json"),
+        "candidates": len(work.candidates),
+        "different": len(distinct),
+        "within_budget": len(own),
+        "images": len(work.images),
+        "parameters": _spread([size.parameters for size in own]),
+        "multiply_adds": _spread([size.macs for size in own]),
+        "candidates_per_second": 1 / seconds,
+        "seconds": total,
+    }
+
+
+def _spread(values: list[int]) -> dict[str, float]:
+    return {"least": min(values), "mean": mean(values), "most": max(values)}
+
+
+def _seconds(scorer: Scorer, candidates: list[Candidate], images: np.ndarray) -> float:
+    """Of one candidate on these images: two passes are made, of which the first warms up."""
+    size = scorer.per_pass(len(images))
+    masks = [candidate.mask() for candidate in candidates[:size]]
+    masks = (masks * ceil(size / len(masks)))[:size]
+    scorer.scores(masks, images)
+    began = time.perf_counter()
+    scorer.scores(masks, images)
+    return (time.perf_counter() - began) / size
