@@ -18,7 +18,8 @@ Number = int | float
 class Setting:
     """One setting of a search method: an option of `nascli search`, a key of its recipe, an argument of its class.
 
-    `default` holds where no recipe says otherwise. `minimum` and `maximum` are inclusive.
+    `default` holds where no recipe says otherwise. `minimum` and `maximum` are inclusive. `start_only`: it says how a
+    search starts, so a finetune, which starts from a distribution, has no option for it.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Setting:
     minimum: Number | None = None
     maximum: Number | None = None
     hidden: bool = False
+    start_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -305,7 +307,15 @@ _PGNAS = (
     Setting("depth", int, 0, "blocks in each of its stages; 0: as published", minimum=0, maximum=64),
     Setting("weight_prior", float, 50.0, "l^2: the larger, the smaller the networks that are found", minimum=0.0),
     Setting("temperature", float, 0.2, "tau of the relaxed masks", minimum=0.01, maximum=10.0),
-    Setting("initial_dropout", float, 0.1, "p of dropping a channel at the start", minimum=1e-6, maximum=1 - 1e-6),
+    Setting(
+        "initial_dropout",
+        float,
+        0.1,
+        "p of dropping a channel at the start",
+        minimum=1e-6,
+        maximum=1 - 1e-6,
+        start_only=True,
+    ),
     Setting(
         "effective_images",
         float,

@@ -18,7 +18,7 @@ from nascli import recipes
 from nascli.cli.completion import among
 from nascli.cli.options import DATA_PANEL, MACHINE_PANEL, METHOD_PANEL, RECIPE_PANEL
 from nascli.cli.session import parameter
-from nascli.config import Config, DeriveConfig, SearchConfig, read_file
+from nascli.config import Config, DeriveConfig, FinetuneConfig, SearchConfig, read_file
 from nascli.configuration import AnyConfig, configure
 from nascli.errors import UsageError, unknown
 from nascli.registry import DATASETS, METHODS, SUPERNETS, Setting
@@ -35,7 +35,11 @@ def options(model: type[Config]) -> list[inspect.Parameter]:
     by_recipe = _recipe_keys(model)
     made = [_field_option(name, field, model, by_recipe) for name, field in fields.items()]
     if issubclass(model, SearchConfig):
-        made += [_setting_option(name, rows) for name, rows in _settings().items() if name not in fields]
+        made += [
+            _setting_option(name, rows)
+            for name, rows in _settings().items()
+            if name not in fields and not (issubclass(model, FinetuneConfig) and all(row.start_only for _, row in rows))
+        ]
     return made
 
 

@@ -102,6 +102,13 @@ def test_candidates_of_a_search_are_those_of_derive(nascli):
     assert "--candidates is a setting of random; of pgnas it is an option of 'nascli derive'" in done.err
 
 
+def test_where_p_starts_is_for_searches_alone(nascli):
+    assert "--initial-dropout" in nascli("search", "--help").out
+    done = nascli("finetune", "run.safetensors", "--initial-dropout", 0.3)
+    assert done.code == 2
+    assert "No such option" in done.err
+
+
 def test_recipes_of_rankings_are_listed(nascli):
     rows = json.loads(nascli("list", "recipes", "--json").out)
     found = {row["name"] for row in rows if row["stage"] == "derive"}
