@@ -18,6 +18,7 @@ from nascli.core.nn.build import seeded
 from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.graph_network import GraphNetwork, tower_fits
+from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory
 from nascli.errors import UsageError
@@ -215,15 +216,14 @@ class Pgnas:
         whole = torch.ones_like(masks[:1])
         loss = torch.zeros(1 + WATCHED, device=masks.device, dtype=torch.float64)
         right, seen = torch.zeros_like(loss), 0
-        self.network.eval()
-        with torch.no_grad(), self._runtime.autocast():
+        stacked = StackedNetwork(self.network)
+        with self._runtime.autocast():
             for images, labels in stream.once():
-                logits = self.network.candidates(images, torch.cat((whole, masks))).float()
+                logits = stacked(images, torch.cat((whole, masks))).float()
                 each = labels.expand(1 + WATCHED, -1)
                 loss += F.cross_entropy(logits.transpose(1, 2), each, reduction="none").sum(dim=1).double()
                 right += (logits.argmax(dim=2) == each).sum(dim=1)
                 seen += len(labels)
-        self.network.train()
         losses, accuracies = (loss / seen).tolist(), (right / seen).tolist()
         return {
             "supernet_accuracy": accuracies[0],

@@ -164,34 +164,20 @@ class GraphNetwork(nn.Module):
             raise ValueError(f"paths must be {[self.path_count, len(images)]}, not {list(paths.shape)}")
         last, place = self.graph.nodes[-1].name, self.graph.auxiliary
         if not with_auxiliary or self.auxiliary is None or place is None:
-            return self._run(images, masks, paths, 1, ())[last]
-        values = self._run(images, masks, paths, 1, (place,))
+            return self._run(images, masks, paths, ())[last]
+        values = self._run(images, masks, paths, (place,))
         return values[last], self.auxiliary(values[place])
-
-    def candidates(self, images: Tensor, masks: Tensor) -> Tensor:
-        """What every candidate says of every image, in one pass.
-
-        [B, image_channels, H, W], [candidates, mask_size] -> [candidates, B, classes]. The candidates
-        are stacked in the batch; what comes before the first mask is computed once for all.
-        """
-        logits = self._run(images, masks, None, len(masks), ())[self.graph.nodes[-1].name]
-        return logits.view(-1, len(images), logits.shape[1]).expand(len(masks), -1, -1)
 
     def values(self, images: Tensor, names: Collection[str], masks: Tensor | None = None) -> Mapping[str, Tensor]:
         """What the named nodes put out. `masks` as in `forward`."""
-        return self._run(images, masks, None, 1, names)
+        return self._run(images, masks, None, names)
 
     def _run(
-        self, images: Tensor, masks: Tensor | None, paths: Tensor | None, stacked: int, wanted: Collection[str]
+        self, images: Tensor, masks: Tensor | None, paths: Tensor | None, wanted: Collection[str]
     ) -> dict[str, Tensor]:
-        """All values that are `wanted`, and the logits.
-
-        stacked: how many candidates `masks` has a row for each of, if they are to be stacked (candidate by candidate);
-        values that no mask has touched yet have one batch for all of them.
-        """
+        """All values that are `wanted`, and the logits."""
         split = None if masks is None else masks.to(images.dtype).split(self._mask_sizes, dim=1)
         keep = {*wanted, self.graph.nodes[-1].name}
-        batch = len(images)
         values: dict[str, Tensor] = {}
         for step in self._steps:
             node = step.node
@@ -200,8 +186,6 @@ class GraphNetwork(nn.Module):
                 case Image():
                     value = images
                 case Sum() | Concat():
-                    if stacked > 1 and len({len(x) for x in inputs}) > 1:
-                        inputs = [x.repeat(stacked, 1, 1, 1) if len(x) == batch else x for x in inputs]
                     value = _sum(inputs) if isinstance(node.op, Sum) else concatenate(inputs)
                 case DropPath():
                     value = inputs[0] if paths is None else apply_path(inputs[0], paths[self._paths[node.name]])
@@ -212,7 +196,7 @@ class GraphNetwork(nn.Module):
                 case _:
                     x = inputs[0]
                     if split is not None and step.mask is not None:
-                        x = _masked(x, split[step.mask], stacked, batch)
+                        x = x * split[step.mask].to(x.dtype)[:, :, None, None]
                     assert step.module is not None
                     value = step.module(x)
             values[node.name] = value
@@ -220,15 +204,6 @@ class GraphNetwork(nn.Module):
                 if name not in keep:
                     del values[name]
         return values
-
-
-def _masked(x: Tensor, mask: Tensor, stacked: int, batch: int) -> Tensor:
-    """[rows, C, H, W], [masks, C] -> the product; `stacked` masks on one batch make a batch for each of them."""
-    mask = mask.to(x.dtype)
-    if stacked == 1:
-        return x * mask[:, :, None, None]
-    each = x[None] if len(x) == batch else x.unflatten(0, (stacked, batch))
-    return (each * mask[:, None, :, None, None]).flatten(0, 1)
 
 
 def _sum(inputs: Sequence[Tensor]) -> Tensor:

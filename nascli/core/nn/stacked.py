@@ -112,7 +112,8 @@ class _Stack:
 def _folded(network: GraphNetwork) -> dict[str, nn.Module]:
     """Copies of the modules of all nodes that have one, in evaluation mode, with batch norms inside convolutions."""
     graph = network.graph
-    own = copy.deepcopy(network).eval().requires_grad_(False)
+    frozen: dict[int, object] = {id(part): part for part in (graph, *graph.nodes)}  # not worth copying
+    own = copy.deepcopy(network, frozen).eval().requires_grad_(False)
     known = dict(own.named_modules())
     modules = {node.name: known[node.name] for node in graph.nodes if node.name in known}
     for node in graph.nodes:

@@ -87,20 +87,6 @@ def test_each_image_has_its_own_mask(name: str) -> None:
         torch.testing.assert_close(network(batch, masks=masks[:1].expand(3, -1)), for_all, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_candidates_in_one_pass_are_candidates_one_by_one(name: str) -> None:
-    """Also one that keeps everything, one that keeps nothing, and one alone."""
-    graph = small_graph(name)
-    network, batch = network_of(graph), images(graph)
-    masks = torch.cat((_masks(graph, 3), torch.ones(1, graph.mask_size), torch.zeros(1, graph.mask_size)))
-    with torch.no_grad():
-        found = network.candidates(batch, masks)
-        assert found.shape == (5, 3, 5)
-        for logits, mask in zip(found, masks, strict=True):
-            torch.testing.assert_close(logits, network(batch, masks=mask[None]), rtol=0, atol=1e-10)
-            torch.testing.assert_close(network.candidates(batch, mask[None])[0], logits, rtol=0, atol=1e-10)
-
-
 @pytest.mark.parametrize("name", ["resnet-mb", "densenet121"])
 def test_values_are_those_that_a_node_puts_out(name: str) -> None:
     """A batch norm's too, although the ReLU behind it may work in place; asking changes nothing."""

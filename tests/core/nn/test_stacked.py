@@ -15,7 +15,7 @@ from tests.supernets.networks import images, network_of, small_graph
 def test_equals_one_at_a_time(name: str, side: int) -> None:
     graph = small_graph(name, side)
     network, batch = network_of(graph), images(graph, 3)
-    drops = ((0.0, 0.0), (0.5, 0.0), (0.2, 0.3), (0.9, 0.5))
+    drops = ((0.0, 0.0), (0.5, 0.0), (0.2, 0.3), (0.9, 0.5), (1.0, 0.0))
     masks = torch.stack([torch.from_numpy(random_mask(graph, 7, drop=p, drop_whole=q)) for p, q in drops])
     with torch.no_grad():
         alone = torch.stack([network(batch, masks=mask[None]) for mask in masks])
