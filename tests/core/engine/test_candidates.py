@@ -27,6 +27,7 @@ from nascli.core.engine.session import Destination
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
+from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
 from nascli.errors import ArtifactError, DataError, Interrupted, UsageError
@@ -281,6 +282,20 @@ def test_the_model_says_what_the_masked_super_network_says(tmp_path: Path) -> No
         torch.testing.assert_close(load_network(made)(images), masked, atol=1e-4, rtol=1e-4)
     learnt = [tensor.size for name, tensor in model.weights.items() if "running" not in name and "num_" not in name]
     assert sum(learnt) == result.best[0].parameters
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("bf16", True)])
+def test_tf32_has_no_say_in_a_ranking(monkeypatch: pytest.MonkeyPatch, precision: str, allowed: bool) -> None:
+    """On a GPU its rounding may depend on how many candidates share a pass."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    seen: set[bool] = set()
+    call = StackedNetwork.__call__
+    monkeypatch.setattr(
+        StackedNetwork, "__call__", lambda self, *given: seen.add(torch.backends.cudnn.allow_tf32) or call(self, *given)
+    )
+    rank(run(), settings(precision=precision, uniform=False))
+    assert seen == {allowed}
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_a_budget(tmp_path: Path) -> None:
