@@ -245,7 +245,9 @@ class DeriveConfig(Config):
     def _fill(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        method = given.get("method", "")
+        if "method" not in given:
+            raise UsageError("a ranking needs the method of the distribution: DeriveConfig(method=…)")
+        method = given["method"]
         name = _recipe_name(cls.stage, method, given, _variants(method, given))
         stray = given.keys() - cls.model_fields.keys()
         if stray:

@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -96,6 +96,24 @@ def check_output(target: str | Path, overwrite: bool, *, binary: bool = False) -
             raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
         if not _may(folder, os.W_OK | os.X_OK):
             raise UsageError(f"{path} cannot be written: the folder {path.parent} is read-only")
+
+
+def keep_inputs(outputs: Iterable[str | Path | None], inputs: Sequence[str | Path | None]) -> None:
+    """Raise UsageError for an output that is the file of an input: not even `--overwrite` replaces that."""
+    for output in outputs:
+        for one in inputs:
+            if output is not None and one is not None and same_file(output, one):
+                raise UsageError(f"{output} is what the result is made from: name another file for the result")
+
+
+def same_file(one: str | Path, other: str | Path) -> bool:
+    """Whether two names are those of one file, which need not exist yet. Pipes are no files."""
+    if is_pipe(one) or is_pipe(other):
+        return False
+    try:
+        return Path(one).resolve() == Path(other).resolve() or Path(one).samefile(other)
+    except (OSError, RuntimeError, ValueError):
+        return False  # one of them is not there, or cannot be a name of a file
 
 
 def write_output(target: str | Path, data: bytes, overwrite: bool = False) -> None:

@@ -113,7 +113,7 @@ def derive(
         raise UsageError(unknown("--format", form, FORMATS))
     if sum((mode, top is not None, sample is not None)) > 1:
         raise UsageError("--mode, --top and --sample exclude each other: give one of them")
-    target = destination(output or FORMATS[form], run_dir, resume=resume, overwrite=overwrite, json=json)
+    target = destination(output or FORMATS[form], run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
     start = load_artifact(source, expect={"distribution"})
     if isinstance(start.value, OffersCandidates) and not mode and sample is None:
         from nascli.cli.ranking import rank_candidates

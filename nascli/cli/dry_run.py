@@ -37,8 +37,9 @@ def print_ranking_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> No
     for name, unit in (("parameters", "parameters"), ("multiply_adds", "multiply-adds for one image")):
         size = plan[name]
         print(f"# {size['least']:,} to {size['most']:,} {unit}, {size['mean']:,.0f} in the mean of the posterior's")
-    print(f"# {plan['candidates']:,} candidates, {plan['different']:,} different, on {plan['images']:,} images")
-    print(f"# {plan['candidates_per_second']:.3g} candidates a second: {duration(plan['seconds'])} in all")
+    print(f"# {plan['scored']:,} candidates, {plan['different']:,} different; {plan['images']:,} held-out images")
+    pace = f"{plan['candidates_per_second']:.3g} candidates a second on all of them"
+    print(f"# {pace}; {duration(plan['seconds'])} in all")
 
 
 def _print_config(config: Mapping[str, Any], stage: str) -> None:

@@ -21,7 +21,14 @@ def finetune(session: Session, given: dict[str, Any], source: DistributionSource
     from nascli.core.engine.inputs import artifact
     from nascli.core.engine.session import stored_config
 
-    target = destination(stage.output, stage.run_dir, resume=stage.resume, overwrite=stage.overwrite, json=stage.json)
+    target = destination(
+        stage.output,
+        stage.run_dir,
+        resume=stage.resume,
+        overwrite=stage.overwrite,
+        json=stage.json,
+        config=stage.config,
+    )
     start = artifact(source, "distribution")
     stored = (stored_config(target, FinetuneConfig.stage) if stage.resume else {}) or inherited(start, given)
     carry_out(session, stage, target, resolve(FinetuneConfig, given, file=stage.config, stored=stored), start)

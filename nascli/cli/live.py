@@ -61,7 +61,8 @@ class Live:
         resumed = f"  resumed after {unit} {step}" if step else ""
         described = "  ".join(f"{name} {value}" for name, value in facts.items())
         self._console.print(Text.assemble((stage, "bold"), f"  {described}{resumed}"))
-        # A display that has ended would draw over what came after it.
+        # A display that has ended would draw over what came after it; one that goes on keeps standard output to itself.
+        self._live.stop()
         self._live = RichLive(console=self._console, auto_refresh=False)
         self._live.start()
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from nascli.artifacts.files import PIPE
+from nascli.artifacts.files import PIPE, keep_inputs
 from nascli.artifacts.load import LoadedArtifact
 from nascli.cli.printing import print_json
 from nascli.core.engine.session import Destination
@@ -11,9 +11,20 @@ from nascli.errors import UsageError
 
 
 def destination(
-    output: Path, run_dir: Path | None = None, *, resume: bool = False, overwrite: bool = False, json: bool = False
+    output: Path,
+    run_dir: Path | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    json: bool = False,
+    config: Path | None = None,
 ) -> Destination:
-    """Where to write. Raises UsageError where the result and what is said of it would share standard output."""
+    """Where to write.
+
+    Raises UsageError where the result and what is said of it would share standard output, or the result would replace
+    its configuration.
+    """
+    keep_inputs([output], [config])
     if json and str(output) == PIPE:
         raise UsageError("--json and '-o -' both need standard output: give -o a file")
     return Destination(output, run_dir, resume, overwrite)

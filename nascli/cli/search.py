@@ -21,7 +21,14 @@ def search(session: Session, given: dict[str, Any], stage: StageOptions) -> None
     from nascli.cli.results import destination
     from nascli.core.engine.session import stored_config
 
-    target = destination(stage.output, stage.run_dir, resume=stage.resume, overwrite=stage.overwrite, json=stage.json)
+    target = destination(
+        stage.output,
+        stage.run_dir,
+        resume=stage.resume,
+        overwrite=stage.overwrite,
+        json=stage.json,
+        config=stage.config,
+    )
     stored = stored_config(target, SearchConfig.stage) if stage.resume else {}
     carry_out(session, stage, target, resolve(SearchConfig, given, file=stage.config, stored=stored))
 

@@ -65,7 +65,14 @@ def train(
             raise UsageError("'-' is given twice, but standard input can be read once: name a file for --from")
         origin = load_artifact(start, expect={"distribution"})
         given = {**given, "weights": "inherited"}
-    target = destination(stage.output, stage.run_dir, resume=stage.resume, overwrite=stage.overwrite, json=stage.json)
+    target = destination(
+        stage.output,
+        stage.run_dir,
+        resume=stage.resume,
+        overwrite=stage.overwrite,
+        json=stage.json,
+        config=stage.config,
+    )
     numbers = parsed(seeds) if seeds is not None else None
     planned = members(sources, numbers, target)
     genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from nascli.artifacts.files import check_output, write_output
+from nascli.artifacts.files import check_output, keep_inputs, write_output
 from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.model import ModelFile
@@ -64,6 +64,7 @@ def draw(
     if format is not None and format not in FORMATS:
         raise UsageError(unknown("format", format, FORMATS))
     chosen = format or picture_format(output)
+    keep_inputs([output], [one.where if isinstance(one, LoadedArtifact) else one for one in sources])
     check_output(output, overwrite)
     write_output(output, visualize(drawable(*sources), format=chosen, title=title), overwrite)
     return Path(output)

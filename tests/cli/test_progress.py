@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,19 @@ def test_a_live_display_of_candidates_has_no_epochs_and_no_images(time):
     assert "candidate 6/9" in stream.getvalue()
     assert "epoch" not in stream.getvalue()
     assert "images/s" not in stream.getvalue()
+
+
+def test_a_second_round_leaves_standard_output_alone_afterwards(time, capsys):
+    live, stream = draw(time)
+    before = sys.stdout
+    with live:
+        live.begin("derive", {}, epochs=1, steps_per_epoch=9, step=0, unit="candidate")
+        live.begin("derive", {}, epochs=1, steps_per_epoch=2, step=0, unit="candidate")
+        live.end(None)
+        assert sys.stdout is before
+        print("cell.json")
+    assert capsys.readouterr().out == "cell.json\n"
+    assert "cell.json" not in stream.getvalue()
 
 
 def draw(time: Time, width: int = 100) -> tuple[Live, io.StringIO]:

@@ -58,10 +58,15 @@ def test_a_derived_model_is_evaluated_without_training(here, nascli):
         (["finetune", "run.safetensors", "-o", "run.safetensors"], "run.safetensors"),
         (["train", "found.json", "--from", "run.safetensors", "-o", "run.safetensors"], "run.safetensors"),
         (["train", "found.json", "--from", "run.safetensors", "-o", "found.json"], "found.json"),
+        (["derive", "run.safetensors", "--config", "mine.toml", "-o", "mine.toml"], "mine.toml"),
+        (["search", "--config", "mine.toml", "-o", "mine.toml"], "mine.toml"),
+        (["train", "found.json", "--config", "mine.toml", "-o", "mine.toml"], "mine.toml"),
+        (["visualize", "found.json", "--format", "txt", "-o", "found.json"], "found.json"),
     ],
 )
 def test_what_a_result_is_made_from_is_not_overwritten(here, nascli, arguments, file):
     nascli("derive", "run.safetensors", *FEW, "-q", "--no-uniform", "-o", "found.json")
+    (here / "mine.toml").write_text("seed = 1\n")
     before = {path.name: path.read_bytes() for path in here.iterdir() if path.is_file()}
     done = nascli(*arguments, "--overwrite")
     assert done.code == 2
@@ -80,7 +85,7 @@ def test_a_dry_run_tells_sizes_and_time_and_writes_nothing(here, nascli):
     done = nascli("derive", "run.safetensors", *FEW, "--dry-run", "--json", "-q")
     plan = json.loads(done.out)
     sizes = [size_of(run().value.graph, run().value.mask(0, number)) for number in range(1, 9)]
-    assert (plan["stage"], plan["candidates"], plan["images"]) == ("derive", 16, HELD_OUT_IMAGES)
+    assert (plan["stage"], plan["scored"], plan["images"]) == ("derive", 16, HELD_OUT_IMAGES)
     assert plan["parameters"] == {
         "least": min(size.parameters for size in sizes),
         "mean": sum(size.parameters for size in sizes) / 8,

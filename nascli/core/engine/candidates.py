@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nascli import __version__
-from nascli.artifacts.files import check_output, is_pipe, write_output
+from nascli.artifacts.files import check_output, is_pipe, same_file, write_output
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile, model_bytes
@@ -16,7 +16,7 @@ from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.rundir import RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig
 from nascli.core.engine.derive import check_count, numbered
-from nascli.core.engine.inputs import Output, Source, artifact, keep_inputs, made
+from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
 from nascli.core.engine.ranking import (
     POSTERIOR,
     Budget,
@@ -73,8 +73,7 @@ def rank(
     """
     start, config = ranked_by(source, config)
     posterior = start.value
-    targets = _targets(destination, count, model)
-    keep_inputs((*(target.output for target in targets), model), start)
+    targets = _targets(start, destination, count, model)
     folder = Destination(None, destination.run_path, destination.resume, destination.overwrite)
     check_destination(folder, config, start.ancestor())
     runtime = open_runtime(config)
@@ -187,14 +186,15 @@ def search_config(start: LoadedArtifact, config: DeriveConfig) -> SearchConfig:
     return search.model_copy(update=here)
 
 
-def _targets(destination: Destination, count: int, model: Output) -> list[Destination]:
+def _targets(start: LoadedArtifact, destination: Destination, count: int, model: Output) -> list[Destination]:
     """Where every genotype goes; raises UsageError for whatever cannot be written, before any work is done."""
     replaces = destination.overwrite or destination.resume
     outputs = numbered(destination.output, count)
+    keep_artifacts((*outputs, model), start)
     if model is not None:
         if is_pipe(model) and destination.is_pipe:
             raise UsageError("the genotype and the model cannot both go to standard output: name a file for one")
-        if not is_pipe(model) and any(out is not None and Path(out) == Path(model) for out in outputs):
+        if not is_pipe(model) and any(out is not None and same_file(out, model) for out in outputs):
             raise UsageError(f"{model} cannot be both the genotype and the model: name another file")
         check_output(model, replaces, binary=True)
     for output in outputs:
@@ -218,7 +218,7 @@ def _populations(
         return chosen, None
     # Of the same mean size as those that are ranked: with a budget, these are not all that were drawn.
     target, _ = mean_and_deviation([candidate.size.parameters for candidate in chosen])
-    probability = uniform_probability(posterior, config.seed, config.candidates, target)
+    probability = uniform_probability(posterior, config.seed, len(chosen), target)
     # The budget is nothing to them: none is chosen, and without those beyond it they would be smaller in the mean.
     return chosen + uniform_candidates(posterior, config.seed, len(chosen), probability), probability
 

@@ -12,7 +12,7 @@ from nascli.artifacts.files import check_output, sha256
 from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
-from nascli.core.engine.inputs import Output, Source, artifact, keep_inputs, made
+from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
 from nascli.core.engine.ranking import OffersCandidates
 from nascli.core.engine.session import Destination
 from nascli.errors import UsageError
@@ -144,11 +144,11 @@ def derive_several(
     UsageError where the distribution offers no such choice, ArtifactError for a source that is no distribution.
     """
     targets = [replace(destination, output=output) for output in numbered(destination.output, choice.count)]
+    start = artifact(source, "distribution")
+    keep_artifacts((target.output for target in targets), start)
     for target in targets:
         if target.output is not None:
             check_output(target.output, target.overwrite)
-    start = artifact(source, "distribution")
-    keep_inputs((target.output for target in targets), start)
     assert isinstance(start.value, Distribution)
     files = [_file(chosen, start) for chosen in choice.of(start.value)]
     contents = [genotype_bytes(file) for file in files]

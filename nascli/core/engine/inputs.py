@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nascli.artifacts.files import is_pipe
+from nascli.artifacts.files import is_pipe, keep_inputs
 from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
 from nascli.artifacts.provenance import ArtifactKind
 from nascli.errors import UsageError
@@ -30,14 +30,9 @@ def artifacts(sources: Sequence[Source], kind: ArtifactKind) -> tuple[LoadedArti
     return tuple(artifact(source, kind) for source in sources)
 
 
-def keep_inputs(outputs: Iterable[Output], *inputs: LoadedArtifact | None) -> None:
-    """Raise UsageError for an output that is the file of an input: not even `--overwrite` replaces that."""
-    for output in outputs:
-        if output is None or is_pipe(output) or not Path(output).exists():
-            continue
-        for one in inputs:
-            if one is not None and Path(one.where).exists() and Path(output).samefile(one.where):
-                raise UsageError(f"{output} is what the result is made from: name another file for the result")
+def keep_artifacts(outputs: Iterable[Output], *inputs: LoadedArtifact | None) -> None:
+    """Raise UsageError for an output that is the file of an input (`keep_inputs`)."""
+    keep_inputs(outputs, [one.where for one in inputs if one is not None])
 
 
 def twice(one: LoadedArtifact, other: LoadedArtifact) -> str:

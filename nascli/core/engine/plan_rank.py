@@ -41,9 +41,10 @@ def plan_rank(
     own = [candidate.size for candidate in work.candidates if candidate.population == POSTERIOR]
     return {
         "config": config.model_dump(mode="json"),
-        "candidates": len(work.candidates),
-        "different": len(distinct),
+        "candidates": config.candidates,
         "within_budget": len(own),
+        "scored": len(work.candidates),
+        "different": len(distinct),
         "images": len(work.images),
         "parameters": _spread([size.parameters for size in own]),
         "multiply_adds": _spread([size.macs for size in own]),

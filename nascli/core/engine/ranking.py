@@ -4,7 +4,7 @@ PGNAS, Algorithm 1, lines 7 to 15, and the row "Random" of its Table 3.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from hashlib import blake2b
 from math import fsum, sqrt
@@ -106,16 +106,16 @@ class Budget:
         )
 
     def within(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Those that are small enough. Raises UsageError where none is, with the smallest."""
+        """Those that are small enough. Raises UsageError where none is, with the least sizes."""
         small = [candidate for candidate in candidates if self.allows(candidate.size)]
         if not small:
-            smallest = min(candidates, key=lambda candidate: (candidate.size.parameters, candidate.size.macs))
+            parameters, macs = (min(sizes) for sizes in zip(*(astuple(one.size) for one in candidates), strict=True))
             limits = {"--max-params": self.max_params, "--max-macs": self.max_macs}
             given = " and ".join(f"{name} {limit:,}" for name, limit in limits.items() if limit is not None)
             raise UsageError(
-                f"none of {len(candidates):,} candidates is within {given}: the smallest has "
-                f"{smallest.size.parameters:,} parameters and {smallest.size.macs:,} multiply-adds. Raise the limit, "
-                "draw more --candidates, or search with a larger --weight-prior"
+                f"none of {len(candidates):,} candidates is within {given}: they have at least {parameters:,} "
+                f"parameters and {macs:,} multiply-adds. Raise the limit, draw more --candidates, or search with a "
+                "larger --weight-prior"
             )
         return small
 

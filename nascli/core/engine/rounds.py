@@ -157,5 +157,5 @@ def _parsed(row: Mapping[str, Any], path: Path) -> Scored:
     except TypeError:
         sound = False
     if not sound:
-        raise ArtifactError(f"{path}: a row is not that of a candidate")
+        raise ArtifactError(f"{path}: a row is not that of a candidate: start it --overwrite")
     return score

@@ -18,6 +18,7 @@ from nascli.core.nn.inherit import inherit
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
+from nascli.errors import Diverged
 from nascli.supernets.graph import Graph
 from nascli.supernets.slim import slim
 
@@ -51,7 +52,8 @@ class Scorer:
     own, since the parts of a small convolution are too small to share. `at_once` candidates are in a forward pass,
     `per_pass` are scored in one pass over the images. None of this changes a score, but for its last bits; the number
     of cores changes nothing.
-    Raises ArtifactError for weights that don't fit the super-network.
+    Raises ArtifactError for weights that don't fit the super-network; `scores` raises Diverged where a loss is not
+    finite.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Scorer:
         with torch.device("meta"):
             network = GraphNetwork(posterior.graph)
         load_weights(network, posterior.weights, where)
+        self._where = where
         self._supernet = runtime.place(network).eval()
         self._stacked = StackedNetwork(self._supernet)
         self._graph, self._data, self._runtime = posterior.graph, data, runtime
@@ -120,6 +123,11 @@ class Scorer:
                 list(spread(count, chunks, networks))
                 if stop():
                     return None
+        if not bool(loss.isfinite().all()):
+            raise Diverged(
+                f"a candidate of {self._where} has a loss that is not finite: its weights are too large for "
+                f"--precision {self._runtime.precision}"
+            )
         seen = len(images)
         return [(hits / seen, total / seen) for hits, total in zip(right.tolist(), loss.tolist(), strict=True)]
 

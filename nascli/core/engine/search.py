@@ -9,7 +9,7 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.config import FinetuneConfig, SearchConfig
-from nascli.core.engine.inputs import Source, artifact, keep_inputs, made
+from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
@@ -42,7 +42,7 @@ def _run(
     config: SearchConfig, start: LoadedArtifact | None, destination: Destination, reporter: Reporter
 ) -> LoadedArtifact:
     made_from = start.ancestor() if start else None
-    keep_inputs([destination.output], start)
+    keep_artifacts([destination.output], start)
     if done := finished(destination, config, made_from):
         reporter.notice("this run is complete: nothing to resume")
         return done

@@ -13,7 +13,7 @@ from nascli.artifacts.network_settings import DataShape
 from nascli.config import TrainConfig
 from nascli.core.engine.evaluate import Tally, score
 from nascli.core.engine.inheritance import check_data, check_start
-from nascli.core.engine.inputs import Source, artifact, keep_inputs, made
+from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
@@ -51,7 +51,7 @@ def train(
     genotype = artifact(source, "genotype")
     origin = None if start is None else artifact(start, "distribution")
     check_start(genotype, origin, config)
-    keep_inputs([destination.output], genotype, origin)
+    keep_artifacts([destination.output], genotype, origin)
     made_from = genotype.ancestor()
     if done := finished(destination, config, made_from):
         reporter.notice("this run is complete: nothing to resume")

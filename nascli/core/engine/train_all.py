@@ -13,7 +13,7 @@ from nascli.config import TrainConfig
 from nascli.core.engine.derive import numbered
 from nascli.core.engine.dry_run import plan_train
 from nascli.core.engine.inheritance import check_start
-from nascli.core.engine.inputs import Output, Source, artifact, artifacts, keep_inputs, twice
+from nascli.core.engine.inputs import Output, Source, artifact, artifacts, keep_artifacts, twice
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished
 from nascli.core.engine.signals import StopRequest
@@ -84,7 +84,7 @@ def train_all(
     for member in planned:
         own, made_from = member.config(config), member.genotype.ancestor()
         check_start(member.genotype, origin, own)
-        keep_inputs([member.destination.output], *(other.genotype for other in planned), origin)
+        keep_artifacts([member.destination.output], *(other.genotype for other in planned), origin)
         if not finished(member.destination, own, made_from):
             check_destination(member.destination, own, made_from)
     stop = StopRequest()

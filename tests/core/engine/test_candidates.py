@@ -30,7 +30,7 @@ from nascli.core.nn.inherit import inherit
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
-from nascli.errors import ArtifactError, DataError, Interrupted, UsageError
+from nascli.errors import ArtifactError, DataError, Diverged, Interrupted, UsageError
 from tests.artifacts.examples import categorical, provenance
 from tests.core.engine.candidates_example import HELD_OUT_IMAGES, run, settings
 
@@ -303,7 +303,7 @@ def test_a_budget(tmp_path: Path) -> None:
     result = rank(run(), settings(max_params=sizes[3]))
     assert sorted(score.parameters for score in result.rounds[0].of("posterior")) == sizes[:4]
     assert result.genotypes[0].value.provenance.config["max_params"] == sizes[3]
-    with pytest.raises(UsageError, match=f"the smallest has {sizes[0]:,} parameters"):
+    with pytest.raises(UsageError, match=f"they have at least {sizes[0]:,} parameters"):
         rank(run(), settings(max_params=sizes[0] - 1), Destination(tmp_path / "cell.json"))
     assert not files(tmp_path)
 
@@ -323,6 +323,21 @@ def test_with_a_budget_uniform_ones_are_as_many_and_as_large_as_those_within_it(
     # The mean of 40 draws, around that of the 64 that the probability is fitted to.
     assert mean(uniform) == pytest.approx(mean(within), abs=3 * stdev(uniform) / 40**0.5)
     assert max(uniform) > sizes[39]
+
+
+def test_a_budget_that_leaves_one_is_compared_with_one_of_its_size() -> None:
+    sizes = sorted(score.parameters for score in rank(run(), settings(uniform=False, candidates=40)).rounds[0].scores)
+    (ranked,) = rank(run(), settings(candidates=40, max_params=sizes[0])).rounds
+    (one,), (other,) = ranked.of("posterior"), ranked.of("uniform")
+    assert other.parameters == pytest.approx(one.parameters, rel=0.02)
+
+
+def test_a_loss_that_is_not_finite_ends_a_ranking(tmp_path: Path) -> None:
+    weights = dict(run().value.weights)
+    weights["classifier.weight"] = np.full_like(weights["classifier.weight"], 3e38)
+    broken = read_artifact(distribution_bytes(replace(run().value, weights=weights)), "broken.safetensors")
+    with pytest.raises(Diverged, match="a candidate of broken.safetensors has a loss that is not finite"):
+        rank(broken, settings(), Destination(tmp_path / "cell.json"))
 
 
 def test_the_batch_size_is_the_most_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,10 +406,16 @@ def test_other_images_than_the_searchs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("output", "model", "message"),
-    [("cell.json", "cell.json", "cannot be both"), ("-", "-", "cannot both go to standard output")],
+    [
+        ("cell.json", "cell.json", "cannot be both"),
+        ("cell.json", "../elsewhere/cell.json", "cannot be both"),
+        ("-", "-", "cannot both go to standard output"),
+    ],
 )
 def test_two_results_in_two_places(tmp_path: Path, monkeypatch, output: str, model: str, message: str) -> None:
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     with pytest.raises(UsageError, match=message):
         rank(run(), settings(), Destination(output), model=model)
     assert not files(tmp_path)

@@ -118,5 +118,10 @@ def test_a_budget_keeps_what_is_at_its_limit_and_less() -> None:
     macs = min(candidate.size.macs for candidate in candidates)
     assert {one.size.macs for one in Budget(max_macs=macs).within(candidates)} == {macs}
     assert Budget().within(candidates) == candidates
-    with pytest.raises(UsageError, match=f"none of 9 candidates is within --max-params {sizes[0] - 1:,}.*{sizes[0]:,}"):
+    least = min(candidate.size.macs for candidate in candidates)
+    with pytest.raises(UsageError, match=f"within --max-macs {least - 1:,}.* and {least:,} multiply-adds"):
+        Budget(max_macs=least - 1).within(candidates)
+    with pytest.raises(
+        UsageError, match=f"none of 9 candidates is within --max-params {sizes[0] - 1:,}.*at least {sizes[0]:,}"
+    ):
         Budget(max_params=sizes[0] - 1).within(candidates)
