@@ -42,7 +42,7 @@ def test_a_graph_is_built_in_no_time(name: str) -> None:
     graph = supernet(name, row.width, row.stages, classes=7, image_channels=3, image_size=64)
     assert graph.parameters
     assert graph.mask_size
-    assert time.process_time() - started < 0.2
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("image_size", SIDES)
