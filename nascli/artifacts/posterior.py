@@ -15,6 +15,7 @@ from nascli.artifacts.faults import artifact_error, faults_of
 from nascli.artifacts.formats import validate
 from nascli.artifacts.frozen import Frozen
 from nascli.artifacts.logits import Floats, frozen
+from nascli.artifacts.masks import Mask, channels_of
 from nascli.artifacts.network_settings import DataShape
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import LONGEST_NAME, ArtifactError, UsageError
@@ -112,17 +113,13 @@ class PosteriorDistribution:
         bits = np.random.Philox(key=derive_seed(seed, "candidate", number)).random_raw(self.graph.mask_size)
         return np.asarray((bits >> np.uint64(11)) * 2.0**-53, np.float64)
 
-    def mask(self, seed: int, number: int) -> NDArray[np.bool_]:
+    def mask(self, seed: int, number: int) -> Mask:
         """Which channels candidate `number` of the sequence `seed` keeps. [mask_size]"""
         return self.uniforms(seed, number) >= self.probabilities
 
-    def genotype(self, mask: NDArray[np.bool_]) -> ChannelsGenotype:
+    def genotype(self, mask: Mask) -> ChannelsGenotype:
         """The genotype that keeps what a mask keeps. [mask_size]"""
-        kept = {
-            name: np.flatnonzero(mask[entries.start : entries.stop]).tolist()
-            for name, entries in self.graph.mask_ranges.items()
-        }
-        return ChannelsGenotype.of(self.supernet, self.width, self.stages, kept)
+        return ChannelsGenotype.of(self.supernet, self.width, self.stages, channels_of(self.graph, mask))
 
     def sample(self, seed: int, number: int) -> ChannelsGenotype:
         """Network `number` of the sequence `seed`, whatever others are drawn."""

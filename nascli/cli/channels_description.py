@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
+from nascli.artifacts.masks import mask_of
 from nascli.artifacts.network_settings import DataShape
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.cli.printing import aligned
@@ -21,9 +22,7 @@ def channels_facts(genotype: ChannelsGenotype, shape: DataShape) -> dict[str, An
     """
     whole = genotype.graph(shape)
     left = slim(whole, genotype.channels).graph
-    kept = np.zeros(whole.mask_size, np.bool_)
-    for name, entries in whole.mask_ranges.items():
-        kept[entries.start + np.array(genotype.channels[name], np.intp)] = True
+    kept = mask_of(whole, genotype.channels)
     return {
         "kind": genotype.kind,
         "supernet": genotype.supernet,

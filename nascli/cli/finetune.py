@@ -17,18 +17,11 @@ def finetune(session: Session, given: dict[str, Any], source: DistributionSource
     both go on.
     """
     from nascli.cli.inherit import inherited
-    from nascli.cli.results import destination
+    from nascli.cli.results import stage_destination
     from nascli.core.engine.inputs import artifact
     from nascli.core.engine.session import stored_config
 
-    target = destination(
-        stage.output,
-        stage.run_dir,
-        resume=stage.resume,
-        overwrite=stage.overwrite,
-        json=stage.json,
-        config=stage.config,
-    )
+    target = stage_destination(stage)
     start = artifact(source, "distribution")
     stored = (stored_config(target, FinetuneConfig.stage) if stage.resume else {}) or inherited(start, given)
     carry_out(session, stage, target, resolve(FinetuneConfig, given, file=stage.config, stored=stored), start)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nascli.artifacts.files import PIPE, keep_inputs
 from nascli.artifacts.load import LoadedArtifact
+from nascli.cli.options import StageOptions
 from nascli.cli.printing import print_json
 from nascli.core.engine.session import Destination
 from nascli.errors import UsageError
@@ -28,6 +29,18 @@ def destination(
     if json and str(output) == PIPE:
         raise UsageError("--json and '-o -' both need standard output: give -o a file")
     return Destination(output, run_dir, resume, overwrite)
+
+
+def stage_destination(stage: StageOptions) -> Destination:
+    """The same for a command with these options."""
+    return destination(
+        stage.output,
+        stage.run_dir,
+        resume=stage.resume,
+        overwrite=stage.overwrite,
+        json=stage.json,
+        config=stage.config,
+    )
 
 
 def print_result(result: LoadedArtifact, target: Destination, json: bool) -> None:

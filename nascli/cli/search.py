@@ -18,17 +18,10 @@ def search(session: Session, given: dict[str, Any], stage: StageOptions) -> None
 
     Without any option: PC-DARTS on the built-in digits, in under two minutes on two cores.
     """
-    from nascli.cli.results import destination
+    from nascli.cli.results import stage_destination
     from nascli.core.engine.session import stored_config
 
-    target = destination(
-        stage.output,
-        stage.run_dir,
-        resume=stage.resume,
-        overwrite=stage.overwrite,
-        json=stage.json,
-        config=stage.config,
-    )
+    target = stage_destination(stage)
     stored = stored_config(target, SearchConfig.stage) if stage.resume else {}
     carry_out(session, stage, target, resolve(SearchConfig, given, file=stage.config, stored=stored))
 

@@ -52,7 +52,7 @@ def train(
     from nascli.cli.inherit import inherited_by_all
     from nascli.cli.models_table import models_table
     from nascli.cli.progress import progress
-    from nascli.cli.results import destination, print_result, print_results
+    from nascli.cli.results import print_result, print_results, stage_destination
     from nascli.cli.seeds import seeds as parsed
     from nascli.core.engine.session import stored_config
     from nascli.core.engine.train_all import members, plan_train_all, train_all
@@ -65,14 +65,7 @@ def train(
             raise UsageError("'-' is given twice, but standard input can be read once: name a file for --from")
         origin = load_artifact(start, expect={"distribution"})
         given = {**given, "weights": "inherited"}
-    target = destination(
-        stage.output,
-        stage.run_dir,
-        resume=stage.resume,
-        overwrite=stage.overwrite,
-        json=stage.json,
-        config=stage.config,
-    )
+    target = stage_destination(stage)
     numbers = parsed(seeds) if seeds is not None else None
     planned = members(sources, numbers, target)
     genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())

@@ -11,7 +11,6 @@ from nascli.artifacts.files import check_output, is_pipe, same_file, write_outpu
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile, model_bytes
-from nascli.artifacts.network_settings import DataShape
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.rundir import RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig
@@ -236,15 +235,14 @@ class _Chosen:
     def model(self, score: Scored) -> bytes:
         """The network of the best candidate, with its inherited weights."""
         file = self.file(score, 1)
-        info = self._posterior.data
-        shape = DataShape(classes=len(info.classes), image_channels=info.channels, image_size=info.image_size)
+        shape = self._posterior.shape
         network = inherited_network(file.genotype, shape, self._posterior, self._start.where, seed=0)
         return model_bytes(
             ModelFile(
                 weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
                 genotype=file.genotype,
                 network=shape,
-                data=info,
+                data=self._posterior.data,
                 metrics={"held_out_accuracy": score.accuracy, "held_out_loss": score.loss},
                 provenance=file.provenance,
             )

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.masks import Mask, channels_of
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.supernets.graph import Graph
 from nascli.supernets.slim import slim
 
 POSTERIOR, UNIFORM = "posterior", "uniform"
-
-Mask = NDArray[np.bool_]
 
 _SIZED = 64
 """Candidates whose mean size stands for that of all while the probability of uniform dropout is looked for."""
@@ -160,16 +159,9 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return mean, sqrt(fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
 
 
-def kept(graph: Graph, mask: Mask) -> dict[str, list[int]]:
-    """The input channels of every masked convolution that a mask keeps."""
-    return {
-        name: np.flatnonzero(mask[entries.start : entries.stop]).tolist() for name, entries in graph.mask_ranges.items()
-    }
-
-
 def size_of(graph: Graph, mask: Mask) -> Size:
     """Of the network that a mask leaves of a super-network."""
-    left = slim(graph, kept(graph, mask)).graph
+    left = slim(graph, channels_of(graph, mask)).graph
     return Size(left.parameters, left.multiply_adds)
 
 

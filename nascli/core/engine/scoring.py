@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nascli.artifacts.masks import Mask, channels_of
 from nascli.config import LARGEST_SMALL_IMAGE, DeriveConfig
-from nascli.core.engine.ranking import Mask, OffersCandidates, kept
+from nascli.core.engine.ranking import OffersCandidates
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
@@ -153,7 +154,7 @@ class Scorer:
         rows = torch.from_numpy(np.stack(masks)).to(self._runtime.device)
         if not self.cuts(images):
             return lambda batch: self._stacked(batch, rows)
-        left = slim(self._graph, kept(self._graph, masks[0]))
+        left = slim(self._graph, channels_of(self._graph, masks[0]))
         network = GraphNetwork(left.graph)
         inherit(network, left, self._supernet, rows.float())
         alone = StackedNetwork(self._runtime.place(network))

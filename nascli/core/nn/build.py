@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
+from nascli.artifacts.masks import mask_of
 from nascli.artifacts.network_settings import DataShape
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.core.nn.graph_network import GraphNetwork, tower_fits
@@ -92,9 +93,7 @@ def inherited_network(
     with torch.device("meta"):
         supernet = GraphNetwork(graph)
     load_weights(supernet, posterior.weights, where)
-    masks = torch.zeros(1, graph.mask_size)
-    for name, entries in graph.mask_ranges.items():
-        masks[0, [entries[channel] for channel in genotype.channels[name]]] = 1.0
+    masks = torch.from_numpy(mask_of(graph, genotype.channels))[None].float()
     network = build_network(genotype, settings, seed)
     assert isinstance(network, GraphNetwork)
     inherit(network, slim(graph, genotype.channels), supernet, masks)
