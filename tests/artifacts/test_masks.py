@@ -10,7 +10,7 @@ def test_a_mask_by_hand() -> None:
     """Of the first convolution the channels 1 and 3, of the others none."""
     graph = posterior().graph
     first, *others = graph.mask_ranges
-    channels = {first: [1, 3], **dict.fromkeys(others, [])}
+    channels = {first: [1, 3], **{name: [] for name in others}}
     mask = mask_of(graph, channels)
     assert np.flatnonzero(mask).tolist() == [1, 3]
     assert channels_of(graph, mask) == channels
