@@ -84,7 +84,7 @@ def table(result: "Ranking") -> str:
 
     header = ("population", "candidates", "images", "best", "mean ± sd", "parameters")
     rows = [(name, *_row(ranked, name)) for ranked in result.rounds for name in _populations(ranked)]
-    candidates = Candidates.of(score.row() for score in result.rounds[-1].scores)
+    candidates = Candidates.of(result.rounds[-1].scores)
     best = result.best[0]
     lines = [
         aligned([header, *rows]),

@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nascli.artifacts.scores import POSTERIOR, UNIFORM
 from nascli.visualize.canvas import WIDTH, bar, picture, pixel_axes, points, write
 from nascli.visualize.chart import add_axes, dress
 from nascli.visualize.panel import HEADING, MARGIN, TITLE, draw_panel, draw_title
-from nascli.visualize.scored import POSTERIOR, UNIFORM, Candidates, short, summary
+from nascli.visualize.scored import Candidates, short, summary
 from nascli.visualize.style import HIGHLIGHT, SERIES, tint
 
 COLOURS = {POSTERIOR: SERIES[0], UNIFORM: SERIES[4]}
@@ -81,15 +82,15 @@ def _draw_histogram(axes: Axes, candidates: Candidates) -> None:
     axes.set_ylim(0, 1.1 * high)
     margin = 0.02 * (edges[-1] - edges[0])
     axes.set_xlim(edges[0] - margin, edges[-1] + margin)
-    _, best = candidates.best()
+    best = candidates.best()
     axes.plot([100 * best.accuracy], [0], "^", color=HIGHLIGHT, markersize=points(11), clip_on=False, zorder=5)
 
 
 def _name_best(page: Axes, y: float, candidates: Candidates) -> None:
-    name, best = candidates.best()
+    best = candidates.best()
     page.plot([MARGIN + 25], [y], "^", color=HIGHLIGHT, markersize=points(10))
     write(page, MARGIN + 42, y, "best", 11.5, weight="bold")
-    which = f"number {best.number} of the {name}'s" if name == POSTERIOR else f"number {best.number}"
+    which = f"number {best.number} of the posterior's" if best.population == POSTERIOR else f"number {best.number}"
     write(page, MARGIN + 116, y, f"{which}: {100 * best.accuracy:.2f} %, {short(best.parameters)} parameters", 11.5)
 
 
@@ -100,7 +101,7 @@ def _draw_scatter(axes: Axes, candidates: Candidates) -> None:
     for name, scored in reversed(candidates.populations.items()):
         at = [one.parameters / unit for one in scored], [100 * one.accuracy for one in scored]
         axes.plot(*at, "o", color=COLOURS[name], markersize=size, markeredgewidth=0, alpha=0.65)
-    _, best = candidates.best()
+    best = candidates.best()
     at = [best.parameters / unit], [100 * best.accuracy]
     axes.plot(*at, "^", color=HIGHLIGHT, markersize=points(11), clip_on=False, zorder=5)
     dress(axes, f"parameters{name_of_unit}", "accuracy (%)", 1)

@@ -1,13 +1,13 @@
 """The candidates of a posterior as text: a histogram of both populations, and the best ones."""
 
 from collections import Counter
-from collections.abc import Sequence
 from math import ceil
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from nascli.visualize.scored import POSTERIOR, UNIFORM, Candidates, Scored, summary
+from nascli.artifacts.scores import POSTERIOR, UNIFORM, best_first
+from nascli.visualize.scored import Candidates, summary
 from nascli.visualize.text import WIDTH, plain
 
 MOST_LINES = 20
@@ -67,10 +67,6 @@ def _table(candidates: Candidates) -> Table:
     for column in ("number", "accuracy (%)", "loss (nats)", "parameters"):
         table.add_column(column, justify="right")
     for name, scored in candidates.populations.items():
-        for one in _best(scored):
+        for one in best_first(scored)[:LISTED]:
             table.add_row(name, str(one.number), f"{100 * one.accuracy:.2f}", f"{one.loss:.4f}", f"{one.parameters:,}")
     return table
-
-
-def _best(scored: Sequence[Scored]) -> list[Scored]:
-    return sorted(scored, key=lambda one: (-one.accuracy, one.loss, one.number))[:LISTED]

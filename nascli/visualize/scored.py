@@ -2,23 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from statistics import mean, stdev
-from typing import Any
 
+from nascli.artifacts.scores import POSTERIOR, UNIFORM, Scored, best_first
 from nascli.errors import UsageError
-
-POSTERIOR, UNIFORM = "posterior", "uniform"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A candidate: its number in its population, and how it did on the held-out images. `accuracy` is from 0 to 1."""
-
-    number: int
-    accuracy: float
-    loss: float
-    parameters: int
 
 
 @dataclass(frozen=True)
@@ -28,28 +15,17 @@ class Candidates:
     populations: Mapping[str, tuple[Scored, ...]]
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, Any]]) -> "Candidates":
-        """From the rows of a file; rows without a score, of candidates over a budget, are left out.
-
-        Raises UsageError where no row has one.
-        """
-        found: dict[str, dict[int, Scored]] = {POSTERIOR: {}, UNIFORM: {}}
-        for row in rows:
-            population, accuracy, loss = row.get("population"), row.get("accuracy"), row.get("loss")
-            if population in found and _is_number(accuracy) and _is_number(loss):
-                number, parameters = int(row["number"]), int(row["parameters"])
-                found[population][number] = Scored(number, float(accuracy), float(loss), parameters)
-        populations = {
-            name: tuple(scored[number] for number in sorted(scored)) for name, scored in found.items() if scored
-        }
-        if not populations:
+    def of(cls, scores: Iterable[Scored]) -> "Candidates":
+        """Raises UsageError where there is none."""
+        known = sorted(scores, key=lambda score: score.number)
+        found = {name: tuple(score for score in known if score.population == name) for name in (POSTERIOR, UNIFORM)}
+        if not known:
             raise UsageError("no candidate has a score yet: there is nothing to draw")
-        return cls(populations)
+        return cls({name: scored for name, scored in found.items() if scored})
 
-    def best(self) -> tuple[str, Scored]:
+    def best(self) -> Scored:
         """The most accurate of the first population; of equals the one with the least loss, then the first."""
-        name = next(iter(self.populations))
-        return name, min(self.populations[name], key=lambda one: (-one.accuracy, one.loss, one.number))
+        return best_first(next(iter(self.populations.values())))[0]
 
 
 def summary(scored: tuple[Scored, ...]) -> str:
@@ -73,7 +49,3 @@ def short(count: float) -> str:
         if count >= unit:
             return f"{count / unit:#.3g}".rstrip(".") + name
     return f"{count:.0f}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and isfinite(value)

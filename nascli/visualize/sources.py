@@ -8,6 +8,7 @@ from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.scores import Scored
 from nascli.errors import UsageError, unknown
 from nascli.visualize import FORMATS, visualize
 from nascli.visualize.scored import Candidates
@@ -33,10 +34,11 @@ def drawable(*sources: str | Path | LoadedArtifact) -> Any:
     return value.genotype if isinstance(value, GenotypeFile | ModelFile) else value
 
 
-def _scores(folder: Path) -> list[dict[str, Any]]:
-    """The rows of candidates that a derivation has scored in a folder; of two rounds the last that has begun."""
+def _scores(folder: Path) -> list[Scored]:
+    """The candidates that a derivation has scored in a folder; of two rounds the last that has begun."""
     run = RunDir(folder)
-    return run.read_candidates() or run.read_candidates(shortlist=True)
+    rows = run.read_candidates() or run.read_candidates(shortlist=True)
+    return [Scored.of(row, str(folder)) for row in rows]
 
 
 def picture_format(output: str | Path) -> str:

@@ -14,6 +14,7 @@ from nascli.artifacts.mixture import MixtureDistribution, edges
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
+from nascli.artifacts.scores import Scored
 from nascli.registry import SPACES, SUPERNETS
 from nascli.supernets import stages_of, supernet
 from nascli.supernets.graph import Graph
@@ -224,7 +225,7 @@ def candidate_rows(count: int = 40, images: int = 126, seed: int = 0) -> list[di
 
 def candidates(count: int = 40, images: int = 126, seed: int = 0) -> Candidates:
     """Of `candidate_rows`."""
-    return Candidates.of(candidate_rows(count, images, seed))
+    return Candidates.of(Scored.of(row, "an example") for row in candidate_rows(count, images, seed))
 
 
 def pgnas_rows(epochs: int) -> list[dict[str, object]]:

@@ -7,6 +7,7 @@ from statistics import mean
 import pytest
 
 from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.scores import Scored
 from nascli.errors import UsageError
 from nascli.visualize import candidates as drawing
 from nascli.visualize import visualize
@@ -25,15 +26,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch):
     return lambda artifact: draw_candidates(artifact, "svg", "A title")
 
 
-def row(population: str, number: int, accuracy: float, loss: float = 1.0) -> dict[str, object]:
-    return {
-        "population": population,
-        "number": number,
-        "accuracy": accuracy,
-        "loss": loss,
-        "parameters": 10,
-        "multiply_adds": 5,
-    }
+def scored(population: str, number: int, accuracy: float, loss: float = 1.0) -> Scored:
+    return Scored(population, number, accuracy, loss, parameters=10, multiply_adds=5)
 
 
 @pytest.mark.parametrize("images", [7, 126, 5000])
@@ -71,22 +65,20 @@ def test_dots_show_accuracy_by_size(drawn) -> None:
 
 
 def test_the_best_is_the_posteriors_by_accuracy_then_loss_then_number() -> None:
-    rows = [row("uniform", 1, 1.0), row("posterior", 4, 0.9, 0.3), row("posterior", 3, 0.9, 0.2)]
-    rows += [row("posterior", 2, 0.9, 0.2), row("posterior", 1, 0.8, 0.1)]
-    name, best = Candidates.of(rows).best()
-    assert (name, best.number) == ("posterior", 2)
+    rows = [scored("uniform", 1, 1.0), scored("posterior", 4, 0.9, 0.3), scored("posterior", 3, 0.9, 0.2)]
+    rows += [scored("posterior", 2, 0.9, 0.2), scored("posterior", 1, 0.8, 0.1)]
+    best = Candidates.of(rows).best()
+    assert (best.population, best.number) == ("posterior", 2)
 
 
 def test_summary_by_hand() -> None:
-    scored = Candidates.of([row("posterior", n, a) for n, a in enumerate((0.5, 0.6, 0.7))]).populations["posterior"]
-    assert summary(scored) == "3 candidates: best 70.00 %, mean 60.00 ± 10.00 %, 10 parameters on average"
+    three = Candidates.of([scored("posterior", n, a) for n, a in enumerate((0.5, 0.6, 0.7))]).populations["posterior"]
+    assert summary(three) == "3 candidates: best 70.00 %, mean 60.00 ± 10.00 %, 10 parameters on average"
 
 
-def test_candidates_without_a_score_are_left_out() -> None:
-    rows = [row("posterior", 1, 0.5), {**row("posterior", 2, 0.5), "accuracy": None, "loss": None}]
-    assert [one.number for one in Candidates.of(rows).populations["posterior"]] == [1]
+def test_without_candidates_there_is_nothing_to_draw() -> None:
     with pytest.raises(UsageError, match="no candidate has a score yet"):
-        Candidates.of(rows[1:])
+        Candidates.of([])
 
 
 @pytest.mark.parametrize(("count", "images"), [(1, 10), (2, 126), (40, 126), (400, 5000)])
@@ -95,7 +87,7 @@ def test_no_text_lies_on_another(drawn, count: int, images: int) -> None:
 
 
 def test_one_population_alone(drawn) -> None:
-    figure = drawn(Candidates.of([row("posterior", 1, 0.5), row("posterior", 2, 0.75)]))
+    figure = drawn(Candidates.of([scored("posterior", 1, 0.5), scored("posterior", 2, 0.75)]))
     assert overlaps(figure) == []
     assert "uniform" not in [text.get_text() for text in texts(figure.axes[0])]
 
@@ -108,7 +100,7 @@ def test_text_histogram_counts_every_candidate() -> None:
         if drawn:
             counts[drawn[0]] += int(count)
     assert counts == {"█": 50, "░": 50}
-    perfect = histogram(Candidates.of([row("posterior", 1, 1.0), row("posterior", 2, 0.0)]))
+    perfect = histogram(Candidates.of([scored("posterior", 1, 1.0), scored("posterior", 2, 0.0)]))
     assert perfect[0].split("│")[0].split("–")[1].strip() == "100"
     assert perfect[0].endswith("█ 1")
     assert perfect[-1].endswith("█ 1")

@@ -13,16 +13,14 @@ from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.scores import POSTERIOR, Scored, best_first
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig
 from nascli.core.engine.derive import check_count, numbered
 from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
 from nascli.core.engine.ranking import (
-    POSTERIOR,
     Budget,
     Candidate,
     OffersCandidates,
-    Scored,
-    best_first,
     mean_and_deviation,
     posterior_candidates,
     uniform_candidates,

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from nascli.artifacts.scores import POSTERIOR
 from nascli.config import DeriveConfig
 from nascli.core.engine.candidates import prepare, ranked_by
 from nascli.core.engine.inputs import Source
-from nascli.core.engine.ranking import POSTERIOR, Candidate
+from nascli.core.engine.ranking import Candidate
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.rounds import SHORTLIST_SHARE
 from nascli.core.engine.scoring import Scorer

@@ -4,7 +4,7 @@ PGNAS, Algorithm 1, lines 7 to 15, and the row "Random" of its Table 3.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from hashlib import blake2b
 from math import fsum, sqrt
@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.masks import Mask, channels_of
+from nascli.artifacts.scores import POSTERIOR, UNIFORM
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.supernets.graph import Graph
 from nascli.supernets.slim import slim
-
-POSTERIOR, UNIFORM = "posterior", "uniform"
 
 _SIZED = 64
 """Candidates whose mean size stands for that of all while the probability of uniform dropout is looked for."""
@@ -73,22 +72,6 @@ class Candidate:
     size: Size
     twin_of: bytes
     mask: Callable[[], Mask]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What a candidate does on the held-out images: accuracy in [0, 1], mean cross-entropy in nats, and its size."""
-
-    population: str
-    number: int
-    accuracy: float
-    loss: float
-    parameters: int
-    multiply_adds: int
-
-    def row(self) -> dict[str, Any]:
-        """As the run directory keeps it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -146,11 +129,6 @@ def uniform_probability(posterior: OffersCandidates, seed: int, count: int, para
         else:
             high = middle
     return (low + high) / 2
-
-
-def best_first(scores: Sequence[Scored]) -> list[Scored]:
-    """By accuracy, then by loss, then by number."""
-    return sorted(scores, key=lambda score: (-score.accuracy, score.loss, score.number))
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:

@@ -6,14 +6,13 @@ The scores are kept in the run directory as they come, pass by pass; they are al
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.scores import POSTERIOR, UNIFORM, Scored, best_first
 from nascli.config import DeriveConfig
-from nascli.core.engine.ranking import POSTERIOR, UNIFORM, Candidate, Scored, best_first, mean_and_deviation
+from nascli.core.engine.ranking import Candidate, mean_and_deviation
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.scoring import Scorer
 from nascli.core.engine.signals import StopRequest, stop_on_signals
@@ -100,7 +99,7 @@ class Rounds:
         """The scores of the whole passes that an earlier process finished, and its rows."""
         if self._run is None:
             return {}, []
-        rows = [_parsed(row, self._run.path) for row in self._run.read_candidates(shortlist=shortlist)]
+        rows = [Scored.of(row, str(self._run.path)) for row in self._run.read_candidates(shortlist=shortlist)]
         for row, candidate in zip(rows, candidates, strict=False):
             if (row.population, row.number) != (candidate.population, candidate.number):
                 raise ArtifactError(f"{self._run.path}: the scores are not those of this run: start it --overwrite")
@@ -148,14 +147,3 @@ def _progress(scores: Sequence[Scored]) -> dict[str, float]:
             found[f"{prefix}best_accuracy"] = max(accuracies)
             found[f"{prefix}mean_accuracy"] = mean_and_deviation(accuracies)[0]
     return found
-
-
-def _parsed(row: Mapping[str, Any], path: Path) -> Scored:
-    try:
-        score = Scored(**row)
-        sound = 0 <= score.accuracy <= 1 and score.loss >= 0
-    except TypeError:
-        sound = False
-    if not sound:
-        raise ArtifactError(f"{path}: a row is not that of a candidate: start it --overwrite")
-    return score

@@ -16,11 +16,11 @@ from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import ModelFile
+from nascli.artifacts.scores import best_first
 from nascli.core.engine import candidates as engine
 from nascli.core.engine import scoring
 from nascli.core.engine.candidates import Ranking, held_out_images, rank
 from nascli.core.engine.evaluate import Tally, load_network, score
-from nascli.core.engine.ranking import best_first
 from nascli.core.engine.rounds import SHORTLIST_SHARE
 from nascli.core.engine.scoring import Scorer
 from nascli.core.engine.session import Destination

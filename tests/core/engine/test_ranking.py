@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.scores import Scored, best_first
 from nascli.core.engine.ranking import (
     Budget,
     Candidate,
-    Scored,
     Size,
-    best_first,
     mean_and_deviation,
     posterior_candidates,
     size_of,
