@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 
 from nascli.artifacts import published
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.network import CellNetwork
+from nascli.spaces.network_settings import NetworkSettings
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 

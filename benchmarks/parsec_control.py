@@ -22,11 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
-from nascli.artifacts.cell_genotype import CELL_NAMES  # noqa: E402
 from nascli.config import SearchConfig  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams  # noqa: E402
 from nascli.core.runtime import fitting_threads, open_runtime  # noqa: E402
 from nascli.data import open_data  # noqa: E402
+from nascli.spaces.cell_genotype import CELL_NAMES  # noqa: E402
 
 
 def run(seed: int, shuffled: bool, epochs: int | None) -> tuple[CategoricalDistribution, dict[str, float]]:

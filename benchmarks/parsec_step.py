@@ -23,9 +23,7 @@ import torch.nn.functional as F
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from nascli.artifacts.cell_genotype import CELL_NAMES, CellGenotype  # noqa: E402
 from nascli.artifacts.data_info import DataInfo  # noqa: E402
-from nascli.artifacts.network_settings import NetworkSettings  # noqa: E402
 from nascli.config import SearchConfig  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams  # noqa: E402
 from nascli.core.memory import MemoryMeter  # noqa: E402
@@ -35,6 +33,8 @@ from nascli.core.nn import depthwise  # noqa: E402
 from nascli.core.nn.build import build_network  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
 from nascli.data import open_data  # noqa: E402
+from nascli.spaces.cell_genotype import CELL_NAMES, CellGenotype  # noqa: E402
+from nascli.spaces.network_settings import NetworkSettings  # noqa: E402
 
 BATCH, SIDE, CLASSES = 64, 32, 10
 LARGEST_SHARE, LARGEST_PEAK = 0.40, 1.10

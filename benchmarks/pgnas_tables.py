@@ -256,7 +256,7 @@ def full(runs: Runs, cell: LoadedArtifact) -> LoadedArtifact:
     genotype = file.genotype
     assert isinstance(genotype, ChannelsGenotype)
     shape = ranked_shape(runs)
-    kept = {name: range(sum(conv.sources)) for name, conv in genotype.graph(shape).masked.items()}
+    kept = {name: range(sum(conv.sources)) for name, conv in genotype.whole(shape).masked.items()}
     whole = ChannelsGenotype.of(genotype.supernet, genotype.width, genotype.stages, kept)
     path = runs.folder / "full.json"
     path.write_bytes(genotype_bytes(file.model_copy(update={"genotype": whole})))
@@ -267,7 +267,7 @@ def searched(runs: Runs, run: LoadedArtifact, ranked: dict[str, Any]) -> LoadedA
     """The model that keeps every channel, with the weights of the search."""
     genotype, posterior, model = full(runs, ranked["genotype"]).value.genotype, run.value, ranked["model"].value
     assert isinstance(posterior, PosteriorDistribution)
-    network = inherited_network(genotype, posterior.shape, posterior, run.where, seed=0)
+    network = inherited_network(genotype, posterior, run.where, seed=0)
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     value = replace(model, genotype=genotype, weights=weights)
     return LoadedArtifact("model", value, ranked["model"].sha256, run.where)

@@ -17,10 +17,10 @@ from torch import nn
 
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
+from nascli.graphs.graph import Graph
+from nascli.graphs.slim import slim
 from nascli.registry import SUPERNETS
 from nascli.supernets import stages_of, supernet
-from nascli.supernets.graph import Graph
-from nascli.supernets.slim import slim
 
 PROMISED = 1e-4
 WIDTH, DEPTH = 6, 2

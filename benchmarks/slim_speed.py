@@ -18,10 +18,10 @@ import torch
 
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.memory_format import BEST_MEMORY_FORMAT
+from nascli.graphs.graph import Graph
+from nascli.graphs.slim import slim
 from nascli.registry import SUPERNETS
 from nascli.supernets import stages_of, supernet
-from nascli.supernets.graph import Graph
-from nascli.supernets.slim import slim
 
 SHARES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1)
 

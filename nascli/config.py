@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from nascli import recipes
 from nascli.errors import UsageError, unknown
 from nascli.milestones import milestones
-from nascli.registry import DATASETS, METHODS, SUPERNETS, Setting, lookup
+from nascli.registry import DATASETS, METHODS, SPACES_OF, Setting, kind_of_space, lookup
+from nascli.spaces import cell_space
 
 LARGEST_SMALL_IMAGE = 64
 """Sides up to this many pixels use the settings for small images, which lie on the device as a whole."""
@@ -75,11 +76,22 @@ def _recipe_name(stage: str, method: str, given: dict[str, Any], variants: Seque
     return next((name for name in (*special, *names) if name in known), names[-1])
 
 
-def _variants(method: str, given: dict[str, Any]) -> tuple[str, ...]:
-    """The value of the setting that may have recipes of its own, where it is given."""
-    name = lookup(METHODS, "method", method).variant
-    value = given.get(name) or (given.get("settings") or {}).get(name) if name else None
-    return (str(value),) if value else ()
+def _variants(given: dict[str, Any]) -> tuple[str, ...]:
+    """The space, which may have recipes of its own, where it is given."""
+    return (str(given["space"]),) if given.get("space") else ()
+
+
+def _fitting_space(method: str, name: str | None) -> str:
+    """The space of a search: the one that was asked for, or the first that the method can search."""
+    kind = METHODS[method].searches
+    if name is None:
+        return next(iter(SPACES_OF[kind]))
+    if (other := kind_of_space(name)) != kind:
+        raise UsageError(
+            f"{method} searches {kind}, and {name} is a space of {other}: give --space "
+            f"{' or '.join(SPACES_OF[kind])}, or another --method"
+        )
+    return name
 
 
 @cache
@@ -101,6 +113,7 @@ class SearchConfig(Config):
     stage: ClassVar[str] = "search"
 
     method: str = Field("pc-darts", description="search method (see 'nascli list methods')")
+    space: str = Field(description="search space of the kind that the method searches (see 'nascli list spaces')")
     recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
@@ -114,14 +127,17 @@ class SearchConfig(Config):
         method = given.get("method", "pc-darts")
         row = lookup(METHODS, "method", method)
         own = {setting.name for setting in row.settings}
-        name = _recipe_name(cls.stage, method, given, _variants(method, given))
+        name = _recipe_name(cls.stage, method, given, _variants(given))
         merged = {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
+        merged["space"] = _fitting_space(method, merged.get("space"))
         settings = {key: merged.pop(key) for key in own & merged.keys()}
         settings |= {**(merged.get("settings") or {}), **{k: given[k] for k in own & _without_none(given).keys()}}
         try:
             merged["settings"] = settings_model(method)(**settings).model_dump()
         except ValidationError as error:
             raise UsageError(describe(error)) from None
+        if row.searches == "cells":
+            merged["settings"]["nodes"] = cell_space(merged["space"], merged["settings"]["nodes"]).nodes
         stray = merged.keys() - cls.model_fields.keys()
         if stray:
             known = [*cls.model_fields, *own]
@@ -145,7 +161,7 @@ class FinetuneConfig(SearchConfig):
     """A search that starts from a given distribution, in a network of another size or on other data."""
 
     stage: ClassVar[str] = "finetune"
-    inherits = frozenset({"method", "dataset", "data_dir"})
+    inherits = frozenset({"method", "space", "dataset", "data_dir"})
 
 
 CELL_NETWORK = ("layers", "channels", "stem")
@@ -156,8 +172,8 @@ class TrainConfig(Config):
     """The training of one derived network, from random weights or from those that its search left."""
 
     stage: ClassVar[str] = "train"
-    inherits = frozenset({"method", "dataset", "data_dir", "supernet"})
-    unused = frozenset({"weights"})
+    inherits = frozenset({"method", "dataset", "data_dir"})
+    unused = frozenset({"weights", "space"})
 
     method: str = Field(
         "pc-darts", description="whose recipe to train by; by default the method that found the genotype"
@@ -165,7 +181,7 @@ class TrainConfig(Config):
     recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
-    supernet: str | None = Field(None, description="super-network by whose recipe to train, where it has one")
+    space: str | None = Field(None, description="space of the genotype, by whose recipe to train where it has one")
     weights: Literal["fresh", "inherited"] = Field(
         "fresh", description="what the training starts from: random weights, or those of the run that it is given"
     )
@@ -199,9 +215,9 @@ class TrainConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _known_supernet_and_readable_milestones(self) -> Self:
-        if self.supernet is not None:
-            lookup(SUPERNETS, "super-network", self.supernet)
+    def _known_space_and_readable_milestones(self) -> Self:
+        if self.space is not None:
+            kind_of_space(self.space)
         milestones(self.lr_milestones)
         return self
 
@@ -211,7 +227,7 @@ class TrainConfig(Config):
         if not isinstance(given, dict):
             return given
         method = given.get("method", "pc-darts")
-        variants = _variants(method, given)
+        variants = _variants(given)
         if given.get("weights") == "inherited":
             variants = (*(f"{variant}-inherited" for variant in variants), "inherited", *variants)
         name = _recipe_name(cls.stage, method, given, variants)
@@ -248,7 +264,7 @@ class DeriveConfig(Config):
         if "method" not in given:
             raise UsageError("a ranking needs the method of the distribution: DeriveConfig(method=…)")
         method = given["method"]
-        name = _recipe_name(cls.stage, method, given, _variants(method, given))
+        name = _recipe_name(cls.stage, method, given)
         stray = given.keys() - cls.model_fields.keys()
         if stray:
             raise UsageError("; ".join(unknown("setting for derive", key, cls.model_fields) for key in sorted(stray)))

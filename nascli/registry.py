@@ -37,14 +37,16 @@ class Setting:
 class Method:
     """A search method: `target` is "module:Class", `settings` become keyword arguments of that class.
 
-    `variant` is the setting whose value may have recipes of its own ("cifar10-enas" beside "cifar10"); empty: none has.
+    `searches` is the kind of space that it searches, a key of SPACES_OF. `by_table` is "module:function" that ranks by
+    a table of true accuracies in place of the search; empty: a table only tells what the search's cells are worth.
     """
 
     target: str
     summary: str
     paper: str
     settings: tuple[Setting, ...]
-    variant: str = ""
+    searches: str = "cells"
+    by_table: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,16 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Space:
-    """A cell search space: what a search chooses from, and what a genotype of it may contain besides."""
+    """A search space of cells: `target` is "module:Class" of the shape of `nascli.spaces.protocol.CellSpace`.
 
+    `mixture` is "module:Class" of a network that computes a mixture of this space faster than the one that does it for
+    any space (`nascli.core.nn.graph_mixture`); empty: there is none.
+    """
+
+    target: str
     summary: str
-    search_operations: tuple[str, ...]
-    other_operations: tuple[str, ...] = ()
-
-    @property
-    def operations(self) -> tuple[str, ...]:
-        """Every operation that a genotype of this space may name."""
-        return tuple(op for op in self.search_operations if op != "none") + self.other_operations
+    paper: str
+    mixture: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,20 +101,33 @@ class Supernet:
     dataset: str
 
 
+@dataclass(frozen=True)
+class DistributionKind:
+    """A kind of distribution over networks, what it is called, and how it is shown.
+
+    `target` is "module:Class" of the shape of `nascli.artifacts.distribution.Distribution`; `picture` and `text` are
+    functions that draw it (see `nascli.visualize`); `description` is the module that `nascli info` tells of it by (see
+    `nascli.cli.description`).
+    """
+
+    target: str
+    title: str
+    picture: str
+    text: str
+    description: str
+
+
 SPACES: Mapping[str, Space] = {
     "darts": Space(
-        "cells of two inputs and N nodes; 8 operations on every edge (Liu et al., ICLR 2019)",
-        search_operations=(
-            "none",
-            "max_pool_3x3",
-            "avg_pool_3x3",
-            "skip_connect",
-            "sep_conv_3x3",
-            "sep_conv_5x5",
-            "dil_conv_3x3",
-            "dil_conv_5x5",
-        ),
-        other_operations=("sep_conv_7x7", "conv_7x1_1x7"),
+        "nascli.spaces.darts:Darts",
+        "a normal and a reduction cell of two inputs and N nodes, 8 operations on every edge",
+        "Liu et al., ICLR 2019",
+        mixture="nascli.core.nn.mixed_network:MixedNetwork",
+    ),
+    "nas-bench-201": Space(
+        "nascli.spaces.nas_bench_201:NasBench201",
+        "one cell of four states, one of 5 operations on each of its edges; the true accuracies are known",
+        "Dong & Yang, ICLR 2020",
     ),
 }
 
@@ -173,10 +188,22 @@ SUPERNETS: Mapping[str, Supernet] = {
     ),
 }
 
+SPACES_OF: Mapping[str, Mapping[str, Any]] = {"cells": SPACES, "channels": SUPERNETS}
+"""The spaces that there are, by kind. The first of a kind is what a search takes where nothing else is said."""
+
+
+def kind_of_space(name: str) -> str:
+    """Of any space. Raises UsageError for an unknown name."""
+    for kind, table in SPACES_OF.items():
+        if name in table:
+            return kind
+    raise UsageError(unknown("space", name, [name for table in SPACES_OF.values() for name in table]))
+
+
 _CELL_NETWORK = (
     Setting("layers", int, 8, "cells in the network; fewer than 3 would have no normal cell", minimum=3, maximum=200),
     Setting("channels", int, 16, "channels of the first cell", minimum=1, maximum=4096),
-    Setting("nodes", int, 4, "intermediate nodes per cell", minimum=1, maximum=12),
+    Setting("nodes", int, 0, "intermediate nodes per cell; 0: as many as the space usually has", minimum=0, maximum=12),
     Setting(
         "stem",
         str,
@@ -296,13 +323,6 @@ _PARSEC = (
 )
 
 _PGNAS = (
-    Setting(
-        "supernet",
-        str,
-        "resnet-mb",
-        "super-network whose channels are dropped (see 'nascli list supernets')",
-        choices=tuple(SUPERNETS),
-    ),
     Setting("width", int, 0, "width of the super-network; 0: the published one's", minimum=0, maximum=1024),
     Setting("depth", int, 0, "blocks in each of its stages; 0: as published", minimum=0, maximum=64),
     Setting("weight_prior", float, 50.0, "l^2: the larger, the smaller the networks that are found", minimum=0.0),
@@ -386,7 +406,7 @@ METHODS: Mapping[str, Method] = {
         "concrete dropout on the channels of a hand-designed super-network; candidates drawn from it and ranked",
         "Zhou et al., AAAI 2020",
         _PGNAS,
-        variant="supernet",
+        searches="channels",
     ),
     "random": Method(
         "nascli.core.methods.random_search:RandomSearch",
@@ -405,6 +425,38 @@ METHODS: Mapping[str, Method] = {
             *_TWO_HALVES,
             *_SGD,
         ),
+        by_table="nascli.core.methods.random_by_table:ranked_by_table",
+    ),
+}
+
+DISTRIBUTIONS: Mapping[str, DistributionKind] = {
+    "mixture": DistributionKind(
+        "nascli.artifacts.mixture:MixtureDistribution",
+        "a mixture distribution",
+        picture="nascli.visualize.mixture:draw_mixture",
+        text="nascli.visualize.mixture_text:plain_mixture",
+        description="nascli.cli.mixture_description",
+    ),
+    "categorical": DistributionKind(
+        "nascli.artifacts.categorical:CategoricalDistribution",
+        "a categorical distribution",
+        picture="nascli.visualize.categorical:draw_categorical",
+        text="nascli.visualize.categorical_text:plain_categorical",
+        description="nascli.cli.categorical_description",
+    ),
+    "ranking": DistributionKind(
+        "nascli.artifacts.ranking:RankingDistribution",
+        "a ranking",
+        picture="nascli.visualize.ranking:draw_ranking",
+        text="nascli.visualize.ranking_text:plain_ranking",
+        description="nascli.cli.ranking_description",
+    ),
+    "posterior": DistributionKind(
+        "nascli.artifacts.posterior:PosteriorDistribution",
+        "a posterior",
+        picture="nascli.visualize.posterior:draw_posterior",
+        text="nascli.visualize.posterior_text:plain_posterior",
+        description="nascli.cli.posterior_description",
     ),
 }
 

@@ -83,7 +83,7 @@ LIGHT_ARTIFACTS = (
     "nascli.supernets",
     "nascli.artifacts.genotype",
     "nascli.artifacts.published",
-    "nascli.artifacts.darts_text",
+    "nascli.spaces.darts_text",
 )
 
 

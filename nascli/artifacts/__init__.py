@@ -13,13 +13,8 @@ if TYPE_CHECKING:
     from nascli.artifacts.checkpoint import load_checkpoint as load_checkpoint
     from nascli.artifacts.data_info import DataInfo as DataInfo
     from nascli.artifacts.distribution import Distribution as Distribution
-    from nascli.artifacts.distribution import Edge as Edge
-    from nascli.artifacts.distribution import MixtureDistribution as MixtureDistribution
-    from nascli.artifacts.distribution import PosteriorDistribution as PosteriorDistribution
-    from nascli.artifacts.distribution import RankedCell as RankedCell
-    from nascli.artifacts.distribution import RankingDistribution as RankingDistribution
+    from nascli.artifacts.distribution import DistributionFile as DistributionFile
     from nascli.artifacts.distribution import distribution_bytes as distribution_bytes
-    from nascli.artifacts.distribution import edges as edges
     from nascli.artifacts.distribution import load_distribution as load_distribution
     from nascli.artifacts.files import check_output as check_output
     from nascli.artifacts.files import read_bytes as read_bytes
@@ -37,14 +32,16 @@ if TYPE_CHECKING:
     from nascli.artifacts.load import LoadedArtifact as LoadedArtifact
     from nascli.artifacts.load import load_artifact as load_artifact
     from nascli.artifacts.load import read_artifact as read_artifact
+    from nascli.artifacts.mixture import MixtureDistribution as MixtureDistribution
     from nascli.artifacts.model import ModelFile as ModelFile
     from nascli.artifacts.model import load_model_file as load_model_file
     from nascli.artifacts.model import model_bytes as model_bytes
-    from nascli.artifacts.network_settings import DataShape as DataShape
-    from nascli.artifacts.network_settings import NetworkSettings as NetworkSettings
+    from nascli.artifacts.posterior import PosteriorDistribution as PosteriorDistribution
     from nascli.artifacts.provenance import Ancestor as Ancestor
     from nascli.artifacts.provenance import DataDescription as DataDescription
     from nascli.artifacts.provenance import Provenance as Provenance
+    from nascli.artifacts.ranking import RankedCell as RankedCell
+    from nascli.artifacts.ranking import RankingDistribution as RankingDistribution
     from nascli.artifacts.rundir import RunDir as RunDir
 
 _HOMES = {
@@ -54,13 +51,12 @@ _HOMES = {
     "load_checkpoint": "checkpoint",
     "DataInfo": "data_info",
     "Distribution": "distribution",
-    "Edge": "distribution",
-    "MixtureDistribution": "distribution",
-    "PosteriorDistribution": "distribution",
-    "RankedCell": "distribution",
-    "RankingDistribution": "distribution",
+    "DistributionFile": "distribution",
+    "MixtureDistribution": "mixture",
+    "PosteriorDistribution": "posterior",
+    "RankedCell": "ranking",
+    "RankingDistribution": "ranking",
     "distribution_bytes": "distribution",
-    "edges": "distribution",
     "load_distribution": "distribution",
     "check_output": "files",
     "read_bytes": "files",
@@ -81,8 +77,6 @@ _HOMES = {
     "ModelFile": "model",
     "load_model_file": "model",
     "model_bytes": "model",
-    "DataShape": "network_settings",
-    "NetworkSettings": "network_settings",
     "Ancestor": "provenance",
     "DataDescription": "provenance",
     "Provenance": "provenance",

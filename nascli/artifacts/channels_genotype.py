@@ -8,13 +8,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from nascli.artifacts.faults import Fault, custom_error, shorten
-from nascli.artifacts.frozen import Frozen, require_kind
-from nascli.artifacts.network_settings import DataShape
 from nascli.errors import UsageError, unknown
+from nascli.faults import Fault, custom_error, shorten
+from nascli.frozen import Frozen, require_kind
+from nascli.graphs.graph import Graph
+from nascli.graphs.slim import slim
 from nascli.registry import SUPERNETS
+from nascli.spaces.network_settings import DataShape
 from nascli.supernets import MOST_BLOCKS, MOST_WIDTH, supernet
-from nascli.supernets.graph import Graph
 
 MOST_STAGES = max(len(row.stages) for row in SUPERNETS.values())
 
@@ -124,6 +125,10 @@ class ChannelsGenotype(Frozen):
         return cls(supernet=name, width=width, stages=tuple(stages), kept=texts)
 
     def graph(self, shape: DataShape) -> Graph:
+        """Its network, as data. Raises UsageError for images that are too small."""
+        return slim(self.whole(shape), self.channels).graph
+
+    def whole(self, shape: DataShape) -> Graph:
         """The super-network for this data. Raises UsageError for images that are too small."""
         return supernet(
             self.supernet,

@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from nascli.artifacts.frozen import Frozen
 from nascli.artifacts.provenance import DataDescription
+from nascli.frozen import Frozen
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 

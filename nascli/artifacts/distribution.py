@@ -1,61 +1,73 @@
 """The distribution over architectures that a search has learnt, and its file."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, runtime_checkable
+
+from numpy.typing import NDArray
 
 from nascli.artifacts import tensors
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.faults import shorten
 from nascli.artifacts.formats import check_format, validate
-from nascli.artifacts.mixture import Edge, MixtureDistribution, edges
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.errors import ArtifactError, unknown
-
-__all__ = [
-    "CategoricalDistribution",
-    "Distribution",
-    "Edge",
-    "MixtureDistribution",
-    "PosteriorDistribution",
-    "RankedCell",
-    "RankingDistribution",
-    "distribution_bytes",
-    "edges",
-    "load_distribution",
-]
+from nascli.faults import shorten
+from nascli.registry import DISTRIBUTIONS, load
 
 FORMAT = "nascli-distribution"
 VERSION = 1
 
-# A further kind of distribution joins these two lines.
-Distribution: TypeAlias = MixtureDistribution | CategoricalDistribution | RankingDistribution | PosteriorDistribution
-KINDS: Mapping[str, type[Distribution]] = {
-    kind.kind: kind
-    for kind in (MixtureDistribution, CategoricalDistribution, RankingDistribution, PosteriorDistribution)
-}
+
+@runtime_checkable
+class Distribution(Protocol):
+    """What every kind of distribution is asked; what else it offers is up to its kind.
+
+    A further kind is a class of this shape, with `assemble` besides, and its row in `nascli.registry.DISTRIBUTIONS`.
+    """
+
+    kind: str
+    """Its name in the registry."""
+
+    def settings(self) -> dict[str, Any]:
+        """What the tensors are about, as JSON."""
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """All that was learnt, under the names that it has in a file."""
+
+    def shared_settings(self, origin: Provenance) -> dict[str, Any]:
+        """What a search that goes on with this distribution must have in common with it. `origin`: its file's."""
+
+    @classmethod
+    def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """The inverse of `settings` and `tensors`. Raises ValueError for whatever doesn't fit."""
 
 
-def distribution_bytes(distribution: Distribution) -> bytes:
-    """The file's bytes, the same for the same distribution."""
+@dataclass(frozen=True, eq=False)
+class DistributionFile:
+    """A distribution and where it comes from: the content of `run.safetensors`."""
+
+    distribution: Distribution
+    provenance: Provenance
+
+
+def distribution_bytes(file: DistributionFile) -> bytes:
+    """The file's bytes, the same for the same content."""
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "kind": distribution.kind,
-        "settings": distribution.settings(),
-        "provenance": distribution.provenance.model_dump(mode="json"),
+        "kind": file.distribution.kind,
+        "settings": file.distribution.settings(),
+        "provenance": file.provenance.model_dump(mode="json"),
     }
-    return tensors.encode(distribution.tensors(), document)
+    return tensors.encode(file.distribution.tensors(), document)
 
 
-def load_distribution(data: bytes, where: str) -> Distribution:
+def load_distribution(data: bytes, where: str) -> DistributionFile:
     """Read a distribution's file. Raises ArtifactError with the place of the fault."""
     values, document = tensors.decode(data, where)
     return from_parts(values, document, where)
 
 
-def from_parts(values: Mapping[str, Any], document: Mapping[str, Any], where: str) -> Distribution:
+def from_parts(values: Mapping[str, Any], document: Mapping[str, Any], where: str) -> DistributionFile:
     """A distribution from its decoded file. Raises ArtifactError."""
     check_format(document, where, FORMAT, VERSION)
     if document.keys() != {"format", "version", "kind", "settings", "provenance"}:
@@ -63,12 +75,12 @@ def from_parts(values: Mapping[str, Any], document: Mapping[str, Any], where: st
     kind, settings = document["kind"], document["settings"]
     if not isinstance(kind, str):
         raise ArtifactError(f"{where}: kind: must be text, not {shorten(kind)}")
-    if kind not in KINDS:
-        raise ArtifactError(f"{where}: kind: {unknown('kind of distribution', kind[:60], KINDS)}")
+    if kind not in DISTRIBUTIONS:
+        raise ArtifactError(f"{where}: kind: {unknown('kind of distribution', kind[:60], DISTRIBUTIONS)}")
     if not isinstance(settings, dict):
         raise ArtifactError(f"{where}: settings: must be an object")
     provenance = validate(Provenance, document["provenance"], where, at="provenance")
     try:
-        return KINDS[kind].assemble(settings, values, provenance)
+        return DistributionFile(load(DISTRIBUTIONS[kind].target).assemble(settings, values), provenance)
     except ValueError as error:
         raise ArtifactError(f"{where}: {error}") from None

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from nascli.artifacts.faults import Fault, artifact_error, faults_of, shorten
-from nascli.artifacts.frozen import Frozen
 from nascli.errors import ArtifactError
+from nascli.faults import Fault, artifact_error, faults_of, shorten
+from nascli.frozen import Frozen
 
 CHECKPOINT = "nascli-checkpoint"
 """The format of a run's checkpoint; here, because `nascli.artifacts.checkpoint` itself needs torch."""

@@ -4,13 +4,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from nascli.artifacts import darts_text, strict_json
-from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
+from nascli.artifacts import strict_json
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.formats import check_format, validate
-from nascli.artifacts.frozen import Frozen
 from nascli.artifacts.provenance import Provenance
-from nascli.errors import ArtifactError
+from nascli.errors import ArtifactError, UsageError
+from nascli.frozen import Frozen
+from nascli.spaces import cell_space, space_of_text, text_forms
+from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
 
 __all__ = [
     "Cell",
@@ -49,7 +50,7 @@ class GenotypeFile(Frozen):
 
 
 def parse_genotype(data: bytes, where: str) -> GenotypeFile:
-    """Read a genotype: nascli's JSON, or DARTS's text form.
+    """Read a genotype: nascli's JSON, or the text form of a space.
 
     `where` names the file in messages. Raises ArtifactError with the place of each fault in the file.
     """
@@ -57,11 +58,36 @@ def parse_genotype(data: bytes, where: str) -> GenotypeFile:
         raise ArtifactError(f"{where}: is {len(data):,} bytes; a genotype has at most {LARGEST_FILE:,}")
     text = strict_json.text(data, where)
     if not text.lstrip().startswith("{"):
-        return GenotypeFile(genotype=darts_text.parse(text, where), provenance=darts_text.PROVENANCE)
+        return _from_text(text, where)
     document = strict_json.parse(text, where)
     check_format(document, where, FORMAT, VERSION)
-    # Places are named from the cells on: "normal.nodes[1][0].op", not "genotype.normal.nodes[1][0].op".
+    # Places are named from the genotype's own fields on: "cells.normal.nodes[1][0].op".
     return validate(GenotypeFile, document, where, hidden="genotype")
+
+
+def _from_text(text: str, where: str) -> GenotypeFile:
+    space = space_of_text(text)
+    if space is None:
+        raise ArtifactError(f"{where}: is neither JSON nor a genotype as text, which looks like {text_forms()}")
+    note = f"read from the text form of {space.name}, which says nothing of its origin"
+    origin = Provenance(
+        nascli="", stage="published", method=None, seed=None, config={}, data=None, made_from=None, note=note
+    )
+    return GenotypeFile(genotype=space.parse(text, where), provenance=origin)
+
+
+def as_text(genotype: CellGenotype) -> str:
+    """A genotype of cells in the text form of its space, on one line. Raises UsageError where the form cannot say it."""
+    return cell_space(genotype.space).format(genotype).strip()
+
+
+def text_form(genotype: Genotype, space: str) -> bytes:
+    """A genotype in the text form of a space. Raises UsageError where it is of another, or the form cannot say it."""
+    own = genotype.space if isinstance(genotype, CellGenotype) else None
+    if own != space:
+        of = f"the space {own}" if own else f"{genotype.kind}"
+        raise UsageError(f"the text form of {space} is for its cells, not for a genotype of {of}: use JSON")
+    return cell_space(space).format(genotype).encode()
 
 
 def genotype_bytes(file: GenotypeFile) -> bytes:

@@ -1,4 +1,4 @@
-"""Any artifact from any source: what a command is given is a path, "-" or the name of a published cell."""
+"""Any artifact from any source: what a command is given is a path, "-", the name of a published cell, or a genotype."""
 
 import difflib
 from collections.abc import Collection, Mapping
@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nascli.artifacts import distribution, formats, model, published, tensors
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.faults import shorten
+from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.files import LARGEST_INPUT, display_name, is_pipe, read_bytes, sha256
 from nascli.artifacts.genotype import LARGEST_FILE as LARGEST_GENOTYPE
 from nascli.artifacts.genotype import GenotypeFile, parse_genotype
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, ArtifactKind, Provenance
-from nascli.errors import ArtifactError, unknown
+from nascli.errors import LONGEST_NAME, ArtifactError, unknown
+from nascli.faults import shorten
+from nascli.spaces import space_of_text
 
-Artifact: TypeAlias = GenotypeFile | Distribution | ModelFile
+Artifact: TypeAlias = GenotypeFile | DistributionFile | ModelFile
 
 _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("distribution", "genotype"): "make one with 'nascli derive {source}'",
@@ -27,6 +28,7 @@ _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("model", "distribution"): "make one with 'nascli search'",
     ("model", "genotype"): "give the one that it was trained from",
 }
+LONGEST_PATH = 4096
 _BINARY_START = 16
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -52,13 +54,17 @@ class LoadedArtifact:
 
 
 def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None = None) -> LoadedArtifact:
-    """Read whatever a path, "-" or the name of a published cell stands for; a file goes before a name.
+    """Read whatever a path, "-" or the name of a published cell stands for, or a genotype in the text form of its space.
+
+    A file goes before a name, and a name before a text.
 
     Raises ArtifactError where there is no such thing, where its content is malformed or of a newer version, and, with
     `expect`, where it is of another kind: then with the command that makes the right one.
     """
     source = str(source)
     where = display_name(source)
+    if len(where) > LONGEST_NAME and space_of_text(source) is not None:
+        where = f"{where[:LONGEST_NAME]}…"
     loaded = read_artifact(_bytes_of(source), where)
     if expect is not None and loaded.kind not in expect:
         wanted = " or ".join(f"a {kind}" for kind in sorted(expect))
@@ -77,13 +83,21 @@ def read_artifact(data: bytes, where: str) -> LoadedArtifact:
 def _bytes_of(source: str) -> bytes:
     if is_pipe(source):
         return read_bytes(source)
-    if Path(source).is_file():
+    if _is_file(source):
         return _read_file(source)
     if source in published.names():
         return published.read(source)
-    if Path(source).exists():
+    if space_of_text(source) is not None:
+        return source.encode()
+    if len(source) <= LONGEST_PATH and Path(source).exists():
         return read_bytes(source)
     raise ArtifactError(_not_found(source))
+
+
+def _is_file(source: str) -> bool:
+    with suppress(OSError, ValueError):  # a text may be longer than any file's name, or have a null character
+        return Path(source).is_file()
+    return False
 
 
 def _read_file(source: str) -> bytes:

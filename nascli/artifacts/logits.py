@@ -1,45 +1,20 @@
-"""What distributions made of logits have in common: the check of what they choose from, and of the arrays."""
+"""What distributions made of logits have in common: the space in their files, and the check of their arrays."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascli.artifacts.cell_genotype import CELL_NAMES, MOST_NODES
-from nascli.errors import unknown
+from nascli.errors import UsageError, unknown
 from nascli.registry import SPACES
+from nascli.spaces import cell_space
+from nascli.spaces.protocol import CellSpace
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 
-NONE = "none"
 LARGEST = 1e30
 """Beyond, differences and sums of logits could leave float64; softmax is decided long before."""
-
-
-def check_space(space: str, nodes: int) -> None:
-    """Raise ValueError for an unknown space or a number of nodes that no cell has."""
-    if space not in SPACES:
-        raise ValueError(unknown("space", space, SPACES))
-    if not 1 <= nodes <= MOST_NODES:
-        raise ValueError(f"nodes: {nodes} is not from 1 to {MOST_NODES}")
-
-
-def check_operations(operations: tuple[str, ...], known: Collection[str]) -> None:
-    """Raise ValueError unless `operations` are known ones, each once, and at least one of them computes something."""
-    for position, op in enumerate(operations):
-        if op not in known:
-            raise ValueError(f"operations[{position}]: {unknown('op', op, known)}")
-        if op in operations[:position]:
-            raise ValueError(f"operations[{position}]: {op} is there twice")
-    if not set(operations) - {NONE}:
-        raise ValueError("operations: there is none but 'none'")
-
-
-def check_cells(values: Mapping[str, object], name: str) -> None:
-    """Raise ValueError unless `values` are for the normal and the reduction cell."""
-    if values.keys() != set(CELL_NAMES):
-        raise ValueError(f"{name}: is for {sorted(values)}; {list(CELL_NAMES)} are needed")
 
 
 def frozen(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> Floats:
@@ -57,11 +32,38 @@ def frozen(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> Floats:
     return copy
 
 
-def settings_of(settings: Mapping[str, Any], what: str) -> tuple[str, int, tuple[str, ...]]:
-    """The space, the nodes and the operations in a file's settings. Raises ValueError for anything else there."""
+def log_softmax(logits: Floats) -> Floats:
+    """Over the last axis, in float64: finite, however decided."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    values: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return values
+
+
+def space_settings(space: CellSpace) -> dict[str, Any]:
+    """What a file says of the space that its tensors are about, as JSON."""
+    return {"space": space.name, "nodes": space.nodes, "operations": list(space.operations)}
+
+
+def space_of(settings: Mapping[str, Any], what: str) -> CellSpace:
+    """The inverse of `space_settings`. Raises ValueError for anything else, and for operations of another version."""
     match settings:
-        case {"space": str(space), "nodes": int(nodes), "operations": [*names], **rest} if (
-            not rest and not isinstance(nodes, bool) and all(isinstance(name, str) for name in names)
+        case {"space": str(name), "nodes": int(nodes), "operations": [*operations], **rest} if (
+            not rest and not isinstance(nodes, bool) and all(isinstance(op, str) for op in operations)
         ):
-            return space, nodes, tuple(names)
+            space = named_space(name, nodes)
+            if tuple(operations) != space.operations:
+                raise ValueError(f"operations: {operations} are not those of the space {name!r}, {[*space.operations]}")
+            return space
     raise ValueError(f'a {what} needs "space" (text), "nodes" (whole number), "operations" (list of text)')
+
+
+def named_space(name: str, nodes: int) -> CellSpace:
+    """The space called `name`. Raises ValueError for an unknown one, and for nodes that its cells cannot have."""
+    if name not in SPACES:
+        raise ValueError(f"space: {unknown('space', name[:60], SPACES)}")
+    if nodes < 1:
+        raise ValueError(f"nodes: {nodes} is less than 1")
+    try:
+        return cell_space(name, nodes)
+    except UsageError as error:
+        raise ValueError(f"nodes: {error}") from None

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nascli.supernets.graph import Graph
+from nascli.graphs.graph import Graph
 
 Mask: TypeAlias = NDArray[np.bool_]
 """True where a channel is kept. [mask_size], in the order of `Graph.groups`."""

@@ -16,13 +16,13 @@ from pydantic import (
 
 from nascli.artifacts import tensors
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.faults import Fault, custom_error, faults_of
 from nascli.artifacts.formats import check_format, validate
-from nascli.artifacts.frozen import Frozen
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
-from nascli.artifacts.network_settings import DataShape, NetworkSettings
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import UsageError
+from nascli.faults import Fault, custom_error, faults_of
+from nascli.frozen import Frozen
+from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 __all__ = ["DataShape", "ModelFile", "NetworkSettings", "load_model_file", "model_bytes"]
 
@@ -84,7 +84,7 @@ class _Document(Frozen):
             faults.append((("network", "image_size"), text))
         if isinstance(self.genotype, ChannelsGenotype) and not faults:
             try:
-                self.genotype.graph(self.network)
+                self.genotype.whole(self.network)
             except UsageError as error:
                 faults.append((("network", "image_size"), str(error)))
         if faults:

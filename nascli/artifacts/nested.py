@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from nascli.artifacts.faults import shorten
 from nascli.errors import ArtifactError
+from nascli.faults import shorten
 
 DEEPEST = 24
 """Levels of dicts, lists and tuples. Each takes up to three in JSON, whose depth is bounded too."""

@@ -11,18 +11,18 @@ from pydantic import Field, ValidationError
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.faults import artifact_error, faults_of
 from nascli.artifacts.formats import validate
-from nascli.artifacts.frozen import Frozen
 from nascli.artifacts.logits import Floats, frozen
 from nascli.artifacts.masks import Mask, channels_of
-from nascli.artifacts.network_settings import DataShape
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import LONGEST_NAME, ArtifactError, UsageError
+from nascli.faults import artifact_error, faults_of
+from nascli.frozen import Frozen
+from nascli.graphs.graph import Graph
+from nascli.graphs.state import Tensor, state_of
 from nascli.seeds import derive_seed
+from nascli.spaces.network_settings import DataShape
 from nascli.supernets import stages_of, supernet
-from nascli.supernets.graph import Graph
-from nascli.supernets.state import Tensor, state_of
 
 LEAST_PROBABILITY = 1e-6
 """p stays in [LEAST_PROBABILITY, 1 - LEAST_PROBABILITY], so that its logit can always come back."""
@@ -56,7 +56,6 @@ class PosteriorDistribution:
     data: DataInfo
     logits: Mapping[str, Floats]
     weights: Mapping[str, NDArray[Any]]
-    provenance: Provenance
 
     def __post_init__(self) -> None:
         try:
@@ -85,6 +84,11 @@ class PosteriorDistribution:
         return DataShape(
             classes=len(self.data.classes), image_channels=self.data.channels, image_size=self.data.image_size
         )
+
+    @property
+    def depth(self) -> int:
+        """Blocks in each stage; 0: as many as in the published network."""
+        return 0 if self.stages == stages_of(self.supernet) else self.stages[0]
 
     @cached_property
     def graph(self) -> Graph:
@@ -125,19 +129,18 @@ class PosteriorDistribution:
         """Network `number` of the sequence `seed`, whatever others are drawn."""
         return self.genotype(self.mask(seed, number))
 
-    def shared_settings(self) -> dict[str, Any]:
+    def shared_settings(self, origin: Provenance) -> dict[str, Any]:
         """What a search that goes on with these weights must have in common with theirs: the network, and the images
         that are held out for ranking, none of which the weights have seen.
         """
-        depth = 0 if self.stages == stages_of(self.supernet) else self.stages[0]
-        config = self.provenance.config
+        config = origin.config
         own = config.get("settings")
         held_out = own.get("held_out") if isinstance(own, dict) else None
-        split = {"held_out": held_out, "seed": self.provenance.seed, "limit_train": config.get("limit_train")}
+        split = {"held_out": held_out, "seed": origin.seed, "limit_train": config.get("limit_train")}
         return {
-            "supernet": self.supernet,
+            "space": self.supernet,
             "width": self.width,
-            "depth": depth,
+            "depth": self.depth,
             **{name: value for name, value in split.items() if value is not None},
         }
 
@@ -158,7 +161,7 @@ class PosteriorDistribution:
         }
 
     @classmethod
-    def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], provenance: Provenance) -> Self:
+    def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `settings` and `tensors`. Raises ValueError for whatever doesn't fit."""
         try:
             parsed = validate(_Settings, dict(settings), "settings")
@@ -177,7 +180,6 @@ class PosteriorDistribution:
             parsed.data,
             parts[_LOGITS],
             parts[_WEIGHTS],
-            provenance,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from nascli.artifacts.frozen import Frozen
+from nascli.frozen import Frozen
 
 ArtifactKind = Literal["genotype", "distribution", "model"]
 Stage = Literal["search", "finetune", "derive", "train", "published"]

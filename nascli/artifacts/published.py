@@ -1,7 +1,8 @@
-"""The published cells that come with nascli: `nascli/genotypes/*.json`."""
+"""The published cells that come with nascli: `genotypes/*.json`, in the repository beside the package, in a wheel in it."""
 
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from nascli.artifacts.genotype import GenotypeFile, parse_genotype
 from nascli.errors import UsageError, unknown
@@ -9,18 +10,23 @@ from nascli.errors import UsageError, unknown
 _FOLDER = "genotypes"
 
 
+def _folder() -> Traversable:
+    package = files("nascli")
+    inside = package / _FOLDER
+    return inside if inside.is_dir() else package / ".." / _FOLDER
+
+
 @cache
 def names() -> tuple[str, ...]:
     """The names of the cells, in alphabetical order."""
-    folder = files("nascli") / _FOLDER
-    return tuple(sorted(item.name.removesuffix(".json") for item in folder.iterdir() if item.name.endswith(".json")))
+    return tuple(sorted(item.name.removesuffix(".json") for item in _folder().iterdir() if item.name.endswith(".json")))
 
 
 def read(name: str) -> bytes:
     """The bytes of a published cell's file. Raises UsageError for a name that is not known."""
     if name not in names():
         raise UsageError(unknown("genotype", name, names()))
-    return (files("nascli") / _FOLDER / f"{name}.json").read_bytes()
+    return (_folder() / f"{name}.json").read_bytes()
 
 
 def load(name: str) -> GenotypeFile:

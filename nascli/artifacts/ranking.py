@@ -9,37 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from nascli.artifacts.cell_genotype import CellGenotype
-from nascli.artifacts.faults import shorten
 from nascli.artifacts.formats import validate
-from nascli.artifacts.frozen import Frozen
-from nascli.artifacts.logits import check_space
+from nascli.artifacts.logits import named_space
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import ArtifactError, UsageError
+from nascli.faults import shorten
+from nascli.frozen import Frozen
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.protocol import CellSpace
 
 MOST_CELLS = 10_000
 """Cells of one ranking. Each takes about a kilobyte of the file's header, which has a limit."""
 
-_TYPES: Mapping[str, type[np.generic]] = {"accuracy": np.float64, "loss": np.float64, "number": np.int64}
+_TYPES: Mapping[str, type[np.generic]] = {"accuracy": np.float64, "number": np.int64}
+_OPTIONAL: Mapping[str, type[np.generic]] = {"loss": np.float64, "reported": np.float64}
+"""Columns that all cells of a ranking have, or none."""
 
 
 @dataclass(frozen=True)
 class RankedCell:
-    """A cell that was trained and scored.
+    """A cell that was trained and scored, or scored by a table of true accuracies.
 
-    `accuracy` is the share, 0 to 1, of the images held out from its training that its network gets right; `loss` the
-    mean cross-entropy there, in nats; `number` counts the cells of the search from 0, in the order in which they were
-    trained.
+    `accuracy` is what cells are ranked by: the share, 0 to 1, of the images held out from its training that its network
+    gets right, or what the table says; `loss` the mean cross-entropy on these images, in nats, None by a table;
+    `number` counts the cells of the search from 0, in the order in which they were drawn. `reported` is another accuracy
+    that a table knows of it, which had no part in the ranking.
     """
 
     genotype: CellGenotype
     accuracy: float
-    loss: float
+    loss: float | None
     number: int
+    reported: float | None = None
 
     def place(self) -> tuple[float, float, int]:
         """What cells are sorted by: accuracy; of equals the lower loss, then the lower number, goes first."""
-        return -self.accuracy, self.loss, self.number
+        return -self.accuracy, self.loss or 0.0, self.number
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,11 @@ class RankingDistribution:
 
     kind: ClassVar[str] = "ranking"
 
-    space: str
-    nodes: int
+    space: CellSpace
     candidates: tuple[RankedCell, ...]
     waiting: tuple[CellGenotype, ...]
-    provenance: Provenance
 
     def __post_init__(self) -> None:
-        check_space(self.space, self.nodes)
         if not self.candidates and not self.waiting:
             raise ValueError("cells: there is none, neither trained nor waiting")
         for position, candidate in enumerate(self.candidates):
@@ -67,6 +69,9 @@ class RankingDistribution:
             _check_scores(candidate, position)
         for position, genotype in enumerate(self.waiting):
             self._check(genotype, f"waiting[{position}]")
+        for name in _OPTIONAL:
+            if len({getattr(candidate, name) is None for candidate in self.candidates}) > 1:
+                raise ValueError(f"{name}: some cells have one and some have none")
         seen: set[int] = set()
         for position, candidate in enumerate(self.candidates):
             if candidate.number in seen:
@@ -78,11 +83,11 @@ class RankingDistribution:
                 raise ValueError(f"cells[{position}]: is better than the one before it; the best comes first")
 
     def _check(self, genotype: CellGenotype, place: str) -> None:
-        if genotype.space != self.space:
-            raise ValueError(f"{place}: is of the space {shorten(genotype.space)}, not {self.space!r}")
-        for name, cell in genotype.cells():
-            if len(cell.nodes) != self.nodes:
-                raise ValueError(f"{place}.{name}: has {len(cell.nodes)} nodes; {self.nodes} are needed")
+        if genotype.space != self.space.name:
+            raise ValueError(f"{place}: is of the space {shorten(genotype.space)}, not {self.space.name!r}")
+        for name, cell in genotype.cells.items():
+            if len(cell.nodes) != self.space.nodes:
+                raise ValueError(f"{place}.{name}: has {len(cell.nodes)} nodes; {self.space.nodes} are needed")
 
     def mode(self) -> CellGenotype:
         """The best cell. Before any is trained there is nothing to choose by: then the one whose turn is first."""
@@ -97,27 +102,29 @@ class RankingDistribution:
             raise UsageError(f"{count} cells were asked for, the search has ranked {len(self.candidates)}")
         return tuple((candidate.genotype, None) for candidate in self.candidates[:count])
 
-    def shared_settings(self) -> dict[str, Any]:
+    def shared_settings(self, origin: Provenance) -> dict[str, Any]:
         """What a search that goes on with these cells must have in common with them."""
-        return {"nodes": self.nodes}
+        return {"space": self.space.name, "nodes": self.space.nodes}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """The scores, best first: "accuracy" and "loss" [cells] float64, "number" [cells] int64."""
-        rows = [(candidate.accuracy, candidate.loss, candidate.number) for candidate in self.candidates]
-        columns = zip(*rows, strict=True) if rows else ((), (), ())
-        return {name: np.array(column, kind) for (name, kind), column in zip(_TYPES.items(), columns, strict=True)}
+        """The scores, best first: "accuracy", and "loss" and "reported" where they are known, [cells] float64, "number"
+        [cells] int64.
+        """
+        columns = {name: [getattr(cell, name) for cell in self.candidates] for name in {**_TYPES, **_OPTIONAL}}
+        known = {name: values for name, values in columns.items() if name in _TYPES or (values and None not in values)}
+        return {name: np.array(values, {**_TYPES, **_OPTIONAL}[name]) for name, values in known.items()}
 
     def settings(self) -> dict[str, Any]:
         """The cells, as JSON: the trained ones, best first, and those that wait."""
         return {
-            "space": self.space,
-            "nodes": self.nodes,
+            "space": self.space.name,
+            "nodes": self.space.nodes,
             "cells": [candidate.genotype.model_dump(mode="json") for candidate in self.candidates],
             "waiting": [genotype.model_dump(mode="json") for genotype in self.waiting],
         }
 
     @classmethod
-    def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], provenance: Provenance) -> Self:
+    def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `settings` and `tensors`. Raises ValueError for whatever doesn't fit."""
         try:
             parsed = validate(_Settings, dict(settings), "settings")
@@ -125,10 +132,10 @@ class RankingDistribution:
             raise ValueError(str(error)) from None
         scores = _columns(tensors, len(parsed.cells))
         candidates = tuple(
-            RankedCell(genotype, float(accuracy), float(loss), int(number))
-            for genotype, accuracy, loss, number in zip(parsed.cells, *scores, strict=True)
+            RankedCell(genotype, **{"loss": None, **{name: values[row].item() for name, values in scores.items()}})
+            for row, genotype in enumerate(parsed.cells)
         )
-        return cls(parsed.space, parsed.nodes, candidates, parsed.waiting, provenance)
+        return cls(named_space(parsed.space, parsed.nodes), candidates, parsed.waiting)
 
 
 Cells = Annotated[tuple[CellGenotype, ...], Field(max_length=MOST_CELLS)]
@@ -144,26 +151,25 @@ class _Settings(Frozen):
 
 
 def _check_scores(candidate: RankedCell, position: int) -> None:
-    if not 0 <= candidate.accuracy <= 1:
-        raise ValueError(f"accuracy[{position}]: {candidate.accuracy:g} is not from 0 to 1")
-    if not 0 <= candidate.loss < math.inf:
+    for name in ("accuracy", "reported"):
+        if (value := getattr(candidate, name)) is not None and not 0 <= value <= 1:
+            raise ValueError(f"{name}[{position}]: {value:g} is not from 0 to 1")
+    if candidate.loss is not None and not 0 <= candidate.loss < math.inf:
         raise ValueError(f"loss[{position}]: {candidate.loss:g} is not a finite number from 0 on")
     if candidate.number < 0:
         raise ValueError(f"number[{position}]: {candidate.number} is negative")
 
 
-def _columns(tensors: Mapping[str, NDArray[Any]], count: int) -> list[NDArray[Any]]:
-    """Accuracies, losses and numbers of `count` cells, checked."""
-    if stray := sorted(tensors.keys() - _TYPES.keys()):
-        raise ValueError(f"unknown tensor {shorten(stray[0])}: a ranking has {', '.join(_TYPES)}")
-    columns = []
-    for name, kind in _TYPES.items():
-        if name not in tensors:
-            raise ValueError(f"{name}: is missing")
-        column = tensors[name]
-        if column.dtype != kind:
-            raise ValueError(f"{name}: is of type {column.dtype}; {np.dtype(kind)} is needed")
+def _columns(tensors: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
+    """The scores of `count` cells by name, checked."""
+    types = {**_TYPES, **_OPTIONAL}
+    if stray := sorted(tensors.keys() - types.keys()):
+        raise ValueError(f"unknown tensor {shorten(stray[0])}: a ranking has {', '.join(types)}")
+    if missing := sorted(_TYPES.keys() - tensors.keys()):
+        raise ValueError(f"{missing[0]}: is missing")
+    for name, column in tensors.items():
+        if column.dtype != types[name]:
+            raise ValueError(f"{name}: is of type {column.dtype}; {np.dtype(types[name])} is needed")
         if column.shape != (count,):
             raise ValueError(f"{name}: has shape {list(column.shape)}; {[count]} is needed")
-        columns.append(column)
-    return columns
+    return dict(tensors)

@@ -21,6 +21,9 @@ LOCK = ".lock"
 EVENTS = "events.out.tfevents.*"
 UNFINISHED = ".nascli-*.tmp"
 
+GENOTYPE = "genotype"
+"""The key, in the rows of metrics, of the cells that a search would have derived after the epoch, as text."""
+
 
 class RunDir:
     """One run's folder. Reading needs no lock; whoever writes opens it first, and is then alone in it.

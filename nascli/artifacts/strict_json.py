@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from nascli.artifacts.faults import shorten
 from nascli.errors import ArtifactError
+from nascli.faults import shorten
 
 DEEPEST = 100
 """Levels of nesting. The longest descent that nascli writes needs about 40; parsers give up between 200 and 1,000."""

@@ -14,8 +14,8 @@ import numpy as np
 from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
 from nascli.artifacts import strict_json
-from nascli.artifacts.faults import shorten
 from nascli.errors import ArtifactError
+from nascli.faults import shorten
 
 if TYPE_CHECKING:
     import torch

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from nascli.artifacts.faults import shorten
 from nascli.artifacts.tensors import RawTensor, decode_raw
 from nascli.errors import ArtifactError
+from nascli.faults import shorten
 
 _TYPES = {
     "BOOL": torch.bool,

@@ -1,4 +1,4 @@
-"""What `nascli info` tells of a genotype of channels and of a posterior: sizes, and how much of each stage is kept."""
+"""What `nascli info` tells of a genotype of channels: sizes, and how much of each stage is kept."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.masks import mask_of
-from nascli.artifacts.network_settings import DataShape
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.cli.printing import aligned
-from nascli.supernets.graph import Graph
-from nascli.supernets.slim import slim
+from nascli.graphs.graph import Graph
+from nascli.spaces.network_settings import DataShape
 
 
 def channels_facts(genotype: ChannelsGenotype, shape: DataShape) -> dict[str, Any]:
@@ -20,8 +18,7 @@ def channels_facts(genotype: ChannelsGenotype, shape: DataShape) -> dict[str, An
 
     Raises UsageError for images that are too small.
     """
-    whole = genotype.graph(shape)
-    left = slim(whole, genotype.channels).graph
+    whole, left = genotype.whole(shape), genotype.graph(shape)
     kept = mask_of(whole, genotype.channels)
     return {
         "kind": genotype.kind,
@@ -39,56 +36,18 @@ def channels_facts(genotype: ChannelsGenotype, shape: DataShape) -> dict[str, An
         },
         "parts": [
             {"part": part, "channels": len(entries), "kept": float(kept[entries].mean())}
-            for part, entries in _parts(whole)
+            for part, entries in parts_of(whole)
         ],
     }
 
 
-def posterior_facts(value: PosteriorDistribution) -> dict[str, Any]:
-    """The super-network, and what the probabilities of dropping say of it. Means are over channels, entropy in nats."""
-    graph, drop = value.graph, value.probabilities
-    return {
-        "kind": value.kind,
-        "supernet": value.supernet,
-        "width": value.width,
-        "stages": list(value.stages),
-        "parameters": graph.parameters,
-        "multiply_adds": graph.multiply_adds,
-        "channels": graph.mask_size,
-        "groups": len(graph.groups),
-        "drop": _spread(drop),
-        "entropy": _entropy(drop),
-        "largest_entropy": graph.mask_size * float(np.log(2)),
-        "expected_kept": float(1 - drop.mean()),
-        "parts": [
-            {
-                "part": part,
-                "channels": len(entries),
-                "drop": _spread(drop[entries]),
-                "expected_kept": float(1 - drop[entries].mean()),
-            }
-            for part, entries in _parts(graph)
-        ],
-        "data": value.data.model_dump(mode="json"),
-    }
-
-
-def _parts(graph: Graph) -> Iterator[tuple[str, NDArray[np.intp]]]:
+def parts_of(graph: Graph) -> Iterator[tuple[str, NDArray[np.intp]]]:
     """Stages by name, each with its entries in a row of masks."""
     parts: dict[str, list[range]] = {}
     for name, entries in graph.mask_ranges.items():
         parts.setdefault(name.partition(".")[0], []).append(entries)
     for part, ranges in parts.items():
         yield part, np.concatenate([np.arange(entries.start, entries.stop) for entries in ranges])
-
-
-def _spread(drop: NDArray[np.float64]) -> dict[str, float]:
-    return {"mean": float(drop.mean()), "least": float(drop.min()), "greatest": float(drop.max())}
-
-
-def _entropy(drop: NDArray[np.float64]) -> float:
-    """Of independent coins with these probabilities, none of which is 0 or 1; in nats."""
-    return float(-(drop * np.log(drop) + (1 - drop) * np.log1p(-drop)).sum())
 
 
 def parts_table(parts: Sequence[Mapping[str, Any]]) -> str:

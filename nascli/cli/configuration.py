@@ -21,12 +21,15 @@ from nascli.cli.session import parameter
 from nascli.config import Config, DeriveConfig, FinetuneConfig, SearchConfig, read_file
 from nascli.configuration import AnyConfig, configure
 from nascli.errors import UsageError, unknown
-from nascli.registry import DATASETS, METHODS, SUPERNETS, Setting
+from nascli.registry import DATASETS, METHODS, SPACES_OF, Setting
 
 _MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers"}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
 _NO_OPTION = {"settings"}
 """The method's own settings, whose options come from the registry."""
+
+_ALSO_CALLED = {"space": ("--supernet",)}
+"""Other names of an option: a super-network is the space of PGNAS."""
 
 
 def options(model: type[Config]) -> list[inspect.Parameter]:
@@ -121,6 +124,7 @@ def _option(
     declaration = f"{flag(name)}/--no-{flag(name)[2:]}" if kind is bool else flag(name)
     info = typer.Option(
         declaration,
+        *_ALSO_CALLED.get(name, ()),
         help=help_text,
         metavar="|".join(choices) or _METAVARS.get(kind, "NAME"),
         autocompletion=among(lambda: completed) if completed else None,
@@ -136,7 +140,7 @@ def _named_values(model: type[Config]) -> dict[str, Iterable[str]]:
     named: dict[str, Iterable[str]] = {
         "method": METHODS,
         "dataset": DATASETS,
-        "supernet": SUPERNETS,
+        "space": [name for table in SPACES_OF.values() for name in table],
         "device": ("auto", "cpu", "cuda"),
     }
     if stage:

@@ -25,12 +25,14 @@ from nascli.cli.printing import aligned, print_json
 from nascli.cli.session import Session, command
 from nascli.config import DeriveConfig
 from nascli.errors import UsageError, unknown
+from nascli.registry import SPACES
 
 if TYPE_CHECKING:
     from nascli.core.engine.derive import Choice
 
-FORMATS = {"json": Path("cell.json"), "darts": Path("cell.txt")}
-"""The forms of a genotype, and the file that is written where none is named."""
+JSON = "json"
+FORMATS = (JSON, *SPACES)
+"""The forms of a genotype: JSON, and the text form of each space."""
 
 CHOICE_PANEL = "Which genotype"
 ROWS_SHOWN = 20
@@ -85,11 +87,11 @@ def derive(
         typer.Option(
             "--format",
             metavar="|".join(FORMATS),
-            help="nascli's JSON, or DARTS's text, which says nothing of its origin",
+            help="nascli's JSON, or the text form of its space, which says nothing of its origin",
             autocompletion=among(lambda: FORMATS),
             rich_help_panel=OUTPUT_PANEL,
         ),
-    ] = "json",
+    ] = JSON,
     overwrite: Overwrite = False,
     run_dir: RunDirectory = None,
     resume: Resume = False,
@@ -113,13 +115,14 @@ def derive(
         raise UsageError(unknown("--format", form, FORMATS))
     if sum((mode, top is not None, sample is not None)) > 1:
         raise UsageError("--mode, --top and --sample exclude each other: give one of them")
-    target = destination(output or FORMATS[form], run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
+    named = output or Path("cell.json" if form == JSON else "cell.txt")
+    target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
     start = load_artifact(source, expect={"distribution"})
-    if isinstance(start.value, OffersCandidates) and not mode and sample is None:
+    if isinstance(start.value.distribution, OffersCandidates) and not mode and sample is None:
         from nascli.cli.ranking import rank_candidates
 
-        if form != "json":
-            raise UsageError("DARTS's text form is for cells: leave --format out")
+        if form != JSON:
+            raise UsageError("text forms are for cells: leave --format out")
         rank_candidates(session, start, given, target, count=top, model=model, file=config, dry_run=dry_run, json=json)
         return
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}

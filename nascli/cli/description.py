@@ -1,28 +1,23 @@
 """What is worth knowing of an artifact: one dictionary for machines, and its text for people."""
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from pydantic import ValidationError
 
-from nascli.artifacts.distribution import (
-    CategoricalDistribution,
-    MixtureDistribution,
-    PosteriorDistribution,
-    RankingDistribution,
-)
+from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.genotype import CellGenotype, ChannelsGenotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
-from nascli.cli.categorical_description import categorical_facts, likeliest_table
-from nascli.cli.channels_description import channels_facts, parts_table, posterior_facts
+from nascli.cli.channels_description import channels_facts, parts_table
 from nascli.cli.inherit import inherited_method
 from nascli.cli.printing import aligned
-from nascli.cli.ranking_description import ranking_facts, ranking_table
+from nascli.cli.truth_description import truth_table
 from nascli.config import Config, TrainConfig, describe
 from nascli.errors import UsageError
-from nascli.registry import DATASETS
+from nascli.registry import DATASETS, DISTRIBUTIONS
 
 FALLBACK_DATASET = "cifar10"
 """Whose training recipe sizes a network where neither --dataset nor the genotype's descent names known data."""
@@ -39,14 +34,8 @@ def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping
     match found.value:
         case GenotypeFile():
             content = _genotype(found, found.value, dataset, given)
-        case MixtureDistribution():
-            content = _mixture(found.value)
-        case CategoricalDistribution():
-            content = categorical_facts(found.value)
-        case RankingDistribution():
-            content = ranking_facts(found.value)
-        case PosteriorDistribution():
-            content = posterior_facts(found.value)
+        case DistributionFile(distribution=distribution):
+            content = _of_kind(distribution.kind).facts(distribution)
         case ModelFile():
             content = _model(found.value)
     return {
@@ -77,18 +66,16 @@ def _sized_cell(
     found: LoadedArtifact, genotype: CellGenotype, dataset: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The cell and the network that the training recipe would build of it."""
-    from nascli.core.engine.sizing import derived_settings, known_shape
-    from nascli.core.nn.measure import measure
+    from nascli.core.engine.sizing import derived_network, known_shape
 
     own = {key: value for key, value in given.items() if key in TrainConfig.model_fields}
-    config = TrainConfig(dataset=dataset, **inherited_method(found), **own)
-    settings = derived_settings(genotype, config, known_shape(config, classes=given.get("classes")))
-    size = measure(genotype, settings)
+    config = TrainConfig(dataset=dataset, space=genotype.space, **inherited_method(found), **own)
+    settings, graph = derived_network(genotype, config, known_shape(config, classes=given.get("classes")))
     return {
         **_cell(genotype),
-        "parameters": size.parameters,
-        "multiply_adds": size.macs,
-        "auxiliary_parameters": size.auxiliary_parameters,
+        "parameters": graph.parameters,
+        "multiply_adds": graph.multiply_adds,
+        "auxiliary_parameters": graph.tower_parameters if settings.auxiliary else 0,
         "settings": settings.model_dump(mode="json"),
     }
 
@@ -115,18 +102,14 @@ def _searched_on(provenance: Provenance) -> str:
 
 
 def _cell(genotype: CellGenotype) -> dict[str, Any]:
-    return {"kind": genotype.kind, "space": genotype.space, "nodes": len(genotype.normal.nodes)}
+    nodes = {name: len(cell.nodes) for name, cell in genotype.cells.items()}
+    alike = set(nodes.values())
+    return {"kind": genotype.kind, "space": genotype.space, "nodes": alike.pop() if len(alike) == 1 else nodes}
 
 
-def _mixture(value: MixtureDistribution) -> dict[str, Any]:
-    return {
-        "kind": value.kind,
-        "space": value.space,
-        "nodes": value.nodes,
-        "operations": list(value.operations),
-        "edge_weights": value.beta is not None,
-        "entropy": {cell: value.entropy(cell) for cell in value.alpha},
-    }
+def _of_kind(kind: str) -> Any:
+    """The module that tells of a kind of distribution: `facts`, `tables` and `LABELS`."""
+    return import_module(DISTRIBUTIONS[kind].description)
 
 
 def _model(value: ModelFile) -> dict[str, Any]:
@@ -141,71 +124,61 @@ def _model(value: ModelFile) -> dict[str, Any]:
 def _network(value: ModelFile) -> dict[str, Any]:
     if isinstance(value.genotype, ChannelsGenotype):
         return channels_facts(value.genotype, value.network)
-    from nascli.core.nn.measure import measure
-
-    size = measure(value.genotype, value.network)
-    return {**_cell(value.genotype), "parameters": size.parameters, "multiply_adds": size.macs}
+    graph = value.genotype.graph(value.network)
+    return {**_cell(value.genotype), "parameters": graph.parameters, "multiply_adds": graph.multiply_adds}
 
 
 def text(facts: Mapping[str, Any]) -> str:
-    """The facts as lines: figures first, then the descent as a tree."""
+    """The facts as lines: figures first, then tables, then the descent as a tree."""
+    kind = _of_kind(facts["kind"]) if facts["artifact"] == "distribution" else None
+    labels = {**LABELS, **(kind.LABELS if kind else {})}
     rows = [
-        (label, _percent(facts[key]) if key in _SHARES else _shown(facts[key]))
-        for key, label in _SHOWN.items()
-        if key in facts
+        (labels[key], _percent(value, labels) if key in _SHARES else _shown(value))
+        for key, value in facts.items()
+        if key in labels
     ]
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
-    heading = f"{facts['file']}: {facts['artifact']}"
-    parts = [heading, aligned(rows)]
-    if facts.get("ranking"):
-        parts.append(ranking_table(facts["ranking"]))
-    if "likeliest" in facts:
-        parts.append(likeliest_table(facts["likeliest"]))
-    if "parts" in facts:
+    parts = [f"{facts['file']}: {facts['artifact']}", aligned(rows)]
+    if kind:
+        parts += kind.tables(facts)
+    elif "parts" in facts:
         parts.append(parts_table(facts["parts"]))
+    if "truth" in facts:
+        parts.append(truth_table(facts["truth"]))
     parts.append("\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"])))
     return "\n\n".join(parts)
 
 
-_SHOWN = {
+LABELS = {
     "kind": "kind",
     "space": "space",
     "supernet": "super-network",
     "width": "width",
     "stages": "blocks of its stages",
     "nodes": "nodes",
-    "cells": "cells ranked",
-    "waiting": "cells waiting",
     "operations": "operations",
-    "entropy": "entropy (nats)",
-    "largest_entropy": "at most",
-    "mode_probability": "mode's probability",
-    "mode_log_probability": "its logarithm",
     "log_probability": "log-probability",
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
     "of_supernet": "of the super-network's",
     "channels": "channels to drop from",
     "kept": "kept",
-    "expected_kept": "kept in the mean",
     "dropped_convolutions": "convolutions dropped",
-    "groups": "probabilities p of dropping",
-    "drop": "their values",
     "auxiliary_parameters": "auxiliary tower",
     "metrics": "metrics",
     "dataset": "sized for",
 }
-"""Facts that the text shows, in this order, each with its label."""
+"""Facts that the text shows, each with its label; kinds of distributions add their own."""
 
 
 _SHARES = {"of_supernet", "kept", "expected_kept"}
 """Facts that are shares of a whole, and shown in percent."""
 
 
-def _percent(value: float | Mapping[str, float]) -> str:
+def _percent(value: float | Mapping[str, float], labels: Mapping[str, str]) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{_SHOWN.get(key, key)} {_percent(part)}" for key, part in value.items())
+        return ", ".join(f"{labels.get(key, key)} {_percent(part, labels)}" for key, part in value.items())
     return f"{value:.1%}"
 
 

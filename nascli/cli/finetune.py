@@ -3,14 +3,21 @@
 from typing import Any
 
 from nascli.cli.configuration import options, resolve
-from nascli.cli.options import DistributionSource, StageOptions
-from nascli.cli.search import carry_out
+from nascli.cli.options import Column, DistributionSource, StageOptions, Table
+from nascli.cli.search import carry_out, truth_of
 from nascli.cli.session import Session, command
 from nascli.config import FinetuneConfig
 
 
 @command(*options(FinetuneConfig), output="tuned.safetensors")
-def finetune(session: Session, given: dict[str, Any], source: DistributionSource, stage: StageOptions) -> None:
+def finetune(
+    session: Session,
+    given: dict[str, Any],
+    source: DistributionSource,
+    stage: StageOptions,
+    table: Table = None,
+    column: Column = None,
+) -> None:
     """Continue a search at another size or on other data.
 
     The architecture starts from the given distribution, the weights start anew; from a posterior, which has weights,
@@ -24,4 +31,5 @@ def finetune(session: Session, given: dict[str, Any], source: DistributionSource
     target = stage_destination(stage)
     start = artifact(source, "distribution")
     stored = (stored_config(target, FinetuneConfig.stage) if stage.resume else {}) or inherited(start, given)
-    carry_out(session, stage, target, resolve(FinetuneConfig, given, file=stage.config, stored=stored), start)
+    config = resolve(FinetuneConfig, given, file=stage.config, stored=stored)
+    carry_out(session, stage, target, config, start, truth_of(table, column))

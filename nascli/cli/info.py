@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from nascli.cli.completion import among, genotypes
-from nascli.cli.options import Json
+from nascli.cli.options import TRUTH_PANEL, Json, Table
 from nascli.cli.session import Session, command
 from nascli.errors import UsageError, unknown
 from nascli.registry import DATASETS, SUPERNETS
@@ -73,10 +73,20 @@ def info(
     image_size: Annotated[
         int | None, typer.Option("--image-size", help="side of the images, in pixels", rich_help_panel=SIZE_PANEL)
     ] = None,
+    table: Table = None,
+    expected: Annotated[
+        bool,
+        typer.Option(
+            "--expected",
+            metavar="",
+            help="tell the mean accuracy under a distribution, too; needs --table",
+            rich_help_panel=TRUTH_PANEL,
+        ),
+    ] = False,
 ) -> None:
     """Tell what a file is, what it was made from, how big it is.
 
-    With --supernet and no file: how big a super-network is.
+    With --supernet and no file: how big a super-network is. With --table: what a cell is really worth.
     """
     from nascli.cli.printing import print_json
 
@@ -90,8 +100,8 @@ def info(
     if supernet is not None:
         from nascli.cli import supernet_description
 
-        if source is not None or layers is not None or channels is not None:
-            raise UsageError("--supernet stands alone: without a file, and sized by --width and --depth")
+        if source is not None or layers is not None or channels is not None or table is not None:
+            raise UsageError("--supernet stands alone: without a file or a table, and sized by --width and --depth")
         described = supernet_description.describe_supernet(
             supernet, width=width, depth=depth, dataset=dataset, classes=classes, image_size=image_size
         )
@@ -110,7 +120,15 @@ def info(
 
     asked = {"layers": layers, "channels": channels, "classes": classes, "image_size": image_size}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    facts = describe_artifact(load_artifact(source), dataset, given)
+    found = load_artifact(source)
+    facts = describe_artifact(found, dataset, given)
+    if expected and table is None:
+        raise UsageError("--expected is for the accuracies of a table: give --table, too")
+    if table is not None:
+        from nascli.artifacts.truth import load_table
+        from nascli.cli.truth_description import truth_facts
+
+        facts["truth"] = truth_facts(found, load_table(table), expected=expected)
     if json:
         print_json(facts)
     else:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.genotype import ChannelsGenotype, GenotypeFile
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.genotype import CellGenotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.cli.configuration import flag
 from nascli.config import SearchConfig
@@ -31,13 +31,14 @@ def inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]
     same_images = given.get("dataset") in (None, trained.get("dataset"))
     if same_images:
         found |= {name: trained[name] for name in DATA if trained.get(name) is not None}
-    if isinstance(start.value, Distribution):
-        shared = start.value.shared_settings()
+    if isinstance(start.value, DistributionFile):
+        shared = start.value.distribution.shared_settings(start.provenance)
         if not same_images:
             shared.pop("limit_train", None)
         found |= _of_the_method(shared, given.get("method", found.get("method")))
-    elif isinstance(start.value, GenotypeFile) and isinstance(start.value.genotype, ChannelsGenotype):
-        found["supernet"] = start.value.genotype.supernet
+    elif isinstance(start.value, GenotypeFile):
+        genotype = start.value.genotype
+        found["space"] = genotype.space if isinstance(genotype, CellGenotype) else genotype.supernet
     return found
 
 

@@ -1,7 +1,7 @@
 """`nascli list`: the rows of a table, by name."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +36,52 @@ def _supernets() -> Rows:
 
 
 def _spaces() -> Rows:
-    return [{"name": name, "summary": row.summary, "operations": list(row.operations)} for name, row in SPACES.items()]
+    return [*map(_cells, SPACES), *map(_channels, SUPERNETS)]
+
+
+def _cells(name: str) -> dict[str, object]:
+    from nascli.spaces import cell_space
+    from nascli.spaces.protocol import cell_count
+
+    space, row = cell_space(name), SPACES[name]
+    return {
+        "name": name,
+        "kind": "cells",
+        "cells": list(space.cells),
+        "edges": len(space.edges()),
+        "operations": list(space.operations),
+        "networks": cell_count(space),
+        "summary": row.summary,
+        "paper": row.paper,
+    }
+
+
+def _channels(name: str) -> dict[str, object]:
+    row = SUPERNETS[name]
+    return {"name": name, "kind": "channels", "summary": row.summary, "paper": row.paper}
+
+
+def _spaces_table(rows: Rows) -> str:
+    """How a cell is made up, and between how many a search decides: of darts, whose nodes may be more, with four."""
+    head = ("space", "kind", "cells", "edges", "operations", "number of cells", "")
+    lines = [
+        (
+            str(row["name"]),
+            str(row["kind"]),
+            *_figures(row),
+            str(row["summary"]),
+        )
+        for row in rows
+    ]
+    return aligned([head, *lines])
+
+
+def _figures(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if row["kind"] != "cells":
+        return ("",) * 4
+    count = row["networks"]
+    shown = f"{count:,}" if count < 1e9 else f"{count:.1e}"
+    return ", ".join(row["cells"]), f"{row['edges']:>5}", f"{len(row['operations']):>10}", f"{shown:>15}"
 
 
 def _datasets() -> Rows:
@@ -88,12 +133,14 @@ def show(
     ],
     json: Json = False,
 ) -> None:
-    """List methods, super-networks, data sets, cells, recipes."""
+    """List methods, spaces, super-networks, data sets, cells, recipes."""
     if what not in TABLES:
         raise UsageError(unknown("table", what, TABLES))
     rows = TABLES[what]()
     if json:
         print_json(rows)
+    elif what == "spaces":
+        print(_spaces_table(rows))
     elif rows:
         print(aligned([row[column] for column in _COLUMNS if column in row] for row in rows))
     elif not session.quiet:

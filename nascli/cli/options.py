@@ -13,6 +13,7 @@ DATA_PANEL = "Data"
 MACHINE_PANEL = "Machine"
 RECIPE_PANEL = "Recipe"
 METHOD_PANEL = "Settings of the method"
+TRUTH_PANEL = "True accuracies"
 
 DistributionSource = Annotated[
     str, typer.Argument(metavar="RUN", help="the result of a search or of finetune; '-': standard input")
@@ -47,6 +48,26 @@ ConfigFile = Annotated[
         metavar="FILE",
         help="settings as TOML that beat the recipe; options beat them",
         rich_help_panel=RECIPE_PANEL,
+    ),
+]
+
+
+Table = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="FILE",
+        help="true accuracies of all cells of a space: CSV with a column 'architecture', the others in per cent",
+        rich_help_panel=TRUTH_PANEL,
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="column of the table that is told; default the first with 'test' in its name",
+        rich_help_panel=TRUTH_PANEL,
     ),
 ]
 

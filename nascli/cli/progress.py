@@ -37,18 +37,26 @@ _SHOWN = {
     "entropy": ("entropy", "{:.2f}"),
     "effective_samples": ("effective samples", "{:.1f}"),
     "samples": ("of", "{:.0f}"),
-    "edge_entropy_normal": ("entropy normal", "{:.3f}"),
-    "edge_entropy_reduce": ("entropy reduce", "{:.3f}"),
+    "edge_entropy/": ("entropy", "{:.3f}"),
     "skip_share": ("skips", "{:.0%}"),
+    "true_accuracy": ("true accuracy", "{:.2%}"),
     "lr": ("lr", "{:.2g}"),
     "images_per_second": ("images/s", "{:,.0f}"),
 }
-"""The metrics that are worth a place on the screen: label and format, in the order in which they are shown."""
+"""The metrics that are worth a place on the screen: label and format, in the order in which they are shown.
+
+A name that ends in a slash stands for all that begin with it, whose label ends as they do.
+"""
 
 
 def shown(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     """Label and text of each metric that is shown, in a fixed order."""
-    return [(label, form.format(metrics[key])) for key, (label, form) in _SHOWN.items() if key in metrics]
+    found = []
+    for name, (label, form) in _SHOWN.items():
+        keys = [key for key in metrics if key.startswith(name)] if name.endswith("/") else [name]
+        labels = [f"{label} {key.removeprefix(name)}" if key != name else label for key in keys]
+        found += [(text, form.format(metrics[key])) for key, text in zip(keys, labels, strict=True) if key in metrics]
+    return found
 
 
 def duration(seconds: float) -> str:

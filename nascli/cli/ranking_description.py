@@ -1,6 +1,6 @@
 """What `nascli info` tells of a ranking of cells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from nascli.artifacts.ranking import RankingDistribution
@@ -8,13 +8,25 @@ from nascli.cli.printing import aligned
 
 RANKS_SHOWN = 20
 
+_COLUMNS = {
+    "rank": "{:>4}",
+    "number": "{:>6}",
+    "accuracy": "{:8.2%}",
+    "reported": "{:8.2%}",
+    "loss": "{:.4f}",
+    "skips": "{:5.0%}",
+}
+"""Of the table, each with its form; those that a ranking does not have are left out."""
 
-def ranking_facts(value: RankingDistribution) -> dict[str, Any]:
+LABELS = {"cells": "cells ranked", "waiting": "cells waiting"}
+
+
+def facts(value: RankingDistribution) -> dict[str, Any]:
     """How many cells were ranked, each with its scores and its skips, and how many wait."""
     return {
         "kind": value.kind,
-        "space": value.space,
-        "nodes": value.nodes,
+        "space": value.space.name,
+        "nodes": value.space.nodes,
         "cells": len(value.candidates),
         "waiting": len(value.waiting),
         "ranking": [
@@ -23,6 +35,7 @@ def ranking_facts(value: RankingDistribution) -> dict[str, Any]:
                 "number": candidate.number,
                 "accuracy": candidate.accuracy,
                 "loss": candidate.loss,
+                "reported": candidate.reported,
                 "skips": candidate.genotype.share("skip_connect"),
             }
             for rank, candidate in enumerate(value.candidates, 1)
@@ -30,18 +43,13 @@ def ranking_facts(value: RankingDistribution) -> dict[str, Any]:
     }
 
 
-def ranking_table(ranking: Sequence[Mapping[str, Any]]) -> str:
+def tables(facts: Mapping[str, Any]) -> list[str]:
     """The best cells of a ranking, a line each; JSON has all."""
-    rows = [("rank", "number", "accuracy", "loss", "skips")]
-    rows += [
-        (
-            f"{row['rank']:>4}",
-            f"{row['number']:>6}",
-            f"{row['accuracy']:8.2%}",
-            f"{row['loss']:.4f}",
-            f"{row['skips']:5.0%}",
-        )
-        for row in ranking[:RANKS_SHOWN]
-    ]
+    ranking = facts["ranking"]
+    if not ranking:
+        return []
+    columns = [name for name in _COLUMNS if ranking[0][name] is not None]
+    rows = [tuple(columns)]
+    rows += [tuple(_COLUMNS[name].format(row[name]) for name in columns) for row in ranking[:RANKS_SHOWN]]
     more = f"\nand {len(ranking) - RANKS_SHOWN} more" if len(ranking) > RANKS_SHOWN else ""
-    return aligned(rows) + more
+    return [aligned(rows) + more]

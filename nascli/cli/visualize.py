@@ -8,8 +8,9 @@ import typer
 
 from nascli.artifacts.files import PIPE, is_pipe
 from nascli.cli.completion import among, genotypes
-from nascli.cli.options import OUTPUT_PANEL, Overwrite
+from nascli.cli.options import OUTPUT_PANEL, Column, Overwrite, Table
 from nascli.cli.session import Session, command
+from nascli.errors import UsageError
 
 
 def _formats() -> list[str]:
@@ -51,16 +52,22 @@ def visualize(
     ] = None,
     title: Annotated[str | None, typer.Option("--title", help="a heading", rich_help_panel=OUTPUT_PANEL)] = None,
     overwrite: Overwrite = False,
+    table: Table = None,
+    column: Column = None,
 ) -> None:
     """Draw a genotype, a distribution or the course of a run.
 
     Of a derivation's run directory: the accuracies of its candidates, and those by size.
+
+    With --table: the true accuracy of what a search would have derived after each epoch, or that of a genotype.
     """
     from nascli.artifacts.genotype import CellGenotype
     from nascli.visualize import text_tree
     from nascli.visualize.sources import draw, drawable
 
-    if output is None and form is None and sys.stdout.isatty():
+    if column is not None and table is None:
+        raise UsageError("--column names a column of a table: give --table, too")
+    if output is None and form is None and table is None and sys.stdout.isatty():
         what = drawable(*sources)
         if isinstance(what, CellGenotype):
             from rich.console import Console
@@ -74,6 +81,8 @@ def visualize(
         format=form or ("txt" if output is None else None),
         title=title,
         overwrite=overwrite,
+        table=table,
+        column=column,
     )
     if not is_pipe(path):
         print(path)

@@ -7,8 +7,8 @@ its row in `nascli.registry.SUPERNETS`, and a recipe for its schedule.
 from functools import lru_cache
 
 from nascli.errors import UsageError
+from nascli.graphs.graph import Graph
 from nascli.registry import SUPERNETS, load, lookup
-from nascli.supernets.graph import Graph
 
 MOST_WIDTH = 1024
 MOST_BLOCKS = 64

@@ -3,7 +3,9 @@
 Huang et al., "Densely connected convolutional networks", CVPR 2017, Table 1; PGNAS, Section 3.2 and Table 8.
 """
 
-from nascli.supernets.graph import AvgPool, Builder, Concat, Graph, MaxPool
+from nascli.graphs.builder import Builder
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import AvgPool, Concat, MaxPool
 
 BOTTLENECK = 4
 """Outputs of a layer's 1x1 convolution as a multiple of the growth rate."""

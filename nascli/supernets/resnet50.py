@@ -4,7 +4,9 @@ He et al., "Deep residual learning for image recognition", CVPR 2016, with the s
 everybody trains it; PGNAS, Section 3.2 and Table 9. As described it has 28.1 M parameters; the paper prints 44.0 M.
 """
 
-from nascli.supernets.graph import Builder, Concat, Graph, MaxPool, Sum
+from nascli.graphs.builder import Builder
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import Concat, MaxPool, Sum
 
 KERNELS = ((1, 1), (3, 1), (3, 2), (5, 2))
 """Side and dilation of the parallel convolutions: windows of 1, 3, 5 and 9 pixels."""

@@ -3,8 +3,10 @@
 Gastaldi, "Shake-Shake regularization", 2017 (26 2x96d, without the shaking); PGNAS, Section 3.1.
 """
 
-from nascli.supernets.blocks import factorised_reduction
-from nascli.supernets.graph import Builder, Graph, Sum
+from nascli.graphs.blocks import factorised_reduction
+from nascli.graphs.builder import Builder
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import Sum
 
 STEM_CHANNELS = 16
 BRANCHES = 2

@@ -1,16 +1,18 @@
 """Pictures and texts of what passes between stages: genotypes, distributions, the course of runs.
 
 `visualize` is the door. What draws (matplotlib, rich, numpy) is imported when it draws. To add a picture: a function
-`(artifact, format, title) -> bytes` in a module of its own, and its line in `_RENDERERS`.
+`(artifact, format, title) -> bytes` in a module of its own, and its line in `_RENDERERS`; of a kind of distribution, in
+its row of `nascli.registry.DISTRIBUTIONS`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nascli.artifacts.cell_genotype import CellGenotype
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.errors import UsageError, unknown
-from nascli.registry import load
+from nascli.registry import DISTRIBUTIONS, load
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.visualize.judged import Judged
 from nascli.visualize.scored import Candidates
 
 if TYPE_CHECKING:
@@ -26,52 +28,35 @@ FORMATS: Mapping[str, str] = {
 }
 """The formats, each with the ending of its files."""
 
+PICTURES = ("svg", "png", "pdf")
+
 _RENDERERS: Mapping[str, Mapping[str, str]] = {
     "a genotype": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.genotype:draw_genotype"),
+        **dict.fromkeys(PICTURES, "nascli.visualize.genotype:draw_genotype"),
         "dot": "nascli.visualize.graph_text:dot",
         "mermaid": "nascli.visualize.graph_text:mermaid",
         "txt": "nascli.visualize.text:plain_genotype",
     },
     "a genotype of channels": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.channels:draw_channels"),
+        **dict.fromkeys(PICTURES, "nascli.visualize.channels:draw_channels"),
         "dot": "nascli.visualize.channels_graph_text:dot",
         "mermaid": "nascli.visualize.channels_graph_text:mermaid",
         "txt": "nascli.visualize.channels_text:plain_channels",
     },
-    "a mixture distribution": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.mixture:draw_mixture"),
-        "txt": "nascli.visualize.mixture_text:plain_mixture",
-    },
-    "a categorical distribution": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.categorical:draw_categorical"),
-        "txt": "nascli.visualize.categorical_text:plain_categorical",
-    },
-    "a ranking": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.ranking:draw_ranking"),
-        "txt": "nascli.visualize.ranking_text:plain_ranking",
-    },
-    "a posterior": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.posterior:draw_posterior"),
-        "txt": "nascli.visualize.posterior_text:plain_posterior",
-    },
     "the candidates of a posterior": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.candidates:draw_candidates"),
+        **dict.fromkeys(PICTURES, "nascli.visualize.candidates:draw_candidates"),
         "txt": "nascli.visualize.candidates_text:plain_candidates",
     },
+    "the true accuracy of searches": {
+        **dict.fromkeys(PICTURES, "nascli.visualize.truth:draw_truth"),
+        "txt": "nascli.visualize.truth_text:plain_truth",
+    },
     "the course of a run": {
-        **dict.fromkeys(("svg", "png", "pdf"), "nascli.visualize.run:draw_runs"),
+        **dict.fromkeys(PICTURES, "nascli.visualize.run:draw_runs"),
         "txt": "nascli.visualize.run_text:plain_runs",
     },
+    **{kind.title: {**dict.fromkeys(PICTURES, kind.picture), "txt": kind.text} for kind in DISTRIBUTIONS.values()},
 }
-
-_DISTRIBUTIONS = {
-    "mixture": "a mixture distribution",
-    "categorical": "a categorical distribution",
-    "ranking": "a ranking",
-    "posterior": "a posterior",
-}
-"""What each kind of distribution is to the renderers."""
 
 
 def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
@@ -92,7 +77,7 @@ def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
 
 
 def text_tree(genotype: CellGenotype, width: int) -> "RenderableType":
-    """Both cells for a terminal of `width` columns."""
+    """All cells for a terminal of `width` columns."""
     from nascli.visualize.text import genotype_trees
 
     return genotype_trees(genotype, width)
@@ -105,10 +90,12 @@ def _what(artifact: object) -> str:
         return "a genotype of channels"
     if isinstance(artifact, Candidates):
         return "the candidates of a posterior"
+    if isinstance(artifact, Judged):
+        return "the true accuracy of searches"
     if isinstance(artifact, Mapping | Sequence) and not isinstance(artifact, str | bytes):
         return "the course of a run"
-    from nascli.artifacts.distribution import KINDS
+    from nascli.artifacts.distribution import Distribution
 
-    if isinstance(artifact, tuple(KINDS.values())):
-        return _DISTRIBUTIONS[artifact.kind]
+    if isinstance(artifact, Distribution) and artifact.kind in DISTRIBUTIONS:
+        return DISTRIBUTIONS[artifact.kind].title
     raise UsageError(f"there is no picture of a {type(artifact).__name__}; there is one of {', '.join(_RENDERERS)}")

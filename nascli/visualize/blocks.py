@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from nascli.supernets.graph import AvgPool, Concat, Conv, Graph, MaxPool, Node, Sum
+from nascli.graphs.graph import Graph, Node
+from nascli.graphs.operations import AvgPool, Concat, Conv, MaxPool, Sum
 from nascli.visualize.shares import stage_of
 
 

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from nascli.artifacts.categorical import DRAWS, CategoricalDistribution
-from nascli.artifacts.cell_genotype import CELL_INPUTS, CELL_NAMES, Cell
-from nascli.artifacts.mixture import Floats
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.logits import Floats
 from nascli.visualize.canvas import points, text_width, write
+from nascli.visualize.drawn_cell import DrawnCell
 from nascli.visualize.entropies import of_cell, of_nodes, summary
 from nascli.visualize.heat_map import (
     EDGE_NAMES,
@@ -39,17 +39,14 @@ ENTROPY_FORMS = ("{:.2f} of {:.2f} nats", "{:.2f} of {:.2f}", "{:.1f} of {:.1f}"
 
 
 def draw_categorical(distribution: CategoricalDistribution, form: str, title: str | None) -> bytes:
-    """Heat maps of the probability of every choice, the mode's outlined, and the mode itself. svg, png or pdf."""
-    largest = scale(*(node for name in CELL_NAMES for node in distribution.probabilities(name)))
-    remarks = {name: of_cell(distribution, name) for name in CELL_NAMES}
+    """Heat maps of the probability of every option, the mode's outlined, and the mode itself. svg, png or pdf."""
+    space = distribution.space
+    largest = scale(*(option for name in space.cells for option in distribution.probabilities(name)))
+    remarks = {name: of_cell(distribution, name) for name in space.cells}
+    maps = _Maps(distribution, largest)
 
     def draw_summary(axes: Axes, y: float) -> None:
         write(axes, MARGIN, y + SUMMARY / 2 - 5, summary(distribution), 11.5, color=MUTED)
-
-    def draw_maps(axes: Axes, x: float, y: float, room: float, name: str, cell: Cell) -> None:
-        _draw_maps(
-            axes, Columns(x + DRAW_NAMES, room - DRAW_NAMES, distribution.nodes), y, distribution, name, cell, largest
-        )
 
     return draw_cells(
         distribution.mode(),
@@ -57,39 +54,66 @@ def draw_categorical(distribution: CategoricalDistribution, form: str, title: st
         title,
         remarks,
         lead=Lead(SUMMARY, draw_summary),
-        over=Over(NODE_HEADING + DRAWS * _map_height(distribution) + EDGE_NAMES + KEY, draw_maps),
-        least_room=DRAW_NAMES + least_room(distribution.nodes),
+        over=Over(maps.height, maps.draw),
+        least_room=DRAW_NAMES + least_room(space),
     )
 
 
-def _map_height(distribution: CategoricalDistribution) -> float:
-    """Of one draw's map and the gap above it."""
-    return DRAW_GAP + len(distribution.operations) * ROW
+class _Maps:
+    """What stands over a drawn cell: the heading of every node, and below each other the maps of its draws."""
 
+    def __init__(self, distribution: CategoricalDistribution, largest: float) -> None:
+        self.distribution, self.largest = distribution, largest
+        space = distribution.space
+        offered = {pick.op for decision in distribution.decisions for pick in decision.options}
+        self.operations = tuple(op for op in space.operations if op in offered)
+        self.draws = max(decision.draws for decision in distribution.decisions)
 
-def _draw_maps(
-    axes: Axes, columns: Columns, y: float, distribution: CategoricalDistribution, name: str, cell: Cell, largest: float
-) -> None:
-    """The heading of every node, and below each other the maps of the two draws, from y down."""
-    _draw_entropies(axes, columns, y, distribution, name)
-    y += NODE_HEADING
-    for draw in range(DRAWS):
-        top = y + DRAW_GAP
-        shares: Floats = np.concatenate([node[draw] for node in distribution.probabilities(name)])
-        picked = {(node[draw].input, state, node[draw].op) for state, node in enumerate(cell.nodes, start=CELL_INPUTS)}
-        draw_shares(axes, columns, top, distribution.operations, shares, largest, picked, ROW)
-        y += _map_height(distribution)
-        _draw_name(axes, columns.x - DRAW_NAMES, top, y, f"draw {draw + 1}")
-    draw_edge_names(axes, columns, y + 12)
-    what = "probability, 1 in all per node and draw"
-    draw_key(axes, columns.x + LABELS, y + EDGE_NAMES + 8, largest, what, "in the mode, drawn below")
+    @property
+    def height(self) -> float:
+        """Of all of it."""
+        return NODE_HEADING + self.draws * self._map_height + EDGE_NAMES + KEY
+
+    @property
+    def _map_height(self) -> float:
+        """Of one draw's map and the gap above it."""
+        return DRAW_GAP + len(self.operations) * ROW
+
+    def draw(self, axes: Axes, x: float, y: float, room: float, cell: DrawnCell) -> None:
+        """From y down."""
+        columns = Columns(x + DRAW_NAMES, room - DRAW_NAMES, self.distribution.space)
+        _draw_entropies(axes, columns, y, self.distribution, cell.name)
+        y += NODE_HEADING
+        for draw in range(self.draws):
+            top = y + DRAW_GAP
+            shares, picked = self._shares(cell, draw)
+            draw_shares(axes, columns, top, self.operations, shares, self.largest, picked, ROW)
+            y += self._map_height
+            if self.draws > 1:
+                _draw_name(axes, columns.x - DRAW_NAMES, top, y, f"draw {draw + 1}")
+        draw_edge_names(axes, columns, y + 12)
+        what = "probability, 1 in all per " + ("node and draw" if self.draws > 1 else "edge")
+        draw_key(axes, columns.x + LABELS, y + EDGE_NAMES + 8, self.largest, what, "in the mode, drawn below")
+
+    def _shares(self, cell: DrawnCell, draw: int) -> tuple[Floats, set[tuple[int, int, str]]]:
+        """The probabilities of one draw of every decision, [edges, operations], and the choices of the mode."""
+        space = self.distribution.space
+        rows = {edge: row for row, edge in enumerate(space.edges())}
+        shares, picked = np.zeros((len(rows), len(self.operations))), set()
+        about = [decision for decision in self.distribution.decisions if decision.cell == cell.name]
+        for decision, draws in zip(about, self.distribution.probabilities(cell.name), strict=True):
+            for pick, share in zip(decision.options, draws[draw], strict=True):
+                shares[rows[pick.input, decision.node], self.operations.index(pick.op)] = share
+            best = decision.options[int(draws[draw].argmax())]
+            picked.add((best.input, decision.node, best.op))
+        return shares, picked
 
 
 def _draw_entropies(axes: Axes, columns: Columns, y: float, distribution: CategoricalDistribution, name: str) -> None:
     """Over the group of each node its name, its entropy, and a bar as full as that is of its limit."""
     draw_node_names(axes, columns, y + 4)
     entropies = of_nodes(distribution, name)
-    _, narrowest = columns.group(CELL_INPUTS)
+    _, narrowest = columns.group(columns.nodes[0])
     form = next((form for form in ENTROPY_FORMS if _longest(form, entropies.values()) < narrowest), ENTROPY_FORMS[-1])
     for node, (entropy, limit) in entropies.items():
         left, width = columns.group(node)

@@ -6,23 +6,21 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, PathPatch
 from matplotlib.path import Path
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell
 from nascli.visualize.canvas import bar, points, symbol, text_width, write
+from nascli.visualize.drawn_cell import DrawnCell
 from nascli.visualize.layout import Box, CellLayout, Point, Wire
-from nascli.visualize.liveness import live_states
 from nascli.visualize.panel import MARGIN
 from nascli.visualize.style import FAINT, FAMILIES, INK, MUTED, PANEL, PAPER, WIRE, family, readable, tint
 
 LEGEND = 34.0
 LEGEND_TEXT = 11.0
 OPERATION_TEXT = 11.5
-INPUT_SYMBOLS = ("c_{k-2}", "c_{k-1}")
 GREYED = "#b6bfca"
 OUTSIDE = "#dfe3e8"
 CONCAT = "#a3afbf"
 
 
-def draw_cell(axes: Axes, x: float, y: float, cell: Cell, layout: CellLayout) -> None:
+def draw_cell(axes: Axes, x: float, y: float, cell: DrawnCell, layout: CellLayout) -> None:
     """The cell itself with its upper left corner at (x, y)."""
     _draw_wires(axes, x, y, layout.wires)
     for box in layout.boxes:
@@ -30,31 +28,27 @@ def draw_cell(axes: Axes, x: float, y: float, cell: Cell, layout: CellLayout) ->
             case "operation":
                 _draw_operation(axes, x + box.x, y + box.y, box)
             case "node":
-                _draw_node(axes, x + box.x, y + box.y, box, box.state in cell.concat)
+                _draw_node(axes, x + box.x, y + box.y, box, not cell.left_out(box.state))
             case "input" | "output":
-                _draw_end(axes, x + box.x, y + box.y, box)
+                _draw_end(axes, x + box.x, y + box.y, box, cell)
 
 
-def draw_legend(axes: Axes, y: float, cells: Iterable[Cell]) -> None:
+def draw_legend(axes: Axes, y: float, cells: Iterable[DrawnCell]) -> None:
     """One line at height `y`: the families of the operations that occur, and the kinds of nodes where they differ."""
     cells = tuple(cells)
-    used = {family(pick.op) for cell in cells for node in cell.nodes for pick in node}
+    used = {family(pick.op) for cell in cells for node in cell.nodes.values() for pick in node}
     x = MARGIN + 16
     for entry in FAMILIES:
         if entry in used:
             bar(axes, x, y - 6, 20, 12, 4, facecolor=tint(entry.colour, 0.22), edgecolor=entry.colour)
             write(axes, x + 27, y, entry.label, LEGEND_TEXT)
             x += 27 + text_width(entry.label, LEGEND_TEXT) + 20
-    nodes = {(state in live_states(cell), state in cell.concat) for cell in cells for state in _nodes(cell)}
-    for label, kind, colour in (("not in the output", (True, False), INK), ("unused", (False, False), GREYED)):
+    nodes = {(state in cell.live, cell.left_out(state)) for cell in cells for state in cell.nodes}
+    for label, kind, colour in (("not in the output", (True, True), INK), ("unused", (False, True), GREYED)):
         if kind in nodes:
             axes.add_patch(Circle((x + 7, y), 7, facecolor=OUTSIDE, edgecolor=colour, linewidth=points(1.5)))
             write(axes, x + 20, y, label, LEGEND_TEXT)
             x += 20 + text_width(label, LEGEND_TEXT) + 20
-
-
-def _nodes(cell: Cell) -> range:
-    return range(CELL_INPUTS, CELL_INPUTS + len(cell.nodes))
 
 
 def _draw_wires(axes: Axes, x: float, y: float, wires: Iterable[Wire]) -> None:
@@ -105,9 +99,12 @@ def _draw_node(axes: Axes, x: float, y: float, box: Box, in_output: bool) -> Non
     write(axes, x, y, str(box.state), 13, ha="center", weight="bold", color=colour)
 
 
-def _draw_end(axes: Axes, x: float, y: float, box: Box) -> None:
+def _draw_end(axes: Axes, x: float, y: float, box: Box, cell: DrawnCell) -> None:
     fill = INK if box.live else GREYED
     bar(axes, x - box.width / 2, y - box.height / 2, box.width, box.height, 8, facecolor=fill, edgecolor=fill)
-    formula, note = ("c_k", "concat") if box.kind == "output" else (INPUT_SYMBOLS[box.state], f"state {box.state}")
+    if box.kind == "output":
+        formula, note = "c_k", "concat" if len(cell.concat) > 1 else "output"
+    else:
+        formula, note = cell.input_names[box.state].replace("(", "_{").replace(")", "}"), f"state {box.state}"
     symbol(axes, x, y - 6, formula, 15, color=PAPER)
     write(axes, x, y + 10, note, 9, ha="center", color=FAINT if box.live else PAPER)

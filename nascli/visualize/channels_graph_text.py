@@ -3,11 +3,13 @@
 Vertices are the masked convolutions with what is kept of them, poolings, sums and concatenations.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
-from nascli.supernets.graph import AvgPool, Concat, Graph, Image, Linear, MaxPool, Sum
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import AvgPool, Concat, Image, Linear, MaxPool, Sum
 from nascli.visualize.blocks import block_of, blocks, origin
 from nascli.visualize.graph_text import FADED, quoted
 from nascli.visualize.shares import Kept, kind, of_genotype, readable
@@ -114,4 +116,4 @@ def _title(block: str) -> str:
 
 
 def _identifier(name: str) -> str:
-    return name.replace(".", "_")
+    return re.sub(r"\W", "_", name)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nascli.supernets.graph import Concat, Graph
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import Concat
 from nascli.visualize.blocks import Block, block_of, origin
 
 FEWEST = 2

@@ -2,13 +2,12 @@
 
 from math import exp, log
 
-from nascli.artifacts.categorical import DRAWS, CategoricalDistribution
-from nascli.artifacts.cell_genotype import CELL_INPUTS, CELL_NAMES
+from nascli.artifacts.categorical import CategoricalDistribution
 
 
 def summary(distribution: CategoricalDistribution) -> str:
     """The whole distribution on one line."""
-    limit = len(CELL_NAMES) * distribution.entropy_limit()
+    limit = sum(map(distribution.entropy_limit, distribution.space.cells))
     probability = exp(distribution.log_probability(distribution.mode()))
     return (
         f"p(α | π): entropy {distribution.total_entropy():.2f} of {limit:.2f} nats, mode probability {probability:.2g}"
@@ -17,11 +16,22 @@ def summary(distribution: CategoricalDistribution) -> str:
 
 def of_cell(distribution: CategoricalDistribution, cell: str) -> str:
     """A type of cell, for a heading."""
-    return f"entropy {distribution.entropy(cell):.2f} of {distribution.entropy_limit():.2f} nats"
+    return f"entropy {distribution.entropy(cell):.2f} of {distribution.entropy_limit(cell):.2f} nats"
+
+
+def of_decisions(distribution: CategoricalDistribution, cell: str) -> dict[str, tuple[int, float, float]]:
+    """Of each decision about a type of cell, by its name: its node, its entropy and the most that it could be, in nats."""
+    decisions = [decision for decision in distribution.decisions if decision.cell == cell]
+    return {
+        decision.name: (decision.node, entropy, decision.draws * log(len(decision.options)))
+        for decision, entropy in zip(decisions, distribution.entropies(cell), strict=True)
+    }
 
 
 def of_nodes(distribution: CategoricalDistribution, cell: str) -> dict[int, tuple[float, float]]:
-    """Of each node, by its state, the entropy of both draws together and the most that it could be, in nats."""
-    choices = len(distribution.operations)
-    entropies = enumerate(distribution.node_entropies(cell), start=CELL_INPUTS)
-    return {state: (entropy, DRAWS * log(state * choices)) for state, entropy in entropies}
+    """The same of each node, by its state: the entropy and the limit of all that is decided about it."""
+    nodes: dict[int, tuple[float, float]] = {}
+    for node, entropy, limit in of_decisions(distribution, cell).values():
+        before = nodes.get(node, (0.0, 0.0))
+        nodes[node] = before[0] + entropy, before[1] + limit
+    return nodes

@@ -6,12 +6,10 @@ States are vertices, each pick is an edge labelled by its operation, as in the f
 import json
 from collections.abc import Iterator
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell, CellGenotype
-from nascli.visualize.liveness import live_states
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.visualize.drawn_cell import DrawnCell, drawn
 from nascli.visualize.style import MUTED, family, one_line, readable
 
-CELL_TITLES = {"normal": "Normal cell", "reduce": "Reduction cell"}
-INPUT_NAMES = ("c(k-2)", "c(k-1)")
 FADED = "#b6bfca"
 
 
@@ -27,25 +25,24 @@ def dot(genotype: CellGenotype, _format: str, title: str | None) -> bytes:
     ]
     if title:
         lines += [f"  label={quoted(title)};", '  labelloc="t";']
-    for name, cell in genotype.cells():
-        lines += [f"  subgraph cluster_{name} {{", f'    label="{CELL_TITLES[name]}";', '    color="#cbd5e1";']
+    for name, cell in drawn(genotype).items():
+        lines += [f"  subgraph cluster_{name} {{", f'    label="{cell.title.capitalize()}";', '    color="#cbd5e1";']
         lines += [f"    {line}" for line in _dot_cell(name, cell)]
         lines.append("  }")
     lines.append("}")
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _dot_cell(name: str, cell: Cell) -> Iterator[str]:
-    live = live_states(cell)
-    for state, label in enumerate(INPUT_NAMES):
+def _dot_cell(name: str, cell: DrawnCell) -> Iterator[str]:
+    for state, label in enumerate(cell.input_names):
         yield f'{name}_{state} [label="{label}", shape=box, style=rounded];'
-    for state in range(CELL_INPUTS, len(cell.nodes) + CELL_INPUTS):
-        faded = "" if state in live else f', color="{FADED}", fontcolor="{FADED}"'
+    for state in cell.nodes:
+        faded = "" if state in cell.live else f', color="{FADED}", fontcolor="{FADED}"'
         yield f'{name}_{state} [label="{state}", shape=circle{faded}];'
     yield f'{name}_out [label="c(k)", shape=box, style=rounded];'
-    for state, picks in enumerate(cell.nodes, start=CELL_INPUTS):
+    for state, picks in cell.nodes.items():
         for pick in picks:
-            colour = family(pick.op).colour if state in live else FADED
+            colour = family(pick.op).colour if state in cell.live else FADED
             yield f'{name}_{pick.input} -> {name}_{state} [label="{readable(pick.op)}", color="{colour}"];'
     for state in cell.concat:
         yield f'{name}_{state} -> {name}_out [style=dashed, color="{MUTED}"];'
@@ -56,28 +53,27 @@ def mermaid(genotype: CellGenotype, _format: str, title: str | None) -> bytes:
     lines = ["---", f"title: {quoted(title)}", "---"] if title else []
     lines.append("flowchart LR")
     styles: list[str] = []
-    for name, cell in genotype.cells():
-        lines += [f'  subgraph {name}["{CELL_TITLES[name]}"]', "    direction LR"]
+    for name, cell in drawn(genotype).items():
+        lines += [f'  subgraph {name}["{cell.title.capitalize()}"]', "    direction LR"]
         lines += [f"    {line}" for line in _mermaid_cell(name, cell, styles)]
         lines.append("  end")
     lines += [f"  linkStyle {number} {style}" for number, style in enumerate(styles)]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _mermaid_cell(name: str, cell: Cell, styles: list[str]) -> Iterator[str]:
+def _mermaid_cell(name: str, cell: DrawnCell, styles: list[str]) -> Iterator[str]:
     """The lines of a cell; appends the style of each of its links, which Mermaid counts through the whole chart."""
-    live = live_states(cell)
-    for state, label in enumerate(INPUT_NAMES):
+    for state, label in enumerate(cell.input_names):
         yield f'{name}_{state}(["{label}"])'
-    for state in range(CELL_INPUTS, len(cell.nodes) + CELL_INPUTS):
+    for state in cell.nodes:
         yield f'{name}_{state}(("{state}"))'
-        if state not in live:
+        if state not in cell.live:
             yield f"style {name}_{state} stroke:{FADED},color:{FADED}"
     yield f'{name}_out(["c(k)"])'
-    for state, picks in enumerate(cell.nodes, start=CELL_INPUTS):
+    for state, picks in cell.nodes.items():
         for pick in picks:
             yield f'{name}_{pick.input} -- "{readable(pick.op)}" --> {name}_{state}'
-            styles.append(f"stroke:{family(pick.op).colour if state in live else FADED},stroke-width:2px")
+            styles.append(f"stroke:{family(pick.op).colour if state in cell.live else FADED},stroke-width:2px")
     for state in cell.concat:
         yield f"{name}_{state} -.-> {name}_out"
         styles.append(f"stroke:{MUTED}")

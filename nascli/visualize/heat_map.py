@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS
-from nascli.artifacts.mixture import Floats, edges
+from nascli.artifacts.logits import Floats
+from nascli.spaces.protocol import CellSpace
 from nascli.visualize.canvas import bar, points, text_width, write
 from nascli.visualize.style import HIGHLIGHT, INK, MUTED, PAPER, family, readable
 
@@ -30,9 +30,9 @@ Choice = tuple[int, int, str]
 """An operation on an edge: input state, node state, operation."""
 
 
-def least_room(nodes: int) -> float:
-    """The width in pixels below which the columns of `nodes` nodes would get too narrow."""
-    return LABELS + len(edges(nodes)) * COLUMN_RANGE[0] + (nodes - 1) * GROUP_GAP
+def least_room(space: CellSpace) -> float:
+    """The width in pixels below which the columns of a space's edges would get too narrow."""
+    return LABELS + len(space.edges()) * COLUMN_RANGE[0] + (space.nodes - 1) * GROUP_GAP
 
 
 def scale(*shares: Floats) -> float:
@@ -46,13 +46,18 @@ class Columns:
 
     x: float
     room: float
-    nodes: int
+    space: CellSpace
+
+    @property
+    def nodes(self) -> range:
+        """By their numbers."""
+        return range(self.space.inputs, self.space.inputs + self.space.nodes)
 
     @property
     def width(self) -> float:
         """Of one column."""
-        room = self.room - LABELS - (self.nodes - 1) * GROUP_GAP
-        return min(room / len(edges(self.nodes)), COLUMN_RANGE[1])
+        room = self.room - LABELS - (len(self.nodes) - 1) * GROUP_GAP
+        return min(room / len(self.space.edges()), COLUMN_RANGE[1])
 
     @property
     def numbers(self) -> float:
@@ -61,8 +66,8 @@ class Columns:
 
     def left(self, source: int, node: int) -> float:
         """x at which the column of an edge begins."""
-        before = sum(range(CELL_INPUTS, node)) + source  # node n has n inputs
-        return self.x + LABELS + before * self.width + (node - CELL_INPUTS) * GROUP_GAP
+        before = self.space.edges().index((source, node))
+        return self.x + LABELS + before * self.width + self.nodes.index(node) * GROUP_GAP
 
     def group(self, node: int) -> tuple[float, float]:
         """x at which the group of a node begins, and its width: one column for each of its inputs."""
@@ -71,14 +76,14 @@ class Columns:
 
 def draw_node_names(axes: Axes, columns: Columns, y: float) -> None:
     """The name of each node over the middle of its group."""
-    for node in range(CELL_INPUTS, CELL_INPUTS + columns.nodes):
+    for node in columns.nodes:
         left, width = columns.group(node)
         write(axes, left + width / 2, y, f"node {node}", 10.5, ha="center", color=MUTED)
 
 
 def draw_edge_names(axes: Axes, columns: Columns, y: float) -> None:
     """The name of each edge under its column."""
-    names = {edge: "{}→{}".format(*edge) for edge in edges(columns.nodes)}
+    names = {edge: "{}→{}".format(*edge) for edge in columns.space.edges()}
     size = min(10.5, (columns.width - 2) / max(text_width(name, 1) for name in names.values()))
     for edge, name in names.items():
         write(axes, columns.left(*edge) + columns.width / 2, y, name, size, ha="center")
@@ -100,7 +105,7 @@ def draw_shares(
         bar(axes, columns.x, middle - 5, 5, 10, 2, facecolor=family(operation).colour, edgecolor="none")
         write(axes, columns.x + 12, middle, readable(operation), 11, color=MUTED if operation == "none" else INK)
     outlines = []
-    for (source, node), edge_shares in zip(edges(columns.nodes), shares, strict=True):
+    for (source, node), edge_shares in zip(columns.space.edges(), shares, strict=True):
         for row, (operation, share) in enumerate(zip(operations, edge_shares, strict=True)):
             corner = columns.left(source, node), y + row * row_height
             _draw_share(axes, columns, *corner, row_height, float(share), largest)

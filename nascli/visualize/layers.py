@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell
-from nascli.visualize.liveness import depths
+from nascli.visualize.drawn_cell import DrawnCell
 
 SWEEPS = 12
 
@@ -25,7 +24,7 @@ class Item(NamedTuple):
     that an operation feeds; `pick` counts the operations of a node and is 0 elsewhere.
     """
 
-    kind: Literal["state", "operation", "lane", "port"]
+    kind: Literal["input", "node", "operation", "lane", "port"]
     layer: int
     state: int
     pick: int = 0
@@ -52,14 +51,16 @@ class LayeredCell:
         return before, after
 
 
-def layered(cell: Cell) -> LayeredCell:
+def layered(cell: DrawnCell) -> LayeredCell:
     """The columns of a cell, each still in the order of the states."""
-    depth = depths(cell)
+    depth = cell.depths
     last = 2 * max(depth) + 1
     links: dict[tuple[Item, Item], None] = {}
 
     def place(state: int, layer: int) -> Item:
-        return Item("state" if layer == 2 * depth[state] else "lane", layer, state)
+        if layer != 2 * depth[state]:
+            return Item("lane", layer, state)
+        return Item("input" if state < cell.inputs else "node", layer, state)
 
     def link(state: int, target: Item) -> None:
         for layer in range(2 * depth[state], target.layer - 1):
@@ -67,7 +68,7 @@ def layered(cell: Cell) -> LayeredCell:
         links[place(state, target.layer - 1), target] = None
 
     items = {place(state, 2 * depth[state]) for state in range(len(depth))}
-    for node, picks in enumerate(cell.nodes, start=CELL_INPUTS):
+    for node, picks in cell.nodes.items():
         for number, pick in enumerate(picks):
             operation = Item("operation", 2 * depth[node] - 1, node, number)
             link(pick.input, operation)

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell, CellGenotype
+from nascli.visualize.drawn_cell import DrawnCell
 from nascli.visualize.layers import Item, LayeredCell, layered, orders
-from nascli.visualize.liveness import live_states
 from nascli.visualize.rows import assign_rows, travel
 
 INPUT = (54.0, 40.0)
@@ -63,19 +62,19 @@ class CellLayout:
     wires: tuple[Wire, ...]
 
 
-def lay_out(cell: Cell, width: float) -> CellLayout:
+def lay_out(cell: DrawnCell, width: float) -> CellLayout:
     """The drawing of a cell, as wide as `width`, or wider where that is too narrow for it."""
     return _place(cell, *_arrange(cell), width)
 
 
-def lay_out_alike(genotype: CellGenotype, width: float) -> dict[str, CellLayout]:
-    """Both cells, as wide as `width`, or as the one that needs more room."""
-    arranged = {name: (cell, *_arrange(cell)) for name, cell in genotype.cells()}
+def lay_out_alike(cells: Mapping[str, DrawnCell], width: float) -> dict[str, CellLayout]:
+    """All cells, as wide as `width`, or as the one that needs most room."""
+    arranged = {name: (cell, *_arrange(cell)) for name, cell in cells.items()}
     widest = max(_place(*arrangement, width).width for arrangement in arranged.values())
     return {name: _place(*arrangement, widest) for name, arrangement in arranged.items()}
 
 
-def _place(cell: Cell, graph: LayeredCell, rows: Mapping[Item, float], width: float) -> CellLayout:
+def _place(cell: DrawnCell, graph: LayeredCell, rows: Mapping[Item, float], width: float) -> CellLayout:
     lefts, rights = _columns(graph, rows, width)
     boxes = _boxes(cell, graph, rows, lefts, rights)
     top = min(*(box.y - box.height / 2 for box in boxes.values()), *rows.values())
@@ -86,7 +85,7 @@ def _place(cell: Cell, graph: LayeredCell, rows: Mapping[Item, float], width: fl
     return CellLayout(rights[-1], height, tuple(dict.fromkeys(boxes.values())), wires)
 
 
-def _arrange(cell: Cell) -> tuple[LayeredCell, dict[Item, float]]:
+def _arrange(cell: DrawnCell) -> tuple[LayeredCell, dict[Item, float]]:
     """The order with the fewest crossings and, among those, the least restless rows."""
     plain = layered(cell)
     size = sum(len(layer) for layer in plain.layers)
@@ -99,8 +98,10 @@ def _arrange(cell: Cell) -> tuple[LayeredCell, dict[Item, float]]:
 
 def _size(item: Item) -> tuple[float, float]:
     match item.kind:
-        case "state":
-            return INPUT if item.state < CELL_INPUTS else NODE
+        case "input":
+            return INPUT
+        case "node":
+            return NODE
         case "operation":
             return OPERATION
         case "lane":
@@ -114,7 +115,7 @@ def _distance(upper: Item, lower: Item) -> float:
     kinds = {upper.kind, lower.kind}
     if kinds == {"operation"}:
         gap = 8.0 if upper.state == lower.state else 18.0
-    elif kinds == {"state"}:
+    elif kinds <= {"input", "node"}:
         gap = 44.0
     else:
         gap = 11.0
@@ -141,25 +142,25 @@ def _columns(graph: LayeredCell, rows: Mapping[Item, float], width: float) -> tu
 
 
 def _boxes(
-    cell: Cell, graph: LayeredCell, rows: Mapping[Item, float], lefts: list[float], rights: list[float]
+    cell: DrawnCell, graph: LayeredCell, rows: Mapping[Item, float], lefts: list[float], rights: list[float]
 ) -> dict[Item, Box]:
     """The box of every item but the lanes; all ports belong to the one box of the output."""
-    live = live_states(cell)
     boxes = {}
     for layer, left, right in zip(graph.layers[:-1], lefts, rights, strict=False):
         for item in layer:
             if item.kind == "lane":
                 continue
-            place = ((left + right) / 2, rows[item], *_size(item), item.state in live)
+            place, live = ((left + right) / 2, rows[item], *_size(item)), item.state in cell.live
             if item.kind == "operation":
-                operation = cell.nodes[item.state - CELL_INPUTS][item.pick].op
-                boxes[item] = Box("operation", item.state, *place, operation, item.pick)
+                pick = cell.nodes[item.state][item.pick]
+                boxes[item] = Box("operation", item.state, *place, live and pick.input in cell.live, pick.op, item.pick)
             else:
-                boxes[item] = Box("input" if item.state < CELL_INPUTS else "node", item.state, *place)
+                boxes[item] = Box("input" if item.kind == "input" else "node", item.state, *place, live)
     ports = graph.layers[-1]
     upper, lower = rows[ports[0]], rows[ports[-1]]
     height = max(lower - upper + 2 * OUTPUT_MARGIN, OUTPUT[1])
-    output = Box("output", -1, (lefts[-1] + rights[-1]) / 2, (upper + lower) / 2, OUTPUT[0], height)
+    live = not cell.live.isdisjoint(cell.concat)
+    output = Box("output", -1, (lefts[-1] + rights[-1]) / 2, (upper + lower) / 2, OUTPUT[0], height, live)
     return boxes | dict.fromkeys(ports, output)
 
 

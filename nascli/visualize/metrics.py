@@ -26,9 +26,10 @@ class Curve:
 class Chart:
     """Curves that share an axis. `better` says which end is good, if one is.
 
-    The axis spans at least `least_span`, so that a quantity at rest looks like one. `numbered` is the beginning of the
-    keys of further curves, one for each number that follows it in the rows; a chart of those is of a single run alone.
-    `needs` is a key without which a run is not in the chart, where different methods give different things one name.
+    The axis spans at least `least_span`, so that a quantity at rest looks like one. `family` is the beginning of the
+    keys of further curves, "entropy/" for all of one more part. A chart is `of_one` where its curves are too many for
+    more than one run. `needs` is a key, or with a slash the beginning of one, without which a run is not in the chart,
+    where different methods give different things one name. `marks` are levels to compare with, each with its name.
     """
 
     title: str
@@ -36,13 +37,20 @@ class Chart:
     curves: tuple[Curve, ...]
     least_span: float
     better: Literal["high", "low", ""] = ""
-    numbered: str = ""
+    family: str = ""
+    of_one: bool = False
     needs: str = ""
+    marks: tuple[tuple[str, float], ...] = ()
 
     def of(self, runs: Mapping[str, Rows]) -> dict[str, Rows]:
         """The runs that the chart is for."""
-        return {name: rows for name, rows in runs.items() if not self.needs or any(self.needs in row for row in rows)}
+        if self.of_one and len(runs) > 1:
+            return {}
+        return {name: rows for name, rows in runs.items() if not self.needs or _has(self.needs, rows)}
 
+
+_CATEGORICALS = "entropy/"
+"""What the keys of entropies begin with, where a distribution is one of categoricals: "entropy/normal/2"."""
 
 CHARTS = (
     Chart(
@@ -70,21 +78,8 @@ CHARTS = (
         10,
         "high",
     ),
-    Chart(
-        "Entropy of p(α | π)",
-        "entropy (nats)",
-        (Curve("entropy", "both cells"), Curve("entropy_normal", "normal"), Curve("entropy_reduce", "reduction")),
-        1,
-        needs="entropy_normal",
-    ),
-    Chart("Nodes of the normal cell", "entropy of a node (nats)", (), 1, numbered="entropy_normal_"),
-    Chart("Nodes of the reduction cell", "entropy of a node (nats)", (), 1, numbered="entropy_reduce_"),
-    Chart(
-        "Entropy",
-        "entropy per edge (nats)",
-        (Curve("edge_entropy_normal", "normal"), Curve("edge_entropy_reduce", "reduction")),
-        0.1,
-    ),
+    Chart("Entropy of p(α | π)", "entropy (nats)", (Curve("entropy", "all"),), 1, family="entropy/", needs="entropy/"),
+    Chart("Entropy", "entropy per edge (nats)", (), 0.1, family="edge_entropy/"),
     Chart(
         "Samples of a step",
         "children",
@@ -114,7 +109,7 @@ CHARTS = (
     ),
     Chart("Entropy of the masks", "entropy (nats)", (Curve("entropy", "all channels"),), 1, needs="kept_share"),
     Chart("Divergence from the prior", "nats per image", (Curve("penalty", "penalty"),), 0.01),
-    Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "both cells", 100),), 20),
+    Chart("Skip connections", "skips among the picks (%)", (Curve("skip_share", "all cells", 100),), 20),
 )
 
 
@@ -134,21 +129,33 @@ def named_runs(runs: Rows | Mapping[str, Rows]) -> dict[str, Rows]:
 def charts(runs: Mapping[str, Rows]) -> list[Chart]:
     """The charts that any of the runs has numbers for, without the curves that none has."""
     found = []
-    for chart in CHARTS:
-        candidates, those = chart.curves, chart.of(runs)
-        if chart.numbered and len(runs) == 1:
-            (rows,) = runs.values()
-            candidates += _numbered(chart.numbered, rows)
+    after = 1 + next(place for place, chart in enumerate(CHARTS) if chart.family == _CATEGORICALS)
+    for chart in (*CHARTS[:after], *_decisions(runs), *CHARTS[after:]):
+        those = chart.of(runs)
+        candidates = (*chart.curves, *_family(chart.family, those))
         curves = tuple(curve for curve in candidates if any(points_of(rows, curve) for rows in those.values()))
         if curves:
             found.append(replace(chart, curves=curves))
     return found
 
 
-def _numbered(prefix: str, rows: Rows) -> tuple[Curve, ...]:
-    """A curve for every key of the rows that is `prefix` and a number, in the order of the numbers."""
-    ends = {key.removeprefix(prefix) for row in rows for key in row if key.startswith(prefix)}
-    return tuple(Curve(prefix + end, end) for end in sorted(filter(str.isdecimal, ends), key=int))
+def _has(needed: str, rows: Rows) -> bool:
+    return any(key == needed or (needed.endswith("/") and key.startswith(needed)) for row in rows for key in row)
+
+
+def _family(beginning: str, runs: Mapping[str, Rows]) -> list[Curve]:
+    """A curve for every key that has one more part after the beginning, in the order of the rows."""
+    keys = (key for rows in runs.values() for row in rows for key in row if beginning and key.startswith(beginning))
+    ends = dict.fromkeys(key.removeprefix(beginning) for key in keys)
+    return [Curve(beginning + end, end) for end in ends if "/" not in end]
+
+
+def _decisions(runs: Mapping[str, Rows]) -> list[Chart]:
+    """A chart for every type of cell whose decisions have an entropy each."""
+    unit = "entropy of a decision (nats)"
+    keys = (key for rows in runs.values() for row in rows for key in row if key.startswith(_CATEGORICALS))
+    cells = dict.fromkeys(key.split("/")[1] for key in keys if key.count("/") == 2)
+    return [Chart(f"Decisions: {cell}", unit, (), 1, family=f"{_CATEGORICALS}{cell}/", of_one=True) for cell in cells]
 
 
 def shown_in(chart: Chart, runs: Mapping[str, Rows]) -> dict[str, Rows]:

@@ -7,9 +7,10 @@ from math import log
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, CELL_NAMES, Cell
-from nascli.artifacts.mixture import Floats, MixtureDistribution, edges
+from nascli.artifacts.logits import Floats
+from nascli.artifacts.mixture import MixtureDistribution
 from nascli.visualize.canvas import write
+from nascli.visualize.drawn_cell import DrawnCell
 from nascli.visualize.heat_map import (
     EDGE_NAMES,
     KEY,
@@ -33,30 +34,25 @@ BARS = 44.0
 
 def draw_mixture(distribution: MixtureDistribution, form: str, title: str | None) -> bytes:
     """Heat maps of softmax(alpha) times softmax(beta), the picks outlined, and the strongest cells. svg, png or pdf."""
-    largest = scale(*(_weights(distribution, name) for name in CELL_NAMES))
-    undecided = log(len(distribution.operations))
+    space = distribution.space
+    largest = scale(*map(distribution.strengths, space.cells))
+    undecided = log(len(space.operations))
     remarks = {
-        name: f"entropy {distribution.entropy(name):.2f} of {undecided:.2f} nats per edge" for name in CELL_NAMES
+        name: f"entropy {distribution.entropy(name):.2f} of {undecided:.2f} nats per edge" for name in space.cells
     }
 
-    def draw_map(axes: Axes, x: float, y: float, room: float, name: str, cell: Cell) -> None:
-        _draw_map(axes, Columns(x, room, distribution.nodes), y, distribution, name, cell, largest)
+    def draw_map(axes: Axes, x: float, y: float, room: float, cell: DrawnCell) -> None:
+        _draw_map(axes, Columns(x, room, space), y, distribution, cell, largest)
 
-    height = NODE_NAMES + _bars(distribution) + len(distribution.operations) * ROW + EDGE_NAMES + KEY
+    height = NODE_NAMES + _bars(distribution) + len(space.operations) * ROW + EDGE_NAMES + KEY
     return draw_cells(
         distribution.mode(),
         form,
         title,
         remarks,
         over=Over(height, draw_map),
-        least_room=least_room(distribution.nodes),
+        least_room=least_room(space),
     )
-
-
-def _weights(distribution: MixtureDistribution, cell: str) -> Floats:
-    """Share of every operation on every edge in its node's sum: [edges, operations]."""
-    weights: Floats = distribution.edge_weights(cell)[:, None] * distribution.probabilities(cell)
-    return weights
 
 
 def _bars(distribution: MixtureDistribution) -> float:
@@ -65,17 +61,17 @@ def _bars(distribution: MixtureDistribution) -> float:
 
 
 def _draw_map(
-    axes: Axes, columns: Columns, y: float, distribution: MixtureDistribution, name: str, cell: Cell, largest: float
+    axes: Axes, columns: Columns, y: float, distribution: MixtureDistribution, cell: DrawnCell, largest: float
 ) -> None:
     """The heat map of a cell from y down."""
-    operations = distribution.operations
-    picked = {(pick.input, state, pick.op) for state, node in enumerate(cell.nodes, start=CELL_INPUTS) for pick in node}
+    operations = distribution.space.operations
+    picked = cell.choices
     top = y + NODE_NAMES + _bars(distribution)
     bottom = top + len(operations) * ROW
     draw_node_names(axes, columns, y + 6)
     if distribution.beta is not None:
-        _draw_edge_weights(axes, columns, top, distribution.edge_weights(name))
-    draw_shares(axes, columns, top, operations, _weights(distribution, name), largest, picked)
+        _draw_edge_weights(axes, columns, top, distribution.edge_weights(cell.name))
+    draw_shares(axes, columns, top, operations, distribution.strengths(cell.name), largest, picked)
     draw_edge_names(axes, columns, bottom + 12)
     formula = "softmax(α) · softmax(β)" if distribution.beta is not None else "softmax(α)"
     draw_key(axes, columns.x + LABELS, bottom + EDGE_NAMES + 8, largest, formula, "in the strongest cell, drawn below")
@@ -84,7 +80,7 @@ def _draw_map(
 def _draw_edge_weights(axes: Axes, columns: Columns, top: float, weights: Floats) -> None:
     """A bar per edge, over the map that begins at `top`."""
     write(axes, columns.x + 12, top - BARS / 2 + 4, "edge weight β", 11)
-    for (source, node), weight in zip(edges(columns.nodes), weights, strict=True):
+    for (source, node), weight in zip(columns.space.edges(), weights, strict=True):
         left, height = columns.left(source, node), (BARS - 20) * float(weight)
         place = left + 4, top - 6 - height
         axes.add_patch(Rectangle(place, columns.width - 8, height, facecolor="#64748b", edgecolor="none"))

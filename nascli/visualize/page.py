@@ -6,16 +6,15 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nascli.artifacts.cell_genotype import Cell, CellGenotype
+from nascli.spaces.cell_genotype import CellGenotype
 from nascli.visualize.canvas import WIDTH, picture, pixel_axes
 from nascli.visualize.cell import LEGEND, draw_cell, draw_legend
+from nascli.visualize.drawn_cell import DrawnCell, drawn
 from nascli.visualize.layout import lay_out_alike
 from nascli.visualize.panel import HEADING, MARGIN, PADDING, TITLE, draw_panel, draw_title
 
 ROOM = WIDTH - 2 * (MARGIN + PADDING)
 """Width in pixels for what stands in a panel."""
-
-CELL_TITLES = {"normal": "Normal cell", "reduce": "Reduction cell"}
 
 
 class Lead(NamedTuple):
@@ -28,11 +27,11 @@ class Lead(NamedTuple):
 class Over(NamedTuple):
     """What stands over the drawn cell in its panel.
 
-    `draw(axes, x, y, room, name, cell)` draws `height` pixels from y down, `room` pixels from x to the right.
+    `draw(axes, x, y, room, cell)` draws `height` pixels from y down, `room` pixels from x to the right.
     """
 
     height: float
-    draw: Callable[[Axes, float, float, float, str, Cell], None]
+    draw: Callable[[Axes, float, float, float, DrawnCell], None]
 
 
 def draw_cells(
@@ -45,11 +44,12 @@ def draw_cells(
     over: Over | None = None,
     least_room: float = ROOM,
 ) -> bytes:
-    """Both cells of a genotype in a panel each, below each other, and a legend. `form`: svg, png or pdf.
+    """The cells of a genotype in a panel each, below each other, and a legend. `form`: svg, png or pdf.
 
     `remarks` are for the headings, by the cells' names. The page gets wider where a cell or `least_room` asks for it.
     """
-    layouts = lay_out_alike(genotype, max(ROOM, least_room))
+    cells = drawn(genotype)
+    layouts = lay_out_alike(cells, max(ROOM, least_room))
     room = max(layout.width for layout in layouts.values())
     above = over.height if over else 0.0
     heights = {name: HEADING + above + layout.height + PADDING for name, layout in layouts.items()}
@@ -62,12 +62,12 @@ def draw_cells(
         if lead:
             lead.draw(axes, top - lead.height)
         y = top
-        for name, cell in genotype.cells():
-            draw_panel(axes, y, heights[name], CELL_TITLES[name], remarks[name])
+        for name, cell in cells.items():
+            draw_panel(axes, y, heights[name], cell.title.capitalize(), remarks[name])
             if over:
-                over.draw(axes, MARGIN + PADDING, y + HEADING, room, name, cell)
+                over.draw(axes, MARGIN + PADDING, y + HEADING, room, cell)
             draw_cell(axes, (width - layouts[name].width) / 2, y + HEADING + above, cell, layouts[name])
             y += heights[name] + MARGIN
-        draw_legend(axes, y + LEGEND / 2 - 8, (genotype.normal, genotype.reduce))
+        draw_legend(axes, y + LEGEND / 2 - 8, cells.values())
 
     return picture(width, top + sum(heights.values()) + len(heights) * MARGIN + LEGEND, draw, form)

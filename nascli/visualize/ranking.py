@@ -30,9 +30,8 @@ def draw_ranking(ranking: RankingDistribution, form: str, title: str | None) -> 
             _draw_chart(add_axes(axes.figure, MARGIN + left, y + HEADING + above, width, CHART_HEIGHT), ranking)
 
     which = "the best cell" if ranking.candidates else "the first to be trained"
-    return draw_cells(
-        ranking.mode(), form, title, dict.fromkeys(("normal", "reduce"), which), lead=Lead(height + MARGIN, draw_scores)
-    )
+    remarks = dict.fromkeys(ranking.space.cells, which)
+    return draw_cells(ranking.mode(), form, title, remarks, lead=Lead(height + MARGIN, draw_scores))
 
 
 def _draw_chart(axes: Axes, ranking: RankingDistribution) -> None:

@@ -21,7 +21,10 @@ def plain_ranking(ranking: RankingDistribution, _format: str, title: str | None)
 
 def _table(ranking: RankingDistribution) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("rank", "number", "accuracy (%)", "loss (nats)", "skips (%)"):
+    first = ranking.candidates[0]
+    known = {"loss (nats)": first.loss, "reported (%)": first.reported}
+    columns = [name for name, value in known.items() if value is not None]
+    for column in ("rank", "number", "accuracy (%)", *columns, "skips (%)"):
         table.add_column(column, justify="right")
     rows = list(enumerate(ranking.candidates, start=1))
     listed = rows if len(rows) <= MOST_ROWS else [*rows[: MOST_ROWS - 1], rows[-1]]
@@ -29,6 +32,8 @@ def _table(ranking: RankingDistribution) -> Table:
         if rank == len(rows) and len(listed) < len(rows):
             table.add_row("…")
         skips = candidate.genotype.share("skip_connect")
-        scores = f"{100 * candidate.accuracy:.2f}", f"{candidate.loss:.4f}", f"{100 * skips:.0f}"
-        table.add_row(str(rank), str(candidate.number), *scores)
+        others = [] if candidate.loss is None else [f"{candidate.loss:.4f}"]
+        others += [] if candidate.reported is None else [f"{100 * candidate.reported:.2f}"]
+        accuracy = f"{100 * candidate.accuracy:.2f}"
+        table.add_row(str(rank), str(candidate.number), accuracy, *others, f"{100 * skips:.0f}")
     return table

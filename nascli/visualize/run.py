@@ -50,7 +50,7 @@ def draw_runs(runs: Rows | Mapping[str, Rows], form: str, title: str | None) -> 
     named = named_runs(runs)
     shown = charts(named)
     colours = run_colours(named) if len(named) > 1 else {}
-    names = _run_names(colours)
+    names = run_names(colours)
     top = MARGIN + (TITLE if title else 0)
     places, bottom = _places(shown, named, top + RUN_NAMES * len(names))
 
@@ -69,7 +69,7 @@ def draw_runs(runs: Rows | Mapping[str, Rows], form: str, title: str | None) -> 
     return picture(WIDTH, bottom + MARGIN / 2, draw, form)
 
 
-def run_colours(runs: Mapping[str, Rows]) -> dict[str, str]:
+def run_colours(runs: Mapping[str, Any]) -> dict[str, str]:
     """A colour per run: of up to eight runs told apart with ease, of more at least all different."""
     if len(runs) <= len(SERIES):
         return dict(zip(runs, SERIES, strict=False))
@@ -81,7 +81,7 @@ def _scale(name: str, count: int) -> list[str]:
     return [to_hex(colormaps[name](0.05 + 0.78 * i / max(1, count - 1))) for i in range(count)]
 
 
-def _run_names(colours: Mapping[str, str]) -> list[list[tuple[float, str, str]]]:
+def run_names(colours: Mapping[str, str]) -> list[list[tuple[float, str, str]]]:
     """Lines of (x, shown name, colour), each line as full as the page is wide."""
     lines: list[list[tuple[float, str, str]]] = []
     x = WIDTH
@@ -136,12 +136,12 @@ def _over(chart: Chart, entries: Sequence[float], width: float) -> float:
 def _looks(chart: Chart, run_colour: str | None) -> list[dict[str, Any]]:
     """Colour and style of each curve: of one run the colours differ, of several, which have a colour each, the styles.
 
-    Numbered curves have an order, and so have their colours.
+    The many curves of one run have an order, and so have their colours.
     """
     if run_colour:
         return [{"color": run_colour, "linestyle": style} for _, style in zip(chart.curves, STYLES, strict=False)]
     count = len(chart.curves)
-    colours = _scale("viridis", count) if chart.numbered else SERIES[:count]
+    colours = _scale("viridis", count) if chart.of_one else SERIES[:count]
     return [{"color": colour, "linestyle": "-"} for colour in colours]
 
 

@@ -10,7 +10,8 @@ def heading(ranking: RankingDistribution) -> str:
     count = len(ranking.candidates)
     order = ", best first" if count > 1 else ""
     waiting = f", {len(ranking.waiting)} still to train" if ranking.waiting else ""
-    return f"{count or 'no'} trained {'cell' if count == 1 else 'cells'}{order}{waiting}"
+    how = "ranked by a table" if count and ranking.candidates[0].loss is None else "trained"
+    return f"{f'{count:,}' if count else 'no'} {'cell' if count == 1 else 'cells'} {how}{order}{waiting}"
 
 
 def summary(ranking: RankingDistribution) -> str:

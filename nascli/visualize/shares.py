@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
-from nascli.artifacts.network_settings import DataShape
 from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import Conv
+from nascli.graphs.slim import slim
 from nascli.registry import SUPERNETS
-from nascli.supernets.graph import Conv, Graph
-from nascli.supernets.slim import slim
+from nascli.spaces.network_settings import DataShape
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class KeptChannels:
 def of_genotype(genotype: ChannelsGenotype) -> KeptChannels:
     """What a genotype keeps. Images of the least size stand for the data, of which a genotype says nothing."""
     stride = SUPERNETS[genotype.supernet].stride
-    graph = genotype.graph(DataShape(classes=1, image_channels=1, image_size=stride))
+    graph = genotype.whole(DataShape(classes=1, image_channels=1, image_size=stride))
     left = slim(graph, genotype.channels)
     convolutions = {}
     for name, conv in graph.masked.items():

@@ -1,16 +1,19 @@
 """What can be drawn, by what stands for it: a file, a published cell's name, a run's folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nascli.artifacts.files import check_output, keep_inputs, write_output
-from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.genotype import CellGenotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.rundir import RunDir
 from nascli.artifacts.scores import Scored
+from nascli.artifacts.truth import TruthTable, load_table
 from nascli.errors import UsageError, unknown
 from nascli.visualize import FORMATS, visualize
+from nascli.visualize.judged import Judged
 from nascli.visualize.scored import Candidates
 
 
@@ -31,7 +34,7 @@ def drawable(*sources: str | Path | LoadedArtifact) -> Any:
         raise UsageError("draw one file at a time, or several run directories")
     (source,) = sources
     value = (source if isinstance(source, LoadedArtifact) else load_artifact(source)).value
-    return value.genotype if isinstance(value, GenotypeFile | ModelFile) else value
+    return value.genotype if isinstance(value, GenotypeFile | ModelFile) else value.distribution
 
 
 def _scores(folder: Path) -> list[Scored]:
@@ -58,18 +61,36 @@ def draw(
     format: str | None = None,
     title: str | None = None,
     overwrite: bool = False,
+    table: str | Path | None = None,
+    column: str | None = None,
 ) -> Path:
     """Draw a cell, a distribution or the course of runs into a file, its format by its ending. Returns the path.
 
-    Raises UsageError, ArtifactError.
+    table: a file of true accuracies (`nascli.artifacts.truth`), of which `column` is drawn: over the epochs of searches,
+    or as a heading over a genotype. Raises UsageError, ArtifactError.
     """
     if format is not None and format not in FORMATS:
         raise UsageError(unknown("format", format, FORMATS))
     chosen = format or picture_format(output)
-    keep_inputs([output], [one.where if isinstance(one, LoadedArtifact) else one for one in sources])
+    keep_inputs([output], [table, *(one.where if isinstance(one, LoadedArtifact) else one for one in sources)])
     check_output(output, overwrite)
-    write_output(output, visualize(drawable(*sources), format=chosen, title=title), overwrite)
+    what = drawable(*sources)
+    if table is not None:
+        what, title = _with_truth(what, load_table(table), column, title)
+    write_output(output, visualize(what, format=chosen, title=title), overwrite)
     return Path(output)
+
+
+def _with_truth(what: Any, table: TruthTable, column: str | None, title: str | None) -> tuple[Any, str | None]:
+    """What is drawn, and its heading, with what a table says of it. Raises UsageError where it says nothing."""
+    name = table.column(column, "test")
+    if isinstance(what, CellGenotype):
+        worth = table.worth(what, name)
+        told = f"{name} {worth.accuracy:.2f} %, rank {worth.rank:,} of {len(table):,}"
+        return what, f"{title}: {told}" if title else told
+    if isinstance(what, Mapping):
+        return Judged.of(what, table, name), title
+    raise UsageError("a table goes with the run directories of searches, or with a genotype: leave --table out")
 
 
 def _names(folders: list[Path]) -> list[str]:

@@ -28,7 +28,7 @@ class Family:
 
 SEPARABLE = Family("separable conv", "#2563c9", "blue")
 DILATED = Family("dilated conv", "#c04f9b", "magenta")
-CONVOLUTION = Family("other conv", "#a8320a", "red")
+CONVOLUTION = Family("convolution", "#a8320a", "red")
 POOLING = Family("pooling", "#44aa55", "green")
 SKIP = Family("skip connection", "#e69f00", "yellow")
 NONE = Family("none", "#9ca3af", "bright_black")
@@ -53,12 +53,12 @@ def family(operation: str) -> Family:
 def readable(operation: str) -> str:
     """The operation's name for a picture.
 
-    >>> readable("sep_conv_3x3"), readable("conv_7x1_1x7"), readable("skip_connect")
-    ('sep conv 3×3', 'conv 7×1 1×7', 'skip')
+    >>> readable("sep_conv_3x3"), readable("conv_7x1_1x7"), readable("nor_conv_1x1"), readable("skip_connect")
+    ('sep conv 3×3', 'conv 7×1 1×7', 'conv 1×1', 'skip')
     """
     if operation == "skip_connect":
         return "skip"
-    return re.sub(r"(?<=\d)x(?=\d)", "×", operation).replace("_", " ")
+    return re.sub(r"(?<=\d)x(?=\d)", "×", operation.removeprefix("nor_")).replace("_", " ")
 
 
 def one_line(text: str) -> str:

@@ -8,42 +8,44 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, Cell, CellGenotype
-from nascli.visualize.liveness import live_states
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.visualize.drawn_cell import DrawnCell, drawn
 from nascli.visualize.style import family, one_line
 
 WIDTH = 100
 """Columns of text files."""
 
-INPUT_NAMES = ("c(k-2)", "c(k-1)")
-CELL_TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
 SPACE = 4
 
 
 def genotype_trees(genotype: CellGenotype, width: int) -> RenderableType:
-    """Both cells: beside each other if `width` columns are enough, else below each other."""
-    trees = [cell_tree(name, cell) for name, cell in genotype.cells()]
+    """All cells: beside each other if `width` columns are enough, else below each other."""
+    trees = [cell_tree(cell) for cell in drawn(genotype).values()]
     console = Console(width=1000, file=io.StringIO())
     if sum(Measurement.get(console, console.options, tree).maximum for tree in trees) + SPACE > width:
-        return Group(trees[0], "", trees[1])
+        return Group(*(line for tree in trees for line in (tree, "")))
     grid = Table.grid(padding=(0, SPACE))
     grid.add_row(*trees)
     return grid
 
 
-def cell_tree(name: str, cell: Cell) -> Tree:
+def cell_tree(cell: DrawnCell) -> Tree:
     """Nodes with the operations that they sum, and the output."""
-    live = live_states(cell)
-    longest = max(len(pick.op) for node in cell.nodes for pick in node)
-    tree = Tree(Text(CELL_TITLES[name], style="bold"), guide_style="bright_black")
-    for state, picks in enumerate(cell.nodes, start=CELL_INPUTS):
-        remark = "" if state in cell.concat else " not in the output" if state in live else " unused"
+    live = cell.live
+    longest = max((len(pick.op) for node in cell.nodes.values() for pick in node), default=0)
+    tree = Tree(Text(cell.title, style="bold"), guide_style="bright_black")
+    for state, picks in cell.nodes.items():
+        remark = " unused" if state not in live else " not in the output" if cell.left_out(state) else ""
         branch = tree.add(Text.assemble((f"node {state}", "bold" if state in live else "dim"), (remark, "dim")))
         for pick in picks:
-            source = INPUT_NAMES[pick.input] if pick.input < CELL_INPUTS else f"node {pick.input}"
-            style = family(pick.op).terminal if state in live else "dim"
+            source = cell.input_names[pick.input] if pick.input < cell.inputs else f"node {pick.input}"
+            style = family(pick.op).terminal if {state, pick.input} <= live else "dim"
             branch.add(Text.assemble((f"{pick.op:<{longest}}", style), (" ← ", "bright_black"), source))
-    tree.add(Text.assemble(("c(k)", "bold"), " = nodes ", ", ".join(map(str, cell.concat))))
+    tree.add(
+        Text.assemble(
+            ("c(k)", "bold"), " = nodes " if len(cell.concat) > 1 else " = node ", ", ".join(map(str, cell.concat))
+        )
+    )
     return tree
 
 

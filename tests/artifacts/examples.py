@@ -15,10 +15,10 @@ from nascli.artifacts.distribution import (
 from nascli.artifacts.mixture import edges
 from nascli.artifacts.model import DataShape, ModelFile, NetworkSettings
 from nascli.artifacts.provenance import Provenance
+from nascli.graphs.slim import slim
+from nascli.graphs.state import state_of
 from nascli.registry import SPACES
 from nascli.supernets import stages_of, supernet
-from nascli.supernets.slim import slim
-from nascli.supernets.state import state_of
 
 OPERATIONS = SPACES["darts"].search_operations
 

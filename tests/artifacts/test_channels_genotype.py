@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from nascli.artifacts import darts_text
 from nascli.artifacts.channels_genotype import ChannelsGenotype, parse_ranges, ranges
 from nascli.artifacts.genotype import LARGEST_FILE, GenotypeFile, genotype_bytes, genotype_schema, parse_genotype
-from nascli.artifacts.network_settings import DataShape
 from nascli.errors import ArtifactError, UsageError
+from nascli.graphs.graph import Graph
 from nascli.registry import SUPERNETS
+from nascli.spaces.network_settings import DataShape
 from nascli.supernets import stages_of, supernet
-from nascli.supernets.graph import Graph
 from tests.artifacts.examples import channels_genotype, provenance
 
 FIRST = "stage0.block0.branch0.conv1"

@@ -11,7 +11,7 @@ import pytest
 
 from nascli.artifacts import published, tensors
 from nascli.artifacts.checkpoint import checkpoint_bytes
-from nascli.artifacts.darts_text import render
+from nascli.spaces.darts_text import render
 from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import genotype_bytes
 from nascli.artifacts.load import load_artifact

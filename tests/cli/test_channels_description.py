@@ -9,9 +9,9 @@ import pytest
 from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.model import model_bytes
-from nascli.artifacts.network_settings import DataShape
 from nascli.core.nn.build import build_on_meta
 from nascli.core.nn.measure import count_parameters, multiply_adds
+from nascli.spaces.network_settings import DataShape
 from tests.artifacts.examples import channels_genotype, channels_model_file, data_info, posterior, provenance
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nascli.supernets.graph import Graph
+from nascli.graphs.graph import Graph
 
 
 def random_mask(

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from nascli.core.nn.graph_network import GraphNetwork
+from nascli.graphs.graph import Graph
 from nascli.supernets import stages_of, supernet
-from nascli.supernets.graph import Graph
 
 
 def small_graph(name: str, image_size: int = 32, *, width: int = 4, depth: int = 1) -> Graph:

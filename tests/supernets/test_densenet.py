@@ -8,8 +8,8 @@ import torch
 from torchvision.models import DenseNet
 
 from nascli.core.nn.graph_network import GraphNetwork
+from nascli.graphs.graph import Graph
 from nascli.supernets import supernet
-from nascli.supernets.graph import Graph
 from tests.supernets.networks import used
 
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from nascli.artifacts import published
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.measure import measure
 from nascli.core.nn.network import CellNetwork
 from nascli.registry import SUPERNETS
+from nascli.spaces.network_settings import NetworkSettings
 from nascli.supernets import supernet
 from tests.supernets.networks import used
 

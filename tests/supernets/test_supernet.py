@@ -5,9 +5,10 @@ import time
 import pytest
 
 from nascli.errors import UsageError
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import Conv, Image
 from nascli.registry import SUPERNETS
 from nascli.supernets import stages_of, supernet
-from nascli.supernets.graph import Conv, Graph, Image
 
 SIDES = (4, 8, 9, 28, 31, 32, 33, 45, 64, 224)
 

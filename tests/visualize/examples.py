@@ -7,7 +7,6 @@ import numpy as np
 from hypothesis import strategies as st
 
 from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.cell_genotype import Cell, CellGenotype, Pick
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.mixture import MixtureDistribution, edges
@@ -15,10 +14,11 @@ from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.artifacts.scores import Scored
+from nascli.graphs.graph import Graph
+from nascli.graphs.state import state_of
 from nascli.registry import SPACES, SUPERNETS
+from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
 from nascli.supernets import stages_of, supernet
-from nascli.supernets.graph import Graph
-from nascli.supernets.state import state_of
 from nascli.visualize.scored import Candidates
 
 SPACE = SPACES["darts"]

@@ -4,8 +4,9 @@ from collections import deque
 
 import pytest
 
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import AvgPool, MaxPool
 from nascli.registry import SUPERNETS
-from nascli.supernets.graph import AvgPool, Graph, MaxPool
 from nascli.visualize.blocks import Block, blocks
 from tests.visualize.examples import small_graph
 

@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import AvgPool, Concat, Image, Linear, MaxPool, Sum
 from nascli.registry import SUPERNETS
-from nascli.supernets.graph import AvgPool, Concat, Graph, Image, Linear, MaxPool, Sum
 from nascli.visualize import visualize
 from nascli.visualize.shares import of_genotype
 from tests.visualize.examples import channels

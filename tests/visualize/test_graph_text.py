@@ -4,7 +4,7 @@ from collections import Counter
 
 from hypothesis import given, settings
 
-from nascli.artifacts.cell_genotype import Cell, CellGenotype
+from nascli.spaces.cell_genotype import Cell, CellGenotype
 from nascli.visualize import visualize
 from nascli.visualize.style import readable
 from tests.visualize.examples import cells

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from nascli.artifacts import published
-from nascli.artifacts.cell_genotype import Cell, Pick
+from nascli.spaces.cell_genotype import Cell, Pick
 from nascli.visualize.canvas import text_width
 from nascli.visualize.cell import OPERATION_TEXT
 from nascli.visualize.layout import OPERATION, Box, CellLayout, Wire, lay_out

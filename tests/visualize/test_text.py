@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from rich.console import Console
 
 from nascli.artifacts import published
-from nascli.artifacts.cell_genotype import Cell, CellGenotype
+from nascli.spaces.cell_genotype import Cell, CellGenotype
 from nascli.visualize import text_tree, visualize
 from nascli.visualize.text import cell_tree
 from tests.visualize.examples import GENOTYPE, cells

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nascli import __version__
-from nascli.artifacts.darts_text import render
 from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.files import check_output, sha256
-from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes
+from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
 from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
@@ -119,17 +118,17 @@ Choice = Mode | Top | Sample
 
 
 def derive(source: Source, destination: Destination = Destination(), *, format: str = "json") -> LoadedArtifact:
-    """The genotype that a distribution stands for; written as JSON or as DARTS's text.
+    """The genotype that a distribution stands for; written as JSON, or in the text form of its space by its name.
 
     Of a posterior that is the best of its candidates: see `rank`, which also gives its network and all scores. Raises
     ArtifactError, UsageError; where candidates are ranked also DataError, MemoryExhausted, Interrupted.
     """
     start = artifact(source, "distribution")
-    if isinstance(start.value, OffersCandidates):
+    if isinstance(start.value.distribution, OffersCandidates):
         from nascli.core.engine.candidates import rank
 
         if format != "json":
-            raise UsageError("DARTS's text form is for cells, not for the channels of a super-network")
+            raise UsageError("text forms are for cells, not for the channels of a super-network: use JSON")
         return rank(start, destination=destination).genotypes[0]
     (result,) = derive_several(start, Mode(), destination, format=format)
     return result
@@ -149,10 +148,9 @@ def derive_several(
     for target in targets:
         if target.output is not None:
             check_output(target.output, target.overwrite)
-    assert isinstance(start.value, Distribution)
-    files = [_file(chosen, start) for chosen in choice.of(start.value)]
+    files = [_file(chosen, start) for chosen in choice.of(start.value.distribution)]
     contents = [genotype_bytes(file) for file in files]
-    written = [render(file.genotype).encode() for file in files] if format == "darts" else contents
+    written = contents if format == "json" else [text_form(file.genotype, format) for file in files]
     return tuple(
         replace(made(content, target.write(data)), sha256=sha256(data))
         for target, content, data in zip(targets, contents, written, strict=True)

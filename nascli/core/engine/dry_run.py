@@ -79,7 +79,7 @@ def plan_train(
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
         data = open_data(config, device=runtime.device)
-        job, size = open_training(genotype, origin, config, data, runtime, Silent())
+        job, graph = open_training(genotype, origin, config, data, runtime, Silent())
         # Dropped paths take memory of their own, and there are none in the first epoch.
         job.steps_done = (config.epochs - 1) * job.steps_per_epoch
         reporter.notice("measuring two steps")
@@ -87,9 +87,9 @@ def plan_train(
             cost = _measure(job, job.network, config.epochs * job.steps_per_epoch)
     return {
         "config": config.model_dump(mode="json"),
-        "parameters": size.parameters,
-        "auxiliary_parameters": size.auxiliary_parameters,
-        "multiply_adds": size.macs,
+        "parameters": graph.parameters,
+        "auxiliary_parameters": graph.tower_parameters if job.settings.auxiliary else 0,
+        "multiply_adds": graph.multiply_adds,
         **_total([cost], runtime),
     }
 

@@ -13,10 +13,10 @@ from nascli.config import EvalConfig
 from nascli.core.engine.evaluate import Evaluation, Tally, evaluate_on, evaluation, resolved, test_data
 from nascli.core.engine.inputs import Source, artifacts, twice
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.nn.measure import Size
 from nascli.core.runtime import memory_errors, open_runtime
 from nascli.data import DataModule
 from nascli.errors import UsageError
+from nascli.graphs.graph import Size
 
 
 class MemberEvaluation(Evaluation):
@@ -118,8 +118,7 @@ def evaluate_ensemble(
         assert data is not None
         together = Size(
             parameters=sum(member.parameters for member in members),
-            macs=sum(member.multiply_adds for member in members),
-            auxiliary_parameters=0,
+            multiply_adds=sum(member.multiply_adds for member in members),
         )
         seconds = sum(member.images / member.images_per_second for member in members)
         ensemble = evaluation(mean.tally(len(first.classes)), data, runtime, together, seconds)

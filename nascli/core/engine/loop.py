@@ -38,11 +38,11 @@ class Job(Protocol):
     def learning_rate(self) -> float:
         """The rate of the last step, for messages and metrics."""
 
-    def start_metrics(self) -> Mapping[str, float]:
+    def start_metrics(self) -> Mapping[str, Any]:
         """What is worth knowing before the first step; the row of epoch 0, where there is any."""
 
-    def epoch_metrics(self) -> Mapping[str, float]:
-        """What is worth knowing at the end of an epoch besides the means."""
+    def epoch_metrics(self) -> Mapping[str, Any]:
+        """What is worth knowing at the end of an epoch besides the means: numbers and texts."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs."""
@@ -88,7 +88,7 @@ def drive(
     resume: bool,
     reporter: Reporter,
     stop: StopRequest | None = None,
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Run `job` to its end and return the rows of metrics.jsonl. `facts` are shown when the run starts.
 
     `stop` tells the caller of a signal that came during the last step, too late to interrupt this run.
@@ -98,7 +98,7 @@ def drive(
     """
     step = 0
     means = _Means()
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, Any]] = []
     if run is not None and resume:
         saved_bytes = run.read_checkpoint()
         if saved_bytes is not None:

@@ -18,9 +18,9 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.masks import Mask, channels_of
 from nascli.artifacts.scores import POSTERIOR, UNIFORM
 from nascli.errors import UsageError
+from nascli.graphs.graph import Graph, Size
+from nascli.graphs.slim import slim
 from nascli.seeds import derive_seed
-from nascli.supernets.graph import Graph
-from nascli.supernets.slim import slim
 
 _SIZED = 64
 """Candidates whose mean size stands for that of all while the probability of uniform dropout is looked for."""
@@ -56,14 +56,6 @@ class OffersCandidates(Protocol):
 
 
 @dataclass(frozen=True)
-class Size:
-    """Of the network that is left of a candidate: learnt numbers, and multiply-adds for one image."""
-
-    parameters: int
-    macs: int
-
-
-@dataclass(frozen=True)
 class Candidate:
     """Number `number`, from 1, of a population; `mask` draws it anew, `twin_of` is what equal masks have in common."""
 
@@ -84,7 +76,7 @@ class Budget:
     def allows(self, size: Size) -> bool:
         """Whether a network of that size is small enough."""
         return (self.max_params is None or size.parameters <= self.max_params) and (
-            self.max_macs is None or size.macs <= self.max_macs
+            self.max_macs is None or size.multiply_adds <= self.max_macs
         )
 
     def within(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -139,8 +131,7 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
 
 def size_of(graph: Graph, mask: Mask) -> Size:
     """Of the network that a mask leaves of a super-network."""
-    left = slim(graph, channels_of(graph, mask)).graph
-    return Size(left.parameters, left.multiply_adds)
+    return slim(graph, channels_of(graph, mask)).graph.size
 
 
 def _candidates(population: str, graph: Graph, masks: Iterator[Callable[[], Mask]]) -> Iterator[Candidate]:

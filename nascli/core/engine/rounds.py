@@ -135,7 +135,9 @@ def _known_rows(candidates: Sequence[Candidate], known: Mapping[bytes, tuple[flo
     for one in candidates:
         if one.twin_of not in known:
             break
-        rows.append(Scored(one.population, one.number, *known[one.twin_of], one.size.parameters, one.size.macs))
+        rows.append(
+            Scored(one.population, one.number, *known[one.twin_of], one.size.parameters, one.size.multiply_adds)
+        )
     return rows
 
 

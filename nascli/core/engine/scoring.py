@@ -20,8 +20,8 @@ from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
 from nascli.errors import Diverged
-from nascli.supernets.graph import Graph
-from nascli.supernets.slim import slim
+from nascli.graphs.graph import Graph
+from nascli.graphs.slim import slim
 
 MAP_BYTES = {"cpu": 1 << 22, "cuda": 1 << 28}
 """How large the largest map of a forward pass gets. On a CPU, maps of a few MiB stay in its cache; on a GPU, hundreds

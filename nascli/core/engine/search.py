@@ -6,14 +6,18 @@ from typing import Any
 from torch import Tensor
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import distribution_bytes
+from nascli.artifacts.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.genotype import CellGenotype, as_text
 from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.rundir import GENOTYPE
 from nascli.config import FinetuneConfig, SearchConfig
+from nascli.core.engine.derive import OffersMode
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
 from nascli.core.engine.sizing import stem_notice
+from nascli.core.engine.truth import Truth, check_truth, rank_by_table
 from nascli.core.methods.protocol import HELD_OUT, Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
@@ -22,24 +26,45 @@ from nascli.registry import METHODS, load
 
 
 def search(
-    config: SearchConfig, destination: Destination = Destination(), reporter: Reporter = Silent()
+    config: SearchConfig,
+    destination: Destination = Destination(),
+    reporter: Reporter = Silent(),
+    *,
+    truth: Truth | None = None,
 ) -> LoadedArtifact:
     """Search, and return the distribution; write it where `destination` says.
 
-    Raises UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
+    `truth` tells what the cells that the search would derive are worth, after every epoch; nothing learns from it, but
+    that random search ranks by it and trains nothing. Raises UsageError, DataError, MemoryExhausted, Diverged,
+    Interrupted.
     """
-    return _run(config, None, destination, reporter)
+    if truth is not None:
+        check_truth(truth, config)
+        if METHODS[config.method].by_table:
+            return rank_by_table(config, truth, destination, reporter)
+    return _run(config, None, destination, reporter, truth)
 
 
 def finetune(
-    start: Source, config: FinetuneConfig, destination: Destination = Destination(), reporter: Reporter = Silent()
+    start: Source,
+    config: FinetuneConfig,
+    destination: Destination = Destination(),
+    reporter: Reporter = Silent(),
+    *,
+    truth: Truth | None = None,
 ) -> LoadedArtifact:
     """Go on with a distribution, in a network of another size or on other data. Raises as `search`."""
-    return _run(config, artifact(start, "distribution"), destination, reporter)
+    if truth is not None:
+        check_truth(truth, config)
+    return _run(config, artifact(start, "distribution"), destination, reporter, truth)
 
 
 def _run(
-    config: SearchConfig, start: LoadedArtifact | None, destination: Destination, reporter: Reporter
+    config: SearchConfig,
+    start: LoadedArtifact | None,
+    destination: Destination,
+    reporter: Reporter,
+    truth: Truth | None,
 ) -> LoadedArtifact:
     made_from = start.ancestor() if start else None
     keep_artifacts([destination.output], start)
@@ -49,7 +74,7 @@ def _run(
     check_destination(destination, config, made_from)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        data, job = open_search(config, start, runtime)
+        data, job = open_search(config, start, runtime, truth)
         method = job.method
         for notice in (*data.notices, *method.notices):
             reporter.notice(notice)
@@ -67,20 +92,24 @@ def _run(
                 resume=destination.resume,
                 reporter=reporter,
             )
-        content = distribution_bytes(method.distribution(provenance(config, data.info, made_from)))
+        content = distribution_bytes(DistributionFile(method.distribution(), provenance(config, data.info, made_from)))
         path = destination.write(content)
+        if truth is not None and (found := job.derived()):
+            reporter.notice(f"what it derives is worth: {truth.tell(found)}")
         reporter.end(path)
     return made(content, path)
 
 
-def open_search(config: SearchConfig, start: LoadedArtifact | None, runtime: Runtime) -> tuple[DataModule, "SearchJob"]:
+def open_search(
+    config: SearchConfig, start: LoadedArtifact | None, runtime: Runtime, truth: Truth | None = None
+) -> tuple[DataModule, "SearchJob"]:
     """The images of a search, and the search before its first step: from the distribution `start`, if there is one."""
     data = open_data(config, device=runtime.device)
     streams = open_streams(config, data, runtime)
     method = build_method(config, data.info, streams, runtime)
     if start:
         method.start_from(start.value)
-    return data, SearchJob(method, streams, runtime, config.batch_size)
+    return data, SearchJob(config, method, streams, runtime, truth)
 
 
 def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> dict[str, Any]:
@@ -101,7 +130,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
 
 def build_method(config: SearchConfig, data: DataInfo, streams: Mapping[str, Any], runtime: Runtime) -> SearchMethod:
     """The method of the configuration, its network freshly initialised. Raises UsageError for impossible settings."""
-    plan = Plan(config.method, data, config.epochs, streams["train"].batches_per_pass, config.seed)
+    plan = Plan(config.method, config.space, data, config.epochs, streams["train"].batches_per_pass, config.seed)
     method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, **config.settings)
     return method
 
@@ -120,9 +149,17 @@ def facts(config: SearchConfig, method: SearchMethod, data: DataInfo, runtime: R
 class SearchJob:
     """A search method and the streams that it draws from, as the loop sees them."""
 
-    def __init__(self, method: SearchMethod, streams: Mapping[str, Any], runtime: Runtime, batch_size: int) -> None:
-        self.device, self.batch_size = runtime.device, batch_size
+    def __init__(
+        self,
+        config: SearchConfig,
+        method: SearchMethod,
+        streams: Mapping[str, Any],
+        runtime: Runtime,
+        truth: Truth | None = None,
+    ) -> None:
+        self.device, self.batch_size = runtime.device, config.batch_size
         self.method = method
+        self._of_cells, self._truth = METHODS[config.method].searches == "cells", truth
         self.steps_per_epoch: int = streams["train"].batches_per_pass
         self._streams: Mapping[str, Stream] = streams
 
@@ -132,11 +169,27 @@ class SearchJob:
     def learning_rate(self) -> float:
         return self.method.learning_rate()
 
-    def start_metrics(self) -> Mapping[str, float]:
+    def start_metrics(self) -> Mapping[str, Any]:
         return self.epoch_metrics()
 
-    def epoch_metrics(self) -> Mapping[str, float]:
-        return self.method.health(self._streams)
+    def epoch_metrics(self) -> Mapping[str, Any]:
+        """The method's own numbers, and the cells that it would derive now, as text."""
+        metrics: dict[str, Any] = dict(self.method.health(self._streams))
+        if found := self.derived():
+            metrics[GENOTYPE] = as_text(found)
+            if self._truth is not None:
+                metrics["true_accuracy"] = self._truth.table.accuracy(found, self._truth.column) / 100
+        return metrics
+
+    def derived(self) -> CellGenotype | None:
+        """The cells that the search would derive now; None where it derives no cells."""
+        if not self._of_cells:
+            return None
+        distribution = self.method.distribution()
+        assert isinstance(distribution, OffersMode)
+        found = distribution.mode()
+        assert isinstance(found, CellGenotype)
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         positions = {name: stream.position for name, stream in self._streams.items()}

@@ -1,17 +1,12 @@
 """The network that a training would build, from what the tables know: no image is read where they know enough."""
 
-import torch
-
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
-from nascli.artifacts.network_settings import DataShape, NetworkSettings
 from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, TrainConfig
-from nascli.core.nn.auxiliary import auxiliary_fits, tower_needs
-from nascli.core.nn.graph_network import tower_fits
-from nascli.data import open_data
 from nascli.errors import UsageError
+from nascli.graphs.graph import Graph
 from nascli.registry import DATASETS, METHODS, lookup
-from nascli.supernets.slim import slim
+from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 
 def known_shape(config: Config, *, classes: int | None = None) -> DataShape:
@@ -22,6 +17,11 @@ def known_shape(config: Config, *, classes: int | None = None) -> DataShape:
     """
     row = lookup(DATASETS, "dataset", config.dataset)
     if row.classes is None or row.image_size is None or row.image_channels is None:
+        # Late, as torch takes seconds to import and the tables know most data.
+        import torch
+
+        from nascli.data import open_data
+
         shape = shape_of(open_data(config, device=torch.device("cpu")).info)
     else:
         side = config.image_size or row.image_size
@@ -34,7 +34,7 @@ def shape_of(data: DataInfo) -> DataShape:
     return DataShape(classes=len(data.classes), image_channels=data.channels, image_size=data.image_size)
 
 
-def derived_settings(genotype: Genotype, config: TrainConfig, shape: DataShape) -> DataShape:
+def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -> tuple[DataShape, Graph]:
     """The network that `config` trains; with the auxiliary tower if it is wanted and the maps allow it.
 
     A genotype of cells needs the size that the configuration gives, one of channels has a size of its own. Raises
@@ -42,15 +42,16 @@ def derived_settings(genotype: Genotype, config: TrainConfig, shape: DataShape) 
     beyond what a model's file may have.
     """
     given = {name: value for name in CELL_NETWORK if (value := getattr(config, name)) is not None}
+    settings: DataShape
     if isinstance(genotype, ChannelsGenotype):
         if given:
-            methods = [name for name, row in METHODS.items() if any(own.name == "supernet" for own in row.settings)]
+            methods = [name for name, row in METHODS.items() if row.searches == "channels"]
             raise UsageError(
                 f"{_flags(list(given))}: sizes of a network of cells; this genotype is one of {genotype.supernet}'s "
                 f"channels. Leave them out; if the recipe {config.method}/{config.recipe} has them, give --method "
                 f"{' or '.join(methods)}"
             )
-        settings, fits = shape, tower_fits(slim(genotype.graph(shape), genotype.channels).graph)
+        settings, graph = shape, genotype.graph(shape)
     else:
         if missing := [name for name in CELL_NETWORK if name not in given]:
             raise UsageError(
@@ -58,8 +59,8 @@ def derived_settings(genotype: Genotype, config: TrainConfig, shape: DataShape) 
                 f"give {_flags(missing)}, or another --method"
             )
         settings = NetworkSettings(**shape.model_dump(exclude={"auxiliary"}), **given)
-        fits = auxiliary_fits(settings)
-    return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and fits})
+        graph = genotype.graph(settings)
+    return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and graph.tower_fits}), graph
 
 
 def _flags(names: list[str]) -> str:
@@ -74,13 +75,11 @@ def in_words(genotype: Genotype, config: TrainConfig) -> str:
     return f"{config.layers} cells, {config.channels} channels"
 
 
-def tower_notice(genotype: Genotype, config: TrainConfig, settings: DataShape) -> str | None:
+def tower_notice(wanted: float, settings: DataShape, graph: Graph) -> str | None:
     """What to say where the auxiliary tower is wanted and cannot be; None where all is well."""
-    if config.auxiliary == 0 or settings.auxiliary:
+    if wanted == 0 or settings.auxiliary:
         return None
-    if isinstance(genotype, ChannelsGenotype) or config.stem is None:
-        return "trained without an auxiliary tower: there is no place for one in this network on images of this size"
-    return f"trained without an auxiliary tower: {tower_needs(config.stem)}"
+    return f"trained without an auxiliary tower: {graph.why_no_tower}"
 
 
 def stem_notice(stem: str | None, image_size: int) -> str | None:

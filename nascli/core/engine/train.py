@@ -6,10 +6,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.genotype import ChannelsGenotype, Genotype
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile, model_bytes
-from nascli.artifacts.network_settings import DataShape
 from nascli.config import TrainConfig
 from nascli.core.engine.evaluate import Tally, score
 from nascli.core.engine.inheritance import check_data, check_start
@@ -18,15 +17,16 @@ from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
 from nascli.core.engine.signals import StopRequest
-from nascli.core.engine.sizing import derived_settings, in_words, shape_of, stem_notice, tower_notice
+from nascli.core.engine.sizing import derived_network, in_words, shape_of, stem_notice, tower_notice
 from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths
-from nascli.core.nn.measure import Size, measure
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
+from nascli.graphs.graph import Graph, Size
 from nascli.milestones import milestones
 from nascli.seeds import derive_seed
+from nascli.spaces.network_settings import DataShape
 
 AUXILIARY = "auxiliary."
 """Names of the auxiliary tower's weights begin with this; the tower ends with the training."""
@@ -62,13 +62,13 @@ def train(
         data = open_data(config, device=runtime.device)
         for notice in data.notices:
             reporter.notice(notice)
-        job, size = open_training(genotype, origin, config, data, runtime, reporter)
+        job, graph = open_training(genotype, origin, config, data, runtime, reporter)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
         with open_run(destination, config, made_from) as run, threads:
             rows = drive(
                 job,
                 stage=config.stage,
-                facts=facts(genotype.value.genotype, config, data, size, runtime),
+                facts=facts(genotype.value.genotype, config, data, graph.size, runtime),
                 epochs=config.epochs,
                 steps_per_epoch=job.steps_per_epoch,
                 run=run,
@@ -99,24 +99,24 @@ def open_training(
     data: DataModule,
     runtime: Runtime,
     reporter: Reporter,
-) -> tuple["TrainJob", Size]:
-    """A training before its first step, and the size of its network. Raises as `train`."""
+) -> tuple["TrainJob", Graph]:
+    """A training before its first step, and its network as data. Raises as `train`."""
     found = genotype.value.genotype
     if start is not None:
         check_data(start, data.info)
-    settings = derived_settings(found, config, shape_of(data.info))
-    for text in (stem_notice(config.stem, data.info.image_size), tower_notice(found, config, settings)):
-        if text:
-            reporter.notice(text)
-    size = measure(found, settings)
+    settings, graph = derived_network(found, config, shape_of(data.info))
+    notices = stem_notice(config.stem, data.info.image_size), tower_notice(config.auxiliary, settings, graph)
+    for text in filter(None, notices):
+        reporter.notice(text)
     smaller = "a genotype that keeps less" if config.layers is None else "fewer --channels or --layers"
-    check_memory(size.parameters + size.auxiliary_parameters, runtime.device, smaller)
-    job = TrainJob(found, settings, config, data, runtime, start)
+    tower = graph.tower_parameters if settings.auxiliary else 0
+    check_memory(graph.parameters + tower, runtime.device, smaller)
+    job = TrainJob(found, graph, settings, config, data, runtime, start)
     if start is not None and config.validation > 0:
         reporter.notice("the search has learnt from most of the images that are held out here: their accuracy flatters")
     if config.drop_path > 0 and job.network.path_count == 0:
         reporter.notice("no path is dropped: this network has none that may be")
-    return job, size
+    return job, graph
 
 
 def facts(genotype: Genotype, config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
@@ -125,7 +125,7 @@ def facts(genotype: Genotype, config: TrainConfig, data: DataModule, size: Size,
         "data": f"{data.info.dataset}: {data.info.train_images} images, {len(data.info.classes)} classes",
         "network": in_words(genotype, config),
         "parameters": size.parameters,
-        "multiply-adds": size.macs,
+        "multiply-adds": size.multiply_adds,
         "device": str(runtime.device),
         "precision": runtime.precision,
     }
@@ -140,6 +140,7 @@ class TrainJob:
     def __init__(
         self,
         genotype: Genotype,
+        graph: Graph,
         settings: DataShape,
         config: TrainConfig,
         data: DataModule,
@@ -162,9 +163,12 @@ class TrainJob:
         self.steps_per_epoch: int = self._stream.batches_per_pass
         seed = derive_seed(config.seed, "weights")
         if start is None:
-            network = build_network(genotype, settings, seed)
+            network = build_network(graph, seed, with_tower=settings.auxiliary)
         else:
-            network = inherited_network(genotype, settings, start.value, start.where, seed)
+            assert isinstance(genotype, ChannelsGenotype)
+            network = inherited_network(
+                genotype, start.value.distribution, start.where, seed, with_tower=settings.auxiliary
+            )
         self.network: nn.Module = runtime.place(network)
         self._runnable = runtime.runnable(self.network)
         self._auxiliary = settings.auxiliary

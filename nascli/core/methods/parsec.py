@@ -4,41 +4,30 @@ sampling child networks and weighing them by their likelihood.
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nascli.artifacts.cell_genotype import CELL_INPUTS, CELL_NAMES, Cell, CellGenotype, Pick
-from nascli.artifacts.distribution import CategoricalDistribution, Distribution
-from nascli.artifacts.network_settings import NetworkSettings
-from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.categorical import CategoricalDistribution, Choices
+from nascli.artifacts.distribution import DistributionFile
+from nascli.core.methods.cells import check_space, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream
-from nascli.core.nn.auxiliary import auxiliary_fits, tower_needs
 from nascli.core.nn.build import seeded
-from nascli.core.nn.measure import count_parameters
-from nascli.core.nn.sampled_network import SampledNetwork
+from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.optimization import Schedule, Updater, sgd
 from nascli.core.runtime import Runtime, check_memory
-from nascli.errors import UsageError
-from nascli.registry import SPACES
+from nascli.graphs.graph import Graph
 from nascli.seeds import derive_seed
-
-SPACE = "darts"
-OPERATIONS = tuple(op for op in SPACES[SPACE].search_operations if op != "none")
-DRAWS = 2
-"""Picks of a node, each with a categorical of its own (Eq. 4 and 5)."""
+from nascli.spaces import cell_space
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.wiring import Shared
 
 LEAST_SHARE = 1e-8
 """A child with less of the importance weight takes no backward pass: float32 cannot see its part of the gradient."""
 
 FEWEST_SAMPLES = 2
-
-Network = tuple[tuple[tuple[int, int], ...], ...]
-"""A child up to the order of a node's picks, which its network does not depend on: per cell type and node the two
-choices in rising order, a choice being input * operations + operation."""
 
 
 def importance_weights(log_likelihood: Tensor) -> Tensor:
@@ -96,39 +85,28 @@ class Parsec:
         arch_beta1: float,
         arch_beta2: float,
     ) -> None:
-        self._plan, self._runtime, self._nodes = plan, runtime, nodes
+        self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, nodes)
         self._samples, self._adaptive, self._auxiliary_weight = samples, adaptive_samples, auxiliary
         self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
         self.steps_done = 0
-        settings = plan.network_settings(layers, channels, stem)
-        settings = settings.model_copy(update={"auxiliary": auxiliary > 0 and auxiliary_fits(settings)})
-        self.notices = self._remarks(settings, auxiliary)
-        as_derived = network == "derived"
-        build = partial(SampledNetwork, settings, nodes=nodes, operations=OPERATIONS, as_derived=as_derived)
-        with torch.device("meta"):
-            check_memory(count_parameters(build()), runtime.device)
-        self.network = seeded(build, derive_seed(plan.seed, "weights"))
+        self._size, self.notices = sized(plan, self._space, layers, channels, stem, auxiliary)
+        if runtime.compile:
+            self.notices += ("--compile does nothing here: every child is another network",)
+        self._wiring = Shared(searching=network == "search")
+        whole = self._space.graph(self._space.everything(), self._size, self._wiring)
+        check_memory(whole.parameters, runtime.device)
+        self.network = seeded(
+            lambda: SharedNetwork(whole, with_tower=self._size.auxiliary), derive_seed(plan.seed, "weights")
+        )
         runtime.place(self.network)
         self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
 
         # The distribution is a few hundred numbers from which children are drawn one by one: it stays on the CPU.
-        shapes = [(DRAWS, CELL_INPUTS + node, len(OPERATIONS)) for node in range(nodes)]
-        self.logits_of = {cell: [torch.zeros(shape, requires_grad=True) for shape in shapes] for cell in CELL_NAMES}
-        adam = torch.optim.Adam(
-            [node for cell in CELL_NAMES for node in self.logits_of[cell]],
-            lr=arch_lr,
-            betas=(arch_beta1, arch_beta2),
-        )
+        uniform = CategoricalDistribution.uniform(self._space)
+        self.logits_of = [torch.from_numpy(values.copy()).requires_grad_() for values in uniform.logits]
+        adam = torch.optim.Adam(self.logits_of, lr=arch_lr, betas=(arch_beta1, arch_beta2))
         self._architecture = Updater(adam, Runtime(torch.device("cpu")))
-        self._most_entropy = 2 * DRAWS * sum(math.log(inputs * operations) for _, inputs, operations in shapes)
-
-    def _remarks(self, settings: NetworkSettings, auxiliary: float) -> tuple[str, ...]:
-        remarks = []
-        if auxiliary and not settings.auxiliary:
-            remarks.append(f"searched without an auxiliary tower: {tower_needs(settings.stem)}")
-        if self._runtime.compile:
-            remarks.append("--compile does nothing here: every child is another network")
-        return tuple(remarks)
+        self._most_entropy = uniform.total_entropy()
 
     @staticmethod
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
@@ -136,71 +114,60 @@ class Parsec:
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """Algorithm 1, lines 5 to 17."""
-        draws = self._draw(self._sample_count())
-        networks = [self._network_of(child) for child in draws.tolist()]
-        places = {network: place for place, network in enumerate(dict.fromkeys(networks))}
-        which = torch.tensor([places[network] for network in networks])
-        children = [_genotype(network) for network in places]
+        now = self.distribution()
+        choices = self._draw(now)
+        drawn = [self._space.genotype(child) for child in choices.tolist()]
+        places: dict[Any, int] = {}
+        which = [places.setdefault(child.network(), len(places)) for child in drawn]
+        children = [self._graph(drawn[which.index(place)]) for place in range(len(places))]
 
         log_likelihood = self._log_likelihood(*streams["search"].next(), children)
         weights = importance_weights(log_likelihood[which])
-        shares = torch.zeros(len(places), dtype=weights.dtype).index_add(0, which, weights)
+        shares = torch.zeros(len(places), dtype=weights.dtype).index_add(0, torch.tensor(which), weights)
         trained = self._train(*streams["train"].next(), children, shares.tolist())
-        self._architecture.update(-(weights * self._log_probability(draws)).sum())
+        for logits, gradient in zip(self.logits_of, now.gradient(choices, weights.numpy()), strict=True):
+            logits.grad = torch.from_numpy(-gradient).to(logits.dtype)
+        self._architecture.apply()
 
         self.steps_done += 1
         search_batch = streams["search"].batch_size
         return {
             "search_loss": -(weights * log_likelihood[which]).sum() / search_batch,
             "effective_samples": effective_samples(weights),
-            "samples": torch.tensor(float(len(draws))),
+            "samples": torch.tensor(float(len(drawn))),
             "distinct_children": torch.tensor(float(len(places))),
             **trained,
         }
 
-    def _sample_count(self) -> int:
+    def _draw(self, now: CategoricalDistribution) -> Choices:
+        """Children alpha_k ~ p(alpha | pi) of this step. -> [samples, draws]"""
+        generator = torch.Generator().manual_seed(derive_seed(self._plan.seed, "children", self.steps_done))
+        draws = sum(map(len, self.logits_of))
+        uniform = torch.rand(draws, self._sample_count(now), dtype=torch.float64, generator=generator)
+        return now.draw(uniform.numpy().T)
+
+    def _sample_count(self, now: CategoricalDistribution) -> int:
         """K, or with adaptive samples the part of it that the entropy is of its maximum."""
         if not self._adaptive:
             return self._samples
-        left = self._now().total_entropy() / self._most_entropy
+        left = now.total_entropy() / self._most_entropy
         return max(FEWEST_SAMPLES, min(self._samples, math.ceil(self._samples * left)))
 
-    def _draw(self, count: int) -> Tensor:
-        """Children alpha_k ~ p(alpha | pi) of this step. -> [count, cell types * nodes * draws], choices."""
-        generator = torch.Generator().manual_seed(derive_seed(self._plan.seed, "children", self.steps_done))
-        with torch.no_grad():
-            rows = [row for node in self._categoricals() for row in node.double().softmax(dim=1)]
-        uniform = torch.rand(len(rows), count, dtype=torch.float64, generator=generator)
-        # The choice whose stretch of the cumulative probabilities holds the number. The last one's end is 1 but for
-        # rounding.
-        choices = [torch.searchsorted(row.cumsum(0)[:-1], uniform[i], right=True) for i, row in enumerate(rows)]
-        return torch.stack(choices, dim=1)
+    def _graph(self, child: CellGenotype) -> Graph:
+        return self._space.graph(child, self._size, self._wiring)
 
-    def _categoricals(self) -> list[Tensor]:
-        """The logits of each node, [draws, choices], in the order of `_draw`'s columns."""
-        return [node.flatten(1) for cell in CELL_NAMES for node in self.logits_of[cell]]
-
-    def _log_probability(self, draws: Tensor) -> Tensor:
-        """log p(alpha_k | pi), Eq. 4 and 5. [samples, columns] -> [samples]."""
-        rows = [row for node in self._categoricals() for row in node.double().log_softmax(dim=1)]
-        return torch.stack([row[draws[:, i]] for i, row in enumerate(rows)]).sum(dim=0)
-
-    def _network_of(self, child: Sequence[int]) -> Network:
-        pairs = [tuple(sorted(child[i : i + DRAWS])) for i in range(0, len(child), DRAWS)]
-        return tuple(tuple(pairs[i : i + self._nodes]) for i in range(0, len(pairs), self._nodes))
-
-    def _log_likelihood(self, images: Tensor, labels: Tensor, children: Sequence[CellGenotype]) -> Tensor:
+    def _log_likelihood(self, images: Tensor, labels: Tensor, children: Sequence[Graph]) -> Tensor:
         """log p(y | X, v, alpha) of each child: the sum over a search batch. -> [children], float64, on the CPU."""
         with torch.no_grad(), self._runtime.autocast():
-            states = self.network.stem(images)
+            stem = self.network.before_cells(images)
             sums = [
-                -F.cross_entropy(self.network.after_stem(states, child).float(), labels, reduction="sum")
+                -F.cross_entropy(self.network(images, child, known=stem).float(), labels, reduction="sum")
                 for child in children
             ]
         return torch.stack(sums).double().cpu()
 
     def _train(
-        self, images: Tensor, labels: Tensor, children: Sequence[CellGenotype], shares: Sequence[float]
+        self, images: Tensor, labels: Tensor, children: Sequence[Graph], shares: Sequence[float]
     ) -> dict[str, Tensor]:
         """SGD on the weights along the shares' mean of the children's gradients, one child's graph at a time."""
         self._weights.clear()
@@ -220,7 +187,7 @@ class Parsec:
             "gradient_norm": norm,
         }
 
-    def _loss(self, images: Tensor, labels: Tensor, child: CellGenotype) -> tuple[Tensor, Tensor]:
+    def _loss(self, images: Tensor, labels: Tensor, child: Graph) -> tuple[Tensor, Tensor]:
         with self._runtime.autocast():
             if self.network.auxiliary is not None:
                 logits, tower = self.network(images, child, with_auxiliary=True)
@@ -232,69 +199,47 @@ class Parsec:
 
     def logits(self, images: Tensor) -> Tensor:
         """The mode's answer, by the statistics of this batch. [B, C, H, W] -> [B, classes]."""
-        logits: Tensor = self.network(images, self._now().mode())
+        logits: Tensor = self.network(images, self._graph(self.distribution().mode()))
         return logits
 
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1))
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
-        """Figure 3: the entropy of p(alpha | pi) in nats (whole, per cell type, per node: both draws), and the accuracy
-        of the mode on all images of the search part, with the statistics of each batch. Besides, the mode's probability
-        and share of skip connections.
+        """Figure 3: the entropy of p(alpha | pi) in nats (whole, per cell type, per decision: all its draws), and the
+        accuracy of the mode on all images of the search part, with the statistics of each batch. Besides, the mode's
+        probability and share of skip connections.
         """
-        now = self._now()
+        now = self.distribution()
         mode = now.mode()
+        child = self._graph(mode)
         right, images_seen = 0, 0
         with torch.no_grad(), self._runtime.autocast():
             for images, labels in streams["search"].once():
-                right += (self.network(images, mode).argmax(dim=1) == labels).sum()
+                right += (self.network(images, child).argmax(dim=1) == labels).sum()
                 images_seen += len(labels)
-        nodes = {
-            f"entropy_{cell}_{state}": entropy
-            for cell in CELL_NAMES
-            for state, entropy in enumerate(now.node_entropies(cell), start=CELL_INPUTS)
-        }
+        entropies = zip(now.decisions, [e for cell in self._space.cells for e in now.entropies(cell)], strict=True)
         return {
             "entropy": now.total_entropy(),
-            **{f"entropy_{cell}": now.entropy(cell) for cell in CELL_NAMES},
-            **nodes,
+            **{f"entropy/{cell}": now.entropy(cell) for cell in self._space.cells},
+            **{f"entropy/{decision.cell}/{decision.name}": entropy for decision, entropy in entropies},
             "mode_accuracy": float(right) / images_seen,
             "mode_probability": math.exp(now.log_probability(mode)),
             "skip_share": mode.share("skip_connect"),
         }
 
-    def distribution(self, provenance: Provenance) -> CategoricalDistribution:
-        return CategoricalDistribution(
-            space=SPACE,
-            nodes=self._nodes,
-            operations=OPERATIONS,
-            logits={cell: tuple(n.detach().numpy().copy() for n in self.logits_of[cell]) for cell in CELL_NAMES},
-            provenance=provenance,
-        )
+    def distribution(self) -> CategoricalDistribution:
+        return CategoricalDistribution(self._space, [logits.detach().numpy() for logits in self.logits_of])
 
-    def _now(self) -> CategoricalDistribution:
-        return self.distribution(
-            Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
-        )
-
-    def start_from(self, distribution: Distribution) -> None:
+    def start_from(self, start: DistributionFile) -> None:
         """Take the logits of another search of the same space. Its weights are not taken."""
+        distribution = start.distribution
         if not isinstance(distribution, CategoricalDistribution):
-            maker = distribution.provenance.method
-            way_out = f": give --method {maker}" if maker else ""
-            raise UsageError(f"PARSEC goes on with a categorical distribution, not with a {distribution.kind}{way_out}")
-        if distribution.nodes != self._nodes:
-            raise UsageError(
-                f"the distribution is over cells of {distribution.nodes} nodes, the network's have {self._nodes}: "
-                f"give --nodes {distribution.nodes}"
-            )
-        if (distribution.space, distribution.operations) != (SPACE, OPERATIONS):
-            raise UsageError(f"the distribution is over other operations than those of the space {SPACE!r}")
+            raise other_kind(self._plan.method, CategoricalDistribution.kind, start)
+        check_space(self._space, distribution.space)
         with torch.no_grad():
-            for cell in CELL_NAMES:
-                for mine, theirs in zip(self.logits_of[cell], distribution.logits[cell], strict=True):
-                    mine.copy_(torch.from_numpy(theirs.copy()))
+            for mine, theirs in zip(self.logits_of, distribution.logits, strict=True):
+                mine.copy_(torch.from_numpy(theirs.copy()))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -309,25 +254,7 @@ class Parsec:
         self.steps_done = state["steps_done"]
         self.network.load_state_dict(state["network"])
         with torch.no_grad():
-            for cell in CELL_NAMES:
-                for mine, saved in zip(self.logits_of[cell], state["logits"][cell], strict=True):
-                    mine.copy_(saved)
+            for mine, saved in zip(self.logits_of, state["logits"], strict=True):
+                mine.copy_(saved)
         self._weights.load_state_dict(state["weights_optimizer"])
         self._architecture.load_state_dict(state["architecture_optimizer"])
-
-
-@lru_cache(maxsize=1024)
-def _genotype(network: Network) -> CellGenotype:
-    cells = {
-        name: Cell(
-            nodes=tuple(tuple(_pick(choice) for choice in node) for node in nodes),
-            concat=tuple(range(CELL_INPUTS, CELL_INPUTS + len(nodes))),
-        )
-        for name, nodes in zip(CELL_NAMES, network, strict=True)
-    }
-    return CellGenotype(space=SPACE, **cells)
-
-
-def _pick(choice: int) -> Pick:
-    source, operation = divmod(choice, len(OPERATIONS))
-    return Pick(op=OPERATIONS[operation], input=source)

@@ -8,22 +8,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nascli.artifacts.cell_genotype import CELL_NAMES
-from nascli.artifacts.distribution import Distribution, MixtureDistribution
-from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.mixture import MixtureDistribution
+from nascli.core.methods.cells import check_space, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream
-from nascli.core.nn.auxiliary import auxiliary_fits, tower_needs
 from nascli.core.nn.build import seeded
+from nascli.core.nn.graph_mixture import GraphMixture
 from nascli.core.nn.measure import count_parameters
-from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.optimization import Schedule, Updater, sgd
 from nascli.core.runtime import Runtime, check_memory
 from nascli.core.unrolled import restored, unrolled_gradient
 from nascli.errors import UsageError
-from nascli.registry import SPACES
+from nascli.registry import SPACES, load
 from nascli.seeds import derive_seed
-
-SPACE = "darts"
+from nascli.spaces import cell_space
 
 Batch = tuple[Tensor, Tensor]
 Mixture = tuple[dict[str, Tensor], dict[str, Tensor] | None]
@@ -78,35 +76,21 @@ class PcDarts:
         if order == 2 and runtime.precision == "fp16":
             raise UsageError("--order 2 does not go with --precision fp16, which scales gradients: use bf16 or fp32")
         self._plan, self._runtime, self._order = plan, runtime, order
-        self._nodes, self._random_channels = nodes, channel_sampling == "random"
+        self._space, self._random_channels = cell_space(plan.space, nodes), channel_sampling == "random"
         self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
         self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
         self.steps_done = 0
-        settings = plan.network_settings(layers, channels, stem)
-        has_tower = auxiliary > 0 and auxiliary_fits(settings)
-        self._auxiliary = auxiliary if has_tower else 0.0
-        self.notices: tuple[str, ...] = ()
+        size, self.notices = sized(plan, self._space, layers, channels, stem, auxiliary)
+        self._auxiliary = auxiliary if size.auxiliary else 0.0
         if arch_warmup_epochs >= plan.epochs:
             self.notices += (
                 f"the architecture will not learn: all {plan.epochs} epochs are warm-up "
                 f"(--arch-warmup-epochs {arch_warmup_epochs})",
             )
-        if auxiliary and not has_tower:
-            self.notices += (f"searched without an auxiliary tower: {tower_needs(stem)}",)
 
-        build = partial(
-            MixedNetwork,
-            operations=SPACES[SPACE].search_operations,
-            nodes=nodes,
-            layers=layers,
-            channels=channels,
-            stem=stem,
-            classes=settings.classes,
-            image_channels=settings.image_channels,
-            partial_channels=partial_channels,
-            recompute=recompute,
-            auxiliary=has_tower,
-        )
+        faster = SPACES[plan.space].mixture
+        network = load(faster) if faster else GraphMixture
+        build = partial(network, self._space, size, partial_channels=partial_channels, recompute=recompute)
         with torch.device("meta"):
             check_memory(count_parameters(build()), runtime.device)
         self.network = seeded(build, derive_seed(plan.seed, "weights"))
@@ -114,11 +98,11 @@ class PcDarts:
         self._runnable = runtime.runnable(self.network)
 
         draw = torch.Generator().manual_seed(derive_seed(plan.seed, "architecture"))
-        edges, operations = len(self.network.edges), len(SPACES[SPACE].search_operations)
-        self.alpha = {cell: self._parameter(torch.randn(edges, operations, generator=draw)) for cell in CELL_NAMES}
-        beta = {cell: self._parameter(torch.randn(edges, generator=draw)) for cell in CELL_NAMES}
+        cells, edges, operations = self._space.cells, self._space.edges(), len(self._space.operations)
+        self.alpha = {cell: self._parameter(torch.randn(len(edges), operations, generator=draw)) for cell in cells}
+        beta = {cell: self._parameter(torch.randn(len(edges), generator=draw)) for cell in cells}
         self.beta = beta if edge_normalization else None
-        targets = torch.tensor([node for _, node in self.network.edges])
+        targets = torch.tensor([node for _, node in edges])
         self._edges_by_node = [torch.nonzero(targets == node).flatten().to(runtime.device) for node in targets.unique()]
 
         self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
@@ -236,37 +220,23 @@ class PcDarts:
         """Mean entropy of an edge's operations, in nats, per cell type; the share of skips in the derived cells; and
         whether this was an epoch of the warm-up, in which the architecture does not move.
         """
-        now = self.distribution(
-            Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
-        )
-        entropy = {f"edge_entropy_{cell}": now.entropy(cell) for cell in CELL_NAMES}
+        now = self.distribution()
+        entropy = {f"edge_entropy/{cell}": now.entropy(cell) for cell in self._space.cells}
         frozen = self.steps_done <= self._first_architecture_step
         return {**entropy, "skip_share": now.mode().share("skip_connect"), "architecture_frozen": frozen}
 
-    def distribution(self, provenance: Provenance) -> MixtureDistribution:
+    def distribution(self) -> MixtureDistribution:
         def arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
             return {cell: tensor.detach().cpu().numpy().copy() for cell, tensor in tensors.items()}
 
-        return MixtureDistribution(
-            space=SPACE,
-            nodes=self._nodes,
-            operations=SPACES[SPACE].search_operations,
-            alpha=arrays(self.alpha),
-            beta=None if self.beta is None else arrays(self.beta),
-            provenance=provenance,
-        )
+        return MixtureDistribution(self._space, arrays(self.alpha), None if self.beta is None else arrays(self.beta))
 
-    def start_from(self, distribution: Distribution) -> None:
+    def start_from(self, start: DistributionFile) -> None:
         """Take alpha, and beta where both have it, from another search of the same space."""
+        distribution = start.distribution
         if not isinstance(distribution, MixtureDistribution):
-            raise UsageError(_other_kind(self._plan.method, distribution))
-        if distribution.nodes != self._nodes:
-            raise UsageError(
-                f"the distribution is over cells of {distribution.nodes} nodes, the network's have {self._nodes}: "
-                f"give --nodes {distribution.nodes}"
-            )
-        if (distribution.space, distribution.operations) != (SPACE, SPACES[SPACE].search_operations):
-            raise UsageError(f"the distribution is over other operations than those of the space {SPACE!r}")
+            raise other_kind(self._plan.method, MixtureDistribution.kind, start)
+        check_space(self._space, distribution.space)
         pairs = [(self.alpha, distribution.alpha)]
         if self.beta is not None and distribution.beta is not None:
             pairs.append((self.beta, distribution.beta))
@@ -278,7 +248,7 @@ class PcDarts:
             )
         with torch.no_grad():
             for mine, theirs in pairs:
-                for cell in CELL_NAMES:
+                for cell in mine:
                     mine[cell].copy_(torch.tensor(theirs[cell]))
 
     def state_dict(self) -> dict[str, Any]:
@@ -300,10 +270,3 @@ class PcDarts:
                     mine[cell].copy_(saved[cell])
         self._weights.load_state_dict(state["weights_optimizer"])
         self._architecture.load_state_dict(state["architecture_optimizer"])
-
-
-def _other_kind(method: str, distribution: Distribution) -> str:
-    """Why `method` cannot go on with a distribution that is no mixture, and which method can: the one that made it."""
-    maker = distribution.provenance.method
-    way_out = f": give --method {maker}" if maker else ""
-    return f"{method} goes on with the mixture of another search, not with a {distribution.kind} distribution{way_out}"

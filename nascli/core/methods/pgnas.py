@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nascli import supernets
-from nascli.artifacts.distribution import Distribution, PosteriorDistribution
-from nascli.artifacts.network_settings import DataShape
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
+from nascli.core.methods.cells import other_kind
 from nascli.core.methods.protocol import HELD_OUT, Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.drop_path import draw_paths
-from nascli.core.nn.graph_network import GraphNetwork, tower_fits
+from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory
@@ -25,6 +26,7 @@ from nascli.errors import UsageError
 from nascli.milestones import milestones
 from nascli.registry import SUPERNETS
 from nascli.seeds import derive_seed
+from nascli.spaces.network_settings import DataShape
 
 AUGMENTED = 10
 """What each training image counts for, as it is augmented: the paper's N on CIFAR is ten times the 50,000 images."""
@@ -56,7 +58,6 @@ class Pgnas:
         plan: Plan,
         runtime: Runtime,
         *,
-        supernet: str,
         width: int,
         depth: int,
         weight_prior: float,
@@ -94,11 +95,11 @@ class Pgnas:
             restart_factor=restart_factor,
         )
         self.steps_done = 0
-        self._supernet, self._stages = supernet, supernets.stages_of(supernet, depth)
-        self._width = width or SUPERNETS[supernet].width
+        self._supernet, self._stages = plan.space, supernets.stages_of(plan.space, depth)
+        self._width = width or SUPERNETS[plan.space].width
         shape = plan.shape
         graph = supernets.supernet(
-            supernet,
+            plan.space,
             self._width,
             self._stages,
             classes=shape.classes,
@@ -106,13 +107,11 @@ class Pgnas:
             image_size=shape.image_size,
         )
         check_memory(graph.parameters, runtime.device, "a smaller --width or --depth")
-        with_tower = auxiliary > 0 and tower_fits(graph)
+        with_tower = auxiliary > 0 and graph.tower_fits
         self._auxiliary_weight = auxiliary if with_tower else 0.0
         notices = []
         if auxiliary > 0 and not with_tower:
-            notices.append(
-                f"searched without an auxiliary tower: there is no place for it in {supernet} on these images"
-            )
+            notices.append(f"searched without an auxiliary tower: {graph.why_no_tower}")
         if arch_warmup_epochs >= plan.epochs:
             notices.append(
                 f"p never learns: all {plan.epochs} epochs are warm-up (--arch-warmup-epochs {arch_warmup_epochs})"
@@ -232,7 +231,7 @@ class Pgnas:
             "sampled_loss": sum(losses[1:]) / WATCHED,
         }
 
-    def distribution(self, provenance: Provenance) -> PosteriorDistribution:
+    def distribution(self) -> PosteriorDistribution:
         convs = self.network.graph.masked
         logits = self.dropout.logit.detach().cpu().split([len(conv.sources) for conv in convs.values()])
         state = self.network.state_dict()
@@ -247,21 +246,19 @@ class Pgnas:
                 for name, tensor in state.items()
                 if not name.startswith(AUXILIARY)
             },
-            provenance=provenance,
         )
 
-    def start_from(self, distribution: Distribution) -> None:
+    def start_from(self, start: DistributionFile) -> None:
         """Take the logits and the weights of another search of the same super-network.
 
         The images may be others of the same shape. Where they are the same, the held-out ones must be, too: the other
         search has learnt from the rest. Raises UsageError that says what differs.
         """
+        distribution = start.distribution
         if not isinstance(distribution, PosteriorDistribution):
-            maker = distribution.provenance.method
-            way_out = f": give --method {maker}" if maker else ""
-            raise UsageError(f"PGNAS goes on with a posterior, not with a {distribution.kind}{way_out}")
+            raise other_kind(self._plan.method, PosteriorDistribution.kind, start)
         self._check_network(distribution)
-        for origin in distribution.provenance.descent():
+        for origin in start.provenance.descent():
             self._check_images(origin)
         convs = self.network.graph.masked
         with torch.no_grad():
@@ -278,7 +275,7 @@ class Pgnas:
         for differs, text in (
             (
                 other.supernet != self._supernet,
-                f"is for {other.supernet}, this search for {self._supernet}: give --supernet {other.supernet}",
+                f"is for {other.supernet}, this search for {self._supernet}: give --space {other.supernet}",
             ),
             (
                 other.width != self._width,
@@ -287,7 +284,7 @@ class Pgnas:
             (
                 other.stages != self._stages,
                 f"has {list(other.stages)} blocks per stage, this search {list(self._stages)}: "
-                f"give --depth {other.shared_settings()['depth']}",
+                f"give --depth {other.depth}",
             ),
             (
                 other.shape != mine,

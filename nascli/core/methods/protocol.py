@@ -7,9 +7,8 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.network_settings import DataShape, NetworkSettings
-from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.distribution import Distribution, DistributionFile
+from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 HELD_OUT = "held_out"
 """The part of the training images that a method only looks at (`Stream.once`). It may be smaller than a batch."""
@@ -20,6 +19,7 @@ class Plan:
     """What a method is told besides its own settings."""
 
     method: str
+    space: str
     data: DataInfo
     epochs: int
     steps_per_epoch: int
@@ -78,10 +78,10 @@ class SearchMethod(Protocol):
         skip connections, the accuracy of the mode on the images of a stream (`once`).
         """
 
-    def distribution(self, provenance: Provenance) -> Distribution:
+    def distribution(self) -> Distribution:
         """The architecture distribution as it is now, detached."""
 
-    def start_from(self, distribution: Distribution) -> None:
+    def start_from(self, start: DistributionFile) -> None:
         """Begin with what another search has learnt of the architecture. Raises UsageError for one of another space."""
 
     def state_dict(self) -> dict[str, Any]:

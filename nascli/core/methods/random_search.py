@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.cell_genotype import CellGenotype
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
+from nascli.core.methods.cells import check_space
 from nascli.core.methods.protocol import Plan, Stream
-from nascli.core.nn.build import build_network, build_on_meta
-from nascli.core.nn.measure import count_parameters
+from nascli.core.nn.build import build_network
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
+from nascli.spaces import cell_space
+from nascli.spaces.cell_genotype import CellGenotype
 
 BATCH_NORM_KEEPS = 0.9
 """The share of its running statistics that a batch norm keeps in a step of training; torch's default."""
@@ -29,16 +29,14 @@ BATCH_NORM_KEEPS = 0.9
 MOST_UNLEARNT = 0.05
 """Share of the initial statistics in a score, beyond which the user is warned: less than 29 steps."""
 
-NOBODY = Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
-
 
 class RandomSearch:
     """Cells are drawn one after the other; each becomes an ordinary network, which shares no weight with any other.
 
-    Both draws of a node are uniform over all pairs of an input and an operation other than `none`, independently, as
-    PARSEC's are before it has learnt anything. A candidate is trained on the "train" part with a whole schedule of its
-    own, then scored once on all images of the "search" part. `epochs` is the budget of the whole search and is shared
-    evenly, so that it means as many passes over the training part as it does for every other method.
+    All draws of all decisions are uniform and independent, as PARSEC's are before it has learnt anything. A candidate
+    is trained on the "train" part with a whole schedule of its own, then scored once on all images of the "search"
+    part. `epochs` is the budget of the whole search and is shared evenly, so that it means as many passes over the
+    training part as it does for every other method.
     """
 
     def __init__(
@@ -60,7 +58,7 @@ class RandomSearch:
         weight_decay: float,
         clip: float,
     ) -> None:
-        self._plan, self._runtime, self._nodes = plan, runtime, nodes
+        self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, nodes)
         epochs = epochs_each(plan.epochs, candidates)
         self._steps_each = epochs * plan.steps_per_epoch
         self._schedule = Schedule(lr, lr_min, epochs, plan.steps_per_epoch, lr_warmup_epochs)
@@ -79,7 +77,7 @@ class RandomSearch:
                 f"{steps} few for a score: the running statistics that a cell is scored with are "
                 f"still to {unlearnt:.0%} what they were at first; give more --epochs or fewer --candidates",
             )
-        uniform = CategoricalDistribution.uniform(nodes, NOBODY)
+        uniform = CategoricalDistribution.uniform(self._space)
         self._cells = tuple(uniform.sample(plan.seed, number) for number in range(candidates))
         self._scores: list[tuple[float, float]] = []
         self.steps_done = 0
@@ -90,9 +88,9 @@ class RandomSearch:
 
     def _begin(self, number: int) -> None:
         """Make the network of a candidate, with weights that depend on the seed and the candidate's number alone."""
-        genotype = self._cells[number]
-        check_memory(count_parameters(build_on_meta(genotype, self._settings)), self._runtime.device)
-        network = build_network(genotype, self._settings, derive_seed(self._plan.seed, "weights", number))
+        graph = self._cells[number].graph(self._settings)
+        check_memory(graph.parameters, self._runtime.device)
+        network = build_network(graph, derive_seed(self._plan.seed, "weights", number))
         if self._runtime.compile:
             # Networks of one class share a cache of eight compilations, which two or three of them fill; what comes
             # after them would run uncompiled.
@@ -152,39 +150,34 @@ class RandomSearch:
         """How many candidates are done, the best and the mean of their accuracies; the share of skips in the best cell,
         or in the first before any is done.
         """
-        now = self.distribution(NOBODY)
+        now = self.distribution()
         health = {"candidates_done": len(now.candidates), "skip_share": now.mode().share("skip_connect")}
         if now.candidates:
             accuracies = [candidate.accuracy for candidate in now.candidates]
             health |= {"best_accuracy": accuracies[0], "mean_accuracy": sum(accuracies) / len(accuracies)}
         return health
 
-    def distribution(self, provenance: Provenance) -> RankingDistribution:
+    def distribution(self) -> RankingDistribution:
         done = len(self._scores)
         ranked = [
             RankedCell(genotype, accuracy, loss, number)
             for number, (genotype, (accuracy, loss)) in enumerate(zip(self._cells[:done], self._scores, strict=True))
         ]
         return RankingDistribution(
-            space=self._cells[0].space,
-            nodes=self._nodes,
+            space=self._space,
             candidates=tuple(sorted(ranked, key=RankedCell.place)),
             waiting=self._cells[done:],
-            provenance=provenance,
         )
 
-    def start_from(self, distribution: Distribution) -> None:
+    def start_from(self, start: DistributionFile) -> None:
         """Train the best cells of another random search anew, as many as there are candidates, and rank them again.
 
         A categorical distribution (PARSEC) gives its mode as the first candidate and its samples as the others: what
         it believes in, each cell on weights of its own.
         """
-        if distribution.nodes != self._nodes:
-            raise UsageError(
-                f"the distribution is over cells of {distribution.nodes} nodes, the network's have {self._nodes}: "
-                f"give --nodes {distribution.nodes}"
-            )
-        count = len(self._cells)
+        distribution, count = start.distribution, len(self._cells)
+        if isinstance(distribution, RankingDistribution | CategoricalDistribution):
+            check_space(self._space, distribution.space)
         match distribution:
             case RankingDistribution():
                 ranked = [candidate.genotype for candidate in distribution.candidates]
@@ -198,7 +191,7 @@ class RandomSearch:
             case CategoricalDistribution():
                 samples = (distribution.sample(self._plan.seed, number) for number in range(1, count))
                 self._cells = (distribution.mode(), *samples)
-                distinct = len({_network(genotype) for genotype in self._cells})
+                distinct = len({genotype.network() for genotype in self._cells})
                 self.notices = self._told(f"{distinct} of them different: a mode and samples") + self.notices[1:]
             case _:
                 raise UsageError(
@@ -246,10 +239,3 @@ def epochs_each(epochs: int, candidates: int) -> int:
 
 def _either(numbers: Iterable[int]) -> str:
     return " or ".join(map(str, numbers))
-
-
-def _network(genotype: CellGenotype) -> tuple[object, ...]:
-    """The same for genotypes of the same network: a node is the sum of its picks, in any order."""
-    return tuple(
-        tuple(sorted((pick.input, pick.op) for pick in node)) for _, cell in genotype.cells() for node in cell.nodes
-    )

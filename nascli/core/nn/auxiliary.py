@@ -1,91 +1,31 @@
 """The auxiliary tower: a second classifier on an inner map, whose loss helps the lower cells to learn. Training only.
 
-Szegedy et al., CVPR 2015; in the form of Liu et al., ICLR 2019, which hangs it on the second reduction cell's output.
+Where it hangs and on which maps: `nascli.graphs.tower`.
 """
-
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.artifacts.network_settings import NetworkSettings
-from nascli.core.nn.layout import map_side, reduction_cells
-from nascli.core.nn.stem import STEMS
 from nascli.errors import UsageError
-
-
-@dataclass(frozen=True)
-class TowerForm:
-    """What differs between the tower on CIFAR and on ImageNet.
-
-    stride: of the 5x5 average pooling; the 2x2 convolution after it must see exactly 2x2 values.
-    last_norm: whether a batch norm precedes the last ReLU. The published ImageNet experiments have none there.
-    """
-
-    stride: int
-    last_norm: bool
-
-    def pooled_side(self, map_side: int) -> int:
-        """The side of a map after the pooling; 0 or less if the window does not fit."""
-        return (map_side - POOLING_WINDOW) // self.stride + 1
-
-    def fits(self, map_side: int) -> bool:
-        return self.pooled_side(map_side) == 2
-
-    @property
-    def map_sides(self) -> range:
-        """The sides of the maps that the tower takes."""
-        return range(POOLING_WINDOW + self.stride, POOLING_WINDOW + 2 * self.stride)
-
-
-POOLING_WINDOW = 5
-
-TOWER_FORMS: Mapping[str, TowerForm] = {
-    "cifar": TowerForm(stride=3, last_norm=True),
-    "imagenet": TowerForm(stride=2, last_norm=False),
-}
-"""The form by the name of the network's stem. 32x32 images behind the CIFAR stem give 8x8 maps; 224x224 images behind
-the ImageNet stem give 14x14 before and 7x7 after the second reduction cell, where the tower hangs."""
-
-
-def auxiliary_fits(settings: NetworkSettings) -> bool:
-    """Whether a network's maps suit the tower: it needs a second reduction cell, and images of the right size."""
-    if len(reduction_cells(settings.layers)) < 2:
-        return False
-    return TOWER_FORMS[settings.stem].fits(map_side(settings.image_size, _stride(settings.stem)))
-
-
-def tower_needs(stem: str) -> str:
-    """In words, for messages: "the auxiliary tower behind the cifar stem needs 2 layers or more and images of …"."""
-    sides, stride = TOWER_FORMS[stem].map_sides, _stride(stem)
-    smallest, largest = (sides[0] - 1) * stride + 1, sides[-1] * stride
-    return (
-        f"the auxiliary tower behind the {stem} stem needs 2 layers or more and images of "
-        f"{smallest} to {largest} pixels a side"
-    )
-
-
-def _stride(stem: str) -> int:
-    """How many pixels of the image one step on the tower's map spans: those of the stem, halved twice."""
-    return STEMS[stem].strides[1] * 4
+from nascli.graphs.tower import POOLING_WINDOW, WIDTHS, TowerForm
 
 
 class AuxiliaryTower(nn.Module):
     """[B, channels, side, side] -> logits [B, classes].
 
     ReLU, 5x5 average pooling to 2x2, 1x1 convolution to 128, batch norm, ReLU, 2x2 convolution to 768, batch norm
-    (CIFAR only), ReLU, linear. Raises UsageError for maps that the pooling does not turn into 2x2.
+    (where the form has it), ReLU, linear. Raises UsageError for maps that the pooling does not turn into 2x2.
     """
 
-    def __init__(self, channels: int, classes: int, stem: str) -> None:
+    def __init__(self, channels: int, classes: int, form: TowerForm) -> None:
         super().__init__()
-        self.form = TOWER_FORMS[stem]
-        self.reduce = nn.Conv2d(channels, 128, 1, bias=False)
-        self.reduce_norm = nn.BatchNorm2d(128)
-        self.spread = nn.Conv2d(128, 768, 2, bias=False)
-        self.spread_norm = nn.BatchNorm2d(768) if self.form.last_norm else nn.Identity()
-        self.classifier = nn.Linear(768, classes)
+        self.form = form
+        first, second = WIDTHS
+        self.reduce = nn.Conv2d(channels, first, 1, bias=False)
+        self.reduce_norm = nn.BatchNorm2d(first)
+        self.spread = nn.Conv2d(first, second, 2, bias=False)
+        self.spread_norm = nn.BatchNorm2d(second) if form.last_norm else nn.Identity()
+        self.classifier = nn.Linear(second, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

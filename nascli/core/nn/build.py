@@ -1,53 +1,38 @@
-"""From a genotype to its network: with fresh weights, with those of a file, or with those of its super-network."""
+"""From a graph to its network: with fresh weights, with those of a file, or with those of its super-network."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nascli.artifacts.genotype import ChannelsGenotype, Genotype
+from nascli.artifacts.genotype import ChannelsGenotype
 from nascli.artifacts.masks import mask_of
-from nascli.artifacts.network_settings import DataShape
 from nascli.artifacts.posterior import PosteriorDistribution
-from nascli.core.nn.graph_network import GraphNetwork, tower_fits
+from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
-from nascli.core.nn.network import CellNetwork
-from nascli.errors import ArtifactError, UsageError
-from nascli.supernets.slim import slim
-
-DerivedNetwork: TypeAlias = CellNetwork | GraphNetwork
-
-
-def channels_network(genotype: ChannelsGenotype, shape: DataShape) -> GraphNetwork:
-    """What is left of the genotype's super-network. Raises UsageError for images or a tower that it cannot have."""
-    graph = slim(genotype.graph(shape), genotype.channels).graph
-    if shape.auxiliary and not tower_fits(graph):
-        raise UsageError(f"there is no place for the auxiliary tower in {genotype.supernet} on images of this size")
-    return GraphNetwork(graph, with_tower=shape.auxiliary)
-
-
-NETWORKS: Mapping[str, Callable[[Any, Any], DerivedNetwork]] = {"cell": CellNetwork, "channels": channels_network}
-"""The network by the `kind` of genotype; cells take `NetworkSettings`, channels a `DataShape`."""
+from nascli.errors import ArtifactError
+from nascli.graphs.graph import Graph
+from nascli.graphs.slim import slim
 
 FAULTS_SHOWN = 3
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def build_network(genotype: Genotype, settings: DataShape, seed: int) -> DerivedNetwork:
-    """The genotype's network with fresh weights, float32 on the CPU, in training mode.
+def build_network(graph: Graph, seed: int, *, with_tower: bool = False) -> GraphNetwork:
+    """The graph's network with fresh weights, float32 on the CPU, in training mode.
 
     The same seed gives the same weights on every machine's CPU build of torch; torch's own generators are as before.
-    Weights start as torch starts them, like the published networks of this space: convolutions and linear layers
+    Weights start as torch starts them, like the published networks of these spaces: convolutions and linear layers
     uniform in ±1/sqrt(inputs of an output), batch norms as the identity. Every convolution is followed by a batch
     norm, which makes the network's function independent of the weights' scale (the tower's last one on ImageNet is the
     exception), so that a finer choice has little left to improve.
 
-    Raises UsageError for settings that don't go together (see `CellNetwork` and `channels_network`).
+    Raises UsageError for a tower that the network has no place for, or whose maps don't suit it.
     """
-    return seeded(lambda: NETWORKS[genotype.kind](genotype, settings), seed)
+    return seeded(lambda: GraphNetwork(graph, with_tower=with_tower), seed)
 
 
 def seeded(build: Callable[[], Network], seed: int) -> Network:
@@ -58,45 +43,33 @@ def seeded(build: Callable[[], Network], seed: int) -> Network:
         return build()
 
 
-def build_on_meta(genotype: Genotype, settings: DataShape) -> DerivedNetwork:
-    """The genotype's network without weights, on the meta device: shapes and names only, no memory."""
-    with torch.device("meta"):
-        return NETWORKS[genotype.kind](genotype, settings)
+def load_network(graph: Graph, weights: Mapping[str, np.ndarray], where: str) -> GraphNetwork:
+    """The graph's network with the weights of a file, on the CPU, in training mode.
 
-
-def load_network(
-    genotype: Genotype, settings: DataShape, weights: Mapping[str, np.ndarray], where: str
-) -> DerivedNetwork:
-    """The genotype's network with the weights of a file, on the CPU, in training mode.
-
-    Nothing of the network is allocated before names and shapes have been checked, however large the settings claim it
-    to be. `where` names the file. Raises ArtifactError where settings or weights don't fit.
+    Nothing of the network is allocated before names and shapes have been checked, however large the file claims it to
+    be. `where` names the file. Raises ArtifactError where the weights don't fit.
     """
-    try:
-        network = build_on_meta(genotype, settings)
-    except UsageError as error:
-        raise ArtifactError(f"{where}: {error}") from None
+    with torch.device("meta"):
+        network = GraphNetwork(graph)
     load_weights(network, weights, where)
     return network
 
 
 def inherited_network(
-    genotype: ChannelsGenotype, settings: DataShape, posterior: PosteriorDistribution, where: str, seed: int
+    genotype: ChannelsGenotype, posterior: PosteriorDistribution, where: str, seed: int, *, with_tower: bool = False
 ) -> GraphNetwork:
     """The genotype's network with the weights of the super-network that it is part of, on the CPU, in training mode.
 
     In evaluation mode its logits are those of the super-network under the genotype's mask, up to rounding. An auxiliary
-    tower, which no posterior has, gets fresh weights from the seed. `settings` are those of the posterior's data, with
-    a tower or without; `where` names the posterior's file. Raises ArtifactError where its weights don't fit.
+    tower, which no posterior has, gets fresh weights from the seed. `where` names the posterior's file. Raises
+    ArtifactError where its weights don't fit.
     """
-    graph = posterior.graph
-    with torch.device("meta"):
-        supernet = GraphNetwork(graph)
-    load_weights(supernet, posterior.weights, where)
-    masks = torch.from_numpy(mask_of(graph, genotype.channels))[None].float()
-    network = build_network(genotype, settings, seed)
-    assert isinstance(network, GraphNetwork)
-    inherit(network, slim(graph, genotype.channels), supernet, masks)
+    whole = posterior.graph
+    supernet = load_network(whole, posterior.weights, where)
+    masks = torch.from_numpy(mask_of(whole, genotype.channels))[None].float()
+    cut = slim(whole, genotype.channels)
+    network = build_network(cut.graph, seed, with_tower=with_tower)
+    inherit(network, cut, supernet, masks)
     return network
 
 

@@ -1,142 +1,109 @@
-"""The network of a graph: a super-network with its masks as an argument, or a smaller one that was cut out of it."""
+"""The network of a graph, or of any other graph whose nodes it has.
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+A derived network, a super-network with its masks, a smaller one that was cut out of it: `GraphNetwork`. One child among
+many that share their weights: `SharedNetwork`. All operations at once, weighted: `nascli.core.nn.graph_mixture`.
+"""
 
-import torch
+from collections.abc import Collection, Iterable, Mapping
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.core.nn.auxiliary import TOWER_FORMS, AuxiliaryTower
-from nascli.core.nn.concatenation import concatenate
-from nascli.core.nn.depthwise import DepthwiseConv2d
-from nascli.core.nn.drop_path import apply_path
-from nascli.supernets.graph import (
-    AvgPool,
-    Concat,
-    Constant,
-    Conv,
-    DropPath,
-    GlobalPool,
-    Graph,
-    Image,
-    Linear,
-    MaxPool,
-    Node,
-    Norm,
-    Pick,
-    Relu,
-    Select,
-    Sum,
-)
+from nascli.core.nn.auxiliary import AuxiliaryTower
+from nascli.core.nn.computations import COMPUTATIONS, Arguments
+from nascli.core.nn.graph_modules import attach, module_of
+from nascli.errors import UsageError
+from nascli.graphs.graph import Graph, Step
+from nascli.graphs.operations import DropPath, Norm, Relu
 
-TOWER_STEM = "cifar"
-"""The form of the auxiliary tower: none of the super-networks for large images has one."""
+NO_ARGUMENTS = Arguments()
+
+Logits = Tensor | tuple[Tensor, Tensor]
+"""[B, classes] of the network, or those and the auxiliary tower's."""
 
 
-def tower_fits(graph: Graph) -> bool:
-    """Whether a graph has a place for the auxiliary tower, with maps that suit it."""
-    return graph.auxiliary is not None and TOWER_FORMS[TOWER_STEM].fits(graph.shapes[graph.auxiliary].side)
+def tower_of(graph: Graph) -> AuxiliaryTower:
+    """The auxiliary tower of a network. Raises UsageError where there is no place for it, or its maps don't suit it."""
+    if graph.tower is None:
+        raise UsageError("this network has no place for an auxiliary tower")
+    if not graph.tower_fits:
+        raise UsageError(f"{graph.tower.needs()}, not of {graph.image_size}")
+    classes = graph.shapes[graph.nodes[-1].name].channels
+    return AuxiliaryTower(graph.shapes[graph.tower.node].channels, classes, graph.tower.form)
 
 
-class PickPixels(nn.Module):
-    """`Pick`: [B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)]."""
-
-    def __init__(self, stride: int, shift: int) -> None:
-        super().__init__()
-        self.stride, self.shift = stride, shift
-
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        picked = x[:, :, self.shift :: self.stride, self.shift :: self.stride]
-        below, right = (-(-side // self.stride) - len(range(self.shift, side, self.stride)) for side in (height, width))
-        return F.pad(picked, (0, right, 0, below)) if below or right else picked
-
-
-class StridedPointwise(nn.Conv2d):
-    """A 1x1 convolution with a stride, on the pixels that it sees.
-
-    As one operation its weight gradient on a CPU overwrites memory, and crashes the process or is wrong, for
-    channels-last maps of fewer than 16 channels: https://github.com/uxlfoundation/oneDNN/issues/6035 (torch 2.11).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        down, right = self.stride
-        return F.conv2d(x[:, :, ::down, ::right], self.weight, self.bias)
-
-
-class SelectChannels(nn.Module):
-    """`Select`: [B, C, H, W] -> [B, chosen, H, W]."""
-
-    def __init__(self, channels: Sequence[int]) -> None:
-        super().__init__()
-        self.register_buffer("channels", torch.tensor(channels, device="cpu"), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
-            return x.index_select(1, self.channels)
-        # Seen as a matrix with a row per pixel. As maps, torch takes ten times as long and gives up the memory format.
-        pixels = x.permute(0, 2, 3, 1)
-        chosen = pixels.flatten(0, 2).index_select(1, self.channels)
-        return chosen.unflatten(0, pixels.shape[:3]).permute(0, 3, 1, 2)
-
-
-class ConstantMaps(nn.Module):
-    """`Constant`: images [B, …] -> [B, channels, side, side], a view."""
-
-    def __init__(self, op: Constant) -> None:
-        super().__init__()
-        self.side = op.side
-        self.value = nn.Parameter(torch.zeros(op.channels, op.rows, op.rows))
-        border = op.rows // 2
-        place = torch.arange(op.side, device="cpu")
-        row = torch.minimum(place, (place - op.side + op.rows).clamp(min=border))
-        self.register_buffer("row", row, persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps = self.value if self.value.shape[-1] == 1 else self.value[:, self.row][:, :, self.row]
-        return maps.expand(len(images), -1, self.side, self.side)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One node's turn. `after` are the values that nobody reads any more once it is done."""
-
-    node: Node
-    module: nn.Module | None
-    mask: int | None
-    after: tuple[str, ...]
-
-
-class GraphNetwork(nn.Module):
-    """The network of a graph. Images [B, image_channels, H, W] -> logits [B, classes].
-
-    Its modules have the names of the graph's nodes, so the weights of a smaller network are slices of those of the
-    super-network under the same names. Raises UsageError for a tower on maps that don't suit it.
-    """
+class GraphModules(nn.Module):
+    """The modules of a graph's nodes, under the nodes' names, and the way to compute what nodes put out."""
 
     def __init__(self, graph: Graph, *, with_tower: bool = False) -> None:
         super().__init__()
         self.graph = graph
-        masked = {name: index for index, name in enumerate(graph.masked)}
-        self._mask_sizes = [len(entries) for entries in graph.mask_ranges.values()]
-        last = {name: node.name for node in graph.nodes for name in node.inputs}
-        done: dict[str, list[str]] = {}
-        for name, reader in last.items():
-            done.setdefault(reader, []).append(name)
-        self._steps = []
+        self._kept: dict[str, nn.Module] = {}
         for node in graph.nodes:
-            module = _module(graph, node)
+            module = module_of(graph, node)
             if module is not None:
-                _attach(self, node.name, module)
-            self._steps.append(_Step(node, module, masked.get(node.name), tuple(done.get(node.name, ()))))
+                attach(self, node.name, module)
+                self._kept[node.name] = module
         self.auxiliary: AuxiliaryTower | None = None
         if with_tower:
-            if graph.auxiliary is None:
-                raise ValueError("this network has no place for an auxiliary tower")
-            classes = graph.shapes[graph.nodes[-1].name].channels
-            self.auxiliary = AuxiliaryTower(graph.shapes[graph.auxiliary].channels, classes, TOWER_STEM)
-        self._paths = {name: row for row, name in enumerate(_droppable(graph))}
+            self.auxiliary = tower_of(graph)
+        self._own_input = frozenset(_rectified_alone(graph))
+
+    def run(
+        self,
+        order: Iterable[Step],
+        values: dict[str, Tensor],
+        arguments: Arguments = NO_ARGUMENTS,
+        keep: Collection[str] = (),
+    ) -> dict[str, Tensor]:
+        """Take the steps. `values` has what they start from, and in the end what was wanted; it is returned."""
+        for node, spent in order:
+            inputs = [values[name] for name in node.inputs]
+            if node.name in self._own_input and node.inputs[0] not in keep:
+                # In place where nobody else reads the input: a batch norm's gradient doesn't need its output.
+                values[node.name] = F.relu(inputs[0], inplace=True)
+            else:
+                values[node.name] = COMPUTATIONS[type(node.op)](node, self._kept.get(node.name), inputs, arguments)
+            for name in spent:
+                if name not in keep:
+                    del values[name]
+        return values
+
+    def answer(
+        self, graph: Graph, order: Iterable[Step], values: dict[str, Tensor], arguments: Arguments, with_tower: bool
+    ) -> Logits:
+        """The logits of a graph, and the tower's `with_tower`. Raises ValueError for a tower that isn't there."""
+        last = graph.nodes[-1].name
+        if not with_tower:
+            return self.run(order, values, arguments, (last,))[last]
+        if self.auxiliary is None or graph.tower is None:
+            raise ValueError("this network was built without an auxiliary tower")
+        values = self.run(order, values, arguments, (last, graph.tower.node))
+        return values[last], self.auxiliary(values[graph.tower.node])
+
+
+def _rectified_alone(graph: Graph) -> Iterable[str]:
+    """The ReLUs of batch norms that nobody else reads."""
+    place = graph.tower and graph.tower.node
+    for node in graph.nodes:
+        if isinstance(node.op, Relu):
+            (read,) = node.inputs
+            if isinstance(graph.by_name[read].op, Norm) and graph.readers[read] == (node.name,) and read != place:
+                yield node.name
+
+
+class GraphNetwork(GraphModules):
+    """The network of a graph. Images [B, image_channels, H, W] -> logits [B, classes].
+
+    Its modules have the names of the graph's nodes, so the weights of a smaller network are slices of those of the
+    super-network under the same names.
+    """
+
+    def __init__(self, graph: Graph, *, with_tower: bool = False) -> None:
+        super().__init__(graph, with_tower=with_tower)
+        self._mask_sizes = {name: len(entries) for name, entries in graph.mask_ranges.items()}
+        self._paths = [node.name for node in graph.nodes if isinstance(node.op, DropPath)]
+        self._order = graph.steps((graph.nodes[-1].name,))
 
     @property
     def path_count(self) -> int:
@@ -150,7 +117,7 @@ class GraphNetwork(nn.Module):
         *,
         masks: Tensor | None = None,
         with_auxiliary: bool = False,
-    ) -> Tensor | tuple[Tensor, Tensor]:
+    ) -> Logits:
         """Logits [B, classes], or (logits, the tower's logits) `with_auxiliary`.
 
         masks: [B, mask_size], a row per image, or [1, mask_size], one for all: what the inputs of the masked
@@ -158,103 +125,67 @@ class GraphNetwork(nn.Module):
         paths: [path_count, B] drop-path multipliers (see `draw_paths`), or None to keep every path as it is.
         Raises ValueError for a tower that isn't there or multipliers of another shape.
         """
-        if with_auxiliary and self.auxiliary is None:
-            raise ValueError("this network was built without an auxiliary tower")
         if paths is not None and paths.shape != (self.path_count, len(images)):
             raise ValueError(f"paths must be {[self.path_count, len(images)]}, not {list(paths.shape)}")
-        last, place = self.graph.nodes[-1].name, self.graph.auxiliary
-        if not with_auxiliary or self.auxiliary is None or place is None:
-            return self._run(images, masks, paths, ())[last]
-        values = self._run(images, masks, paths, (place,))
-        return values[last], self.auxiliary(values[place])
+        arguments = Arguments(
+            masks=self._split(masks),
+            paths=None if paths is None else dict(zip(self._paths, paths, strict=True)),
+        )
+        return self.answer(self.graph, self._order, self._start(images), arguments, with_auxiliary)
 
     def values(self, images: Tensor, names: Collection[str], masks: Tensor | None = None) -> Mapping[str, Tensor]:
-        """What the named nodes put out. `masks` as in `forward`."""
-        return self._run(images, masks, None, names)
+        """What the named nodes put out, and the image. `masks` as in `forward`."""
+        arguments = Arguments(masks=self._split(masks))
+        return self.run(self.graph.steps(tuple(names)), self._start(images), arguments, names)
 
-    def _run(
-        self, images: Tensor, masks: Tensor | None, paths: Tensor | None, wanted: Collection[str]
-    ) -> dict[str, Tensor]:
-        """All values that are `wanted`, and the logits."""
-        split = None if masks is None else masks.to(images.dtype).split(self._mask_sizes, dim=1)
-        keep = {*wanted, self.graph.nodes[-1].name}
-        values: dict[str, Tensor] = {}
-        for step in self._steps:
-            node = step.node
-            inputs = [values[name] for name in node.inputs]
-            match node.op:
-                case Image():
-                    value = images
-                case Sum() | Concat():
-                    value = _sum(inputs) if isinstance(node.op, Sum) else concatenate(inputs)
-                case DropPath():
-                    value = inputs[0] if paths is None else apply_path(inputs[0], paths[self._paths[node.name]])
-                case GlobalPool():
-                    value = inputs[0].mean(dim=(2, 3))
-                case Relu() if node.inputs[0] in keep:
-                    value = F.relu(inputs[0])  # never in place: the input is asked for
-                case _:
-                    x = inputs[0]
-                    if split is not None and step.mask is not None:
-                        x = x * split[step.mask].to(x.dtype)[:, :, None, None]
-                    assert step.module is not None
-                    value = step.module(x)
-            values[node.name] = value
-            for name in step.after:
-                if name not in keep:
-                    del values[name]
-        return values
+    def _start(self, images: Tensor) -> dict[str, Tensor]:
+        return {self.graph.nodes[0].name: images}
 
-
-def _sum(inputs: Sequence[Tensor]) -> Tensor:
-    total = inputs[0]
-    for x in inputs[1:]:
-        total = total + x
-    return total
-
-
-def _droppable(graph: Graph) -> list[str]:
-    return [node.name for node in graph.nodes if isinstance(node.op, DropPath)]
-
-
-def _module(graph: Graph, node: Node) -> nn.Module | None:
-    """The module of a node; None for those that need none."""
-    op = node.op
-    match op:
-        case Conv(depthwise=True):
-            return DepthwiseConv2d(op.out, op.kernel, op.stride, op.dilation)
-        case Conv():
-            channels = graph.shapes[node.inputs[0]].channels
-            kind = StridedPointwise if op.kernel == 1 and op.stride > 1 and not op.pad else nn.Conv2d
-            return kind(channels, op.out, op.kernel, op.stride, op.pad, op.dilation, bias=False)
-        case Norm():
-            return nn.BatchNorm2d(graph.shapes[node.name].channels)
-        case Relu():
-            # In place where nobody else reads the input: a batch norm's gradient doesn't need its output.
-            (read,) = node.inputs
-            alone = isinstance(graph.by_name[read].op, Norm) and graph.readers[read] == (node.name,)
-            return nn.ReLU(inplace=alone and read != graph.auxiliary)
-        case MaxPool():
-            return nn.MaxPool2d(op.kernel, op.stride, op.pad)
-        case AvgPool():
-            return nn.AvgPool2d(op.kernel, op.stride, op.pad, count_include_pad=False)
-        case Pick():
-            return PickPixels(op.stride, op.shift)
-        case Select():
-            return SelectChannels(op.channels)
-        case Constant():
-            return ConstantMaps(op)
-        case Linear():
-            return nn.Linear(graph.shapes[node.inputs[0]].channels, op.out)
-        case _:
+    def _split(self, masks: Tensor | None) -> dict[str, Tensor] | None:
+        if masks is None:
             return None
+        parts = masks.split(list(self._mask_sizes.values()), dim=1)
+        return dict(zip(self._mask_sizes, parts, strict=True))
 
 
-def _attach(root: nn.Module, name: str, module: nn.Module) -> None:
-    """Put a module where its dotted name says, in containers that are made where they are missing."""
-    *path, last = name.split(".")
-    for part in path:
-        if not hasattr(root, part):
-            root.add_module(part, nn.Module())
-        root = getattr(root, part)
-    root.add_module(last, module)
+class SharedNetwork(GraphModules):
+    """(images [B, image_channels, H, W], child) -> logits [B, classes], for children that share their weights.
+
+    `graph` has the nodes of all children. A child is a graph whose nodes are among them: equal names are equal weights.
+    Only its own activations exist.
+
+    Batch norms use the statistics of the batch, in evaluation too: the running ones of weights that many children share
+    are true of none of them.
+    """
+
+    def __init__(self, graph: Graph, *, with_tower: bool = False) -> None:
+        super().__init__(graph, with_tower=with_tower)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.track_running_stats = False
+                module.running_mean = module.running_var = module.num_batches_tracked = None
+        outside = [node for node in graph.nodes if not _in_stem(node.name)]
+        self._before_cells = tuple({name: None for node in outside for name in node.inputs if _in_stem(name)})
+
+    def forward(
+        self,
+        images: Tensor,
+        child: Graph,
+        *,
+        known: Mapping[str, Tensor] | None = None,
+        with_auxiliary: bool = False,
+    ) -> Logits:
+        """Logits [B, classes], or (logits, the tower's logits) `with_auxiliary`. known: `before_cells` of the images."""
+        values = dict(known or self.before_cells(images))
+        order = child.steps((child.nodes[-1].name,), tuple(values))
+        return self.answer(child, order, values, NO_ARGUMENTS, with_auxiliary)
+
+    def before_cells(self, images: Tensor) -> dict[str, Tensor]:
+        """What the stem puts out, which is the same for all children."""
+        return self.run(
+            self.graph.steps(self._before_cells), {self.graph.nodes[0].name: images}, keep=self._before_cells
+        )
+
+
+def _in_stem(name: str) -> bool:
+    return name.startswith("stem.")

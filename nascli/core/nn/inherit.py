@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.supernets.slim import Slim
+from nascli.graphs.slim import Slim
 
 
 def inherit(network: GraphNetwork, slim: Slim, supernet: GraphNetwork, masks: Tensor) -> None:

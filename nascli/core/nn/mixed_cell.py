@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.artifacts.mixture import edges as cell_edges
 from nascli.core.nn.batch_norm import RunningMoments, Term, normalised_sum
 from nascli.core.nn.depthwise import channels_last
 from nascli.core.nn.mixed_edges import MixedEdges
@@ -21,6 +20,7 @@ from nascli.core.nn.mixed_operations import (
 )
 from nascli.core.nn.partial_channels import drawn_channels, first_channels, node_sum
 from nascli.core.nn.per_edge import EdgeTable
+from nascli.spaces.darts import Darts
 
 
 class InputMap(nn.Module):
@@ -72,7 +72,7 @@ class MixedCell(nn.Module):
         self.inputs = nn.ModuleList(
             (InputMap(c_prev_prev, channels, reduction_prev), InputMap(c_prev, channels, reduction=False))
         )
-        edges = cell_edges(nodes)  # in the order of the rows of alpha
+        edges = Darts(nodes).edges()  # in the order of the rows of alpha
         self.targets = {i: tuple(node for source, node in edges if source == i) for i in range(nodes + 1)}
         self.edges = EdgeTable(
             {

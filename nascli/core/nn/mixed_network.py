@@ -10,17 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from nascli.artifacts.mixture import edges as cell_edges
-from nascli.core.nn.auxiliary import AuxiliaryTower
 from nascli.core.nn.depthwise import channels_last
-from nascli.core.nn.layout import reduction_cells
+from nascli.core.nn.graph_mixture import check_partial_channels
+from nascli.core.nn.graph_network import GraphModules, tower_of
 from nascli.core.nn.mixed_cell import MixedCell
-from nascli.core.nn.mixed_operations import MIXED_OPERATIONS
-from nascli.core.nn.stem import STEMS
-from nascli.errors import UsageError, unknown
+from nascli.graphs.builder import Builder
+from nascli.spaces.darts import STEM_MULTIPLE, Darts, reduction_cells
+from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.stems import STRIDES, stem
+from nascli.spaces.wiring import Mixture
 
 
-class MixedNetwork(nn.Module):
+class MixedNetwork(GraphModules):
     """Images [B, image_channels, H, W] -> logits [B, classes], through cells whose every edge mixes all operations.
 
     How much each operation and each edge weighs is an argument of `forward`, as are the channels that are mixed: the
@@ -28,58 +29,47 @@ class MixedNetwork(nn.Module):
 
     partial_channels: K of PC-DARTS; a K-th of a state's channels goes through the operations, the others past them.
     recompute: keep only the cells' inputs for the backward pass and compute each cell a second time in it.
-    auxiliary: hang a tower on the second reduction cell's output, as on a derived network's.
-    Raises UsageError where K does not divide the channels, and for operations that cannot be mixed.
+    Where the settings want an auxiliary tower, it hangs on the second reduction cell's output, as on a derived
+    network's. Raises UsageError where K does not divide the channels, and for sizes that no network can have.
     """
 
     def __init__(
-        self,
-        *,
-        operations: tuple[str, ...],
-        nodes: int,
-        layers: int,
-        channels: int,
-        stem: str,
-        classes: int,
-        image_channels: int,
-        partial_channels: int,
-        recompute: bool = False,
-        auxiliary: bool = False,
+        self, space: Darts, settings: NetworkSettings, *, partial_channels: int, recompute: bool = False
     ) -> None:
-        super().__init__()
-        for name in operations:
-            if name not in MIXED_OPERATIONS and name != "none":
-                raise UsageError(unknown("operation", name, (*MIXED_OPERATIONS, "none")))
-        if not set(operations) - {"none"}:
-            raise UsageError("a mixture needs at least one operation other than 'none'")
-        if partial_channels < 1 or channels % partial_channels:
-            raise UsageError(
-                f"K = {partial_channels} does not divide the {channels} channels: "
-                "choose --partial-channels and --channels so that it does"
-            )
-        if stem not in STEMS:
-            raise UsageError(unknown("stem", stem, STEMS))
+        check_partial_channels(settings.channels, partial_channels)
+        # Nothing of it is run, but whatever cannot be is refused here.
+        whole = space.graph(space.everything(), settings, Mixture(space.operations, space.edges(), partial_channels))
+        build = Builder(settings.image_channels, settings.image_size)
+        states = stem(build, settings.stem, STEM_MULTIPLE * settings.channels)
+        super().__init__(build.graph())
+        self._states = states
+        self._stem_order = self.graph.steps(states)
         self.recompute = recompute
-        self.edges = cell_edges(nodes)
-        self.stem = STEMS[stem](image_channels, 3 * channels)
-        c_prev_prev, c_prev = self.stem.channels
-        reduction_prev = self.stem.strides[0] != self.stem.strides[1]
-        reductions = reduction_cells(layers)
+        self.edges = space.edges()
+        channels, reductions = settings.channels, reduction_cells(settings.layers)
+        c_prev_prev, c_prev = map(build.channels, states)
+        reduction_prev = STRIDES[settings.stem][0] != STRIDES[settings.stem][1]
         cells = []
-        for position in range(layers):
+        for position in range(settings.layers):
             reduction = position in reductions
             channels = 2 * channels if reduction else channels
             cell = MixedCell(
-                operations, nodes, c_prev_prev, c_prev, channels, partial_channels, reduction, reduction_prev
+                space.operations,
+                space.nodes,
+                c_prev_prev,
+                c_prev,
+                channels,
+                partial_channels,
+                reduction,
+                reduction_prev,
             )
             cells.append(cell)
             c_prev_prev, c_prev, reduction_prev = c_prev, cell.out_channels, reduction
         self.cells = nn.ModuleList(cells)
-        self.classifier = nn.Linear(c_prev, classes)
-        self._auxiliary_position = reductions[-1]
-        self.auxiliary: AuxiliaryTower | None = None
-        if auxiliary:
-            self.auxiliary = AuxiliaryTower(cells[reductions[-1]].out_channels, classes, stem)
+        self.classifier = nn.Linear(c_prev, settings.classes)
+        self._tower_position = reductions[-1]
+        if settings.auxiliary:
+            self.auxiliary = tower_of(whole)
 
     def forward(
         self,
@@ -104,7 +94,9 @@ class MixedNetwork(nn.Module):
         if edge_weights is None:
             edge_weights = {cell: weights.new_ones(len(self.edges)) for cell, weights in operation_weights.items()}
         # Both cells that read a state begin with its ReLU: it is computed, and kept, once.
-        first, second = self.stem(channels_last(images))
+        start = {self.graph.nodes[0].name: channels_last(images)}
+        values = self.run(self._stem_order, start, keep=self._states)
+        first, second = (values[name] for name in self._states)
         last = F.relu(second)
         before = last if first is second else F.relu(first)
         for position, cell in enumerate(self.cells):
@@ -119,7 +111,7 @@ class MixedNetwork(nn.Module):
                 norm.update(moments)
             is_final = position == len(self.cells) - 1
             before, last = last, output if is_final else F.relu(output, inplace=True)
-            if tower is not None and position == self._auxiliary_position:
+            if tower is not None and position == self._tower_position:
                 auxiliary_logits = tower(last)  # begins with a ReLU of its own, which leaves a ReLU's output as it is
         logits = self.classifier(last.mean(dim=(2, 3)))
         return logits if tower is None else (logits, auxiliary_logits)

@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.core.nn.graph_network import GraphNetwork
-from nascli.supernets.graph import Concat, Conv, DropPath, GlobalPool, Graph, Image, Node, Norm, Relu, Sum
+from nascli.core.nn.computations import COMPUTATIONS
+from nascli.core.nn.graph_network import NO_ARGUMENTS, GraphNetwork
+from nascli.graphs.graph import Graph, Node
+from nascli.graphs.operations import Concat, Conv, DropPath, GlobalPool, Image, Norm, Relu, Sum
 
 _FRESH = (Conv, Norm, Relu, Sum, Concat)
 """Operations whose result is a tensor of its own, which may be overwritten; a `Pick` is a view of what it reads."""
@@ -69,8 +71,7 @@ class StackedNetwork:
         if node.name in self._ranges:
             entries = self._ranges[node.name]
             x = stack.masked(x, masks[:, entries.start : entries.stop], in_place=self._may_overwrite(node))
-        result: Tensor = self._modules[node.name](x)
-        return result
+        return COMPUTATIONS[type(node.op)](node, self._modules.get(node.name), [x], NO_ARGUMENTS)
 
     def _may_overwrite(self, node: Node) -> bool:
         (read,) = node.inputs

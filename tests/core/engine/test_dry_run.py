@@ -4,7 +4,6 @@ import pytest
 import torch
 
 import nascli
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.published import load
 from nascli.core.engine.dry_run import plan_search, plan_train
 from nascli.core.engine.reporter import Silent
@@ -17,6 +16,7 @@ from nascli.core.runtime import open_runtime
 from nascli.data import open_data
 from nascli.errors import MemoryExhausted
 from nascli.registry import METHODS
+from nascli.spaces.network_settings import NetworkSettings
 
 TINY = {"limit_train": 160, "batch_size": 32, "layers": 3, "channels": 4}
 CELLS = {**TINY, "epochs": 3, "nodes": 1, "arch_warmup_epochs": 1}

@@ -6,9 +6,7 @@ import torch
 import torch.nn.functional as F
 
 import nascli
-from nascli.artifacts.cell_genotype import CellGenotype
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.published import load
 from nascli.core.engine.sizing import derived_settings, shape_of
 from nascli.core.engine.train import TrainJob
@@ -17,6 +15,8 @@ from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.network_settings import NetworkSettings
 from tests.core.engine.kept import digits, genotype_file, mask_of, run_file
 
 CPU = Runtime(torch.device("cpu"))

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.artifacts.ranking import MOST_CELLS
 from nascli.config import SearchConfig, settings_model
 from nascli.core.engine.search import build_method, open_streams
@@ -21,6 +20,7 @@ from nascli.data import open_data
 from nascli.errors import UsageError
 from nascli.registry import METHODS, SPACES
 from nascli.seeds import derive_seed
+from nascli.spaces.network_settings import NetworkSettings
 from tests.artifacts.examples import mixture
 
 CPU = Runtime(torch.device("cpu"))

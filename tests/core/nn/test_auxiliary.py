@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.core.nn.auxiliary import AuxiliaryTower, auxiliary_fits
 from nascli.errors import UsageError
+from nascli.spaces.network_settings import NetworkSettings
 
 
 def network(stem: str, image_size: int, layers: int = 20) -> NetworkSettings:

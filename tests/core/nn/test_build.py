@@ -9,9 +9,9 @@ import torch
 
 from nascli.artifacts import published
 from nascli.artifacts.genotype import ChannelsGenotype
-from nascli.artifacts.network_settings import DataShape, NetworkSettings
 from nascli.core.nn.build import build_network, load_network, load_weights
 from nascli.errors import ArtifactError, UsageError
+from nascli.spaces.network_settings import DataShape, NetworkSettings
 from nascli.supernets import supernet
 
 GENOTYPE = published.load("darts-v2").genotype

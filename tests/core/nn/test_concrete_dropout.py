@@ -8,8 +8,9 @@ from nascli.artifacts.posterior import LEAST_PROBABILITY
 from nascli.core.nn.build import seeded
 from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.graph_network import GraphNetwork
+from nascli.graphs.builder import Builder
+from nascli.graphs.operations import Concat
 from nascli.supernets import supernet
-from nascli.supernets.graph import Builder, Concat
 
 SIZES = (3, 1, 5)
 

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from nascli.core.nn.graph_network import ConstantMaps, GraphNetwork, PickPixels, SelectChannels, StridedPointwise
 from nascli.core.nn.measure import multiply_adds
+from nascli.graphs.builder import Builder
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import Constant, DropPath, Sum
 from nascli.registry import SUPERNETS
-from nascli.supernets.graph import Builder, Constant, DropPath, Graph, Sum
 from tests.supernets.networks import images, network_of, small_graph
 
 NAMES = list({row.target: name for name, row in reversed(SUPERNETS.items())}.values())

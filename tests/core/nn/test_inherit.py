@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
 from nascli.core.nn.measure import multiply_adds
+from nascli.graphs.builder import Builder
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import AvgPool, Concat, MaxPool, Pick, Sum
+from nascli.graphs.slim import Slim, slim
 from nascli.registry import SUPERNETS
-from nascli.supernets.graph import AvgPool, Builder, Concat, Graph, MaxPool, Pick, Sum
-from nascli.supernets.slim import Slim, slim
 from tests.supernets.masks import kept_by, random_mask
 from tests.supernets.networks import images, network_of, small_graph
 

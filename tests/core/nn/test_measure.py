@@ -9,9 +9,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nascli.artifacts import published
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.core.nn.build import build_network
 from nascli.core.nn.measure import Size, count_parameters, measure, multiply_adds
+from nascli.spaces.network_settings import NetworkSettings
 
 CIFAR: dict[str, Any] = {
     "layers": 20,
@@ -109,7 +109,7 @@ def test_measuring_does_not_load_torchs_compiler() -> None:
     code = (
         "import sys\n"
         "from nascli.artifacts import published\n"
-        "from nascli.artifacts.network_settings import NetworkSettings\n"
+        "from nascli.spaces.network_settings import NetworkSettings\n"
         "from nascli.core.nn.measure import measure\n"
         f"measure(published.load('nasnet-a').genotype, NetworkSettings(**{CIFAR!r}))\n"
         "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])\n"

@@ -7,11 +7,11 @@ import torch
 
 from nascli.artifacts import published
 from nascli.artifacts.genotype import CellGenotype
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.network import CellNetwork
 from nascli.errors import UsageError
+from nascli.spaces.network_settings import NetworkSettings
 
 PC_DARTS = published.load("pc-darts-cifar10").genotype
 SMALL: dict[str, Any] = {

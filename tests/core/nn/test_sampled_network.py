@@ -3,10 +3,10 @@ import torch
 from torch import nn
 
 from nascli.artifacts.genotype import CellGenotype
-from nascli.artifacts.network_settings import NetworkSettings
 from nascli.core.nn.build import build_network
 from nascli.core.nn.sampled_network import SampledNetwork
 from nascli.errors import UsageError
+from nascli.spaces.network_settings import NetworkSettings
 from tests.core.nn import oracle
 
 OPERATIONS = (

@@ -1,0 +1,203 @@
+"""The true accuracies of all cells of a small space, as a table that a user has: what a found cell is really worth.
+
+A CSV file with a column `architecture`, in the text form of the space, and columns of accuracies in per cent.
+"""
+
+import csv
+import io
+from bisect import bisect_right
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import fsum, isfinite
+from pathlib import Path
+
+from nascli.artifacts.files import read_bytes, sha256
+from nascli.errors import ArtifactError, UsageError, unknown
+from nascli.faults import shorten
+from nascli.spaces import space_of_text, text_forms
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.protocol import CellSpace, all_genotypes, cell_count
+
+ARCHITECTURE = "architecture"
+MOST_CELLS = 1_000_000
+"""Of a space that a table can list."""
+
+LARGEST_TABLE = 1 << 28
+TOP = 0.05
+"""The share of the best cells whose least accuracy is a mark in pictures."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a cell is worth by one column of a table, in per cent.
+
+    `rank` counts from 1; cells of one accuracy share it. `better` is the share of all cells, 0 to 1, that are better;
+    `gap` is what is missing to the best, in points.
+    """
+
+    column: str
+    accuracy: float
+    rank: int
+    better: float
+    gap: float
+
+
+@dataclass(frozen=True, eq=False)
+class TruthTable:
+    """Every cell of a space with its accuracies, in the order of the file. `sha256` is that of the file."""
+
+    where: str
+    sha256: str
+    space: CellSpace
+    columns: tuple[str, ...]
+    genotypes: tuple[CellGenotype, ...]
+    accuracies: Mapping[str, tuple[float, ...]]
+    """By column."""
+
+    def __len__(self) -> int:
+        return len(self.genotypes)
+
+    def column(self, name: str | None, hint: str) -> str:
+        """The column called `name`, or None for the first whose name has the `hint` in it, or else the first of all.
+
+        Raises UsageError for an unknown name.
+        """
+        if name is None:
+            return next((column for column in self.columns if hint in column), self.columns[0])
+        if name not in self.columns:
+            raise UsageError(f"{self.where}: {unknown('column', name, self.columns)}")
+        return name
+
+    def accuracy(self, genotype: CellGenotype, column: str) -> float:
+        """In per cent. Raises UsageError for a genotype of another space."""
+        if genotype.space != self.space.name:
+            raise UsageError(
+                f"{self.where} knows cells of the space {self.space.name}, not those of {genotype.space}: leave --table out"
+            )
+        return self.accuracies[column][self._rows[genotype.network()]]
+
+    def worth(self, genotype: CellGenotype, column: str) -> Worth:
+        """The accuracy of a genotype among those of all. Raises UsageError for one of another space."""
+        accuracy, ranked = self.accuracy(genotype, column), self._ranked[column]
+        better = len(ranked) - bisect_right(ranked, accuracy)
+        return Worth(column, accuracy, better + 1, better / len(ranked), ranked[-1] - accuracy)
+
+    def quantile(self, column: str, share: float) -> float:
+        """The least accuracy of the best `share` of all cells, 0 to 1, in per cent."""
+        ranked = self._ranked[column]
+        return ranked[-max(1, round(share * len(ranked)))]
+
+    def median(self, column: str) -> float:
+        """In per cent."""
+        ranked, middle = self._ranked[column], len(self) // 2
+        return ranked[middle] if len(self) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
+
+    def best(self, column: str) -> float:
+        """In per cent."""
+        return self._ranked[column][-1]
+
+    def expected(self, probabilities: Sequence[float], column: str) -> float:
+        """The mean accuracy, in per cent, of cells with these probabilities, which are in the order of `genotypes`."""
+        return fsum(p * accuracy for p, accuracy in zip(probabilities, self.accuracies[column], strict=True))
+
+    @cached_property
+    def _rows(self) -> Mapping[Hashable, int]:
+        return {genotype.network(): row for row, genotype in enumerate(self.genotypes)}
+
+    @cached_property
+    def _ranked(self) -> Mapping[str, list[float]]:
+        return {column: sorted(values) for column, values in self.accuracies.items()}
+
+
+def load_table(path: str | Path) -> TruthTable:
+    """Read a table. Raises ArtifactError that names the line and what is wrong with it."""
+    data, where = read_bytes(path, LARGEST_TABLE), str(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{where}: line {1 + data.count(bytes([10]), 0, error.start)}: is not UTF-8 text") from None
+    rows = _rows(text, where)
+    _, header = next(rows, (1, []))
+    columns = _columns(header, where)
+    place = header.index(ARCHITECTURE)
+    space: CellSpace | None = None
+    genotypes: list[CellGenotype] = []
+    accuracies: dict[str, list[float]] = {column: [] for column in columns}
+    seen: dict[Hashable, int] = {}
+    for number, row in rows:
+        line = f"{where}: line {number}"
+        if len(row) != len(header):
+            raise ArtifactError(f"{line}: has {len(row)} fields; the header has {len(header)}")
+        space = space or _space(row[place], line)
+        genotype = space.parse(row[place], line)
+        first = seen.setdefault(genotype.network(), number)
+        if first != number:
+            raise ArtifactError(f"{line}: the architecture {row[place]} is on line {first} already")
+        genotypes.append(genotype)
+        for name, value in zip(header, row, strict=True):
+            if name != ARCHITECTURE:
+                accuracies[name].append(_accuracy(value, f"{line}: {name}"))
+    if space is None:
+        raise ArtifactError(f"{where}: line 1: is all that there is; a line for every architecture follows the header")
+    _check_complete(space, genotypes, where, number)
+    found = {column: tuple(values) for column, values in accuracies.items()}
+    return TruthTable(where, sha256(data), space, columns, tuple(genotypes), found)
+
+
+def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines that are not empty, each with its number, as fields."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise ArtifactError(f"{where}: line {reader.line_num}: is not CSV: {error}") from None
+
+
+def _columns(header: Sequence[str], where: str) -> tuple[str, ...]:
+    """The columns of accuracies."""
+    if ARCHITECTURE not in header:
+        raise ArtifactError(
+            f"{where}: line 1: has no column {ARCHITECTURE!r}, but {', '.join(map(shorten, header[:5]))}"
+        )
+    if doubled := next((name for place, name in enumerate(header) if name in header[:place]), None):
+        raise ArtifactError(f"{where}: line 1: the column {shorten(doubled)} is there twice")
+    if not all(header):
+        raise ArtifactError(f"{where}: line 1: column {header.index('') + 1} has no name")
+    columns = tuple(name for name in header if name != ARCHITECTURE)
+    if not columns:
+        raise ArtifactError(f"{where}: line 1: has no column of accuracies beside {ARCHITECTURE!r}")
+    return columns
+
+
+def _space(text: str, line: str) -> CellSpace:
+    space = space_of_text(text)
+    if space is None:
+        raise ArtifactError(f"{line}: {shorten(text)} is no architecture, which looks like {text_forms()}")
+    if cell_count(space) > MOST_CELLS:
+        raise ArtifactError(f"{line}: the space {space.name} has too many cells for a table of all of them")
+    return space
+
+
+def _accuracy(text: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ArtifactError(f"{place}: {shorten(text)} is not a number") from None
+    if not isfinite(value) or not 0 <= value <= 100:
+        raise ArtifactError(f"{place}: {value:g} is not an accuracy in per cent, from 0 to 100")
+    return value
+
+
+def _check_complete(space: CellSpace, genotypes: Sequence[CellGenotype], where: str, last: int) -> None:
+    """Raise ArtifactError unless every cell of the space is there; none is there twice."""
+    missing = cell_count(space) - len(genotypes)
+    if missing:
+        there = {genotype.network() for genotype in genotypes}
+        one = next(genotype for genotype in all_genotypes(space) if genotype.network() not in there)
+        raise ArtifactError(
+            f"{where}: line {last}: is the last, and {missing:,} of the {cell_count(space):,} architectures of "
+            f"{space.name} are missing, for one {space.format(one).strip()}"
+        )

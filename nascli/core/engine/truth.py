@@ -1,0 +1,89 @@
+"""What a search is told by a table of true accuracies: what its cells are worth, or, for a random search, all it needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nascli import __version__
+from nascli.artifacts.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.truth import TruthTable, load_table
+from nascli.config import SearchConfig
+from nascli.core.engine.inputs import made
+from nascli.core.engine.reporter import Reporter
+from nascli.core.engine.session import Destination, check_destination
+from nascli.errors import UsageError
+from nascli.registry import METHODS, SPACES, load
+from nascli.spaces import cell_space
+from nascli.spaces.cell_genotype import CellGenotype
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A table, the column that is told of cells, and the one that random search chooses by.
+
+    Names of columns are None for the first that has "test" in its name, or "valid".
+    """
+
+    table: TruthTable
+    column: str
+    choose_by: str
+
+    @classmethod
+    def of(cls, path: str | Path, column: str | None = None, choose_by: str | None = None) -> "Truth":
+        """From a file. Raises ArtifactError for a table that is wrong, UsageError for columns that it has not."""
+        table = load_table(path)
+        return cls(table, table.column(column, "test"), table.column(choose_by, "valid"))
+
+    def tell(self, genotype: CellGenotype) -> str:
+        """What a genotype is worth, in words."""
+        worth, count = self.table.worth(genotype, self.column), len(self.table)
+        return (
+            f"{self.column} {worth.accuracy:.2f} %, rank {worth.rank:,} of {count:,} ({worth.better:.1%} are better), "
+            f"{worth.gap:.2f} below the best; the median cell has {self.table.median(self.column):.2f} %"
+        )
+
+
+def check_truth(truth: Truth, config: SearchConfig) -> None:
+    """Raise UsageError for a table that knows nothing of the cells that are searched."""
+    if truth.table.space.name != config.space:
+        kind = "cells of the space" if config.space in SPACES else "channels of"
+        raise UsageError(
+            f"{truth.table.where} knows cells of the space {truth.table.space.name}; this search is over {kind} "
+            f"{config.space}: leave --table out, or give --space {truth.table.space.name}"
+        )
+
+
+def rank_by_table(config: SearchConfig, truth: Truth, destination: Destination, reporter: Reporter) -> LoadedArtifact:
+    """The result of a search whose method needs no more than a table. No image is read, no run directory made.
+
+    Raises UsageError for a table of other cells, or an output that cannot be written.
+    """
+    check_truth(truth, config)
+    check_destination(destination, config, None)
+    table = truth.table
+    space = cell_space(config.space, config.settings["nodes"])
+    rank = load(METHODS[config.method].by_table)
+    ranking = rank(space, config.settings, config.seed, table, truth.choose_by, truth.column)
+    if truth.choose_by == truth.column:
+        reporter.notice(f"chosen by {truth.column}, which is also what is told: the best of many flatters")
+    origin = Provenance(
+        nascli=__version__,
+        stage=config.stage,
+        method=config.method,
+        seed=config.seed,
+        config={
+            "space": config.space,
+            "candidates": config.settings["candidates"],
+            "choose_by": truth.choose_by,
+            "column": truth.column,
+            "table": table.sha256,
+        },
+        data=None,
+        made_from=None,
+        note=f"scored by a table, {truth.choose_by}, not trained",
+    )
+    content = distribution_bytes(DistributionFile(ranking, origin))
+    path = destination.write(content)
+    reporter.notice(f"best of {len(ranking.candidates):,} by {truth.choose_by}: {truth.tell(ranking.mode())}")
+    return made(content, path)

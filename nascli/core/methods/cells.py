@@ -1,0 +1,42 @@
+"""The few lines that the methods have in common: the size of their networks, and distributions they cannot go on with."""
+
+from nascli.artifacts.distribution import DistributionFile
+from nascli.core.methods.protocol import Plan
+from nascli.errors import UsageError
+from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.protocol import CellSpace
+
+
+def sized(
+    plan: Plan, space: CellSpace, layers: int, channels: int, stem: str, auxiliary: float
+) -> tuple[NetworkSettings, tuple[str, ...]]:
+    """The size of a search network, with an auxiliary tower if that has a weight and a place; and what to say if not.
+
+    Raises UsageError for sizes that no network of the space can have.
+    """
+    size = plan.network_settings(layers, channels, stem)
+    graph = space.graph(space.everything(), size)
+    if auxiliary and not graph.tower_fits:
+        return size, (f"searched without an auxiliary tower: {graph.why_no_tower}",)
+    return size.model_copy(update={"auxiliary": auxiliary > 0}), ()
+
+
+def other_kind(method: str, wanted: str, start: DistributionFile) -> UsageError:
+    """For a distribution of another kind than the `wanted` one: which method can go on with it, the one that made it."""
+    maker = start.provenance.method
+    way_out = f": give --method {maker}" if maker else ""
+    return UsageError(f"{method} goes on with a {wanted}, not with a {start.distribution.kind}{way_out}")
+
+
+def check_space(mine: CellSpace, theirs: CellSpace) -> None:
+    """Raise UsageError for a distribution over other cells than those of the search."""
+    if theirs.name != mine.name:
+        raise UsageError(
+            f"the distribution is over cells of the space {theirs.name}, this search over those of {mine.name}: "
+            f"give --space {theirs.name}"
+        )
+    if theirs.nodes != mine.nodes:
+        raise UsageError(
+            f"the distribution is over cells of {theirs.nodes} nodes, the network's have {mine.nodes}: "
+            f"give --nodes {theirs.nodes}"
+        )

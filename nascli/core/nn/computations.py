@@ -1,0 +1,159 @@
+"""What the nodes of a graph do, one function for each kind of operation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nascli.core.nn.concatenation import concatenate
+from nascli.core.nn.drop_path import apply_path
+from nascli.graphs import operations as ops
+from nascli.graphs.graph import Node
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a pass depends on besides the images. None: as if it were not there.
+
+    masks: what the input of each masked convolution is multiplied with, [B, channels] or [1, channels], by its name.
+    paths: of each path that drop-path may leave out the multipliers, [B], by its node's name.
+    operation_weights, edge_weights: [edges, operations] and [edges] by cell type. channels: the drawn channels of every
+    edge, [edges, drawn], rising, by the position of the cell.
+    """
+
+    masks: Mapping[str, Tensor] | None = None
+    paths: Mapping[str, Tensor] | None = None
+    operation_weights: Mapping[str, Tensor] | None = None
+    edge_weights: Mapping[str, Tensor] | None = None
+    channels: Sequence[Tensor] | None = None
+
+
+Computation = Callable[[Node, Any, Sequence[Tensor], Arguments], Tensor]
+"""From a node, its module, the values of its inputs and the arguments to its value. Inputs are left as they are."""
+
+
+def _module(node: Node, module: nn.Module, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    result: Tensor = module(inputs[0])
+    return result
+
+
+def _conv(node: Node, module: nn.Module, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    x = inputs[0]
+    if arguments.masks is not None and (mask := arguments.masks.get(node.name)) is not None:
+        x = x * mask.to(x.dtype)[:, :, None, None]
+    result: Tensor = module(x)
+    return result
+
+
+def _relu(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    return F.relu(inputs[0])
+
+
+def _max_pool(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    op = node.op
+    return F.max_pool2d(inputs[0], op.kernel, op.stride, op.pad, ceil_mode=op.ceil)
+
+
+def _avg_pool(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    op = node.op
+    return F.avg_pool2d(inputs[0], op.kernel, op.stride, op.pad, op.ceil, count_include_pad=False)
+
+
+def _pick(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    return pick_pixels(inputs[0], node.op.stride, node.op.shift)
+
+
+def pick_pixels(x: Tensor, stride: int, shift: int) -> Tensor:
+    """`Pick`: [B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)], a view where nothing is beyond the border."""
+    height, width = x.shape[-2:]
+    picked = x[:, :, shift::stride, shift::stride]
+    below, right = (-(-side // stride) - len(range(shift, side, stride)) for side in (height, width))
+    return F.pad(picked, (0, right, 0, below)) if below or right else picked
+
+
+def _drop_path(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    return inputs[0] if arguments.paths is None else apply_path(inputs[0], arguments.paths[node.name])
+
+
+def _sum(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    total = inputs[0]
+    for x in inputs[1:]:
+        total = total + x
+    return total
+
+
+def _concat(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    return concatenate(inputs)
+
+
+def _zeros(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    return torch.zeros_like(inputs[0])
+
+
+def _mix_operations(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    assert arguments.operation_weights is not None, "a mixture needs the weights of its operations"
+    weights = arguments.operation_weights[node.op.cell][node.op.edge]
+    return _weighted([weights[column] for column in node.op.columns], inputs)
+
+
+def _mix_edges(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    if arguments.edge_weights is None:
+        return _sum(node, module, inputs, arguments)
+    weights = arguments.edge_weights[node.op.cell]
+    return _weighted([weights[edge] for edge in node.op.edges], inputs)
+
+
+def _weighted(weights: Sequence[Tensor], inputs: Sequence[Tensor]) -> Tensor:
+    total = weights[0] * inputs[0]
+    for weight, x in zip(weights[1:], inputs[1:], strict=True):
+        total = total + weight * x
+    return total
+
+
+def _draw(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    if arguments.channels is None:
+        return inputs[0][:, : node.op.channels]
+    return inputs[0].index_select(1, arguments.channels[node.op.position][node.op.edge])
+
+
+def _restore(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    x, mixed = inputs
+    if arguments.channels is None:
+        return concatenate([mixed, x[:, mixed.shape[1] :]])
+    return x.index_copy(1, arguments.channels[node.op.position][node.op.edge], mixed.to(x.dtype))
+
+
+def _shuffle(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    return inputs[0] if arguments.channels is not None else F.channel_shuffle(inputs[0], node.op.groups)
+
+
+def _global_pool(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+    return inputs[0].mean(dim=(2, 3))
+
+
+COMPUTATIONS: Mapping[type[Any], Computation] = {
+    ops.Conv: _conv,
+    ops.Crossed: _module,
+    ops.Norm: _module,
+    ops.Relu: _relu,
+    ops.MaxPool: _max_pool,
+    ops.AvgPool: _avg_pool,
+    ops.Pick: _pick,
+    ops.DropPath: _drop_path,
+    ops.Sum: _sum,
+    ops.Concat: _concat,
+    ops.Select: _module,
+    ops.Zeros: _zeros,
+    ops.Constant: _module,
+    ops.MixOperations: _mix_operations,
+    ops.MixEdges: _mix_edges,
+    ops.Draw: _draw,
+    ops.Restore: _restore,
+    ops.Shuffle: _shuffle,
+    ops.GlobalPool: _global_pool,
+    ops.Linear: _module,
+}
+"""By the type of the operation; an image is given."""

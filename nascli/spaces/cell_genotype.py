@@ -1,0 +1,116 @@
+"""The genotype of cells: small graphs of operations, stacked to a network. What they may be is the space's to say.
+
+States of a cell are numbered as in DARTS: first its inputs, then its nodes.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from nascli.errors import unknown
+from nascli.faults import Fault, custom_error
+from nascli.frozen import Frozen, require_kind
+from nascli.graphs.graph import Graph
+from nascli.registry import SPACES
+from nascli.spaces import cell_space
+from nascli.spaces.network_settings import NetworkSettings
+
+MOST_NODES = 32
+MOST_PICKS = 16
+
+
+def _known_operations(schema: dict[str, Any]) -> None:
+    schema["enum"] = sorted({op for name in SPACES for op in cell_space(name).known_operations})
+
+
+class Pick(Frozen):
+    """One operation applied to one earlier state."""
+
+    op: str = Field(json_schema_extra=_known_operations)
+    input: int = Field(ge=0)
+
+
+Node = Annotated[tuple[Pick, ...], Field(min_length=1, max_length=MOST_PICKS)]
+
+
+class Cell(Frozen):
+    """Nodes, each the sum of its picks, and the states whose channels are concatenated to the cell's output.
+
+    A node that neither another node nor `concat` reads is legal: published cells have some.
+    """
+
+    nodes: tuple[Node, ...] = Field(min_length=1, max_length=MOST_NODES)
+    concat: tuple[int, ...] = Field(min_length=1, max_length=MOST_NODES)
+
+
+class CellGenotype(Frozen):
+    """The cells of a space, by their names, stacked to a network as the space says."""
+
+    model_config = ConfigDict(json_schema_extra=require_kind)
+
+    kind: Literal["cell"] = "cell"
+    space: str = "darts"
+    cells: Mapping[str, Cell]
+
+    @model_validator(mode="after")
+    def _fits_the_space(self) -> Self:
+        if self.space not in SPACES:
+            raise custom_error([(("space",), unknown("space", self.space, SPACES))])
+        space = cell_space(self.space)
+        faults: list[Fault] = [(("cells", name), "is missing") for name in space.cells if name not in self.cells]
+        faults += [(("cells", name), unknown("cell", name, space.cells)) for name in self.cells.keys() - space.cells]
+        for name in faults and () or space.cells:
+            faults += [(("cells", name, *place), text) for place, text in _faults(self.cells[name], space.inputs)]
+            faults += [(("cells", name, *place), text) for place, text in space.faults(self.cells[name])]
+        if faults:
+            raise custom_error(faults)
+        # Whatever the order in a file: the same cells are the same bytes.
+        object.__setattr__(self, "cells", {name: self.cells[name] for name in space.cells})
+        return self
+
+    def graph(self, settings: NetworkSettings) -> Graph:
+        """Its network, as data. Raises UsageError for settings that it cannot have."""
+        return cell_space(self.space).graph(self, settings)
+
+    def picks(self) -> Iterator[Pick]:
+        """Every pick of all cells, in order."""
+        return (pick for cell in self.cells.values() for node in cell.nodes for pick in node)
+
+    def network(self) -> Hashable:
+        """Equal for genotypes of one network: those that differ in the order of a node's picks, which are summed."""
+        return self.space, *(
+            (cell.concat, *(tuple(sorted((pick.input, pick.op) for pick in node)) for node in cell.nodes))
+            for cell in self.cells.values()
+        )
+
+    def share(self, op: str) -> float:
+        """The share of the picks, 0 to 1, that are `op`; a cell of `skip_connect` alone is a search gone wrong."""
+        ops = [pick.op for pick in self.picks()]
+        return ops.count(op) / len(ops)
+
+
+def _faults(cell: Cell, inputs: int) -> Iterator[Fault]:
+    """What cannot be in a cell with so many inputs, whatever its space."""
+    for index, node in enumerate(cell.nodes):
+        state = inputs + index
+        for position, pick in enumerate(node):
+            if pick.input >= state:
+                text = f"{pick.input} does not come before node {state} (states 0-{state - 1})"
+                yield ("nodes", index, position, "input"), text
+    last = inputs + len(cell.nodes) - 1
+    for position, state in enumerate(cell.concat):
+        if not inputs <= state <= last:
+            yield ("concat", position), f"{state} is not one of the nodes ({inputs}-{last})"
+        elif state in cell.concat[:position]:
+            yield ("concat", position), f"{state} is there twice"
+
+
+def unknown_operations(cell: Cell, known: tuple[str, ...]) -> list[Fault]:
+    """A fault for every pick whose operation is none of the `known` ones."""
+    return [
+        (("nodes", index, position, "op"), unknown("op", pick.op, known))
+        for index, node in enumerate(cell.nodes)
+        for position, pick in enumerate(node)
+        if pick.op not in known
+    ]

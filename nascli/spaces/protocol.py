@@ -1,0 +1,142 @@
+"""What a space of cells is asked: by methods, files, commands and pictures, none of which knows one by name."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import comb, prod
+from typing import Protocol
+
+from nascli.faults import Fault
+from nascli.graphs.graph import Graph
+from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
+from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.wiring import DERIVED, Wiring
+
+NONE = "none"
+"""The operation that is no path at all; it is never computed."""
+
+Edge = tuple[int, int]
+"""From a state to a node, both by their numbers."""
+
+Strengths = Mapping[str, Sequence[Sequence[float]]]
+"""For each cell type: of every edge, in the order of `edges`, what each of the `operations` weighs in its node's sum."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Independent draws of one of `options`, each of which becomes a pick of the node `node` of the cell type `cell`.
+
+    `name` tells it from the others of its cell. A node is the sum of its picks, so the order of several draws means
+    nothing.
+    """
+
+    cell: str
+    name: str
+    node: int
+    options: tuple[Pick, ...]
+    draws: int = 1
+
+    @property
+    def outcomes(self) -> int:
+        """How many there are, draws in another order counted once."""
+        return comb(len(self.options) + self.draws - 1, self.draws)
+
+
+class CellSpace(Protocol):
+    """A space of cells. Its numbers say what a cell consists of, its methods what is chosen and what comes of it."""
+
+    name: str
+    cells: tuple[str, ...]
+    """The types of cells, by the names that files have for them."""
+    titles: Mapping[str, str]
+    """What people call each type."""
+    remarks: Mapping[str, str]
+    """What a picture should say of each type; empty: nothing."""
+    input_names: tuple[str, ...]
+    """What goes into a cell, in the order of its states: "c(k-1)" is the output of the cell before."""
+    nodes: int
+    """How many a cell that is searched has."""
+    operations: tuple[str, ...]
+    """Those that a mixture mixes on every edge."""
+    known_operations: tuple[str, ...]
+    """Those that a genotype may name."""
+    keeps_none: bool
+    """Whether an edge of a derived cell may be `none`."""
+    weightless: frozenset[str]
+    """Operations without weights: the same on all edges that leave a state."""
+    example: str
+    """What its text form looks like."""
+
+    @property
+    def inputs(self) -> int:
+        """States of a cell that come from outside of it; nodes are counted on from there."""
+
+    def edges(self) -> tuple[Edge, ...]:
+        """What a mixture mixes, in the order in which alpha has rows: by node, then by source."""
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """What is decided independently, where cells are drawn."""
+
+    def genotype(self, choices: Sequence[int]) -> CellGenotype:
+        """The cells of one choice for every draw of every decision, in their order."""
+
+    def everything(self) -> CellGenotype:
+        """All operations on all edges at once: what weights that cells share are made for. No file could hold it."""
+
+    def keep(self, strengths: Strengths) -> CellGenotype:
+        """The cells that a mixture stands for."""
+
+    def faults(self, cell: Cell) -> Sequence[Fault]:
+        """What of a cell cannot be in this space, besides what can be in none."""
+
+    def graph(self, genotype: CellGenotype, settings: NetworkSettings, wiring: Wiring = DERIVED) -> Graph:
+        """The network of a genotype. Raises UsageError for settings that it cannot have."""
+
+    def looks_like(self, text: str) -> bool:
+        """Whether a text seems to be meant as a genotype in this space's form."""
+
+    def parse(self, text: str, where: str) -> CellGenotype:
+        """A genotype from its text form. Raises ArtifactError that names the place of the fault."""
+
+    def format(self, genotype: CellGenotype) -> str:
+        """The inverse of `parse`. Raises UsageError where the form cannot say it."""
+
+
+def edges_between(inputs: int, nodes: int) -> tuple[Edge, ...]:
+    """Every edge from an earlier state to a node: by node, then by source.
+
+    >>> edges_between(2, 2)
+    ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    """
+    return tuple((source, node) for node in range(inputs, inputs + nodes) for source in range(node))
+
+
+def assembled(space: CellSpace, choices: Sequence[int], concat: tuple[int, ...]) -> CellGenotype:
+    """`CellSpace.genotype` for cells whose output is the concatenation of the states `concat`."""
+    picks: dict[str, list[list[Pick]]] = {cell: [[] for _ in range(space.nodes)] for cell in space.cells}
+    left = iter(choices)
+    for decision in space.decisions():
+        for _ in range(decision.draws):
+            picks[decision.cell][decision.node - space.inputs].append(decision.options[next(left)])
+    cells = {cell: Cell(nodes=tuple(map(tuple, nodes)), concat=concat) for cell, nodes in picks.items()}
+    return CellGenotype(space=space.name, cells=cells)
+
+
+def all_at_once(space: CellSpace, concat: tuple[int, ...]) -> CellGenotype:
+    """`CellSpace.everything` for such cells."""
+    nodes: list[list[Pick]] = [[] for _ in range(space.nodes)]
+    for source, node in space.edges():
+        nodes[node - space.inputs] += [Pick(op=op, input=source) for op in space.operations]
+    cell = Cell.model_construct(nodes=tuple(map(tuple, nodes)), concat=concat)
+    return CellGenotype.model_construct(space=space.name, cells=dict.fromkeys(space.cells, cell))
+
+
+def all_genotypes(space: CellSpace) -> Iterator[CellGenotype]:
+    """One for every combination of choices: each network once, where every decision is of one draw."""
+    options = [range(len(decision.options)) for decision in space.decisions() for _ in range(decision.draws)]
+    return map(space.genotype, product(*options))
+
+
+def cell_count(space: CellSpace) -> int:
+    """How many genotypes the decisions of a space are between, those of one network counted once."""
+    return prod(decision.outcomes for decision in space.decisions())

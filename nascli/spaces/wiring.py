@@ -1,0 +1,167 @@
+"""How a node of a cell comes from earlier states: as its genotype has it, with shared weights, or as a mixture.
+
+A space lays out a cell and calls its wiring for every node. So each space says once what its operations and its frame
+are, and each wiring once what a search network differs in.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nascli.graphs.builder import Builder
+from nascli.graphs.operations import (
+    Draw,
+    DropPath,
+    MaxPool,
+    MixEdges,
+    MixOperations,
+    Restore,
+    Shuffle,
+    Sum,
+    Zeros,
+)
+from nascli.spaces.cell_genotype import Pick
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class CellPlace:
+    """A cell that is being built.
+
+    name: the beginning of its nodes' names. position: in the network, from 0. type: of the space's `cells`.
+    operation: puts an operation on a node: (name, op, node, source state) -> what it puts out. stride: of the edges
+    that leave a state.
+    """
+
+    name: str
+    position: int
+    type: str
+    operation: Callable[[str, str, str, int], str]
+    stride: Callable[[int], int]
+    weightless: frozenset[str]
+    made: dict[tuple[int, str], str] = field(default_factory=dict)
+    """Operations without weights that are there already, by source state and name."""
+
+
+class Wiring(Protocol):
+    """How nodes come from earlier states."""
+
+    searching: bool
+    """Whether cells have the forms of a search network: no batch norm of theirs has a scale and shift, for example."""
+
+    def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
+        """Add what makes a node from its `picks` and the earlier `states`, and return its last part."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The picks of a genotype, each with weights of its own; drop-path may leave out all but the identities.
+
+    What no path from the cell's input crosses is built, and adds nothing.
+    """
+
+    searching: bool = False
+
+    def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
+        summands = []
+        for number, pick in enumerate(picks):
+            if pick.op == NONE:
+                continue
+            again = picks[:number].count(pick)
+            name = _path(cell, node, pick) + (f"_{again + 1}" if again else "")
+            end = _apply(cell, name, pick, states)
+            if end != states[pick.input]:
+                end = build.add(f"{name}.drop", DropPath(), end)
+            if not _is_nothing(build, states[pick.input]):
+                summands.append(end)
+        return _sum(build, cell, node, summands, states)
+
+
+DERIVED = Derived()
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The picks of one child, with the weights that all children share: those of an operation on an edge of a cell.
+
+    Of a node's picks that agree, one is computed and counted twice.
+    """
+
+    searching: bool = True
+
+    def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
+        ends = {
+            pick: _apply(cell, _path(cell, node, pick), pick, states)
+            for pick in dict.fromkeys(picks)
+            if pick.op != NONE and not _is_nothing(build, states[pick.input])
+        }
+        return _sum(build, cell, node, [ends[pick] for pick in picks if pick in ends], states)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """All operations on all edges, weighted: by operation on each edge, and by edge in each node.
+
+    With K = `partial_channels`, one K-th of a state's channels goes through the operations and the others past them;
+    a node's channels are then shuffled (Xu et al., ICLR 2020, Eq. 1 and 2). K = 1 is Liu et al., ICLR 2019, Eq. 2.
+    """
+
+    operations: tuple[str, ...]
+    """In the order of the columns of the weights."""
+    edges: tuple[tuple[int, int], ...]
+    """In the order of their rows."""
+    partial_channels: int
+    searching: bool = True
+
+    def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
+        rows = {edge: row for row, edge in enumerate(self.edges) if edge[1] == node}
+        ends = [self._edge(build, cell, source, node, row, states[source]) for (source, _), row in rows.items()]
+        name = f"{cell.name}.nodes.{node}"
+        total = build.add(f"{name}.sum", MixEdges(cell.type, tuple(rows.values())), *ends)
+        return (
+            total if self.partial_channels == 1 else build.add(f"{name}.shuffle", Shuffle(self.partial_channels), total)
+        )
+
+    def _edge(self, build: Builder, cell: CellPlace, source: int, node: int, row: int, state: str) -> str:
+        name = f"{cell.name}.edges.{source}-{node}"
+        x = state
+        if self.partial_channels > 1:
+            x = build.add(
+                f"{name}.draw", Draw(cell.position, row, build.channels(state) // self.partial_channels), state
+            )
+        columns = tuple(column for column, op in enumerate(self.operations) if op != NONE)
+        ends = [
+            cell.operation(f"{name}.{self.operations[column]}", self.operations[column], x, source)
+            for column in columns
+        ]
+        mixed = build.add(f"{name}.mix", MixOperations(cell.type, row, columns), *ends)
+        if self.partial_channels == 1:
+            return mixed
+        if cell.stride(source) > 1:
+            state = build.add(f"{name}.shrink", MaxPool(2, 2, 0, ceil=True), state)
+        return build.add(f"{name}.restore", Restore(cell.position, row), state, mixed)
+
+
+def _path(cell: CellPlace, node: int, pick: Pick) -> str:
+    return f"{cell.name}.edges.{pick.input}-{node}.{pick.op}"
+
+
+def _apply(cell: CellPlace, name: str, pick: Pick, states: Sequence[str]) -> str:
+    """An operation on a state; what has no weights is computed once for all nodes that pick it."""
+    if pick.op not in cell.weightless:
+        return cell.operation(name, pick.op, states[pick.input], pick.input)
+    key = pick.input, pick.op
+    if key not in cell.made:
+        place = f"{cell.name}.states.{pick.input}.{pick.op}"
+        cell.made[key] = cell.operation(place, pick.op, states[pick.input], pick.input)
+    return cell.made[key]
+
+
+def _is_nothing(build: Builder, state: str) -> bool:
+    return isinstance(build.op(state), Zeros)
+
+
+def _sum(build: Builder, cell: CellPlace, node: int, summands: Sequence[str], states: Sequence[str]) -> str:
+    name = f"{cell.name}.nodes.{node}.sum"
+    return build.add(name, Sum(), *summands) if summands else build.add(name, Zeros(), states[0])
