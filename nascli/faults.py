@@ -24,12 +24,12 @@ def custom_error(faults: Sequence[Fault]) -> PydanticCustomError:
 
 
 def place_name(place: Iterable[int | str]) -> str:
-    """("normal", "nodes", 1, 0, "op") as `normal.nodes[1][0].op`."""
+    """("cells", "normal", "nodes", 1, 0, "op") as `cells.normal.nodes[1][0].op`."""
     name = ""
     for part in place:
         if isinstance(part, int):
             name += f"[{part}]"
-        elif part.isidentifier():
+        elif part.isidentifier() and len(part) <= _LONGEST_VALUE:
             name += f".{part}"
         else:
             name += f"[{shorten(part)}]"
@@ -42,8 +42,13 @@ def shorten(value: object) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 2] + "…" + text[-1]
 
 
+def shorten_name(name: str) -> str:
+    """A name from a file as it can be shown: itself, where it is of one line and short."""
+    return name if name.isprintable() and len(name) <= _LONGEST_VALUE else shorten(name)
+
+
 def artifact_error(where: str, faults: Sequence[Fault]) -> ArtifactError:
-    """`cell.json: normal.concat: is empty; normal.nodes[0][1].op: unknown op …; and 3 more`."""
+    """`cell.json: cells.normal.concat: is empty; cells.normal.nodes[0][1].op: unknown op …; and 3 more`."""
     lines = [f"{place_name(place)}: {text}" if place else text for place, text in faults[:SHOWN]]
     more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
     return ArtifactError(f"{where}: {'; '.join(lines + more)}")

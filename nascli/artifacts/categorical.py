@@ -19,7 +19,7 @@ from nascli.spaces.cell_genotype import CellGenotype, Pick
 from nascli.spaces.protocol import CellSpace, Decision
 
 Choices = NDArray[np.int64]
-"""The number of an option for every draw of every decision, in their order: [draws] of one child, or [children, draws]."""
+"""The number of an option for every draw of every decision, in order: [draws] of one child, or [children, draws]."""
 
 _GROUP = "logits"
 
@@ -109,7 +109,8 @@ class CategoricalDistribution:
         """Child `number` of the sequence `seed`, drawn from p(alpha | pi); whatever other children are drawn."""
         # numpy promises the bits of a bit generator for all its versions, but not what a Generator makes of them.
         bits = np.random.Philox(key=derive_seed(seed, "sample", number)).random_raw(self._draw_count)
-        return self.space.genotype(self.draw((bits >> np.uint64(11)) * 2.0**-53).tolist())
+        uniform = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return self.space.genotype(self.draw(uniform).tolist())
 
     @cached_property
     def _draw_count(self) -> int:
@@ -128,7 +129,10 @@ class CategoricalDistribution:
     def log_probability_of(self, choices: Choices) -> NDArray[np.float64]:
         """log p(alpha | pi), Eq. 4 and 5, of draws in this order. [children, draws] -> [children]"""
         rows = [draw for values in self.log_probabilities for draw in values]
-        return np.stack([row[column] for row, column in zip(rows, choices.T, strict=True)]).sum(axis=0)
+        total: NDArray[np.float64] = np.stack([row[column] for row, column in zip(rows, choices.T, strict=True)]).sum(
+            axis=0
+        )
+        return total
 
     def gradient(self, choices: Choices, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """Of sum_k weights[k] log p(alpha_k | pi) in the logits: sum_k weights[k] (onehot(alpha_k) - softmax).
@@ -184,7 +188,7 @@ class CategoricalDistribution:
             mine = nodes[index][: decision.draws] if index < len(nodes) else []
             if len(mine) < decision.draws or any(pick not in decision.options for pick in mine):
                 raise UsageError(
-                    f"{decision.cell}.nodes[{index}] is none of the distribution's: it is not made of "
+                    f"cells.{decision.cell}.nodes[{index}] is none of the distribution's: it is not made of "
                     f"{decision.draws} of the options of decision {decision.name}"
                 )
             del nodes[index][: decision.draws]

@@ -77,15 +77,14 @@ def _from_text(text: str, where: str) -> GenotypeFile:
 
 
 def as_text(genotype: CellGenotype) -> str:
-    """A genotype of cells in the text form of its space, on one line. Raises UsageError where the form cannot say it."""
+    """A genotype of cells in its space's text form, on one line. Raises UsageError where the form cannot say it."""
     return cell_space(genotype.space).format(genotype).strip()
 
 
 def text_form(genotype: Genotype, space: str) -> bytes:
     """A genotype in the text form of a space. Raises UsageError where it is of another, or the form cannot say it."""
-    own = genotype.space if isinstance(genotype, CellGenotype) else None
-    if own != space:
-        of = f"the space {own}" if own else f"{genotype.kind}"
+    if not isinstance(genotype, CellGenotype) or genotype.space != space:
+        of = f"the space {genotype.space}" if isinstance(genotype, CellGenotype) else genotype.kind
         raise UsageError(f"the text form of {space} is for its cells, not for a genotype of {of}: use JSON")
     return cell_space(space).format(genotype).encode()
 

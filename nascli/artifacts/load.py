@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nascli.artifacts import distribution, formats, model, published, tensors
-from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.distribution import Distribution, DistributionFile
 from nascli.artifacts.files import LARGEST_INPUT, display_name, is_pipe, read_bytes, sha256
 from nascli.artifacts.genotype import LARGEST_FILE as LARGEST_GENOTYPE
 from nascli.artifacts.genotype import GenotypeFile, parse_genotype
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, ArtifactKind, Provenance
-from nascli.errors import LONGEST_NAME, ArtifactError, unknown
-from nascli.faults import shorten
+from nascli.errors import ArtifactError, unknown
+from nascli.faults import shorten, shorten_name
 from nascli.spaces import space_of_text
 
 Artifact: TypeAlias = GenotypeFile | DistributionFile | ModelFile
@@ -47,6 +47,13 @@ class LoadedArtifact:
         """How the artifact came about."""
         return self.value.provenance
 
+    @property
+    def distribution(self) -> Distribution:
+        """What the file of a distribution holds. Raises ArtifactError for other files."""
+        if not isinstance(self.value, DistributionFile):
+            raise ArtifactError(f"{self.where} holds a {self.kind}, not a distribution")
+        return self.value.distribution
+
     def ancestor(self) -> Ancestor:
         """The artifact as the next stage's provenance names it."""
         known = self.provenance.cut(LONGEST_DESCENT)
@@ -54,7 +61,7 @@ class LoadedArtifact:
 
 
 def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None = None) -> LoadedArtifact:
-    """Read whatever a path, "-" or the name of a published cell stands for, or a genotype in the text form of its space.
+    """Read what a path, "-" or the name of a published cell stands for, or a genotype in the text form of its space.
 
     A file goes before a name, and a name before a text.
 
@@ -63,8 +70,8 @@ def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None
     """
     source = str(source)
     where = display_name(source)
-    if len(where) > LONGEST_NAME and space_of_text(source) is not None:
-        where = f"{where[:LONGEST_NAME]}…"
+    if space_of_text(source) is not None:
+        where = shorten_name(where)
     loaded = read_artifact(_bytes_of(source), where)
     if expect is not None and loaded.kind not in expect:
         wanted = " or ".join(f"a {kind}" for kind in sorted(expect))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascli.errors import UsageError, unknown
+from nascli.faults import shorten
 from nascli.registry import SPACES
 from nascli.spaces import cell_space
 from nascli.spaces.protocol import CellSpace
@@ -52,7 +53,9 @@ def space_of(settings: Mapping[str, Any], what: str) -> CellSpace:
         ):
             space = named_space(name, nodes)
             if tuple(operations) != space.operations:
-                raise ValueError(f"operations: {operations} are not those of the space {name!r}, {[*space.operations]}")
+                raise ValueError(
+                    f"operations: {shorten(operations)} are not those of the space {name!r}, {[*space.operations]}"
+                )
             return space
     raise ValueError(f'a {what} needs "space" (text), "nodes" (whole number), "operations" (list of text)')
 

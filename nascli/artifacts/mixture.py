@@ -62,34 +62,46 @@ class MixtureDistribution:
 
     def edge_weights(self, cell: str) -> Floats:
         """Softmax of beta over the edges into each node: [edges], float64; ones where there is no beta."""
+        return np.exp(self._log_edge_weights(cell))
+
+    def _log_edge_weights(self, cell: str) -> Floats:
         targets = np.array([node for _, node in self.space.edges()])
-        weights = np.ones(len(targets))
+        logs = np.zeros(len(targets))
         if self.beta is not None:
             for node in np.unique(targets):
-                weights[targets == node] = np.exp(log_softmax(self.beta[cell][targets == node]))
-        return weights
+                logs[targets == node] = log_softmax(self.beta[cell][targets == node])
+        return logs
 
     def strengths(self, cell: str) -> Floats:
         """What every operation on every edge weighs in its node's sum: [edges, operations], float64."""
-        strengths: Floats = self.edge_weights(cell)[:, None] * self.probabilities(cell)
-        return strengths
+        return np.exp(self._log_strengths(cell))
+
+    def _log_strengths(self, cell: str) -> Floats:
+        """Where beta has decided against an edge, the strengths of all its operations may be 0, and alike."""
+        logs: Floats = self._log_edge_weights(cell)[:, None] + log_softmax(self.alpha[cell])
+        return logs
 
     def strongest(self, cell: str) -> tuple[WeighedEdge, ...]:
         """Each edge, in the order of alpha's rows, with its best operation (of equals, the first)."""
         operations = self.space.operations
         candidates = [column for column, op in enumerate(operations) if op != NONE or self.space.keeps_none]
         found = []
-        for (source, node), row, weight in zip(
-            self.space.edges(), self.probabilities(cell), self.edge_weights(cell), strict=True
-        ):
-            best = max(candidates, key=row.__getitem__)
-            probability, share = float(row[best]), float(weight)
+        rows = zip(
+            self.space.edges(),
+            self._log_strengths(cell),
+            self.probabilities(cell),
+            self.edge_weights(cell),
+            strict=True,
+        )
+        for (source, node), logs, probabilities, weight in rows:
+            best = max(candidates, key=logs.__getitem__)
+            probability, share = float(probabilities[best]), float(weight)
             found.append(WeighedEdge(source, node, operations[best], probability, share, probability * share))
         return tuple(found)
 
     def mode(self) -> CellGenotype:
         """The cells that the mixture stands for, by the derive rule of its space."""
-        return self.space.keep({cell: self.strengths(cell).tolist() for cell in self.space.cells})
+        return self.space.keep({cell: self._log_strengths(cell).tolist() for cell in self.space.cells})
 
     def entropy(self, cell: str) -> float:
         """Mean entropy of the operations on an edge, in nats: log(operations) when undecided, 0 when decided."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from numpy.typing import NDArray
@@ -17,11 +18,12 @@ from pydantic import (
 from nascli.artifacts import tensors
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.formats import check_format, validate
-from nascli.artifacts.genotype import ChannelsGenotype, Genotype
+from nascli.artifacts.genotype import CellGenotype, ChannelsGenotype, Genotype
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import UsageError
 from nascli.faults import Fault, custom_error, faults_of
 from nascli.frozen import Frozen
+from nascli.graphs.graph import Graph
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 __all__ = ["DataShape", "ModelFile", "NetworkSettings", "load_model_file", "model_bytes"]
@@ -47,6 +49,14 @@ class ModelFile:
     data: DataInfo
     metrics: Mapping[str, float]
     provenance: Provenance
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network, as data. Raises UsageError for settings that it cannot have, which a read file never has."""
+        if isinstance(self.genotype, ChannelsGenotype):
+            return self.genotype.graph(self.network)
+        assert isinstance(self.network, NetworkSettings)
+        return self.genotype.graph(self.network)
 
 
 class _Document(Frozen):
@@ -82,11 +92,14 @@ class _Document(Frozen):
         if self.network.image_size != self.data.image_size:
             text = f"{self.network.image_size} for images of {self.data.image_size} pixels a side"
             faults.append((("network", "image_size"), text))
-        if isinstance(self.genotype, ChannelsGenotype) and not faults:
+        if not faults:
             try:
-                self.genotype.whole(self.network)
+                if isinstance(self.network, NetworkSettings) and isinstance(self.genotype, CellGenotype):
+                    self.genotype.graph(self.network)
+                elif isinstance(self.genotype, ChannelsGenotype):
+                    self.genotype.whole(self.network)
             except UsageError as error:
-                faults.append((("network", "image_size"), str(error)))
+                faults.append((("network",), str(error)))
         if faults:
             raise custom_error(faults)
         return self

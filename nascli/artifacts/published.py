@@ -1,4 +1,4 @@
-"""The published cells that come with nascli: `genotypes/*.json`, in the repository beside the package, in a wheel in it."""
+"""The published cells that come with nascli: `genotypes/*.json`, in a wheel inside the package, otherwise beside it."""
 
 from functools import cache
 from importlib.resources import files

@@ -32,8 +32,8 @@ class RankedCell:
 
     `accuracy` is what cells are ranked by: the share, 0 to 1, of the images held out from its training that its network
     gets right, or what the table says; `loss` the mean cross-entropy on these images, in nats, None by a table;
-    `number` counts the cells of the search from 0, in the order in which they were drawn. `reported` is another accuracy
-    that a table knows of it, which had no part in the ranking.
+    `number` counts the cells of the search from 0, in the order in which they were drawn. `reported` is another
+    accuracy that a table knows of it, which had no part in the ranking.
     """
 
     genotype: CellGenotype
@@ -87,7 +87,7 @@ class RankingDistribution:
             raise ValueError(f"{place}: is of the space {shorten(genotype.space)}, not {self.space.name!r}")
         for name, cell in genotype.cells.items():
             if len(cell.nodes) != self.space.nodes:
-                raise ValueError(f"{place}.{name}: has {len(cell.nodes)} nodes; {self.space.nodes} are needed")
+                raise ValueError(f"{place}.cells.{name}: has {len(cell.nodes)} nodes; {self.space.nodes} are needed")
 
     def mode(self) -> CellGenotype:
         """The best cell. Before any is trained there is nothing to choose by: then the one whose turn is first."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nascli.artifacts.files import read_bytes, sha256
 from nascli.errors import ArtifactError, UsageError, unknown
-from nascli.faults import shorten
+from nascli.faults import shorten, shorten_name
 from nascli.spaces import space_of_text, text_forms
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.protocol import CellSpace, all_genotypes, cell_count
@@ -73,7 +73,8 @@ class TruthTable:
         """In per cent. Raises UsageError for a genotype of another space."""
         if genotype.space != self.space.name:
             raise UsageError(
-                f"{self.where} knows cells of the space {self.space.name}, not those of {genotype.space}: leave --table out"
+                f"{self.where} knows cells of the space {self.space.name}, not those of {genotype.space}: "
+                "leave --table out"
             )
         return self.accuracies[column][self._rows[genotype.network()]]
 
@@ -114,11 +115,14 @@ def load_table(path: str | Path) -> TruthTable:
     """Read a table. Raises ArtifactError that names the line and what is wrong with it."""
     data, where = read_bytes(path, LARGEST_TABLE), str(path)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     except UnicodeDecodeError as error:
-        raise ArtifactError(f"{where}: line {1 + data.count(bytes([10]), 0, error.start)}: is not UTF-8 text") from None
+        number = len((data[: error.start] + b".").splitlines())
+        raise ArtifactError(f"{where}: line {number}: is not UTF-8 text") from None
     rows = _rows(text, where)
-    _, header = next(rows, (1, []))
+    number, header = next(rows, (0, []))
+    if not number:
+        raise ArtifactError(f"{where}: line 1: is empty")
     columns = _columns(header, where)
     place = header.index(ARCHITECTURE)
     space: CellSpace | None = None
@@ -133,11 +137,11 @@ def load_table(path: str | Path) -> TruthTable:
         genotype = space.parse(row[place], line)
         first = seen.setdefault(genotype.network(), number)
         if first != number:
-            raise ArtifactError(f"{line}: the architecture {row[place]} is on line {first} already")
+            raise ArtifactError(f"{line}: the architecture {space.format(genotype).strip()} is on line {first} already")
         genotypes.append(genotype)
         for name, value in zip(header, row, strict=True):
             if name != ARCHITECTURE:
-                accuracies[name].append(_accuracy(value, f"{line}: {name}"))
+                accuracies[name].append(_accuracy(value, f"{line}: {shorten_name(name)}"))
     if space is None:
         raise ArtifactError(f"{where}: line 1: is all that there is; a line for every architecture follows the header")
     _check_complete(space, genotypes, where, number)
@@ -183,7 +187,8 @@ def _space(text: str, line: str) -> CellSpace:
 
 def _accuracy(text: str, place: str) -> float:
     try:
-        value = float(text)
+        # What Python takes besides, underscores and digits of other scripts, is a mistake in a table.
+        value = float("" if "_" in text or not text.isascii() else text)
     except ValueError:
         raise ArtifactError(f"{place}: {shorten(text)} is not a number") from None
     if not isfinite(value) or not 0 <= value <= 100:

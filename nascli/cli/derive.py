@@ -118,7 +118,7 @@ def derive(
     named = output or Path("cell.json" if form == JSON else "cell.txt")
     target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
     start = load_artifact(source, expect={"distribution"})
-    if isinstance(start.value.distribution, OffersCandidates) and not mode and sample is None:
+    if isinstance(start.distribution, OffersCandidates) and not mode and sample is None:
         from nascli.cli.ranking import rank_candidates
 
         if form != JSON:

@@ -124,7 +124,7 @@ def _model(value: ModelFile) -> dict[str, Any]:
 def _network(value: ModelFile) -> dict[str, Any]:
     if isinstance(value.genotype, ChannelsGenotype):
         return channels_facts(value.genotype, value.network)
-    graph = value.genotype.graph(value.network)
+    graph = value.graph
     return {**_cell(value.genotype), "parameters": graph.parameters, "multiply_adds": graph.multiply_adds}
 
 

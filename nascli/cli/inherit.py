@@ -7,9 +7,9 @@ from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.genotype import CellGenotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
 from nascli.cli.configuration import flag
-from nascli.config import SearchConfig
+from nascli.config import SearchConfig, TrainConfig
 from nascli.errors import UsageError
-from nascli.registry import METHODS
+from nascli.registry import METHODS, SPACES_OF
 
 DATA = ("dataset", "data_dir", "image_size", "skip_corrupt")
 
@@ -32,9 +32,11 @@ def inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]
     if same_images:
         found |= {name: trained[name] for name in DATA if trained.get(name) is not None}
     if isinstance(start.value, DistributionFile):
-        shared = start.value.distribution.shared_settings(start.provenance)
+        shared = start.distribution.shared_settings(start.provenance)
         if not same_images:
             shared.pop("limit_train", None)
+        if given.get("space", shared["space"]) != shared["space"]:
+            shared = {}  # That the file is of another space is all that there is to say.
         found |= _of_the_method(shared, given.get("method", found.get("method")))
     elif isinstance(start.value, GenotypeFile):
         genotype = start.value.genotype
@@ -46,7 +48,10 @@ def _of_the_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]
     """What of `shared` the method has a setting for. Another one than made the file is refused later, by itself."""
     if method is None or method not in METHODS:
         return shared
-    names = {setting.name for setting in METHODS[method].settings} | SearchConfig.model_fields.keys()
+    row = METHODS[method]
+    names = {setting.name for setting in row.settings} | SearchConfig.model_fields.keys()
+    if shared.get("space") not in SPACES_OF[row.searches]:
+        names.remove("space")
     return {name: value for name, value in shared.items() if name in names}
 
 
@@ -66,10 +71,10 @@ def inherited_by_all(starts: Sequence[LoadedArtifact], given: Mapping[str, Any])
         for name in (name for name in {**shared, **values} if name in names - given.keys()):
             if (before := shared.get(name)) != (now := values.get(name)):
                 first = told_by.get(name) or told_by["dataset"]
-                raise UsageError(
-                    f"{first.where} comes with {name} {before!r}, {start.where} with "
-                    f"{now!r}: say with {flag(name)} which of them is meant for all"
-                )
+                way = f"say with {flag(name)} which of them is meant for all"
+                if name in TrainConfig.unused:
+                    way = "train them one after the other"
+                raise UsageError(f"{first.where} comes with {name} {before!r}, {start.where} with {now!r}: {way}")
         told_by = {**dict.fromkeys(values, start), **told_by}
         shared = {**values, **shared}
     return shared

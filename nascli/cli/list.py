@@ -133,7 +133,7 @@ def show(
     ],
     json: Json = False,
 ) -> None:
-    """List methods, spaces, super-networks, data sets, cells, recipes."""
+    """List methods, spaces, data sets, cells, recipes."""
     if what not in TABLES:
         raise UsageError(unknown("table", what, TABLES))
     rows = TABLES[what]()

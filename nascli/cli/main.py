@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, Row] = {
     "train": Row("nascli.cli.train:train", "Train the networks of genotypes and write the models."),
     "eval": Row("nascli.cli.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
     "visualize": Row("nascli.cli.visualize:visualize", "Draw a genotype, a distribution or the course of a run."),
-    "list": Row("nascli.cli.list:show", "List methods, super-networks, data sets, cells, recipes."),
+    "list": Row("nascli.cli.list:show", "List methods, spaces, data sets, cells, recipes."),
     "info": Row("nascli.cli.info:info", "Tell what a file is, what it was made from, how big it is."),
     "env": Row("nascli.cli.env:env", "Show versions and devices: what a bug report needs."),
 }

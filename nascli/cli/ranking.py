@@ -72,8 +72,8 @@ def _inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any
 
     known = inherited(start, given)
     found = {name: known[name] for name in DeriveConfig.inherits if name in known}
-    if isinstance(start.value.distribution, OffersCandidates):
-        found["image_size"] = start.value.distribution.data.image_size  # a folder's recipe is chosen by it
+    if isinstance(start.distribution, OffersCandidates):
+        found["image_size"] = start.distribution.data.image_size  # a folder's recipe is chosen by it
     return found
 
 

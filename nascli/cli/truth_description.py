@@ -54,7 +54,7 @@ def _genotype(found: LoadedArtifact) -> CellGenotype:
 
 def _probabilities(found: LoadedArtifact, table: TruthTable) -> Sequence[float]:
     distribution = found.value.distribution if isinstance(found.value, DistributionFile) else None
-    if not hasattr(distribution, "log_probability"):
+    if distribution is None or not hasattr(distribution, "log_probability"):
         what = found.kind if distribution is None else distribution.kind
         raise UsageError(f"{found.where} is a {what}, which gives cells no probability: leave --expected out")
     return [exp(distribution.log_probability(genotype)) for genotype in table.genotypes]

@@ -103,7 +103,7 @@ class Builder:
 
     def rectified(self, x: str) -> str:
         """The ReLU of a node, "cells.0.relu" of "cells.0.concat": one for all that read it."""
-        name = f"{x.rpartition('.')[0]}.relu"
+        name = f"{x.rpartition('.')[0] or x}.relu"
         if name in self._nodes:
             assert self._nodes[name].inputs == (x,)
             return name

@@ -67,7 +67,8 @@ class Size:
 
     Counted are those of convolutions and linear layers, not of batch norms, poolings and sums: what torch's own counter
     of floating-point operations gives, halved. Counters that charge for the others give a few percent more (the cell of
-    PC-DARTS on ImageNet: 571 M here, 586 M in the paper). An auxiliary tower, which only training has, is not counted.
+    PC-DARTS on ImageNet: 571 M here, 586 M in the paper). Nodes that nobody reads count, as they do in the sizes that
+    NAS-Bench-201 gives. An auxiliary tower, which only training has, does not.
     """
 
     parameters: int
@@ -256,10 +257,12 @@ def shape_of(node: Node, inputs: list[Shape], image_size: int) -> Shape:
             if op.depthwise and (op.out != inputs[0].channels or op.sources):
                 raise ValueError(f"{node.name}: a depthwise convolution has as many outputs as inputs, and no sources")
             return Shape(op.out, _windows(inputs[0].side, op.dilation * (op.kernel - 1) + 1, op.stride, op.pad))
-        case MaxPool(ceil=True) | AvgPool(ceil=True):
-            return Shape(inputs[0].channels, -(-inputs[0].side // op.stride))
         case MaxPool() | AvgPool():
-            return Shape(inputs[0].channels, _windows(inputs[0].side, op.kernel, op.stride, op.pad))
+            side = inputs[0].side
+            count = _windows(side, op.kernel, op.stride, op.pad)
+            if op.ceil and (side + 2 * op.pad - op.kernel) % op.stride and count * op.stride < side + op.pad:
+                count += 1  # as in torch, a last window that begins on the map, though it ends beyond
+            return Shape(inputs[0].channels, count)
         case Pick() | Crossed():
             return Shape(inputs[0].channels, -(-inputs[0].side // op.stride))
         case Draw():

@@ -151,8 +151,10 @@ def border_after(node: Node, border: int, graph: Graph) -> int:
     match node.op:
         case Conv(stride=stride, pad=pad):
             return -(-(border + pad) // stride)
-        case MaxPool(stride=stride, pad=pad) | AvgPool(stride=stride, pad=pad):
-            return -(-(border + pad) // stride) if border else 0
+        case MaxPool(kernel, stride, pad) | AvgPool(kernel, stride, pad):
+            side, count = graph.shapes[node.inputs[0]].side, graph.shapes[node.name].side
+            beyond = max(pad, (count - 1) * stride + kernel - pad - side)  # the last window's reach behind the map
+            return -(-(border + beyond) // stride) if border else 0
         case Crossed(kernel=kernel, stride=stride):
             return -(-(border + kernel // 2) // stride)
         case Pick(stride=stride, shift=shift):

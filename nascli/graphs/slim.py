@@ -92,11 +92,12 @@ class _Cutter:
             if isinstance(node.op, Image) or self.found.needed[node.name]:
                 self._keep(node)
         tower = self.graph.tower
-        if tower is None or tower.node not in self.carried:
-            place, read = None, ()
+        read: Channels = ()
+        if tower is not None and tower.node in self.carried:
+            tower, read = replace(tower, node=self._heir(tower.node)), members(self.carried[tower.node])
         else:
-            place, read = replace(tower, node=self._heir(tower.node)), members(self.carried[tower.node])
-        graph = Graph(tuple(self.nodes), self.graph.image_size, place)
+            tower = None
+        graph = Graph(tuple(self.nodes), self.graph.image_size, tower)
         return Slim(graph, self.outputs, self.inputs, self.constants, self.fixed, self.shifts, read)
 
     def _keep(self, node: Node) -> None:

@@ -2,9 +2,10 @@
 
 `pc-darts.toml` is a method's: it holds `[search.cifar10]`, `[finetune.cifar10]`, `[train.cifar10]` and so on. A
 recipe's full name is "method/data", for example "pc-darts/cifar10". What a method searches in may have recipes of its
-own, "pgnas/cifar10-enas", and so may training that starts from inherited weights. `nas-bench-201.toml` is a space's, for
-several methods: `[search.darts.cifar10]` is the recipe "darts/cifar10-nas-bench-201", and the method "any" stands for
-all that search such a space. A table that is `like` another of its stage and method differs from that in what it says.
+own, "pgnas/cifar10-enas", and so may training that starts from inherited weights. `nas-bench-201.toml` is a space's,
+for several methods: `[search.darts.cifar10]` is the recipe "darts/cifar10-nas-bench-201", and the method "any" stands
+for all that search such a space. A table that is `like` another of its stage and method differs from that in what it
+says.
 """
 
 import tomllib

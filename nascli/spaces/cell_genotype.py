@@ -59,8 +59,10 @@ class CellGenotype(Frozen):
             raise custom_error([(("space",), unknown("space", self.space, SPACES))])
         space = cell_space(self.space)
         faults: list[Fault] = [(("cells", name), "is missing") for name in space.cells if name not in self.cells]
-        faults += [(("cells", name), unknown("cell", name, space.cells)) for name in self.cells.keys() - space.cells]
-        for name in faults and () or space.cells:
+        faults += [
+            (("cells", name), unknown("cell", name, space.cells)) for name in self.cells if name not in space.cells
+        ]
+        for name in () if faults else space.cells:
             faults += [(("cells", name, *place), text) for place, text in _faults(self.cells[name], space.inputs)]
             faults += [(("cells", name, *place), text) for place, text in space.faults(self.cells[name])]
         if faults:
@@ -68,6 +70,9 @@ class CellGenotype(Frozen):
         # Whatever the order in a file: the same cells are the same bytes.
         object.__setattr__(self, "cells", {name: self.cells[name] for name in space.cells})
         return self
+
+    def __hash__(self) -> int:
+        return hash((self.space, *self.cells.items()))
 
     def graph(self, settings: NetworkSettings) -> Graph:
         """Its network, as data. Raises UsageError for settings that it cannot have."""

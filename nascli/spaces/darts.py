@@ -4,9 +4,9 @@ Liu et al., "DARTS: Differentiable Architecture Search", ICLR 2019. Published ce
 operations besides, nodes of any number of picks and outputs that leave states out, are genotypes of it, too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -196,18 +196,21 @@ def stacked(
     outputs = []
     for position, (name, type_) in enumerate(cells):
         channels *= 2 if type_ == "reduce" else 1
-        place = CellPlace(
-            name,
-            position,
-            type_,
-            partial(_operation, build, stride=partial(_stride, type_), searching=wiring.searching),
-            partial(_stride, type_),
-            Darts.weightless,
-        )
+        place = _place(build, name, position, type_, wiring)
         output = _cell(build, genotype.cells[type_], place, (first, second), channels, wiring, halved=halved)
         first, second, halved = second, output, type_ == "reduce"
         outputs.append(output)
     return outputs
+
+
+def _place(build: Builder, name: str, position: int, type_: str, wiring: Wiring) -> CellPlace:
+    def stride(source: int) -> int:
+        return 2 if type_ == "reduce" and source < Darts.inputs else 1
+
+    def apply(name: str, op: str, x: str, source: int) -> str:
+        return operation(build, name, op, x, stride(source), searching=wiring.searching)
+
+    return CellPlace(name, position, type_, apply, stride, Darts.weightless)
 
 
 def _cell(
@@ -258,35 +261,28 @@ def _input(build: Builder, name: str, state: str, channels: int, halve: bool, wi
     return build.norm(f"{name}.norm", build.conv(f"{name}.conv", rectified, channels, sources=sources), affine=affine)
 
 
-def _stride(type_: str, source: int) -> int:
-    """Of the edges that leave a state."""
-    return 2 if type_ == "reduce" and source < Darts.inputs else 1
-
-
-def _operation(
-    build: Builder, name: str, op: str, x: str, source: int, *, stride: Callable[[int], int], searching: bool
-) -> str:
+def operation(build: Builder, name: str, op: str, x: str, stride: int, *, searching: bool) -> str:
     """What an edge of a cell computes (Liu et al., Section 3.1.1, and the cells that it compares with).
 
     In a search network a batch norm follows every pooling, and none has a scale and shift.
     """
-    step, affine = stride(source), not searching
+    affine = not searching
     if op == "skip_connect":
-        if step == 1:
+        if stride == 1:
             return x
         return factorised_reduction(build, name, build.rectified(x), build.channels(x), affine=affine)
     if op in Darts.weightless:
-        pool = MaxPool(3, step, 1) if op == "max_pool_3x3" else AvgPool(3, step, 1)
+        pool = MaxPool(3, stride, 1) if op == "max_pool_3x3" else AvgPool(3, stride, 1)
         pooled = build.add(f"{name}.pool", pool, x)
         return build.norm(f"{name}.norm", pooled, affine=False) if searching else pooled
     x = build.rectified(x)
     if op == "conv_7x1_1x7":
-        return build.norm(f"{name}.norm", build.add(f"{name}.crossed", Crossed(7, step), x), affine=affine)
+        return build.norm(f"{name}.norm", build.add(f"{name}.crossed", Crossed(7, stride), x), affine=affine)
     kind, _, window = op.split("_")
     kernel = int(window[0])
     if kind == "dil":
-        return _half(build, name, x, kernel, step, 2, affine)
-    first = _half(build, f"{name}.first", x, kernel, step, 1, affine)
+        return _half(build, name, x, kernel, stride, 2, affine)
+    first = _half(build, f"{name}.first", x, kernel, stride, 1, affine)
     return _half(build, f"{name}.second", build.rectified(first), kernel, 1, 1, affine)
 
 

@@ -43,7 +43,8 @@ def render(genotype: CellGenotype) -> str:
         for index, node in enumerate(cell.nodes):
             if len(node) != PICKS_PER_NODE:
                 raise UsageError(
-                    f"DARTS's text form has two inputs per node, but {name}.nodes[{index}] has {len(node)}: use JSON"
+                    f"DARTS's text form has two inputs per node, but cells.{name}.nodes[{index}] has {len(node)}: "
+                    "use JSON"
                 )
         picks = ", ".join(f"({pick.op!r}, {pick.input})" for node in cell.nodes for pick in node)
         parts.append(f"{name}=[{picks}], {name}_concat={list(cell.concat)}")

@@ -5,7 +5,7 @@ Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architec
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -77,14 +77,12 @@ class NasBench201:
     def faults(self, cell: Cell) -> Sequence[Fault]:
         faults = unknown_operations(cell, self.known_operations)
         if len(cell.nodes) != self.nodes:
-            faults.append((("nodes",), f"are {len(cell.nodes)}; a cell of {self.name} has {self.nodes}"))
+            faults.append((("nodes",), f"a cell of {self.name} needs {self.nodes}, and this one has {len(cell.nodes)}"))
         for index, node in enumerate(cell.nodes):
             if (found := [pick.input for pick in node]) != (needed := list(range(self.inputs + index))):
-                faults.append(
-                    (("nodes", index), f"has edges from {found}; it needs one from each of {needed}, in order")
-                )
+                faults.append((("nodes", index), f"needs an edge from each of {needed}, in order, and has {found}"))
         if cell.concat != self._output:
-            faults.append((("concat",), f"is {list(cell.concat)}; the output of a cell is {list(self._output)}"))
+            faults.append((("concat",), f"must be {list(self._output)}, not {list(cell.concat)}"))
         return faults
 
     def graph(self, genotype: CellGenotype, settings: NetworkSettings, wiring: Wiring = DERIVED) -> Graph:
@@ -117,8 +115,11 @@ class NasBench201:
 
     def _cell(self, build: Builder, cell: Cell, name: str, position: int, x: str, wiring: Wiring) -> str:
         """The cell's nodes, each the sum of the edges from all earlier states. Returns the last."""
-        operation = partial(_operation, build, affine=not wiring.searching)
-        place = CellPlace(name, position, "cell", operation, lambda _: 1, self.weightless)
+
+        def apply(name: str, op: str, x: str, source: int) -> str:
+            return operation(build, name, op, x, affine=not wiring.searching)
+
+        place = CellPlace(name, position, "cell", apply, lambda _: 1, self.weightless)
         states = [x]
         for node, picks in enumerate(cell.nodes, start=self.inputs):
             states.append(wiring.node(build, place, node, picks, states))
@@ -138,7 +139,8 @@ class NasBench201:
 
     def _faults_of_text(self, nodes: Sequence[str]) -> Sequence[str]:
         if len(nodes) != self.nodes:
-            return [f"has {len(nodes)} nodes (parts between '+'); a cell of {self.name} has {self.nodes}"]
+            needed = f"a cell of {self.name} needs {self.nodes} nodes (parts between '+')"
+            return [f"{needed}, and this one has {len(nodes)}"]
         faults = []
         for node, text in enumerate(nodes, start=self.inputs):
             if len(text) < 2 or not (text.startswith("|") and text.endswith("|")):
@@ -146,9 +148,8 @@ class NasBench201:
                 continue
             edges = text[1:-1].split("|")
             if len(edges) != node:
-                faults.append(
-                    f"node {node}: has {len(edges)} edges; it has one from each of the {node} states before it"
-                )
+                edge = "edge" if len(edges) == 1 else "edges"
+                faults.append(f"node {node}: has {len(edges)} {edge} and needs {node}, one from each state before it")
                 continue
             faults += [
                 f"node {node}, edge {n}: {fault}"
@@ -162,16 +163,14 @@ class NasBench201:
         if not tilde:
             return [f"{text[:60]!r} names no state, as in {text[:60] or 'skip_connect'}~{source}"]
         faults = [] if op in self.operations else [unknown("op", op[:60], self.operations)]
-        return (
-            faults if state == str(source) else [*faults, f"comes from ~{state[:60]}; this edge comes from ~{source}"]
-        )
+        return faults if state == str(source) else [*faults, f"must come from ~{source}, not from ~{state[:60]}"]
 
     def format(self, genotype: CellGenotype) -> str:
         nodes = ("".join(f"|{pick.op}~{pick.input}" for pick in node) for node in genotype.cells["cell"].nodes)
         return "+".join(f"{node}|" for node in nodes) + "\n"
 
 
-def _operation(build: Builder, name: str, op: str, x: str, source: int, *, affine: bool) -> str:
+def operation(build: Builder, name: str, op: str, x: str, *, affine: bool) -> str:
     """What an edge computes; no batch norm of a search network has a scale and shift."""
     if op == "skip_connect":
         return x

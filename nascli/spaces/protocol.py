@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import comb, prod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from nascli.faults import Fault
 from nascli.graphs.graph import Graph
@@ -19,7 +19,7 @@ Edge = tuple[int, int]
 """From a state to a node, both by their numbers."""
 
 Strengths = Mapping[str, Sequence[Sequence[float]]]
-"""For each cell type: of every edge, in the order of `edges`, what each of the `operations` weighs in its node's sum."""
+"""For each cell type, how strong each of the `operations` is on every edge, in the order of `edges`."""
 
 
 @dataclass(frozen=True)
@@ -45,31 +45,31 @@ class Decision:
 class CellSpace(Protocol):
     """A space of cells. Its numbers say what a cell consists of, its methods what is chosen and what comes of it."""
 
-    name: str
-    cells: tuple[str, ...]
+    name: ClassVar[str]
+    cells: ClassVar[tuple[str, ...]]
     """The types of cells, by the names that files have for them."""
-    titles: Mapping[str, str]
+    titles: ClassVar[Mapping[str, str]]
     """What people call each type."""
-    remarks: Mapping[str, str]
+    remarks: ClassVar[Mapping[str, str]]
     """What a picture should say of each type; empty: nothing."""
-    input_names: tuple[str, ...]
+    inputs: ClassVar[int]
+    """States of a cell that come from outside of it; nodes are counted on from there."""
+    input_names: ClassVar[tuple[str, ...]]
     """What goes into a cell, in the order of its states: "c(k-1)" is the output of the cell before."""
-    nodes: int
-    """How many a cell that is searched has."""
-    operations: tuple[str, ...]
+    operations: ClassVar[tuple[str, ...]]
     """Those that a mixture mixes on every edge."""
-    known_operations: tuple[str, ...]
+    known_operations: ClassVar[tuple[str, ...]]
     """Those that a genotype may name."""
-    keeps_none: bool
+    keeps_none: ClassVar[bool]
     """Whether an edge of a derived cell may be `none`."""
-    weightless: frozenset[str]
+    weightless: ClassVar[frozenset[str]]
     """Operations without weights: the same on all edges that leave a state."""
-    example: str
+    example: ClassVar[str]
     """What its text form looks like."""
 
     @property
-    def inputs(self) -> int:
-        """States of a cell that come from outside of it; nodes are counted on from there."""
+    def nodes(self) -> int:
+        """How many a cell that is searched has."""
 
     def edges(self) -> tuple[Edge, ...]:
         """What a mixture mixes, in the order in which alpha has rows: by node, then by source."""

@@ -47,8 +47,9 @@ class CellPlace:
 class Wiring(Protocol):
     """How nodes come from earlier states."""
 
-    searching: bool
-    """Whether cells have the forms of a search network: no batch norm of theirs has a scale and shift, for example."""
+    @property
+    def searching(self) -> bool:
+        """Whether cells have the forms of a search network: none of their batch norms has a scale and shift."""
 
     def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
         """Add what makes a node from its `picks` and the earlier `states`, and return its last part."""

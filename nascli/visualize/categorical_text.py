@@ -1,4 +1,4 @@
-"""A categorical distribution as text: the likeliest choices of both draws of every node, and the mode."""
+"""A categorical distribution as text: the likeliest choices of every draw, and the mode."""
 
 from rich.console import Group
 from rich.table import Table
@@ -20,7 +20,7 @@ def _draw_table(distribution: CategoricalDistribution, name: str) -> Table:
     """One row per draw, with the likeliest pairs of an operation and its input."""
     heading = f"{distribution.space.titles[name]}, {of_cell(distribution, name)}"
     table = Table(title=heading, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("decision", "entropy", "draw"):
+    for column in ("", "entropy", "draw"):
         table.add_column(column, justify="right")
     for column in RANKS:
         table.add_column(column)

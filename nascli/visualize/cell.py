@@ -28,7 +28,7 @@ def draw_cell(axes: Axes, x: float, y: float, cell: DrawnCell, layout: CellLayou
             case "operation":
                 _draw_operation(axes, x + box.x, y + box.y, box)
             case "node":
-                _draw_node(axes, x + box.x, y + box.y, box, not cell.left_out(box.state))
+                _draw_node(axes, x + box.x, y + box.y, box, box.live and not cell.left_out(box.state))
             case "input" | "output":
                 _draw_end(axes, x + box.x, y + box.y, box, cell)
 
@@ -43,9 +43,10 @@ def draw_legend(axes: Axes, y: float, cells: Iterable[DrawnCell]) -> None:
             bar(axes, x, y - 6, 20, 12, 4, facecolor=tint(entry.colour, 0.22), edgecolor=entry.colour)
             write(axes, x + 27, y, entry.label, LEGEND_TEXT)
             x += 27 + text_width(entry.label, LEGEND_TEXT) + 20
-    nodes = {(state in cell.live, cell.left_out(state)) for cell in cells for state in cell.nodes}
-    for label, kind, colour in (("not in the output", (True, True), INK), ("unused", (False, True), GREYED)):
-        if kind in nodes:
+    outside = any(cell.left_out(state) and state in cell.live for cell in cells for state in cell.nodes)
+    unused = any(state not in cell.live for cell in cells for state in cell.nodes)
+    for label, there, colour in (("not in the output", outside, INK), ("unused", unused, GREYED)):
+        if there:
             axes.add_patch(Circle((x + 7, y), 7, facecolor=OUTSIDE, edgecolor=colour, linewidth=points(1.5)))
             write(axes, x + 20, y, label, LEGEND_TEXT)
             x += 20 + text_width(label, LEGEND_TEXT) + 20

@@ -20,7 +20,7 @@ def of_cell(distribution: CategoricalDistribution, cell: str) -> str:
 
 
 def of_decisions(distribution: CategoricalDistribution, cell: str) -> dict[str, tuple[int, float, float]]:
-    """Of each decision about a type of cell, by its name: its node, its entropy and the most that it could be, in nats."""
+    """Of each decision about a type of cell, by name: its node, its entropy and the most that it could be, in nats."""
     decisions = [decision for decision in distribution.decisions if decision.cell == cell]
     return {
         decision.name: (decision.node, entropy, decision.draws * log(len(decision.options)))

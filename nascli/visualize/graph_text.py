@@ -42,7 +42,7 @@ def _dot_cell(name: str, cell: DrawnCell) -> Iterator[str]:
     yield f'{name}_out [label="c(k)", shape=box, style=rounded];'
     for state, picks in cell.nodes.items():
         for pick in picks:
-            colour = family(pick.op).colour if state in cell.live else FADED
+            colour = family(pick.op).colour if {state, pick.input} <= cell.live else FADED
             yield f'{name}_{pick.input} -> {name}_{state} [label="{readable(pick.op)}", color="{colour}"];'
     for state in cell.concat:
         yield f'{name}_{state} -> {name}_out [style=dashed, color="{MUTED}"];'
@@ -73,7 +73,8 @@ def _mermaid_cell(name: str, cell: DrawnCell, styles: list[str]) -> Iterator[str
     for state, picks in cell.nodes.items():
         for pick in picks:
             yield f'{name}_{pick.input} -- "{readable(pick.op)}" --> {name}_{state}'
-            styles.append(f"stroke:{family(pick.op).colour if state in cell.live else FADED},stroke-width:2px")
+            colour = family(pick.op).colour if {state, pick.input} <= cell.live else FADED
+            styles.append(f"stroke:{colour},stroke-width:2px")
     for state in cell.concat:
         yield f"{name}_{state} -.-> {name}_out"
         styles.append(f"stroke:{MUTED}")

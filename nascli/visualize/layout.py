@@ -127,7 +127,7 @@ def _columns(graph: LayeredCell, rows: Mapping[Item, float], width: float) -> tu
 
     Where `width` would make a step steeper than `STEEPEST`, the drawing gets wider instead.
     """
-    widths = [max(_size(item)[0] for item in layer) for layer in graph.layers]
+    widths = [max((_size(item)[0] for item in layer), default=0.0) for layer in graph.layers]
     steps = [0.0] * (len(widths) - 1)
     for left, right in graph.links:
         steps[left.layer] = max(steps[left.layer], abs(rows[left] - rows[right]))

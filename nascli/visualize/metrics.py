@@ -29,7 +29,7 @@ class Chart:
     The axis spans at least `least_span`, so that a quantity at rest looks like one. `family` is the beginning of the
     keys of further curves, "entropy/" for all of one more part. A chart is `of_one` where its curves are too many for
     more than one run. `needs` is a key, or with a slash the beginning of one, without which a run is not in the chart,
-    where different methods give different things one name. `marks` are levels to compare with, each with its name.
+    where different methods give different things one name.
     """
 
     title: str
@@ -40,7 +40,6 @@ class Chart:
     family: str = ""
     of_one: bool = False
     needs: str = ""
-    marks: tuple[tuple[str, float], ...] = ()
 
     def of(self, runs: Mapping[str, Rows]) -> dict[str, Rows]:
         """The runs that the chart is for."""

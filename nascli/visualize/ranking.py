@@ -56,7 +56,9 @@ def _draw_chart(axes: Axes, ranking: RankingDistribution) -> None:
             color=MUTED,
         )
     if count <= MOST_NAMED:
-        dress(axes, "number of the cell, in the order of training", "accuracy (%)", LEAST_SPAN)
+        trained = ranking.candidates[0].loss is not None
+        order = f"number of the cell, in the order of {'training' if trained else 'drawing'}"
+        dress(axes, order, "accuracy (%)", LEAST_SPAN)
         axes.set_xticks(ranks, [str(candidate.number) for candidate in ranking.candidates])
     else:
         dress(axes, "rank", "accuracy (%)", LEAST_SPAN)

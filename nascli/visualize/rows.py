@@ -73,7 +73,7 @@ def travel(graph: LayeredCell, rows: Mapping[Item, float]) -> float:
 
 
 def _offsets(layer: Sequence[Item], distance: Callable[[Item, Item], float]) -> list[float]:
-    offsets = [0.0]
+    offsets = [0.0] if layer else []
     for upper, lower in pairwise(layer):
         offsets.append(offsets[-1] + distance(upper, lower))
     return offsets

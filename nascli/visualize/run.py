@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from matplotlib import colormaps
@@ -18,7 +19,7 @@ from nascli.visualize.metrics import Chart, Rows, charts, frozen_epochs, named_r
 from nascli.visualize.panel import MARGIN, TITLE, draw_title
 from nascli.visualize.style import INK, SERIES
 
-STYLES: Sequence[Any] = ("-", (0, (4, 2)), (0, (1, 1.4)))
+STYLES: Sequence[Any] = ("-", (0, (4, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5)))
 CHART_HEIGHT = 262.0
 INSETS = (70.0, 34.0, 12.0, 52.0)  # left, above, right, below
 RUN_NAMES = 26.0
@@ -139,7 +140,9 @@ def _looks(chart: Chart, run_colour: str | None) -> list[dict[str, Any]]:
     The many curves of one run have an order, and so have their colours.
     """
     if run_colour:
-        return [{"color": run_colour, "linestyle": style} for _, style in zip(chart.curves, STYLES, strict=False)]
+        return [
+            {"color": run_colour, "linestyle": style} for _, style in zip(chart.curves, cycle(STYLES), strict=False)
+        ]
     count = len(chart.curves)
     colours = _scale("viridis", count) if chart.of_one else SERIES[:count]
     return [{"color": colour, "linestyle": "-"} for colour in colours]

@@ -66,8 +66,8 @@ def draw(
 ) -> Path:
     """Draw a cell, a distribution or the course of runs into a file, its format by its ending. Returns the path.
 
-    table: a file of true accuracies (`nascli.artifacts.truth`), of which `column` is drawn: over the epochs of searches,
-    or as a heading over a genotype. Raises UsageError, ArtifactError.
+    table: a file of true accuracies (`nascli.artifacts.truth`), of which `column` is drawn: over the epochs of
+    searches, or as a heading over a genotype. Raises UsageError, ArtifactError.
     """
     if format is not None and format not in FORMATS:
         raise UsageError(unknown("format", format, FORMATS))

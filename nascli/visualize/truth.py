@@ -1,6 +1,7 @@
 """The true accuracy and rank of what searches would have derived after each epoch, beside what they compare with."""
 
 from collections.abc import Callable, Mapping
+from math import log
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ HEIGHT = 250.0
 INSETS = (70.0, 40.0, 86.0, 52.0)  # left, above, right, below
 RUN_NAMES = 26.0
 TICKS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 90)  # errors in per cent
+TICK_ROOM = 0.065  # of the axis, between the labels of two ticks
 LEAST_ERROR = 0.1  # per cent, for a logarithm
 
 
@@ -53,11 +55,19 @@ def _accuracies(axes: Axes, judged: Judged, colours: Mapping[str, str]) -> None:
     worst = max(_error(worth.accuracy) for worths in judged.runs.values() for worth in worths.values())
     levels = {name: _error(accuracy) for name, accuracy, _ in judged.marks()}
     _dress(axes, "true accuracy (%)", 1.15 * max(worst, *levels.values()), 0.85 * min(levels.values()))
-    low, high = sorted(axes.get_ylim())
-    axes.set_yticks([error for error in TICKS if low <= error <= high])
+    axes.set_yticks(_ticks(*sorted(axes.get_ylim())))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:g}"))
     _marks(axes, levels)
     _heading(axes, f"True accuracy of what would be derived: {judged.column}")
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Those of the errors between the two that leave room for each other, on a logarithmic scale."""
+    shown: list[float] = []
+    for error in TICKS:
+        if low <= error <= high and (not shown or log(error / shown[-1]) >= TICK_ROOM * log(high / low)):
+            shown.append(error)
+    return shown
 
 
 def _error(accuracy: float) -> float:

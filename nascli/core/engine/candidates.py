@@ -69,7 +69,7 @@ def rank(
     with its inherited weights. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
     """
     start, config = ranked_by(source, config)
-    posterior = start.value.distribution
+    posterior = start.distribution
     targets = _targets(start, destination, count, model)
     folder = Destination(None, destination.run_path, destination.resume, destination.overwrite)
     check_destination(folder, config, start.ancestor())
@@ -96,8 +96,8 @@ def rank(
 def ranked_by(source: Source, config: DeriveConfig | None) -> tuple[LoadedArtifact, DeriveConfig]:
     """A posterior and how it is ranked: by `config`, or by the recipe. Raises ArtifactError, UsageError."""
     start = artifact(source, "distribution")
-    if not isinstance(start.value.distribution, OffersCandidates):
-        raise UsageError(f"a {start.value.distribution.kind} has no candidates to rank on images")
+    if not isinstance(start.distribution, OffersCandidates):
+        raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
     return start, config or _recipe(start)
 
 
@@ -118,7 +118,7 @@ class Work:
 def prepare(start: LoadedArtifact, config: DeriveConfig, runtime: Runtime, reporter: Reporter, count: int = 1) -> Work:
     """A ranking before its first score, of which the `count` best are wanted. Raises as `rank`."""
     check_count(count)
-    posterior = start.value.distribution
+    posterior = start.distribution
     data, images = held_out_images(start, posterior, config, runtime.device)
     for notice in data.notices:
         reporter.notice(notice)
@@ -158,7 +158,7 @@ def held_out_images(
 def _recipe(start: LoadedArtifact) -> DeriveConfig:
     """A ranking by the recipe for a distribution's method and images. Raises ArtifactError."""
     search = _searched(start)
-    side = start.value.distribution.data.image_size
+    side = start.distribution.data.image_size
     return DeriveConfig(method=search.method, dataset=search.dataset, data_dir=search.data_dir, image_size=side)
 
 

@@ -124,7 +124,7 @@ def derive(source: Source, destination: Destination = Destination(), *, format: 
     ArtifactError, UsageError; where candidates are ranked also DataError, MemoryExhausted, Interrupted.
     """
     start = artifact(source, "distribution")
-    if isinstance(start.value.distribution, OffersCandidates):
+    if isinstance(start.distribution, OffersCandidates):
         from nascli.core.engine.candidates import rank
 
         if format != "json":
@@ -148,7 +148,7 @@ def derive_several(
     for target in targets:
         if target.output is not None:
             check_output(target.output, target.overwrite)
-    files = [_file(chosen, start) for chosen in choice.of(start.value.distribution)]
+    files = [_file(chosen, start) for chosen in choice.of(start.distribution)]
     contents = [genotype_bytes(file) for file in files]
     written = contents if format == "json" else [text_form(file.genotype, format) for file in files]
     return tuple(

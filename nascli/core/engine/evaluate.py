@@ -17,8 +17,8 @@ from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.nn import build
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import DataModule, open_data
-from nascli.errors import ArtifactError, UsageError
-from nascli.graphs.graph import Graph, Size
+from nascli.errors import UsageError
+from nascli.graphs.graph import Size
 
 INHERITED = ("dataset", "data_dir", "skip_corrupt", "workers")
 """Settings that an evaluation takes from the training where it is not told otherwise."""
@@ -173,7 +173,7 @@ def evaluate_on(
     batches = data.test_batches(config.batch_size, memory_format=runtime.memory_format)
     with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
         seconds = score(runtime.runnable(network), batches, runtime, tally, *counts)
-    return evaluation(tally, data, runtime, _graph_of(loaded).size, seconds)
+    return evaluation(tally, data, runtime, loaded.value.graph.size, seconds)
 
 
 def evaluation(tally: Tally, data: DataModule, runtime: Runtime, size: Size, seconds: float) -> Evaluation:
@@ -217,17 +217,8 @@ def load_network(source: Source, device: str | torch.device = "cpu") -> nn.Modul
     It maps images [B, C, H, W], scaled to [0, 1] and normalised by the model's `data.mean` and `data.std`, to logits.
     """
     loaded = artifact(source, "model")
-    network = build.load_network(_graph_of(loaded), loaded.value.weights, loaded.where)
+    network = build.load_network(loaded.value.graph, loaded.value.weights, loaded.where)
     return Runtime(torch.device(device)).place(network).eval()
-
-
-def _graph_of(loaded: LoadedArtifact) -> Graph:
-    """The network of a model, as data. Raises ArtifactError for settings that it cannot have."""
-    model: ModelFile = loaded.value
-    try:
-        return model.genotype.graph(model.network)
-    except UsageError as error:
-        raise ArtifactError(f"{loaded.where}: {error}") from None
 
 
 def resolved(loaded: LoadedArtifact, config: EvalConfig | None) -> EvalConfig:

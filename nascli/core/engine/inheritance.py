@@ -28,7 +28,7 @@ def check_start(genotype: LoadedArtifact, start: LoadedArtifact | None, config: 
             f"weights from {start.where} are given, and the configuration wants fresh ones: leave one of them out "
             "(weights = 'inherited' takes them)"
         )
-    run, found = start.value.distribution, genotype.value.genotype
+    run, found = start.distribution, genotype.value.genotype
     if not isinstance(run, PosteriorDistribution):
         raise UsageError(
             f"{start.where} is a {run.kind} and holds no weights of its networks: leave --from "
@@ -59,7 +59,7 @@ def check_start(genotype: LoadedArtifact, start: LoadedArtifact | None, config: 
 
 def check_data(start: LoadedArtifact, data: DataInfo) -> None:
     """Raise UsageError unless the weights in `start` are for images of this size and for these classes."""
-    theirs: DataInfo = start.value.distribution.data
+    theirs: DataInfo = start.distribution.data
     if (theirs.channels, theirs.image_size) != (data.channels, data.image_size):
         raise UsageError(
             f"the weights in {start.where} are for images of {_images(theirs)}, not of {_images(data)}: train on such "

@@ -48,7 +48,7 @@ def plan_rank(
         "different": len(distinct),
         "images": len(work.images),
         "parameters": _spread([size.parameters for size in own]),
-        "multiply_adds": _spread([size.macs for size in own]),
+        "multiply_adds": _spread([size.multiply_adds for size in own]),
         "candidates_per_second": 1 / seconds,
         "seconds": total,
     }

@@ -38,10 +38,8 @@ def search(
     that random search ranks by it and trains nothing. Raises UsageError, DataError, MemoryExhausted, Diverged,
     Interrupted.
     """
-    if truth is not None:
-        check_truth(truth, config)
-        if METHODS[config.method].by_table:
-            return rank_by_table(config, truth, destination, reporter)
+    if truth is not None and METHODS[config.method].by_table:
+        return rank_by_table(config, truth, destination, reporter)
     return _run(config, None, destination, reporter, truth)
 
 
@@ -54,8 +52,6 @@ def finetune(
     truth: Truth | None = None,
 ) -> LoadedArtifact:
     """Go on with a distribution, in a network of another size or on other data. Raises as `search`."""
-    if truth is not None:
-        check_truth(truth, config)
     return _run(config, artifact(start, "distribution"), destination, reporter, truth)
 
 
@@ -68,6 +64,8 @@ def _run(
 ) -> LoadedArtifact:
     made_from = start.ancestor() if start else None
     keep_artifacts([destination.output], start)
+    if truth is not None:
+        check_truth(truth, config, destination)
     if done := finished(destination, config, made_from):
         reporter.notice("this run is complete: nothing to resume")
         return done

@@ -166,9 +166,7 @@ class TrainJob:
             network = build_network(graph, seed, with_tower=settings.auxiliary)
         else:
             assert isinstance(genotype, ChannelsGenotype)
-            network = inherited_network(
-                genotype, start.value.distribution, start.where, seed, with_tower=settings.auxiliary
-            )
+            network = inherited_network(genotype, start.distribution, start.where, seed, with_tower=settings.auxiliary)
         self.network: nn.Module = runtime.place(network)
         self._runnable = runtime.runnable(self.network)
         self._auxiliary = settings.auxiliary

@@ -1,10 +1,11 @@
-"""What a search is told by a table of true accuracies: what its cells are worth, or, for a random search, all it needs."""
+"""What a search learns from a table of true accuracies: the worth of its cells, or, if it is random, all it needs."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from nascli import __version__
 from nascli.artifacts.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.files import keep_inputs
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.truth import TruthTable, load_table
@@ -13,7 +14,7 @@ from nascli.core.engine.inputs import made
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.session import Destination, check_destination
 from nascli.errors import UsageError
-from nascli.registry import METHODS, SPACES, load
+from nascli.registry import METHODS, load
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
 
@@ -44,13 +45,16 @@ class Truth:
         )
 
 
-def check_truth(truth: Truth, config: SearchConfig) -> None:
-    """Raise UsageError for a table that knows nothing of the cells that are searched."""
-    if truth.table.space.name != config.space:
-        kind = "cells of the space" if config.space in SPACES else "channels of"
+def check_truth(truth: Truth, config: SearchConfig, destination: Destination) -> None:
+    """Raise UsageError for a table that knows nothing of the cells that are searched, or that would be overwritten."""
+    keep_inputs([destination.output], [truth.table.where])
+    known = truth.table.space.name
+    if known != config.space:
+        of_cells = METHODS[config.method].searches == "cells"
+        kind, way = ("cells of the space", f", or give --space {known}") if of_cells else ("channels of", "")
         raise UsageError(
-            f"{truth.table.where} knows cells of the space {truth.table.space.name}; this search is over {kind} "
-            f"{config.space}: leave --table out, or give --space {truth.table.space.name}"
+            f"{truth.table.where} knows cells of the space {known}; this search is over {kind} {config.space}: "
+            f"leave --table out{way}"
         )
 
 
@@ -59,7 +63,10 @@ def rank_by_table(config: SearchConfig, truth: Truth, destination: Destination, 
 
     Raises UsageError for a table of other cells, or an output that cannot be written.
     """
-    check_truth(truth, config)
+    check_truth(truth, config, destination)
+    if destination.resume or destination.run_dir is not None:
+        option = "--resume" if destination.resume else "--run-dir"
+        raise UsageError(f"a search by a table takes seconds and makes no run directory: leave {option} out")
     check_destination(destination, config, None)
     table = truth.table
     space = cell_space(config.space, config.settings["nodes"])

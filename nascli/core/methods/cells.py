@@ -1,4 +1,4 @@
-"""The few lines that the methods have in common: the size of their networks, and distributions they cannot go on with."""
+"""What the methods have in common: the size of their networks, and distributions that they cannot go on with."""
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.core.methods.protocol import Plan
@@ -22,7 +22,7 @@ def sized(
 
 
 def other_kind(method: str, wanted: str, start: DistributionFile) -> UsageError:
-    """For a distribution of another kind than the `wanted` one: which method can go on with it, the one that made it."""
+    """For a distribution that is not of the `wanted` kind: only the method that made it can go on with it."""
     maker = start.provenance.method
     way_out = f": give --method {maker}" if maker else ""
     return UsageError(f"{method} goes on with a {wanted}, not with a {start.distribution.kind}{way_out}")

@@ -175,8 +175,12 @@ class SharedNetwork(GraphModules):
         known: Mapping[str, Tensor] | None = None,
         with_auxiliary: bool = False,
     ) -> Logits:
-        """Logits [B, classes], or (logits, the tower's logits) `with_auxiliary`. known: `before_cells` of the images."""
-        values = dict(known or self.before_cells(images))
+        """Logits [B, classes], or (logits, the tower's logits) `with_auxiliary`.
+
+        known: `before_cells` of the images. Raises ValueError for a tower that isn't there.
+        """
+        # The image, too: of a stem's parts a child may read one that no other does.
+        values = {self.graph.nodes[0].name: images, **(known or self.before_cells(images))}
         order = child.steps((child.nodes[-1].name,), tuple(values))
         return self.answer(child, order, values, NO_ARGUMENTS, with_auxiliary)
 
