@@ -1,7 +1,7 @@
 """The papers' numbers, typed in a second time from their text.
 
 Xu et al., ICLR 2020, Sections 4.2 and 4.3; Liu et al., ICLR 2019, Appendix A; Casale et al., 2019, Sections 4.1 to
-4.3; Zhou et al., AAAI 2020, Section 3 and supplementary material.
+4.3; Zhou et al., AAAI 2020, Section 3 and supplementary material; Dong & Yang, ICLR 2020.
 """
 
 import pytest
@@ -10,7 +10,9 @@ from nascli import recipes
 from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.milestones import milestones
-from nascli.registry import DATASETS, METHODS, SUPERNETS
+from nascli.registry import DATASETS, METHODS, SPACES, SUPERNETS
+from nascli.spaces import cell_space
+from nascli.spaces.network_settings import NetworkSettings
 
 SEARCHES = {
     ("pc-darts", "cifar10"): {
@@ -97,6 +99,120 @@ FINETUNING = {
     "cutout": 16, "arch_lr": 0.01, "arch_beta1": 0.5, "arch_beta2": 0.999,
 }  # fmt: skip
 
+# How the authors of the benchmark searched in it, and trained every cell of it.
+BENCHMARK_SEARCH = {
+    "batch_size": 64, "layers": 15, "channels": 16, "nodes": 3, "stem": "cifar", "train_fraction": 0.5,
+    "search_fraction": 0.5, "lr": 0.025, "lr_min": 0.001, "lr_warmup_epochs": 0, "momentum": 0.9, "weight_decay": 5e-4,
+}  # fmt: skip
+BENCHMARK_SEARCHES = {
+    "darts": {
+        "epochs": 50, "partial_channels": 1, "edge_normalization": False, "order": 1, "arch_warmup_epochs": 0,
+        "arch_lr": 3e-4, "arch_beta1": 0.5, "arch_beta2": 0.999, "arch_weight_decay": 1e-3,
+    },
+    # K, warm-up and the architecture's rate: Xu et al., Section 4.2.
+    "pc-darts": {
+        "epochs": 50, "partial_channels": 4, "edge_normalization": True, "arch_warmup_epochs": 15, "arch_lr": 6e-4,
+        "arch_beta1": 0.5, "arch_beta2": 0.999, "arch_weight_decay": 1e-3,
+    },
+    # Samples, epochs and the architecture's rate: Casale et al., Section 4.1.
+    "parsec": {"epochs": 100, "samples": 16, "arch_lr": 0.02, "arch_beta1": 0.5, "arch_beta2": 0.999},
+    "random": {"epochs": 100},
+}  # fmt: skip
+BENCHMARK_TRAINING = {
+    "epochs": 200, "batch_size": 256, "layers": 15, "channels": 16, "stem": "cifar", "lr": 0.1, "lr_min": 0.0,
+    "lr_warmup_epochs": 0, "schedule": "cosine", "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4, "clip": 0.0,
+    "label_smoothing": 0.0, "drop_path": 0.0, "cutout": 0, "auxiliary": 0.0, "validation": 0.0,
+}  # fmt: skip
+OF_CELLS = [name for name, row in METHODS.items() if row.searches == "cells"]
+
+
+@pytest.mark.parametrize("method", OF_CELLS)
+def test_the_benchmark_is_searched_as_its_paper_does(method):
+    config = SearchConfig(method=method, dataset="cifar10", space="nas-bench-201")
+    held = {**config.model_dump(), **config.settings}
+    wanted = BENCHMARK_SEARCH | BENCHMARK_SEARCHES[method]
+    assert {name: held[name] for name in wanted} == wanted
+    assert config.recipe == "cifar10-nas-bench-201"
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("method", OF_CELLS)
+def test_cells_of_the_benchmark_are_trained_as_it_trained_them(method, dataset):
+    held = TrainConfig(method=method, dataset=dataset, space="nas-bench-201").model_dump()
+    assert {name: held[name] for name in BENCHMARK_TRAINING} == BENCHMARK_TRAINING
+    assert (DATASETS[dataset].flip, DATASETS[dataset].crop_padding) == (True, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "recipe"),
+    [
+        ({"dataset": "cifar10"}, "cifar10"),
+        ({"dataset": "cifar100"}, "cifar10"),
+        ({"dataset": "digits"}, "digits"),
+        ({"dataset": "imagenet"}, "imagenet"),
+        ({"dataset": "folder", "image_size": 32}, "cifar10"),
+        ({"dataset": "folder", "image_size": 224}, "pictures"),
+    ],
+)
+@pytest.mark.parametrize("method", OF_CELLS)
+@pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig, TrainConfig])
+def test_every_method_of_cells_has_recipes_for_the_benchmark(config, method, data, recipe):
+    """Of a network that can be: as many cells in each of three stages, on images large enough for them."""
+    resolved = config(method=method, space="nas-bench-201", **data)
+    assert (resolved.recipe, resolved.space) == (f"{recipe}-nas-bench-201", "nas-bench-201")
+    assert config(**resolved.model_dump()) == resolved
+    size = {**resolved.model_dump(), **getattr(resolved, "settings", {})}
+    assert size["layers"] % 3 == 0
+    side = resolved.image_size or DATASETS[resolved.dataset].image_size
+    shape = NetworkSettings(
+        classes=2, image_channels=1, image_size=side, **{name: size[name] for name in ("layers", "channels", "stem")}
+    )
+    space = cell_space("nas-bench-201")
+    assert space.graph(space.genotype([3] * 6), shape).parameters > 10_000
+
+
+def test_a_recipe_that_is_like_another_says_only_what_differs():
+    """ImageNet's of the benchmark is that of pictures, and that is CIFAR-10's in the rest."""
+    for method in OF_CELLS:
+        imagenet, pictures, cifar = (
+            recipes.load("search", method, f"{name}-nas-bench-201") for name in ("imagenet", "pictures", "cifar10")
+        )
+        assert imagenet == pictures
+        assert pictures.keys() == cifar.keys()
+        changed = {name for name in cifar if pictures[name] != cifar[name]}
+        assert changed >= {"batch_size", "stem", "lr"}
+        assert "epochs" not in changed
+
+
+def test_a_space_has_no_recipes_for_methods_of_another_kind():
+    assert not [name for name in recipes.names("search", "pgnas") if "nas-bench-201" in name]
+    with pytest.raises(UsageError, match="unknown pgnas recipe for train 'cifar10-nas-bench-201'"):
+        recipes.load("train", "pgnas", "cifar10-nas-bench-201")
+
+
+def test_nodes_that_are_not_given_are_those_of_the_space():
+    for space, nodes in (("darts", 4), ("nas-bench-201", 3)):
+        assert SearchConfig(method="darts", space=space).settings["nodes"] == nodes
+        assert SearchConfig(method="darts", space=space, nodes=0).settings["nodes"] == nodes
+    assert SearchConfig(method="darts", space="darts", nodes=2).settings["nodes"] == 2
+    with pytest.raises(UsageError, match="cells of the space nas-bench-201 have 3 nodes, not 4"):
+        SearchConfig(method="darts", space="nas-bench-201", nodes=4)
+
+
+def test_the_space_of_a_search_is_one_that_its_method_searches():
+    assert [SearchConfig(method=method).space for method in OF_CELLS] == ["darts"] * len(OF_CELLS)
+    with pytest.raises(
+        UsageError, match="parsec searches cells, and enas is a space of channels: give --space darts or"
+    ):
+        SearchConfig(method="parsec", space="enas")
+    with pytest.raises(
+        UsageError, match="pgnas searches channels, and nas-bench-201 is a space of cells: give --space"
+    ):
+        SearchConfig(method="pgnas", space="nas-bench-201")
+    for config in (SearchConfig, TrainConfig):
+        with pytest.raises(UsageError, match="unknown space 'nas-bench-210': did you mean 'nas-bench-201'?"):
+            config(method="darts", space="nas-bench-210")
+
 
 def test_the_fine_tuning_recipe_is_the_papers():
     config = FinetuneConfig(method="parsec", dataset="cifar10")
@@ -134,15 +250,15 @@ def test_training_recipes_are_the_papers(method, dataset):
 @pytest.mark.parametrize(("dataset", "supernet"), SUPERNET_SEARCHES)
 def test_every_super_network_has_the_schedule_that_it_was_published_with(dataset, supernet):
     """In the search, and in training what it found from scratch."""
-    config = SearchConfig(method="pgnas", dataset=dataset, supernet=supernet)
+    config = SearchConfig(method="pgnas", dataset=dataset, space=supernet)
     held = {**config.model_dump(), **config.settings}
     wanted = SUPERNET_SEARCHES[dataset, supernet]
     assert {name: held[name] for name in wanted} == wanted
-    shared = {"temperature": 0.2, "initial_dropout": 0.1, "held_out": 0.1, "width": 0, "depth": 0, "supernet": supernet}
+    shared = {"temperature": 0.2, "initial_dropout": 0.1, "held_out": 0.1, "width": 0, "depth": 0, "space": supernet}
     assert {name: held[name] for name in shared} == shared
     assert held["effective_images"] == (1.2e6 if dataset == "imagenet" else 0)  # 0: ten times as many as there are
 
-    trained = TrainConfig(method="pgnas", dataset=dataset, supernet=supernet).model_dump()
+    trained = TrainConfig(method="pgnas", dataset=dataset, space=supernet).model_dump()
     assert {name: trained[name] for name in wanted.keys() - NOT_IN_TRAINING} == {
         name: value for name, value in wanted.items() if name not in NOT_IN_TRAINING
     }
@@ -150,7 +266,7 @@ def test_every_super_network_has_the_schedule_that_it_was_published_with(dataset
 
 def test_the_default_super_network_is_one_for_the_size_of_the_images():
     def default(**given):
-        return SearchConfig(method="pgnas", **given).settings["supernet"]
+        return SearchConfig(method="pgnas", **given).space
 
     assert default(dataset="digits") == default(dataset="cifar100") == "resnet-mb"
     assert default(dataset="imagenet") == default(dataset="folder", image_size=224) == "densenet121"
@@ -160,8 +276,8 @@ def test_the_default_super_network_is_one_for_the_size_of_the_images():
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_super_network_without_a_recipe_of_its_own_is_searched_by_that_of_the_images(dataset, supernet):
     for config in (SearchConfig, FinetuneConfig):
-        resolved = config(method="pgnas", dataset=dataset, supernet=supernet)
-        assert resolved.settings["supernet"] == supernet
+        resolved = config(method="pgnas", dataset=dataset, space=supernet)
+        assert resolved.space == supernet
         assert config(**resolved.model_dump()) == resolved
         own = f"{resolved.recipe.removesuffix('-' + supernet)}-{supernet}"
         assert resolved.recipe == own or own not in recipes.names(config.stage, "pgnas")
@@ -181,20 +297,22 @@ def test_training_goes_on_from_inherited_weights_at_a_small_rate_for_few_epochs(
 @pytest.mark.parametrize("weights", ["fresh", "inherited"])
 def test_training_decays_weights_as_the_search_did(dataset, supernet, weights):
     """By l^2 / N, to one digit; that of ENAS's network is next to none."""
-    search = SearchConfig(method="pgnas", dataset=dataset, supernet=supernet).settings
+    search = SearchConfig(method="pgnas", dataset=dataset, space=supernet).settings
     images = search["effective_images"] or 10 * 50_000
-    trained = TrainConfig(method="pgnas", dataset=dataset, supernet=supernet, weights=weights)
+    trained = TrainConfig(method="pgnas", dataset=dataset, space=supernet, weights=weights)
     assert trained.weight_decay == float(f"{search['weight_prior'] / images:.0e}")
 
 
 @pytest.mark.parametrize(("dataset", "supernet"), SUPERNET_SEARCHES)
 def test_p_learns_at_the_weights_rate_and_goes_on_under_the_same_prior(dataset, supernet):
-    search, tuned = (
-        config(method="pgnas", dataset=dataset, supernet=supernet).settings for config in (SearchConfig, FinetuneConfig)
+    searched, finetuned = (
+        config(method="pgnas", dataset=dataset, space=supernet) for config in (SearchConfig, FinetuneConfig)
     )
+    search, tuned = searched.settings, finetuned.settings
+    assert finetuned.space == searched.space == supernet
     assert search["arch_lr_scale"] == 1
     assert search["arch_warmup_epochs"] == 0
-    for name in ("supernet", "weight_prior", "effective_images", "auxiliary", "cutout", "drop_path", "arch_lr_scale"):
+    for name in ("weight_prior", "effective_images", "auxiliary", "cutout", "drop_path", "arch_lr_scale"):
         assert tuned[name] == search[name], name
 
 
@@ -223,18 +341,21 @@ def test_every_method_has_a_recipe_for_every_data_set_and_stage(config, method, 
     assert config(**resolved.model_dump()) == resolved
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "space"), [*((name, None) for name in METHODS), *((name, "nas-bench-201") for name in OF_CELLS)]
+)
 @pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig, TrainConfig])
-def test_large_images_get_a_recipe_that_a_hundred_photographs_are_enough_for(config, method):
+def test_large_images_get_a_recipe_that_a_hundred_photographs_are_enough_for(config, method, space):
     def resolved(dataset, image_size):
-        return config(method=method, dataset=dataset, image_size=image_size)
+        return config(method=method, dataset=dataset, image_size=image_size, space=space)
 
-    assert [resolved("folder", side).recipe for side in (None, 64, 65)] == ["cifar10", "cifar10", "pictures"]
-    assert resolved("imagenet", 224).recipe == "imagenet"
+    recipe = {side: resolved("folder", side).recipe.removesuffix(f"-{space}") for side in (None, 64, 65)}
+    assert recipe == {None: "cifar10", 64: "cifar10", 65: "pictures"}
+    assert resolved("imagenet", 224).recipe.removesuffix(f"-{space}") == "imagenet"
     large = resolved("folder", 224)
     settings = {"stem": getattr(large, "stem", None), **getattr(large, "settings", {})}
-    if METHODS[method].variant:  # of super-networks, which bring their stem along
-        assert settings.get("supernet", "densenet121") == "densenet121"
+    if METHODS[method].searches == "channels":  # of super-networks, which bring their stem along
+        assert (large.space or "densenet121") == "densenet121"
     else:
         assert settings["stem"] == "imagenet"
     # Three classes of forty, a fifth of them for testing: 96 images to train on, 48 in each half.
@@ -242,22 +363,27 @@ def test_large_images_get_a_recipe_that_a_hundred_photographs_are_enough_for(con
     assert large.batch_size <= 96 * min(parts)
 
 
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig])
-def test_the_candidates_of_a_random_search_share_its_epochs_evenly(config, dataset):
-    resolved = config(method="random", dataset=dataset)
+def test_the_candidates_of_a_random_search_share_its_epochs_evenly(config, dataset, space):
+    resolved = config(method="random", dataset=dataset, space=space)
     assert resolved.epochs % resolved.settings["candidates"] == 0
 
 
-def test_a_random_search_of_cifar10_is_given_the_budget_of_parsecs():
-    theirs, ours = (SearchConfig(method=method, dataset="cifar10") for method in ("parsec", "random"))
+@pytest.mark.parametrize("space", SPACES)
+def test_a_random_search_of_cifar10_is_given_the_budget_of_parsecs(space):
+    theirs, ours = (SearchConfig(method=method, dataset="cifar10", space=space) for method in ("parsec", "random"))
     for name in ("epochs", "batch_size"):
         assert getattr(ours, name) == getattr(theirs, name)
     shared = ours.settings.keys() - {"candidates"}
     assert {name: ours.settings[name] for name in shared} == {name: theirs.settings[name] for name in shared}
 
 
-def test_a_finetune_of_a_random_search_has_cells_enough_to_choose_from():
+@pytest.mark.parametrize("space", SPACES)
+def test_a_finetune_of_a_random_search_has_cells_enough_to_choose_from(space):
     for dataset in DATASETS:
-        searched, tuned = (config(method="random", dataset=dataset) for config in (SearchConfig, FinetuneConfig))
+        searched, tuned = (
+            config(method="random", dataset=dataset, space=space) for config in (SearchConfig, FinetuneConfig)
+        )
         assert tuned.settings["candidates"] < searched.settings["candidates"]

@@ -3,24 +3,22 @@
 import numpy as np
 
 from nascli.artifacts import published
+from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import (
-    CategoricalDistribution,
-    MixtureDistribution,
-    PosteriorDistribution,
-    RankedCell,
-    RankingDistribution,
-)
-from nascli.artifacts.mixture import edges
-from nascli.artifacts.model import DataShape, ModelFile, NetworkSettings
+from nascli.artifacts.distribution import Distribution, DistributionFile, distribution_bytes
+from nascli.artifacts.mixture import MixtureDistribution
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
-from nascli.graphs.slim import slim
+from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.graphs.state import state_of
-from nascli.registry import SPACES
+from nascli.spaces import cell_space
+from nascli.spaces.network_settings import DataShape, NetworkSettings
 from nascli.supernets import stages_of, supernet
 
-OPERATIONS = SPACES["darts"].search_operations
+METHODS = {"mixture": "pc-darts", "categorical": "parsec", "ranking": "random", "posterior": "pgnas"}
+"""Whose search ends in a distribution of each kind."""
 
 
 def provenance(**changes: object) -> Provenance:
@@ -37,52 +35,49 @@ def provenance(**changes: object) -> Provenance:
     return Provenance.model_validate(fields | changes)
 
 
-def mixture(nodes: int = 4, *, beta: bool = True, seed: int = 0) -> MixtureDistribution:
-    """A mixture with logits drawn from N(0, 1)."""
-    generator = np.random.default_rng(seed)
-    edge_count = len(edges(nodes))
+def file_of(distribution: Distribution, **changes: object) -> DistributionFile:
+    """A distribution as the search of its method leaves it, with the given fields of the provenance changed."""
+    data = distribution.data.description() if isinstance(distribution, PosteriorDistribution) else None
+    return DistributionFile(distribution, provenance(**{"method": METHODS[distribution.kind], "data": data} | changes))
+
+
+def bytes_of(distribution: Distribution, **changes: object) -> bytes:
+    """The bytes of that file."""
+    return distribution_bytes(file_of(distribution, **changes))
+
+
+def mixture(nodes: int = 0, *, beta: bool = True, seed: int = 0, space: str = "darts") -> MixtureDistribution:
+    """A mixture with logits drawn from N(0, 1); nodes 0: as many as the space usually has."""
+    generator, found = np.random.default_rng(seed), cell_space(space, nodes)
+    edges = len(found.edges())
 
     def logits(*shape: int) -> dict[str, np.ndarray]:
-        return {cell: generator.normal(size=shape).astype(np.float32) for cell in ("normal", "reduce")}
+        return {cell: generator.normal(size=shape).astype(np.float32) for cell in found.cells}
 
-    return MixtureDistribution(
-        space="darts",
-        nodes=nodes,
-        operations=OPERATIONS,
-        alpha=logits(edge_count, len(OPERATIONS)),
-        beta=logits(edge_count) if beta else None,
-        provenance=provenance(),
-    )
+    return MixtureDistribution(found, logits(edges, len(found.operations)), logits(edges) if beta else None)
 
 
-def categorical(nodes: int = 4, *, scale: float = 1.0, seed: int = 0) -> CategoricalDistribution:
+def categorical(nodes: int = 0, *, scale: float = 1.0, seed: int = 0, space: str = "darts") -> CategoricalDistribution:
     """Categoricals with float32 logits drawn from N(0, scale)."""
-    generator = np.random.default_rng(seed)
-    operations = tuple(op for op in OPERATIONS if op != "none")
-    logits = {
-        cell: tuple(
-            (generator.normal(size=(2, state, len(operations))) * scale).astype(np.float32)
-            for state in range(2, 2 + nodes)
-        )
-        for cell in ("normal", "reduce")
-    }
-    return CategoricalDistribution("darts", nodes, operations, logits, provenance(method="parsec"))
+    generator, found = np.random.default_rng(seed), cell_space(space, nodes)
+    logits = [
+        (generator.normal(size=(decision.draws, len(decision.options))) * scale).astype(np.float32)
+        for decision in found.decisions()
+    ]
+    return CategoricalDistribution(found, logits)
 
 
 def ranking(nodes: int = 3, *, done: int = 3, waiting: int = 1) -> RankingDistribution:
     """Uniformly drawn cells, of which the second is the best and the first two others are equally accurate."""
-    uniform = CategoricalDistribution.uniform(nodes, provenance())
+    space = cell_space("darts", nodes)
+    uniform = CategoricalDistribution.uniform(space)
     cells = [uniform.sample(1, number) for number in range(done + waiting)]
     scores = [(0.5 if number != 1 else 0.75, 1.5 - number / 4) for number in range(done)]
     ranked = [
         RankedCell(cell, *score, number) for number, (cell, score) in enumerate(zip(cells[:done], scores, strict=True))
     ]
     return RankingDistribution(
-        space="darts",
-        nodes=nodes,
-        candidates=tuple(sorted(ranked, key=RankedCell.place)),
-        waiting=tuple(cells[done:]),
-        provenance=provenance(method="random"),
+        space, candidates=tuple(sorted(ranked, key=RankedCell.place)), waiting=tuple(cells[done:])
     )
 
 
@@ -95,10 +90,10 @@ def channels_genotype() -> ChannelsGenotype:
     return ChannelsGenotype.of("resnet-mb", 4, (1, 1, 1), kept | {"stage0.block0.branch0.conv2": []})
 
 
-def posterior(name: str = "resnet-mb", *, image_size: int = 8, seed: int = 0) -> PosteriorDistribution:
+def posterior(name: str = "resnet-mb", *, image_size: int = 8, depth: int = 1, seed: int = 0) -> PosteriorDistribution:
     """Of a small super-network with the weights and the logits of p drawn from N(0, 1)."""
     generator = np.random.default_rng(seed)
-    data, stages = data_info().model_copy(update={"image_size": image_size}), stages_of(name, 1)
+    data, stages = data_info().model_copy(update={"image_size": image_size}), stages_of(name, depth)
     graph = supernet(name, 4, stages, classes=2, image_channels=1, image_size=image_size)
 
     def value(entry: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -112,7 +107,6 @@ def posterior(name: str = "resnet-mb", *, image_size: int = 8, seed: int = 0) ->
         data=data,
         logits={conv: value("logits", (len(op.sources),), "float32") for conv, op in graph.masked.items()},
         weights={entry: value(entry, *tensor) for entry, tensor in state_of(graph).items()},
-        provenance=provenance(method="pgnas", data=data.description()),
     )
 
 
@@ -147,9 +141,8 @@ def channels_model_file() -> ModelFile:
     """The model of a genotype of channels, with all weights 0."""
     shape = DataShape(classes=2, image_channels=1, image_size=8)
     genotype = channels_genotype()
-    left = slim(genotype.graph(shape), genotype.channels).graph
     return ModelFile(
-        weights={name: np.zeros(*tensor) for name, tensor in state_of(left).items()},
+        weights={name: np.zeros(*tensor) for name, tensor in state_of(genotype.graph(shape)).items()},
         genotype=genotype,
         network=shape,
         data=data_info(),

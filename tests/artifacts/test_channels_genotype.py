@@ -11,12 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nascli.artifacts import darts_text
 from nascli.artifacts.channels_genotype import ChannelsGenotype, parse_ranges, ranges
-from nascli.artifacts.genotype import LARGEST_FILE, GenotypeFile, genotype_bytes, genotype_schema, parse_genotype
+from nascli.artifacts.genotype import (
+    LARGEST_FILE,
+    GenotypeFile,
+    genotype_bytes,
+    genotype_schema,
+    parse_genotype,
+    text_form,
+)
 from nascli.errors import ArtifactError, UsageError
 from nascli.graphs.graph import Graph
-from nascli.registry import SUPERNETS
+from nascli.graphs.slim import slim
+from nascli.registry import SPACES, SUPERNETS
 from nascli.spaces.network_settings import DataShape
 from nascli.supernets import stages_of, supernet
 from tests.artifacts.examples import channels_genotype, provenance
@@ -126,7 +133,7 @@ def test_round_trip_is_exact_and_stable() -> None:
         (document(stages=[1] * 1000), "stages: has more than 4 items"),
         (document(stages=3), "stages: must be a valid array, not 3"),
         (document(channels={}), "channels: unknown field"),
-        (document(kind="cell"), "normal: is missing; reduce: is missing; supernet: unknown field"),
+        (document(kind="cell"), "cells: is missing; supernet: unknown field"),
         (document(width=2), "kept['stage0.block0.branch1.conv2']: channel 2 is not there: the convolution has 2"),
     ],
 )
@@ -174,7 +181,8 @@ def test_names_and_sizes_do_not_depend_on_the_data(name: str, depth: int, width:
         for conv, op in graph.masked.items()
     }
     genotype = ChannelsGenotype.of(name, width, stages, chosen)
-    assert genotype.graph(shape) == graph
+    assert genotype.whole(shape) == graph
+    assert genotype.graph(shape) == slim(graph, chosen).graph
     assert {conv: list(channels) for conv, channels in genotype.channels.items()} == chosen
     assert genotype.kept_share == sum(map(len, chosen.values())) / graph.mask_size
 
@@ -184,16 +192,18 @@ def test_images_too_small_for_it_are_refused() -> None:
         channels_genotype().graph(DataShape(classes=2, image_channels=1, image_size=3))
 
 
-def test_dartss_text_form_cannot_say_it() -> None:
-    with pytest.raises(UsageError, match="DARTS's text form is for cells, not for channels: use JSON"):
-        darts_text.render(channels_genotype())
+@pytest.mark.parametrize("space", SPACES)
+def test_no_spaces_text_form_can_say_it(space: str) -> None:
+    message = f"the text form of {space} is for its cells, not for a genotype of channels: use JSON"
+    with pytest.raises(UsageError, match=message):
+        text_form(channels_genotype(), space)
 
 
 def test_the_schema_has_both_kinds_with_their_bounds() -> None:
     schema = genotype_schema()
     choice = schema["properties"]["genotype"]
     assert choice["discriminator"]["mapping"].keys() == {"cell", "channels"}
-    for kind, required in (("CellGenotype", {"normal", "reduce"}), ("ChannelsGenotype", set(document()["genotype"]))):
+    for kind, required in (("CellGenotype", {"cells"}), ("ChannelsGenotype", set(document()["genotype"]))):
         assert set(schema["$defs"][kind]["required"]) == required | {"kind"}
     of_channels = schema["$defs"]["ChannelsGenotype"]["properties"]
     assert of_channels["supernet"]["enum"] == list(SUPERNETS)

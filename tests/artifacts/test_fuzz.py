@@ -13,15 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nascli.artifacts import darts_text, nested, published, tensors, torch_tensors
+from nascli.artifacts import nested, published, tensors, torch_tensors
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
-from nascli.artifacts.distribution import distribution_bytes, load_distribution
-from nascli.artifacts.genotype import GenotypeFile, genotype_bytes, parse_genotype
+from nascli.artifacts.distribution import load_distribution
+from nascli.artifacts.genotype import GenotypeFile, genotype_bytes, parse_genotype, text_form
 from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import load_model_file, model_bytes
 from nascli.artifacts.rundir import METRICS, RunDir
+from nascli.artifacts.truth import load_table
 from nascli.errors import ArtifactError
+from nascli.spaces import cell_space, darts_text
 from tests.artifacts.examples import (
+    bytes_of,
     categorical,
     channels_genotype,
     channels_model_file,
@@ -43,13 +46,18 @@ READERS: dict[str, Callable[[bytes, str], object]] = {
 }
 GENOTYPE = genotype_bytes(published.load("pc-darts-cifar10"))
 CHANNELS = genotype_bytes(GenotypeFile(genotype=channels_genotype(), provenance=provenance(method="pgnas")))
+NAS_BENCH = cell_space("nas-bench-201")
+ONE_CELL = NAS_BENCH.genotype([3, 0, 1, 4, 2, 3])
+OF_NAS_BENCH = genotype_bytes(GenotypeFile(genotype=ONE_CELL, provenance=provenance()))
 WHOLE_FILES = {
     "genotype": GENOTYPE,
-    "text": darts_text.render(published.load("darts-v2").genotype).encode(),
-    "distribution": distribution_bytes(mixture(3)),
-    "categorical": distribution_bytes(categorical(2)),
-    "ranking": distribution_bytes(ranking(2)),
-    "posterior": distribution_bytes(posterior()),
+    "text": text_form(published.load("darts-v2").genotype, "darts"),
+    "text of nas-bench-201": text_form(ONE_CELL, "nas-bench-201"),
+    "distribution": bytes_of(mixture(3)),
+    "categorical": bytes_of(categorical(2)),
+    "categorical of nas-bench-201": bytes_of(categorical(space="nas-bench-201")),
+    "ranking": bytes_of(ranking(2)),
+    "posterior": bytes_of(posterior()),
     "channels": CHANNELS,
     "model": model_bytes(model_file()),
     "model of channels": model_bytes(channels_model_file()),
@@ -68,6 +76,7 @@ JSON_LEAVES = (
         [
             "cell",
             "darts",
+            "nas-bench-201",
             "none",
             "skip_connect",
             "mixture",
@@ -88,13 +97,13 @@ JSON = st.recursive(
 )
 
 
-def survives(read: Callable[[bytes, str], object], data: bytes) -> None:
-    """Read, and let nothing out but ArtifactError with a message for people."""
+def survives(read: Callable[[bytes, str], object], data: bytes, name: str = "file") -> None:
+    """Read, and let nothing out but ArtifactError with a message for people, which names the file first."""
     try:
         read(data, "file")
     except ArtifactError as error:
         message = str(error)
-        assert message.startswith("file")
+        assert message.startswith(name)
         assert len(message) < 2000
         assert "\n" not in message
 
@@ -142,7 +151,7 @@ def mutated(value: Any, data: st.DataObject) -> Any:
     return data.draw(JSON)
 
 
-@pytest.mark.parametrize("whole", [GENOTYPE, CHANNELS], ids=["cell", "channels"])
+@pytest.mark.parametrize("whole", [GENOTYPE, OF_NAS_BENCH, CHANNELS], ids=["cell", "nas-bench-201", "channels"])
 @given(data=st.data())
 @BRIEF
 def test_genotypes_with_a_part_of_another_kind(whole: bytes, data: st.DataObject) -> None:
@@ -151,7 +160,9 @@ def test_genotypes_with_a_part_of_another_kind(whole: bytes, data: st.DataObject
     survives(read_artifact, changed)
 
 
-@pytest.mark.parametrize("kind", sorted(WHOLE_FILES.keys() - {"genotype", "channels", "text"}))
+@pytest.mark.parametrize(
+    "kind", sorted(kind for kind in WHOLE_FILES if kind not in ("genotype", "channels") and not kind.startswith("text"))
+)
 @given(data=st.data())
 @BRIEF
 def test_documents_with_a_part_of_another_kind_under_a_right_digest(kind: str, data: st.DataObject) -> None:
@@ -191,6 +202,45 @@ def test_darts_text(text: str) -> None:
     survives(lambda data, where: darts_text.parse(data.decode(), where), text.encode())
 
 
+@given(
+    text=st.text(max_size=60)
+    | st.text(alphabet="|+~0123none_skip", max_size=60)
+    | st.lists(st.sampled_from(["|", "+", "~", "none~0", "skip_connect~1", "nor_conv_3x3~2", "~0", "é"])).map("".join)
+)
+@BRIEF
+def test_text_of_nas_bench_201(text: str) -> None:
+    survives(lambda data, where: NAS_BENCH.parse(data.decode(), where), text.encode())
+
+
+@given(
+    data=st.binary(max_size=80)
+    | st.lists(
+        st.sampled_from(
+            [
+                b"architecture",
+                b"accuracy",
+                b",",
+                b"\n",
+                b"\r\n",
+                b'"',
+                b"50",
+                b"nan",
+                NAS_BENCH.example.encode(),
+                b"\xff",
+            ]
+        )
+    ).map(b"".join)
+    | st.lists(st.sampled_from([b"94.3", b"1e9", b"-1", b"", NAS_BENCH.example.encode(), b"Genotype(normal=[])"])).map(
+        lambda fields: b"architecture,accuracy\n" + b",".join(fields)
+    )
+)
+@BRIEF
+def test_tables_of_true_accuracies(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed.csv"
+    path.write_bytes(data)
+    survives(lambda _, __: load_table(path), data, name=str(path))
+
+
 @given(data=st.binary(max_size=80) | st.lists(st.sampled_from([b'{"epoch":1}\n', b"{", b"\n", b"[]\n"])).map(b"".join))
 @BRIEF
 def test_metrics_and_configurations(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -203,10 +253,16 @@ def test_metrics_and_configurations(data: bytes, tmp_path_factory: pytest.TempPa
             read()
 
 
+def _is_there(source: str) -> bool:
+    with suppress(OSError, ValueError):  # too long a name, or a null character
+        return Path(source).exists()
+    return False
+
+
 @given(source=st.text(max_size=300))
 @BRIEF
 def test_any_name_of_a_source(source: str) -> None:
-    if source == "-" or Path(source[:200].replace("\0", "")).exists():
+    if source in ("-", *published.names()) or _is_there(source):
         return
     with pytest.raises(ArtifactError):
         load_artifact(source)

@@ -11,17 +11,18 @@ import pytest
 
 from nascli.artifacts import published, tensors
 from nascli.artifacts.checkpoint import checkpoint_bytes
-from nascli.spaces.darts_text import render
-from nascli.artifacts.distribution import distribution_bytes
-from nascli.artifacts.genotype import genotype_bytes
-from nascli.artifacts.load import load_artifact
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.genotype import CellGenotype, as_text, genotype_bytes
+from nascli.artifacts.load import LONGEST_PATH, load_artifact
 from nascli.artifacts.model import model_bytes
 from nascli.artifacts.provenance import ArtifactKind
 from nascli.errors import ArtifactError
-from tests.artifacts.examples import mixture, model_file
+from nascli.faults import shorten
+from nascli.spaces import cell_space
+from tests.artifacts.examples import bytes_of, mixture, model_file, provenance
 
 FILES: dict[ArtifactKind, bytes] = {
-    "distribution": distribution_bytes(mixture()),
+    "distribution": bytes_of(mixture()),
     "genotype": genotype_bytes(published.load("enas")),
     "model": model_bytes(model_file()),
 }
@@ -44,8 +45,68 @@ def test_the_kind_comes_from_the_content_not_the_name(tmp_path: Path, kind: Arti
 
 def test_darts_text_is_a_genotype(tmp_path: Path) -> None:
     genotype = published.load("darts-v2").genotype
-    source = put(tmp_path, b"DARTS_V2 = " + render(genotype).encode(), "their_genotype.txt")
+    source = put(tmp_path, b"DARTS_V2 = " + as_text(genotype).encode(), "their_genotype.txt")
     assert load_artifact(source).value.genotype == genotype  # type: ignore[union-attr]
+
+
+def texts() -> list[CellGenotype]:
+    return [published.load("darts-v2").genotype, cell_space("nas-bench-201").genotype([3, 1, 0, 4, 2, 3])]
+
+
+@pytest.mark.parametrize("genotype", texts(), ids=lambda genotype: genotype.space)
+def test_a_text_is_a_source_and_a_file_and_a_pipe(
+    genotype: CellGenotype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The genotype itself, as the text form of its space; it says nothing of where it comes from."""
+    monkeypatch.chdir(tmp_path)
+    text = as_text(genotype)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    for source in (text, f"\n{text}  ", put(tmp_path, text.encode()), "-"):
+        loaded = load_artifact(source, expect={"genotype"})
+        assert loaded.value.genotype == genotype  # type: ignore[union-attr]
+        assert (
+            loaded.provenance.note == f"read from the text form of {genotype.space}, which says nothing of its origin"
+        )
+        assert loaded.provenance.method is None
+    assert load_artifact(text).sha256 == sha256(text.encode()).hexdigest()
+
+
+def test_a_file_and_a_folder_named_like_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = as_text(texts()[1])
+    Path(text).mkdir()
+    assert load_artifact(text).value.genotype == texts()[1]  # type: ignore[union-attr]
+    Path(text).rmdir()
+    put(tmp_path, FILES["genotype"], text)
+    assert load_artifact(text).value == published.load("enas"), "a file goes before a text"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (
+            "|nor_conv_3x3~0|+|skip_connect~0|none~1|",
+            "a cell of nas-bench-201 needs 3 nodes (parts between '+'), and this one has 2",
+        ),
+        (
+            "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|none~0|none~1|skip_conect~2|",
+            "node 3, edge 2: unknown op 'skip_conect': did you mean 'skip_connect'?",
+        ),
+        (
+            "|nor_conv_3x3~0|+|skip_connect~1|none~0|+|none~0|none~1|none~2|",
+            "node 2, edge 0: must come from ~0, not from ~1; node 2, edge 1: must come from ~1, not from ~0",
+        ),
+        ("Genotype(normal=[], reduce=[])", "Genotype: normal_concat, reduce_concat is missing"),
+        ("Genotype(", "is not DARTS's text form ('(' was never closed)"),
+        ("|" * (2 * LONGEST_PATH), "a cell of nas-bench-201 needs 3 nodes (parts between '+'), and this one has 1"),
+    ],
+)
+def test_a_text_with_a_fault_is_named_by_itself(source: str, message: str) -> None:
+    """Its beginning is, where it is long."""
+    with pytest.raises(ArtifactError) as caught:
+        load_artifact(source)
+    name = source if len(source) <= 60 else shorten(source)
+    assert str(caught.value).startswith(f"{name}: {message}")
 
 
 def test_published_names_work_wherever_a_path_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +122,9 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(FILES["distribution"])))
     loaded = load_artifact("-")
     assert (loaded.kind, loaded.where) == ("distribution", "standard input")
+    assert isinstance(loaded.value, DistributionFile)
+    assert loaded.value.distribution.tensors().keys() == mixture().tensors().keys()
+    assert loaded.provenance == provenance()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +176,10 @@ def zipped() -> bytes:
         (FILES["model"][: len(FILES["model"]) // 2], "is cut short"),
         (FILES["genotype"][:200], "is not valid JSON"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is damaged, cut short, or not a file of nascli"),
-        (b"# notes\nhello world", "is neither JSON nor DARTS's text form"),
+        (
+            b"# notes\nhello world",
+            r"is neither JSON nor a genotype as text, which looks like Genotype\(.*\(nas-bench-201\)$",
+        ),
         (b"{}", "is not a file of nascli"),
         (checkpoint_bytes({"step": 3}), "is the checkpoint of a run: go on with --resume"),
         (

@@ -1,5 +1,6 @@
 """What a mixture stands for, against brute force and by hand."""
 
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import exp, log
 
@@ -9,62 +10,108 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascli.artifacts.genotype import Cell
-from nascli.artifacts.mixture import MixtureDistribution, edges
-from tests.artifacts.examples import OPERATIONS, mixture, provenance
+from nascli.artifacts.mixture import MixtureDistribution
+from nascli.spaces import cell_space
+from nascli.spaces.protocol import CellSpace
+from tests.artifacts.examples import mixture, provenance
+
+DARTS = cell_space("darts")
+NAS_BENCH = cell_space("nas-bench-201")
 
 
 def picks(cell: Cell) -> list[list[tuple[int, str]]]:
     return [[(pick.input, pick.op) for pick in node] for node in cell.nodes]
 
 
-def make(nodes: int, alpha: np.ndarray, beta: np.ndarray | None, operations: tuple[str, ...]) -> MixtureDistribution:
+def make(space: CellSpace, alpha: np.ndarray, beta: np.ndarray | None) -> MixtureDistribution:
+    """The same logits for every type of cell."""
     return MixtureDistribution(
-        space="darts",
-        nodes=nodes,
-        operations=operations,
-        alpha={"normal": alpha, "reduce": alpha},
-        beta=None if beta is None else {"normal": beta, "reduce": beta},
-        provenance=provenance(),
+        space, dict.fromkeys(space.cells, alpha), None if beta is None else dict.fromkeys(space.cells, beta)
     )
+
+
+def logits_of(space: CellSpace, rows: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Logits of the given probabilities, per edge by operation; what is not named has none."""
+    logits = np.full((len(rows), len(space.operations)), -1e4)
+    for row, named in zip(logits, rows, strict=True):
+        for op, probability in named.items():
+            row[space.operations.index(op)] = log(probability)
+    return logits
 
 
 def test_edges_are_ordered_by_node_then_input() -> None:
-    assert edges(3) == ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3), (0, 4), (1, 4), (2, 4), (3, 4))
-    assert [len(edges(nodes)) for nodes in (3, 4, 5)] == [9, 14, 20]
+    assert cell_space("darts", 3).edges() == (
+        (0, 2), (1, 2), (0, 3), (1, 3), (2, 3), (0, 4), (1, 4), (2, 4), (3, 4)
+    )  # fmt: skip
+    assert [len(cell_space("darts", nodes).edges()) for nodes in (3, 4, 5)] == [9, 14, 20]
+    assert NAS_BENCH.edges() == ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 
 def test_derivation_by_hand() -> None:
-    """Two nodes, three operations; logits are logarithms of the probabilities that they stand for."""
-    operations = ("none", "skip_connect", "sep_conv_3x3")
-    alpha = np.log(
+    """Two nodes; logits are logarithms of the probabilities that they stand for."""
+    space = cell_space("darts", 2)
+    alpha = logits_of(
+        space,
         [
-            [0.8, 0.15, 0.05],  # 0 -> 2: none is strongest and doesn't count: skip_connect, 0.15
-            [0.1, 0.3, 0.6],  #   1 -> 2: sep_conv_3x3, 0.6
-            [0.1, 0.2, 0.7],  #   0 -> 3: sep_conv_3x3, 0.7
-            [0.1, 0.5, 0.4],  #   1 -> 3: skip_connect, 0.5
-            [0.4, 0.35, 0.25],  # 2 -> 3: skip_connect, 0.35
-        ]
+            {"none": 0.8, "skip_connect": 0.15, "sep_conv_3x3": 0.05},  # 0 -> 2: none is strongest and doesn't count
+            {"none": 0.1, "skip_connect": 0.3, "sep_conv_3x3": 0.6},
+            {"none": 0.1, "skip_connect": 0.2, "sep_conv_3x3": 0.7},  # 0 -> 3
+            {"none": 0.1, "skip_connect": 0.5, "sep_conv_3x3": 0.4},
+            {"none": 0.4, "skip_connect": 0.35, "sep_conv_3x3": 0.25},
+        ],
     )
     # Weights into node 3: 0.1, 0.3, 0.6, so the strengths there are 0.07, 0.15, 0.21.
     beta = np.log([0.5, 0.5, 0.1, 0.3, 0.6])
-    weighted = make(2, alpha, beta, operations)
+    weighted = make(space, alpha, beta)
     np.testing.assert_allclose(weighted.edge_weights("normal"), [0.5, 0.5, 0.1, 0.3, 0.6], rtol=1e-12)
-    np.testing.assert_allclose(weighted.strengths("reduce"), [0.075, 0.3, 0.07, 0.15, 0.21], rtol=1e-12)
-    assert picks(weighted.mode().normal) == [
+    strongest = weighted.strongest("reduce")
+    assert [(edge.input, edge.node) for edge in strongest] == list(space.edges())
+    assert [edge.op for edge in strongest] == ["skip_connect", *["sep_conv_3x3"] * 2, *["skip_connect"] * 2]
+    np.testing.assert_allclose([edge.strength for edge in strongest], [0.075, 0.3, 0.07, 0.15, 0.21], rtol=1e-12)
+    np.testing.assert_allclose([edge.probability for edge in strongest], [0.15, 0.6, 0.7, 0.5, 0.35], rtol=1e-12)
+    np.testing.assert_allclose([edge.weight for edge in strongest], [0.5, 0.5, 0.1, 0.3, 0.6], rtol=1e-12)
+    # none, skip_connect and sep_conv_3x3 of the last edge, 2 -> 3, times its 0.6.
+    strengths = weighted.strengths("reduce")
+    np.testing.assert_allclose(strengths[4], [0.24, 0, 0, 0.21, 0.15, 0, 0, 0], rtol=1e-12)
+    np.testing.assert_allclose(strengths.sum(axis=1), [0.5, 0.5, 0.1, 0.3, 0.6], rtol=1e-12)
+    assert picks(weighted.mode().cells["normal"]) == [
         [(0, "skip_connect"), (1, "sep_conv_3x3")],
         [(1, "skip_connect"), (2, "skip_connect")],
     ]
     # Without beta, 0.7 and 0.5 are the strongest.
-    unweighted = make(2, alpha, None, operations).mode()
-    assert picks(unweighted.reduce)[1] == [(0, "sep_conv_3x3"), (1, "skip_connect")]
-    assert unweighted.normal.concat == (2, 3)
+    unweighted = make(space, alpha, None).mode()
+    assert picks(unweighted.cells["reduce"])[1] == [(0, "sep_conv_3x3"), (1, "skip_connect")]
+    assert unweighted.cells["normal"].concat == (2, 3)
+
+
+def test_derivation_in_nas_bench_201_by_hand() -> None:
+    """Every edge is kept, with `none` where that is strongest, whatever the edge weighs in its node."""
+    alpha = logits_of(
+        NAS_BENCH,
+        [
+            {"none": 0.1, "skip_connect": 0.2, "nor_conv_3x3": 0.7},  # 0 -> 1
+            {"none": 0.6, "nor_conv_1x1": 0.4},  # 0 -> 2
+            {"avg_pool_3x3": 0.6, "none": 0.4},
+            {"skip_connect": 1.0},  # 0 -> 3
+            {"nor_conv_1x1": 0.5, "skip_connect": 0.3, "none": 0.2},
+            {"nor_conv_3x3": 0.4, "none": 0.35, "avg_pool_3x3": 0.25},
+        ],
+    )
+    beta = np.log([1.0, 0.9, 0.1, 0.05, 0.05, 0.9])
+    for distribution in (make(NAS_BENCH, alpha, None), make(NAS_BENCH, alpha, beta)):
+        ops = ["nor_conv_3x3", "none", "avg_pool_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"]
+        assert [edge.op for edge in distribution.strongest("cell")] == ops
+        text = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+        assert NAS_BENCH.format(distribution.mode()).strip() == text
+    strengths = [edge.strength for edge in distribution.strongest("cell")]
+    np.testing.assert_allclose(strengths, [0.7, 0.54, 0.06, 0.05, 0.025, 0.36], rtol=1e-12)
 
 
 def brute_force(distribution: MixtureDistribution, cell: str) -> list[list[tuple[int, str]]]:
     """For each node, of all pairs of edges with all their operations, the one whose strengths sum to the most."""
-    rows = edges(distribution.nodes)
+    rows, operations = distribution.space.edges(), distribution.space.operations
     found = []
-    for node in range(2, 2 + distribution.nodes):
+    for node in range(2, 2 + distribution.space.nodes):
         into = [row for row, (_, target) in enumerate(rows) if target == node]
         beta = distribution.beta
         shares = {row: exp(float(beta[cell][row])) if beta else 1.0 for row in into}
@@ -73,15 +120,15 @@ def brute_force(distribution: MixtureDistribution, cell: str) -> list[list[tuple
         for first, second in product(into, into):
             if first >= second:
                 continue
-            for one, two in product(range(len(OPERATIONS)), repeat=2):
-                if "none" in (OPERATIONS[one], OPERATIONS[two]):
+            for one, two in product(range(len(operations)), repeat=2):
+                if "none" in (operations[one], operations[two]):
                     continue
                 strength = sum(
                     shares[row] / total * exp(float(logits[op])) / sum(exp(float(logit)) for logit in logits)
                     for row, op in ((first, one), (second, two))
                     for logits in [distribution.alpha[cell][row]]
                 )
-                candidates[(rows[first][0], OPERATIONS[one]), (rows[second][0], OPERATIONS[two])] = strength
+                candidates[(rows[first][0], operations[one]), (rows[second][0], operations[two])] = strength
         found.append(list(max(candidates, key=candidates.__getitem__)))
     return found
 
@@ -90,26 +137,42 @@ def brute_force(distribution: MixtureDistribution, cell: str) -> list[list[tuple
 def test_derivation_against_brute_force(nodes: int, beta: bool, seed: int) -> None:
     distribution = mixture(nodes, beta=beta, seed=seed)
     mode = distribution.mode()
-    for name, cell in mode.cells():
+    assert mode.cells.keys() == {"normal", "reduce"}
+    for name, cell in mode.cells.items():
         assert picks(cell) == brute_force(distribution, name)
         assert cell.concat == tuple(range(2, 2 + nodes))
 
 
+def test_an_edge_that_beta_decided_against_still_has_a_best_operation() -> None:
+    """Its share of the node is 0 in float64: so are all the products with it, but not the order of its operations."""
+    for space in (cell_space("darts", nodes=1), cell_space("nas-bench-201")):
+        edges, best = len(space.edges()), space.operations.index("skip_connect") + 1
+        alpha = np.zeros((edges, len(space.operations)))
+        alpha[:, best] = 1
+        beta = np.where(np.arange(edges) == edges - 1, 0.0, -5000.0)
+        distribution = MixtureDistribution(space, dict.fromkeys(space.cells, alpha), dict.fromkeys(space.cells, beta))
+        ops = {pick.op for pick in distribution.mode().picks()}
+        assert ops == {edge.op for edge in distribution.strongest(space.cells[0])} == {space.operations[best]}
+
+
 def test_ties_go_to_the_earlier_state_and_the_earlier_operation() -> None:
-    mode = make(4, np.zeros((14, 8), dtype=np.float32), np.zeros(14, dtype=np.float32), OPERATIONS).mode()
-    assert picks(mode.normal) == [[(0, "max_pool_3x3"), (1, "max_pool_3x3")]] * 4
+    mode = make(DARTS, np.zeros((14, 8), dtype=np.float32), np.zeros(14, dtype=np.float32)).mode()
+    assert picks(mode.cells["normal"]) == [[(0, "max_pool_3x3"), (1, "max_pool_3x3")]] * 4
+    # Where an edge may be nothing, `none` is the first.
+    nothing = make(NAS_BENCH, np.zeros((6, 5), dtype=np.float32), None).mode()
+    assert {pick.op for pick in nothing.picks()} == {"none"}
 
 
 def test_entropy_of_the_undecided_and_the_decided() -> None:
-    undecided = make(4, np.zeros((14, 8)), None, OPERATIONS)
+    undecided = make(DARTS, np.zeros((14, 8)), None)
     assert undecided.entropy("normal") == pytest.approx(log(8), rel=1e-12)
     decided = np.full((14, 8), -1e4)
     decided[:, 3] = 1e4
-    assert make(4, decided, None, OPERATIONS).entropy("reduce") == 0.0
+    assert make(DARTS, decided, None).entropy("reduce") == 0.0
     # Half of the edges undecided between two, the others decided: half of log 2.
     between = decided.copy()
     between[::2, 5] = 1e4
-    assert make(4, between, None, OPERATIONS).entropy("normal") == pytest.approx(log(2) / 2, rel=1e-12)
+    assert make(DARTS, between, None).entropy("normal") == pytest.approx(log(2) / 2, rel=1e-12)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-50, 50))
@@ -117,47 +180,46 @@ def test_entropy_of_the_undecided_and_the_decided() -> None:
 def test_softmaxes_sum_to_one_and_ignore_a_shift(seed: int, shift: float) -> None:
     distribution = mixture(seed=seed)
     assert distribution.beta is not None
-    shifted = make(4, distribution.alpha["normal"].astype(float) + shift, distribution.beta["normal"] + 1, OPERATIONS)
+    shifted = make(DARTS, distribution.alpha["normal"].astype(float) + shift, distribution.beta["normal"] + 1)
     np.testing.assert_allclose(distribution.probabilities("normal").sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(distribution.probabilities("normal"), shifted.probabilities("normal"), rtol=1e-9)
     np.testing.assert_allclose(distribution.edge_weights("normal"), shifted.edge_weights("normal"), rtol=1e-6)
-    nodes = np.array([node for _, node in edges(4)])
+    nodes = np.array([node for _, node in DARTS.edges()])
     for node in range(2, 6):
         assert distribution.edge_weights("normal")[nodes == node].sum() == pytest.approx(1, rel=1e-12)
 
 
 def test_the_tensors_belong_to_the_distribution() -> None:
     alpha = np.zeros((14, 8), dtype=np.float32)
-    distribution = make(4, alpha, None, OPERATIONS)
+    distribution = make(DARTS, alpha, None)
     alpha[0, 3] = 9.0
     assert distribution.alpha["normal"][0, 3] == 0.0
     with pytest.raises(ValueError, match="read-only"):
         distribution.alpha["normal"][0, 3] = 9.0
 
 
+def test_what_a_continued_search_must_share() -> None:
+    assert mixture(5).shared_settings(provenance()) == {"space": "darts", "nodes": 5}
+    assert mixture(space="nas-bench-201").shared_settings(provenance()) == {"space": "nas-bench-201", "nodes": 3}
+
+
 def test_each_fault_is_named() -> None:
+    """Those of the space itself are a file's: `test_distribution`."""
     good = np.zeros((14, 8), dtype=np.float32)
     cells = {"normal": good, "reduce": good}
 
     def changed(**changes: object) -> str:
-        fields: dict[str, object] = {
-            "space": "darts",
-            "nodes": 4,
-            "operations": OPERATIONS,
-            "alpha": cells,
-            "beta": None,
-        }
+        fields: dict[str, object] = {"space": DARTS, "alpha": cells, "beta": None}
         with pytest.raises(ValueError) as caught:  # noqa: PT011  the caller looks at the message
-            MixtureDistribution(**(fields | {"provenance": provenance()} | changes))  # type: ignore[arg-type]
+            MixtureDistribution(**(fields | changes))  # type: ignore[arg-type]
         return str(caught.value)
 
-    assert changed(space="dart").startswith("unknown space 'dart': did you mean 'darts'?")
-    assert changed(nodes=0) == "nodes: 0 is not from 1 to 32"
-    assert changed(operations=("none",)) == "operations: there is none but 'none'"
-    assert changed(operations=("skip", *OPERATIONS[1:])).startswith("operations[0]: unknown op 'skip'")
-    assert changed(operations=(*OPERATIONS[:7], "none")) == "operations[7]: none is there twice"
-    assert changed(nodes=5) == "alpha.normal: has shape [14, 8]; [20, 8] is needed"
+    assert changed(space=cell_space("darts", 5)) == "alpha.normal: has shape [14, 8]; [20, 8] is needed"
+    assert changed(space=NAS_BENCH) == "alpha: is for ['normal', 'reduce']; ['cell'] are needed"
     assert changed(alpha={"normal": good}) == "alpha: is for ['normal']; ['normal', 'reduce'] are needed"
+    assert changed(alpha=dict.fromkeys(cells, good[:, :7])).startswith("alpha.normal: has shape [14, 7]; [14, 8]")
     assert changed(beta=cells) == "beta.normal: has shape [14, 8]; [14] is needed"
+    assert changed(beta={}) == "beta: is for []; ['normal', 'reduce'] are needed"
     assert changed(alpha=cells | {"reduce": good * np.nan}) == "alpha.reduce: has values that are not finite"
     assert changed(alpha=cells | {"reduce": good.astype(int)}).startswith("alpha.reduce: is of type int64")
+    assert changed(alpha=cells | {"reduce": good.astype(float) + 2e30}).startswith("alpha.reduce: has values beyond 1e")

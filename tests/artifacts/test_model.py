@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from nascli.artifacts import tensors
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.model import ModelFile, NetworkSettings, load_model_file, model_bytes
+from nascli.artifacts.model import ModelFile, load_model_file, model_bytes
 from nascli.errors import ArtifactError
+from nascli.spaces.network_settings import NetworkSettings
 from tests.artifacts.examples import channels_model_file, data_info, model_file
 
 
@@ -93,11 +94,15 @@ def test_what_is_said_of_the_network_must_suit_the_genotype(
     assert str(caught.value).startswith(f"model.safetensors: {message}")
 
 
-def test_images_must_be_large_enough_for_the_super_network() -> None:
-    values, document = tensors.decode(model_bytes(channels_model_file()), "x")
+@pytest.mark.parametrize(
+    ("make", "message"), [(channels_model_file, "for resnet-mb"), (model_file, "for the cifar stem and 2 layers")]
+)
+def test_images_must_be_large_enough_for_the_network(make: Callable[[], ModelFile], message: str) -> None:
+    """Whoever has read a file may ask for its graph."""
+    values, document = tensors.decode(model_bytes(make()), "x")
     for entry in ("network", "data"):
         document[entry]["image_size"] = 3
-    with pytest.raises(ArtifactError, match=r"^m: network\.image_size: images of 3x3 are too small for resnet-mb"):
+    with pytest.raises(ArtifactError, match=rf"^m: network: images of 3x3 are too small {message}"):
         load_model_file(tensors.encode(values, document), "m")
 
 

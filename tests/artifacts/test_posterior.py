@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from nascli.artifacts import tensors
-from nascli.artifacts.distribution import PosteriorDistribution, distribution_bytes, load_distribution
-from nascli.artifacts.posterior import LEAST_PROBABILITY
+from nascli.artifacts.distribution import distribution_bytes, load_distribution
+from nascli.artifacts.posterior import LEAST_PROBABILITY, PosteriorDistribution
 from nascli.errors import ArtifactError
+from nascli.graphs.slim import slim
 from nascli.registry import SUPERNETS
-from tests.artifacts.examples import posterior
+from tests.artifacts.examples import bytes_of, file_of, posterior, provenance
 
 FIRST = "stage0.block0.branch0.conv1"
 SMALL = {name: max(8, row.stride) for name, row in SUPERNETS.items()}
@@ -21,19 +22,21 @@ SMALL = {name: max(8, row.stride) for name, row in SUPERNETS.items()}
 @pytest.mark.parametrize("name", SUPERNETS)
 def test_round_trip(name: str) -> None:
     written = posterior(name, image_size=SMALL[name])
-    data = distribution_bytes(written)
-    read = load_distribution(data, "run.safetensors")
+    file = file_of(written)
+    data = distribution_bytes(file)
+    loaded = load_distribution(data, "run.safetensors")
+    assert distribution_bytes(loaded) == data
+    assert loaded.provenance == file.provenance
+    read = loaded.distribution
     assert isinstance(read, PosteriorDistribution)
-    assert distribution_bytes(read) == data
     assert (read.supernet, read.width, read.stages, read.data) == (name, 4, written.stages, written.data)
-    assert read.provenance == written.provenance
     for mine, theirs in ((read.weights, written.weights), (read.logits, written.logits)):
         assert mine.keys() == theirs.keys()
         assert all(mine[entry].tobytes() == theirs[entry].tobytes() for entry in theirs)
 
 
 def test_a_change_of_any_bit_is_found() -> None:
-    data = distribution_bytes(posterior())
+    data = bytes_of(posterior())
     for place in np.random.default_rng(0).integers(0, len(data), 60):
         flipped = bytearray(data)
         flipped[place] ^= 1 << (place % 8)
@@ -43,7 +46,7 @@ def test_a_change_of_any_bit_is_found() -> None:
 
 def altered(change: dict[str, Any] | None = None, **settings: object) -> bytes:
     """A posterior's file with other tensors (None: without) or settings, under a right digest."""
-    arrays, document = tensors.decode(distribution_bytes(posterior()), "x")
+    arrays, document = tensors.decode(bytes_of(posterior()), "x")
     merged = {name: value for name, value in (arrays | (change or {})).items() if value is not None}
     return tensors.encode(merged, document | {"settings": document["settings"] | settings})
 
@@ -60,7 +63,7 @@ def data(**changes: object) -> dict[str, Any]:
         (altered(width="4"), "settings: width: must be a valid integer, not '4'"),
         (altered(width=0), "settings: width: must be greater than or equal to 1, not 0"),
         (altered(width=10**12), "width 1000000000000 is not from 1 to 1024"),
-        (altered(width=5), "weights.stage0.block0.skip.conv1.weight: has shape [2, 16, 1, 1]; [3, 16, 1, 1]"),
+        (altered(width=5), "weights.stage0.block0.skip.shifted_conv.weight: has shape [2, 16, 1, 1]; [3, 16, 1, 1]"),
         (altered(stages=[1, 1]), "resnet-mb has 3 stages of 1 to 64 blocks, not [1, 1]"),
         (altered(stages=[1, 1, 65]), "resnet-mb has 3 stages of 1 to 64 blocks"),
         (altered(stages=[2, 1, 1]), "logits.stage0.block1.branch0.conv1: is missing"),
@@ -151,7 +154,7 @@ def test_a_network_is_that_of_its_seed_and_number_whatever_else_is_drawn() -> No
     value = posterior()
     alone = value.mask(3, 7)
     assert (np.array([value.mask(3, number) for number in range(9)])[7] == alone).all()
-    assert (load_distribution(distribution_bytes(value), "x").mask(3, 7) == alone).all()  # type: ignore[union-attr]
+    assert (load_distribution(bytes_of(value), "x").distribution.mask(3, 7) == alone).all()  # type: ignore[attr-defined]
     assert (value.mask(3, 8) != alone).any()
     assert (value.mask(4, 7) != alone).any()
 
@@ -164,7 +167,29 @@ def test_a_networks_genotype_keeps_what_its_mask_keeps() -> None:
         chosen = {channel - group.first for channel in genotype.channels[group.conv]} & set(range(group.size))
         assert chosen == set(np.flatnonzero(mask[group.start : group.start + group.size]))
     assert genotype.kept_share == mask.mean()
-    assert genotype.graph(value.shape) == value.graph
+    assert genotype.whole(value.shape) == value.graph
+    assert genotype.graph(value.shape) == slim(value.graph, genotype.channels).graph
+
+
+def test_what_a_continued_search_must_share() -> None:
+    """The network, and what decides which images are held out, as far as the run's configuration says."""
+    config = {"settings": {"held_out": 0.2}, "limit_train": 100}
+    assert posterior().shared_settings(provenance(config=config, seed=7)) == {
+        "space": "resnet-mb",
+        "width": 4,
+        "depth": 1,
+        "held_out": 0.2,
+        "seed": 7,
+        "limit_train": 100,
+    }
+    bare = posterior("densenet121", image_size=32).shared_settings(provenance(config={}, seed=None))
+    assert bare == {"space": "densenet121", "width": 4, "depth": 1}
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_the_depth_is_what_the_stages_were_made_with(depth: int) -> None:
+    """0 for those of the published network."""
+    assert posterior(depth=depth).depth == depth
 
 
 def test_random_numbers_are_uniform() -> None:

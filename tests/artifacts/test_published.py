@@ -38,7 +38,7 @@ def coded(cell: Cell) -> str:
 
 @pytest.mark.parametrize("name", ["normal", "reduce"])
 def test_enas_is_the_papers_code_and_concatenates_what_nobody_reads(name: str) -> None:
-    cell = dict(published.load("enas").genotype.cells())[name]
+    cell = published.load("enas").genotype.cells[name]
     assert coded(cell) == ENAS[name]
     read = {pick.input for node in cell.nodes for pick in node}
     assert set(cell.concat) == {2, 3, 4, 5, 6} - read
@@ -46,11 +46,14 @@ def test_enas_is_the_papers_code_and_concatenates_what_nobody_reads(name: str) -
 
 def test_cells_of_the_papers_own_shape() -> None:
     nasnet, amoebanet = published.load("nasnet-a").genotype, published.load("amoebanet-a").genotype
-    assert (nasnet.reduce.concat, amoebanet.normal.concat) == ((4, 5, 6), (4, 5, 6))
-    assert [len(cell.nodes) for _, cell in (*nasnet.cells(), *amoebanet.cells())] == [5, 5, 5, 5]
-    assert [(pick.op, pick.input) for pick in nasnet.normal.nodes[3]] == [("avg_pool_3x3", 0)] * 2
+    assert (nasnet.cells["reduce"].concat, amoebanet.cells["normal"].concat) == ((4, 5, 6), (4, 5, 6))
+    assert [len(cell.nodes) for cell in (*nasnet.cells.values(), *amoebanet.cells.values())] == [5, 5, 5, 5]
+    assert [(pick.op, pick.input) for pick in nasnet.cells["normal"].nodes[3]] == [("avg_pool_3x3", 0)] * 2
     found = published.load("pc-darts-cifar10").genotype
-    assert [(pick.op, pick.input) for pick in found.normal.nodes[3]] == [("avg_pool_3x3", 0), ("dil_conv_3x3", 1)]
+    assert [(pick.op, pick.input) for pick in found.cells["normal"].nodes[3]] == [
+        ("avg_pool_3x3", 0),
+        ("dil_conv_3x3", 1),
+    ]
 
 
 def test_an_unknown_name_is_answered_with_the_closest() -> None:

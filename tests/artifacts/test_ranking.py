@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nascli.artifacts import tensors
-from nascli.artifacts.distribution import RankedCell, RankingDistribution, distribution_bytes, load_distribution
+from nascli.artifacts.distribution import distribution_bytes, load_distribution
+from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.errors import ArtifactError, UsageError
-from tests.artifacts.examples import ranking
+from nascli.spaces import cell_space
+from tests.artifacts.examples import bytes_of, file_of, provenance, ranking
 
 
 def test_accuracy_then_loss_then_number_decides() -> None:
@@ -39,24 +41,51 @@ def test_the_mode_is_the_best_and_before_there_is_one_the_first_that_waits() -> 
 @pytest.mark.parametrize(("done", "waiting"), [(3, 1), (0, 2), (4, 0)])
 def test_round_trip(done: int, waiting: int) -> None:
     written = ranking(done=done, waiting=waiting)
-    data = distribution_bytes(written)
+    data = bytes_of(written)
     read = load_distribution(data, "run.safetensors")
-    assert read == written
+    assert read.distribution == written
+    assert read.provenance == file_of(written).provenance
     assert distribution_bytes(read) == data
-    assert read.shared_settings() == {"nodes": 3}
+    assert written.shared_settings(provenance()) == {"space": "darts", "nodes": 3}
 
 
 @given(st.floats(0, 1), st.floats(0, 1e300), st.integers(0, 2**63 - 1))
 def test_scores_survive_to_the_bit(accuracy: float, loss: float, number: int) -> None:
     written = replace(ranking(), candidates=(RankedCell(ranking().mode(), accuracy, loss, number),))
-    read = load_distribution(distribution_bytes(written), "x")
+    read = load_distribution(bytes_of(written), "x").distribution
     assert isinstance(read, RankingDistribution)
     assert read.candidates == written.candidates
 
 
+def by_table() -> RankingDistribution:
+    """The same cells as a table ranks them: no losses, and a second accuracy that had no part in it."""
+    cells = [
+        replace(cell, loss=None, reported=reported)
+        for cell, reported in zip(ranking().candidates, (0.25, 1.0, 0.0), strict=True)
+    ]
+    return RankingDistribution(ranking().space, tuple(sorted(cells, key=RankedCell.place)), ())
+
+
+def test_a_ranking_by_a_table() -> None:
+    written = by_table()
+    assert [cell.number for cell in written.candidates] == [1, 0, 2], "of equals the lower number goes first"
+    assert written.tensors().keys() == {"accuracy", "number", "reported"}
+    assert ranking().tensors().keys() == {"accuracy", "number", "loss"}
+    read = load_distribution(bytes_of(written), "x").distribution
+    assert read == written
+    assert [(cell.loss, cell.reported) for cell in read.candidates] == [(None, 0.25), (None, 0.0), (None, 1.0)]
+
+
+@pytest.mark.parametrize("name", ["loss", "reported"])
+def test_all_cells_have_a_score_or_none_has(name: str) -> None:
+    first, *others = [replace(cell, loss=0.5, reported=0.5) for cell in ranking().candidates]
+    with pytest.raises(ValueError, match=f"{name}: some cells have one and some have none"):
+        replace(ranking(), candidates=(replace(first, **{name: None}), *others))
+
+
 def altered(values: dict[str, Any] | None = None, **settings: object) -> bytes:
     """A ranking's file with other tensors (None: without) or settings, under a right digest."""
-    arrays, document = tensors.decode(distribution_bytes(ranking()), "x")
+    arrays, document = tensors.decode(bytes_of(ranking()), "x")
     merged = {name: value for name, value in (arrays | (values or {})).items() if value is not None}
     return tensors.encode(merged, document | {"settings": document["settings"] | settings})
 
@@ -73,8 +102,10 @@ def cells(change: Any) -> list[Any]:
     [
         (altered(more=1), "settings: more: unknown field"),
         (altered(nodes=True), "settings: nodes: must be a valid integer, not True"),
-        (altered(nodes=4), "cells[0].normal: has 3 nodes; 4 are needed"),
-        (altered(nodes=10**50), "is not from 1 to 32"),
+        (altered(nodes=4), "cells[0].cells.normal: has 3 nodes; 4 are needed"),
+        (altered(nodes=10**50), "nodes: cells of the space darts have 1 to 12 nodes, not 1000"),
+        (altered(nodes=0), "nodes: 0 is less than 1"),
+        (altered(space="nas-bench-201"), "cells[0]: is of the space 'darts', not 'nas-bench-201'"),
         (altered(space="dart"), "unknown space 'dart': did you mean 'darts'?"),
         (altered(cells=3), "settings: cells: must be a valid array, not 3"),
         (altered(cells=[]), "accuracy: has shape [3]; [0] is needed"),
@@ -85,16 +116,16 @@ def cells(change: Any) -> list[Any]:
             "cells: there is none, neither trained nor waiting",
         ),
         (
-            altered(cells=cells(lambda c: c[1]["normal"]["nodes"][2][0].update(op="sep_conv_9x9"))),
-            "settings: cells[1].normal.nodes[2][0].op: unknown op 'sep_conv_9x9'",
+            altered(cells=cells(lambda c: c[1]["cells"]["normal"]["nodes"][2][0].update(op="sep_conv_9x9"))),
+            "settings: cells[1].cells.normal.nodes[2][0].op: unknown op 'sep_conv_9x9'",
         ),
         (
-            altered(cells=cells(lambda c: c[2]["reduce"]["nodes"].pop())),
-            "settings: cells[2].reduce.concat[2]: 4 is not",
+            altered(cells=cells(lambda c: c[2]["cells"]["reduce"]["nodes"].pop())),
+            "settings: cells[2].cells.reduce.concat[2]: 4 is not",
         ),
-        (altered(waiting=[{}]), "settings: waiting[0].normal: is missing"),
+        (altered(waiting=[{}]), "settings: waiting[0].cells: is missing"),
         (altered({"accuracy": None}), "accuracy: is missing"),
-        (altered({"score": np.zeros(3)}), "unknown tensor 'score': a ranking has accuracy, loss, number"),
+        (altered({"score": np.zeros(3)}), "unknown tensor 'score': a ranking has accuracy, number, loss, reported"),
         (altered({"loss": np.zeros(3, np.float32)}), "loss: is of type float32; float64 is needed"),
         (altered({"number": np.arange(3.0)}), "number: is of type float64; int64 is needed"),
         (altered({"accuracy": np.zeros((3, 1))}), "accuracy: has shape [3, 1]; [3] is needed"),
@@ -102,6 +133,9 @@ def cells(change: Any) -> list[Any]:
         (altered({"accuracy": np.array([0.75, np.nan, 0.5])}), "accuracy[1]: nan is not from 0 to 1"),
         (altered({"loss": np.array([1.0, 1.0, np.inf])}), "loss[2]: inf is not a finite number"),
         (altered({"loss": np.array([-1.0, 1.0, 1.0])}), "loss[0]: -1 is not a finite number"),
+        (altered({"reported": np.array([0.0, 0.5, 1.5])}), "reported[2]: 1.5 is not from 0 to 1"),
+        (altered({"reported": np.array([np.nan, 0.5, 1.0])}), "reported[0]: nan is not from 0 to 1"),
+        (altered({"reported": np.zeros(2)}), "reported: has shape [2]; [3] is needed"),
         (altered({"number": np.array([0, 1, -1])}), "number[2]: -1 is negative"),
         (altered({"number": np.array([0, 1, 0])}), "number[2]: 0 is there twice"),
         (altered({"accuracy": np.array([0.5, 0.75, 0.5])}), "cells[1]: is better than the one before it"),
@@ -117,6 +151,6 @@ def test_malformed(data: bytes, message: str) -> None:
 
 def test_a_cell_of_another_space_is_refused() -> None:
     (first, *others) = ranking().candidates
-    strange = first.genotype.model_copy(update={"space": "nasnet"})
-    with pytest.raises(ValueError, match=r"cells\[0\]: is of the space 'nasnet', not 'darts'"):
+    strange = cell_space("nas-bench-201").genotype([0] * 6)
+    with pytest.raises(ValueError, match=r"cells\[0\]: is of the space 'nas-bench-201', not 'darts'"):
         replace(ranking(), candidates=(replace(first, genotype=strange), *others))

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.model import model_bytes
-from nascli.core.nn.build import build_on_meta
-from nascli.core.nn.measure import count_parameters, multiply_adds
+from nascli.core.nn.build import build_network
+from nascli.core.nn.measure import count_parameters
 from nascli.spaces.network_settings import DataShape
-from tests.artifacts.examples import channels_genotype, channels_model_file, data_info, posterior, provenance
+from tests.artifacts.examples import bytes_of, channels_genotype, channels_model_file, data_info, posterior, provenance
 
 
 def facts(nascli, path, data: bytes, *arguments: object) -> dict:
@@ -29,12 +30,17 @@ def genotype_file(**origin: object) -> bytes:
 
 
 def assert_sizes_are_those_of_torch(found: dict, shape: DataShape) -> None:
-    network = build_on_meta(channels_genotype(), shape)
-    assert found["parameters"] == count_parameters(network)
-    side = shape.image_size
-    assert found["multiply_adds"] == multiply_adds(network, (shape.image_channels, side, side))
-    whole = channels_genotype().graph(shape)
-    assert found["of_supernet"]["parameters"] == pytest.approx(found["parameters"] / whole.parameters)
+    sizes = []
+    for graph in (channels_genotype().graph(shape), channels_genotype().whole(shape)):
+        network = build_network(graph, seed=0)
+        network.requires_grad_(False)
+        with FlopCounterMode(display=False) as counter:
+            network(torch.randn(1, shape.image_channels, shape.image_size, shape.image_size))
+        sizes.append({"parameters": count_parameters(network), "multiply_adds": counter.get_total_flops() // 2})
+    slim, whole = sizes
+    for name in slim:
+        assert found[name] == slim[name]
+        assert found["of_supernet"][name] == pytest.approx(slim[name] / whole[name])
     assert 0 < found["of_supernet"]["multiply_adds"] < 1
 
 
@@ -83,7 +89,7 @@ def test_a_models_sizes_are_those_of_its_weights(nascli, tmp_path):
 
 def test_a_posterior_is_told_stage_by_stage(nascli, tmp_path):
     value = posterior()
-    found = facts(nascli, tmp_path / "run.safetensors", distribution_bytes(value))
+    found = facts(nascli, tmp_path / "run.safetensors", bytes_of(value))
     assert (found["kind"], found["supernet"], found["groups"]) == ("posterior", "resnet-mb", 18)
     assert (found["parameters"], found["channels"]) == (value.graph.parameters, 168)
     drawn = np.mean([value.mask(0, number) for number in range(2000)], axis=0)
@@ -100,11 +106,11 @@ def test_a_posterior_is_told_stage_by_stage(nascli, tmp_path):
 
 def test_a_posterior_of_even_odds_has_the_largest_entropy(nascli, tmp_path):
     even = replace(posterior(), logits={name: np.zeros_like(own) for name, own in posterior().logits.items()})
-    found = facts(nascli, tmp_path / "run.safetensors", distribution_bytes(even))
+    found = facts(nascli, tmp_path / "run.safetensors", bytes_of(even))
     assert found["entropy"] == pytest.approx(168 * np.log(2))
     assert found["entropy"] == pytest.approx(found["largest_entropy"])
     sure = replace(posterior(), logits={name: np.full_like(own, -13.8) for name, own in even.logits.items()})
-    assert facts(nascli, tmp_path / "sure", distribution_bytes(sure))["entropy"] < 0.003
+    assert facts(nascli, tmp_path / "sure", bytes_of(sure))["entropy"] < 0.003
 
 
 def test_text_for_people(nascli, tmp_path):
@@ -117,7 +123,7 @@ def test_text_for_people(nascli, tmp_path):
         "held_out_accuracy": 0.98125,
     }
     (tmp_path / "cell.json").write_bytes(genotype_file(config=chosen))
-    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(posterior()))
+    (tmp_path / "run.safetensors").write_bytes(bytes_of(posterior()))
     cell = nascli("info", tmp_path / "cell.json").out
     assert "super-network" in cell
     assert "(ranked: rank 1, candidates 200, seed 2026, number 17, held out accuracy 0.9812)" in cell
@@ -141,7 +147,7 @@ def test_text_for_people(nascli, tmp_path):
 )
 def test_wrong_questions(name, arguments, code, message, nascli, tmp_path):
     (tmp_path / "cell.json").write_bytes(genotype_file())
-    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(posterior()))
+    (tmp_path / "run.safetensors").write_bytes(bytes_of(posterior()))
     done = nascli("info", tmp_path / name, *arguments)
     assert (done.code, done.out) == (code, "")
     assert done.err.startswith(f"nascli: {message.format(tmp_path / name)}")

@@ -125,6 +125,22 @@ def test_switches_have_both_directions(nascli, monkeypatch):
     assert planned("--recompute")["recompute"] is True
 
 
+def test_a_super_network_is_a_space_of_another_name(nascli, monkeypatch, tmp_path):
+    def planned(*arguments: object) -> dict:
+        done = nascli("search", "--dry-run", "--json", *arguments)
+        assert done.code == 0, done.err
+        return json.loads(done.out)["config"]
+
+    monkeypatch.setattr(dry_run, "plan_search", lambda config, *rest: {"config": config.model_dump(mode="json")})
+    assert planned("--method", "pgnas", "--space", "enas") == planned("--method", "pgnas", "--supernet", "enas")
+    assert planned("--method", "pgnas", "--supernet", "enas")["space"] == "enas"
+    assert planned("--space", "nas-bench-201")["recipe"] == "digits-nas-bench-201"
+    assert (planned()["space"], planned()["recipe"]) == ("darts", "digits")
+    (tmp_path / "mine.toml").write_text('space = "nas-bench-201"\nmethod = "parsec"\n')
+    config = planned("--config", tmp_path / "mine.toml")
+    assert (config["space"], config["settings"]["nodes"]) == ("nas-bench-201", 3)
+
+
 def test_dry_run_prints_a_file_that_gives_the_same_run(nascli, tmp_path):
     first = nascli("search", "--dry-run", "--layers", 3, "--nodes", 1, "--lr", "0.125", "--seed", 7)
     assert first.code == 0, first.err

@@ -5,17 +5,16 @@ from math import exp, log
 
 import pytest
 
-from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.files import sha256
-from tests.artifacts.examples import categorical, mixture, ranking
+from tests.artifacts.examples import bytes_of, categorical, mixture, ranking
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder with the result of a search by sampling, and one by mixing."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(categorical()))
-    (tmp_path / "mixture.safetensors").write_bytes(distribution_bytes(mixture()))
+    (tmp_path / "run.safetensors").write_bytes(bytes_of(categorical()))
+    (tmp_path / "mixture.safetensors").write_bytes(bytes_of(mixture()))
     return tmp_path
 
 
@@ -68,7 +67,7 @@ def test_json_lists_all(here, nascli):
 
 
 def test_repeated_samples_are_counted(here, nascli):
-    (here / "sure.safetensors").write_bytes(distribution_bytes(categorical(scale=1e4)))
+    (here / "sure.safetensors").write_bytes(bytes_of(categorical(scale=1e4)))
     done = nascli("derive", "sure.safetensors", "--sample", 25)
     assert done.err.splitlines()[-2:] == ["and 5 more", "25 genotypes; different networks: 1"]
 
@@ -108,7 +107,7 @@ def test_a_mixture_has_its_mode_alone(here, nascli):
 
 
 def test_a_ranking_knows_no_probabilities(here, nascli):
-    (here / "ranking.safetensors").write_bytes(distribution_bytes(ranking()))
+    (here / "ranking.safetensors").write_bytes(bytes_of(ranking()))
     lines = nascli("derive", "ranking.safetensors", "--top", 2).err.splitlines()
     assert lines[0].split() == ["genotype", "skips"]
     assert [line.split()[0] for line in lines[1:3]] == ["cell-1.json", "cell-2.json"]
@@ -127,9 +126,9 @@ def test_info_of_the_distribution(here, nascli):
     assert facts["mode_probability"] == exp(facts["mode_log_probability"])
     node = facts["likeliest"]["reduce"][1]
     assert node["node"] == 3
-    assert node["entropy"] == distribution.node_entropies("reduce")[1]
+    assert node["entropy"] == distribution.entropies("reduce")[1]
     assert [len(draw) for draw in node["draws"]] == [3, 3]
-    best = distribution.mode().reduce.nodes[1][1]
+    best = distribution.mode().cells["reduce"].nodes[1][1]
     assert (node["draws"][1][0]["op"], node["draws"][1][0]["input"]) == (best.op, best.input)
     assert node["draws"][1][0]["probability"] == distribution.probabilities("reduce")[1][1].max()
 

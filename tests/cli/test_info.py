@@ -5,10 +5,9 @@ import json
 import pytest
 
 from nascli.artifacts import published
-from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import genotype_bytes
-from nascli.registry import DATASETS, METHODS, SUPERNETS
-from tests.artifacts.examples import ranking
+from nascli.registry import DATASETS, METHODS, SPACES, SUPERNETS
+from tests.artifacts.examples import bytes_of, ranking
 
 
 def facts(nascli, *arguments: object, stdin: bytes = b"") -> dict:
@@ -87,18 +86,18 @@ def test_every_published_cell_can_be_measured(name, nascli):
 
 
 def test_lists_have_every_row(nascli):
-    def listed(what: str) -> list[str]:
+    def listed(what: str, headings: int = 0) -> list[str]:
         done = nascli("list", what, "--json")
         assert done.code == 0
         rows = json.loads(done.out)
-        text = nascli("list", what).out.splitlines()
+        text = nascli("list", what).out.splitlines()[headings:]
         assert [line.split()[0] for line in text] == [row["name"] for row in rows]
         return [row["name"] for row in rows]
 
     assert listed("methods") == list(METHODS)
     assert listed("datasets") == list(DATASETS)
     assert listed("genotypes") == list(published.names())
-    assert listed("spaces") == ["darts"]
+    assert listed("spaces", headings=1) == [*SPACES, *SUPERNETS]
     assert "pc-darts/cifar10" in listed("recipes")
     assert listed("supernets") == list(SUPERNETS)
 
@@ -114,7 +113,7 @@ def test_env_tells_versions_and_devices(nascli):
 
 def test_a_ranking_is_told_cell_by_cell(nascli, tmp_path):
     done = ranking()
-    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(done))
+    (tmp_path / "run.safetensors").write_bytes(bytes_of(done))
     found = facts(nascli, tmp_path / "run.safetensors")
     assert (found["kind"], found["cells"], found["waiting"]) == ("ranking", 3, 1)
     assert [row["number"] for row in found["ranking"]] == [1, 2, 0]

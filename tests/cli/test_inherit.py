@@ -2,13 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
 from nascli.artifacts.model import model_bytes
 from nascli.cli.inherit import inherited, inherited_by_all
 from nascli.errors import UsageError
-from tests.artifacts.examples import channels_genotype, channels_model_file, posterior, provenance
+from tests.artifacts.examples import bytes_of, channels_genotype, channels_model_file, posterior, provenance
 
 
 def cell(name: str, method: str, **config) -> LoadedArtifact:
@@ -30,6 +29,7 @@ def test_one_file_passes_on_what_it_has():
         "dataset": "cifar10",
         "skip_corrupt": True,
         "data_dir": "pictures",
+        "space": "darts",
     }
 
 
@@ -64,6 +64,7 @@ def test_what_is_given_needs_no_agreement():
         "method": "darts",
         "dataset": "digits",
         "skip_corrupt": False,
+        "space": "darts",
     }
 
 
@@ -72,8 +73,7 @@ SEARCH = {"dataset": "digits", "limit_train": 500, "image_size": 8, "settings": 
 
 def run() -> LoadedArtifact:
     """A posterior with the search that made it."""
-    found = replace(posterior(), provenance=provenance(method="pgnas", seed=9, config=SEARCH))
-    return read_artifact(distribution_bytes(found), "run")
+    return read_artifact(bytes_of(posterior(), seed=9, config=SEARCH), "run")
 
 
 def derived(supernet: str = "resnet-mb") -> LoadedArtifact:
@@ -87,21 +87,23 @@ IMAGES = {"method": "pgnas", "dataset": "digits", "image_size": 8}
 
 
 def test_a_posterior_passes_on_its_network_and_the_images_that_it_held_out():
-    network = {"supernet": "resnet-mb", "width": 4, "depth": 1}
+    network = {"space": "resnet-mb", "width": 4, "depth": 1}
     assert inherited(run(), {}) == IMAGES | network | {"held_out": 0.2, "seed": 9, "limit_train": 500}
     # Of other images neither their whereabouts nor their number count.
     assert inherited(run(), {"dataset": "cifar10"}) == network | {"method": "pgnas", "held_out": 0.2, "seed": 9}
 
 
 def test_what_another_method_has_no_setting_for_is_left_out():
-    assert inherited(run(), {"method": "pc-darts"}).keys() & {"supernet", "width", "depth", "held_out"} == set()
+    assert inherited(run(), {"method": "pc-darts"}).keys() & {"space", "width", "depth", "held_out"} == set()
 
 
 def test_a_genotype_of_channels_passes_on_whose_recipe_counts():
-    assert inherited(derived(), {}) == IMAGES | {"supernet": "resnet-mb"}
-    with pytest.raises(UsageError, match="resnet-mb-inflated with 'resnet-mb-inflated': say with --supernet which"):
+    assert inherited(derived(), {}) == IMAGES | {"space": "resnet-mb"}
+    with pytest.raises(
+        UsageError, match="resnet-mb-inflated with 'resnet-mb-inflated': train them one after the other"
+    ):
         inherited_by_all([derived(), derived("resnet-mb-inflated")], {})
-    assert inherited_by_all([derived(), derived("resnet-mb-inflated")], {"supernet": "enas"})["dataset"] == "digits"
+    assert inherited_by_all([derived(), derived("resnet-mb-inflated")], {"space": "enas"})["dataset"] == "digits"
 
 
 def test_a_model_without_training_passes_on_the_images_of_the_search_behind_it():

@@ -19,7 +19,7 @@ ROW = {
     "lr": 0.025,
     "train_loss": 2.3026,
     "train_accuracy": 0.1234,
-    "edge_entropy_normal": 2.0794,
+    "edge_entropy/normal": 2.0794,
     "gradient_norm": 7.0,
     "images_per_second": 1234.5,
 }
@@ -60,7 +60,7 @@ def test_a_sampling_search_shows_its_entropy_its_mode_and_its_samples():
     """Of the dozen numbers of an epoch of PARSEC, those that tell whether it goes well."""
     row = {
         "train_loss": 1.5,
-        "entropy_normal": 25.14,
+        "entropy/normal": 25.14,
         "entropy": 50.281,
         "mode_accuracy": 0.4567,
         "mode_probability": 1e-22,
@@ -76,6 +76,11 @@ def test_a_sampling_search_shows_its_entropy_its_mode_and_its_samples():
         "of 16",
         "skips 12%",
     ]
+
+
+def test_a_search_that_knows_the_truth_shows_it_and_not_its_cell():
+    row = {"edge_entropy/cell": 1.6094, "genotype": "|none~0|", "true_accuracy": 0.93467, "lr": 0.025}
+    assert shown(row) == [("entropy cell", "1.609"), ("true accuracy", "93.47%"), ("lr", "0.025")]
 
 
 def test_time_left_counts_from_where_the_run_resumed(time):

@@ -8,7 +8,7 @@ from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.files import sha256
 from nascli.artifacts.load import read_artifact
 from nascli.core.engine.ranking import size_of
-from tests.artifacts.examples import categorical
+from tests.artifacts.examples import bytes_of, categorical
 from tests.core.engine.candidates_example import HELD_OUT_IMAGES, run
 
 FEW = ["--candidates", 8]
@@ -19,7 +19,7 @@ def here(tmp_path, monkeypatch):
     """A folder with the result of a search over channels, and of one over cells."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.safetensors").write_bytes(distribution_bytes(run().value))
-    (tmp_path / "cells.safetensors").write_bytes(distribution_bytes(categorical()))
+    (tmp_path / "cells.safetensors").write_bytes(bytes_of(categorical()))
     return tmp_path
 
 
@@ -84,7 +84,8 @@ def test_a_dry_run_tells_sizes_and_time_and_writes_nothing(here, nascli):
     before = sorted(here.iterdir())
     done = nascli("derive", "run.safetensors", *FEW, "--dry-run", "--json", "-q")
     plan = json.loads(done.out)
-    sizes = [size_of(run().value.graph, run().value.mask(0, number)) for number in range(1, 9)]
+    posterior = run().value.distribution
+    sizes = [size_of(posterior.graph, posterior.mask(0, number)) for number in range(1, 9)]
     assert (plan["stage"], plan["scored"], plan["images"]) == ("derive", 16, HELD_OUT_IMAGES)
     assert plan["parameters"] == {
         "least": min(size.parameters for size in sizes),
@@ -133,7 +134,7 @@ def test_json_has_the_score_and_both_populations(here, nascli):
     facts = json.loads(done.out)
     made = read_artifact((here / "cell.json").read_bytes(), "cell")
     assert facts["sha256"] == sha256((here / "cell.json").read_bytes())
-    assert made.value.genotype == run().value.sample(4, facts["number"])
+    assert made.value.genotype == run().value.distribution.sample(4, facts["number"])
     assert facts["accuracy"] == made.provenance.config["held_out_accuracy"]
     assert [row["population"] for row in facts["populations"]] == ["posterior", "uniform"]
     assert [row["scored"] for row in facts["populations"]] == [8, 8]
@@ -156,7 +157,7 @@ def test_samples_need_no_data(here, nascli, monkeypatch):
     done = nascli("derive", "run.safetensors", "--sample", 2, "--seed", 5)
     assert (done.code, done.out) == (0, "cell-1.json\ncell-2.json\n")
     made = read_artifact((here / "cell-2.json").read_bytes(), "cell")
-    assert made.value.genotype == run().value.sample(5, 2)
+    assert made.value.genotype == run().value.distribution.sample(5, 2)
     assert done.err.splitlines()[0].split() == ["genotype", "kept"]
 
 
@@ -164,7 +165,7 @@ def test_samples_need_no_data(here, nascli, monkeypatch):
     ("words", "message"),
     [
         (["run.safetensors", "--mode"], "a posterior has no mode"),
-        (["run.safetensors", "--format", "darts"], "DARTS's text form is for cells"),
+        (["run.safetensors", "--format", "darts"], "text forms are for cells: leave --format out"),
         (["run.safetensors", "--sample", 1, "--candidates", 9], "--candidates is for ranking"),
         (["run.safetensors", "--top", 0], "from 1 to 10,000 genotypes"),
         (["run.safetensors", "--candidates", 0], "candidates: must be greater than or equal to 1"),

@@ -113,7 +113,7 @@ def test_cells_of_different_methods_and_data_are_trained_by_what_is_given(here, 
         config = package.SearchConfig(method="darts" if number == 1 else "pc-darts", dataset=dataset)
         cell = json.loads(package.load_artifact("darts-v1").value.model_dump_json())
         cell["provenance"] |= {"stage": "derive", "method": config.method, "config": config.model_dump(mode="json")}
-        cell["genotype"]["normal"]["nodes"][0][0]["op"] = ("skip_connect", "max_pool_3x3")[number - 1]
+        cell["genotype"]["cells"]["normal"]["nodes"][0][0]["op"] = ("skip_connect", "max_pool_3x3")[number - 1]
         (here / f"cell-{number}.json").write_text(json.dumps(cell))
     cells = ["cell-1.json", "cell-2.json"]
     done = nascli("train", *cells, *TINY, "--dry-run", "--method", "darts")

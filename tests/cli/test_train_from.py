@@ -26,8 +26,8 @@ def files() -> dict[str, bytes]:
         "run.safetensors": distribution_bytes(run.value),
         "cell.json": genotype_bytes(genotype_file(run, mask_of(run)).value),
         "cell-2.json": genotype_bytes(genotype_file(run, mask_of(run, seed=1)).value),
-        "other.safetensors": distribution_bytes(run_file(run.value.data, seed=1).value),
-        "wide.safetensors": distribution_bytes(run_file(run.value.data, width=5).value),
+        "other.safetensors": distribution_bytes(run_file(run.value.distribution.data, seed=1).value),
+        "wide.safetensors": distribution_bytes(run_file(run.value.distribution.data, width=5).value),
     }
 
 

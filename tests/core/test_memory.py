@@ -11,6 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from nascli.core.memory import MemoryMeter
 from nascli.core.nn.mixed_network import MixedNetwork
+from nascli.spaces import cell_space
+from nascli.spaces.network_settings import NetworkSettings
 
 
 def leaf(*shape):
@@ -226,13 +228,10 @@ def test_gradients_and_gradients_of_gradients_are_the_same_under_a_meter():
 
 @pytest.mark.parametrize("recompute", [False, True])
 def test_the_search_network_has_let_go_of_everything_after_its_backward_pass(recompute):
-    network = MixedNetwork(
-        operations=("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"),
-        nodes=2, layers=3, channels=4, stem="cifar", classes=3, image_channels=1, partial_channels=2,
-        recompute=recompute,
-    )  # fmt: skip
+    size = NetworkSettings(layers=3, channels=4, stem="cifar", classes=3, image_channels=1, image_size=8)
+    network = MixedNetwork(cell_space("darts", nodes=2), size, partial_channels=2, recompute=recompute)
     images = torch.rand(4, 1, 8, 8)
-    mixture = {kind: torch.full((5, 4), 0.25, requires_grad=True) for kind in ("normal", "reduce")}
+    mixture = {kind: torch.full((5, 8), 0.125, requires_grad=True) for kind in ("normal", "reduce")}
     with MemoryMeter(ignore=[*network.parameters(), *network.buffers()]) as meter:
         loss = network(images, mixture, None).sum()
         after_forward = meter.kept

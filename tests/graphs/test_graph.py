@@ -1,7 +1,10 @@
 """Graphs as data: sizes by hand, and graphs that hang together badly."""
 
 import pytest
+import torch
+import torch.nn.functional as F
 
+from nascli.core.nn.auxiliary import AuxiliaryTower
 from nascli.graphs.builder import Builder
 from nascli.graphs.graph import Graph, Node, Shape
 from nascli.graphs.operations import (
@@ -9,6 +12,7 @@ from nascli.graphs.operations import (
     Concat,
     Constant,
     Conv,
+    Crossed,
     GlobalPool,
     Image,
     Linear,
@@ -18,7 +22,9 @@ from nascli.graphs.operations import (
     Relu,
     Select,
     Sum,
+    Zeros,
 )
+from nascli.graphs.tower import TOWER_FORMS, Tower
 
 IMAGE = Node("image", Image(3), ())
 
@@ -59,6 +65,96 @@ def test_a_depthwise_kernel_larger_than_its_map_computes_what_can_meet_it(image_
     assert graph.multiply_adds == 3 * taps * image_size**2
 
 
+@pytest.mark.parametrize(("stride", "width", "height"), [(1, 9, 9), (2, 5, 5)])
+def test_a_crossed_convolution_by_hand(stride: int, width: int, height: int) -> None:
+    """3 channels, 9x9 pixels. The row-wise half narrows the maps, and the column-wise one reads those."""
+    graph = _graph(Node("node", Crossed(7, stride), ("image",)), image_size=9)
+    taps = 3 * 3 * 7
+    assert graph.shapes["node"] == Shape(3, height)
+    assert graph.parameters == 2 * taps
+    assert graph.multiply_adds == taps * 9 * width + taps * height * width
+    assert not graph.masked
+
+
+def test_zeros_have_the_shape_of_what_they_read_and_cost_nothing() -> None:
+    graph = _graph(Node("conv", Conv(4, 3, 2), ("image",)), Node("nothing", Zeros(), ("conv",)))
+    assert graph.shapes["nothing"] == Shape(4, 4)
+    assert (graph.parameters, graph.multiply_adds) == (4 * 3 * 9, 4 * 3 * 9 * 16)
+
+
+@pytest.mark.parametrize("pool", [MaxPool, AvgPool])
+@pytest.mark.parametrize("window", [(2, 2, 0), (3, 3, 0), (3, 2, 1), (3, 1, 1), (2, 3, 1), (3, 4, 0)])
+@pytest.mark.parametrize("side", range(3, 12))
+def test_a_pooling_that_rounds_up_has_torchs_sides(
+    pool: type[MaxPool | AvgPool], window: tuple[int, int, int], side: int
+) -> None:
+    """The last window may be cut off, unless it would begin beyond the map."""
+    graph = _graph(Node("node", pool(*window, ceil=True), ("image",)), image_size=side)
+    found = F.max_pool2d(torch.zeros(1, 1, side, side), *window, ceil_mode=True)
+    assert graph.shapes["node"].side == found.shape[-1]
+
+
+def _with_an_end() -> Graph:
+    """A stem that three nodes read: a chain to the classifier, and an end that nothing reads."""
+    return _graph(
+        Node("stem", Conv(4, 3), ("image",)),
+        Node("dead", Conv(5, 3), ("stem",)),
+        Node("deader", Norm(), ("dead",)),
+        Node("left", Relu(), ("stem",)),
+        Node("right", Norm(), ("stem",)),
+        Node("sum", Sum(), ("left", "right", "left")),
+        Node("pool", GlobalPool(), ("sum",)),
+        Node("classifier", Linear(2), ("pool",)),
+    )
+
+
+def test_what_nothing_reads_is_not_computed_and_its_parameters_count() -> None:
+    graph = _with_an_end()
+    steps = [step.node.name for step in graph.steps(("classifier",))]
+    assert steps == ["stem", "left", "right", "sum", "pool", "classifier"]
+    dead = 5 * 4 * 9 + 2 * 5
+    assert graph.parameters == 4 * 3 * 9 + dead + 2 * 4 + (2 * 4 + 2)
+    assert [step.node.name for step in graph.steps(("deader",))] == ["stem", "dead", "deader"]
+
+
+def test_steps_free_a_value_after_its_last_reader() -> None:
+    spent = {step.node.name: step.spent for step in _with_an_end().steps(("classifier",))}
+    assert spent == {
+        "stem": ("image",),
+        "left": (),
+        "right": ("stem",),
+        "sum": ("left", "right"),
+        "pool": ("sum",),
+        "classifier": ("pool",),
+    }
+
+
+def test_steps_keep_what_is_wanted_and_start_from_what_is_given() -> None:
+    graph = _with_an_end()
+    kept = {name for step in graph.steps(("classifier", "stem", "sum")) for name in step.spent}
+    assert kept == {"image", "left", "right", "pool"}
+    steps = graph.steps(("sum",), given=("stem",))
+    assert [(step.node.name, step.spent) for step in steps] == [
+        ("left", ()),
+        ("right", ("stem",)),
+        ("sum", ("left", "right")),
+    ]
+    assert graph.steps(("stem",), given=("stem",)) == []
+
+
+@pytest.mark.parametrize("form", TOWER_FORMS)
+def test_a_towers_parameters_are_those_of_its_module(form: str) -> None:
+    build = Builder(3, 8)
+    stem = build.unmasked_conv("stem", build.image, 24, 3)
+    build.classify(stem, 5)
+    graph = build.graph(Tower(stem, TOWER_FORMS[form], 1))
+    module = AuxiliaryTower(24, 5, TOWER_FORMS[form])
+    assert graph.tower_parameters == sum(parameter.numel() for parameter in module.parameters())
+    # Those of the network itself are without the tower's.
+    assert graph.parameters == 24 * 3 * 9 + (24 * 5 + 5)
+    assert build.graph().tower_parameters == 0
+
+
 @pytest.mark.parametrize(
     ("op", "side"),
     [
@@ -71,9 +167,14 @@ def test_a_depthwise_kernel_larger_than_its_map_computes_what_can_meet_it(image_
         (AvgPool(2, 2, 0), 4),
         (Pick(2, 0), 5),
         (Pick(2, 1), 5),
+        (Crossed(7, 1), 9),
+        (Crossed(7, 2), 5),
+        (MaxPool(2, 2, 0), 4),
+        (MaxPool(2, 2, 0, ceil=True), 5),
+        (AvgPool(2, 2, 0, ceil=True), 5),
     ],
 )
-def test_sides_on_an_odd_map(op: Conv | MaxPool | AvgPool | Pick, side: int) -> None:
+def test_sides_on_an_odd_map(op: Conv | MaxPool | AvgPool | Pick | Crossed, side: int) -> None:
     assert _graph(Node("node", op, ("image",)), image_size=9).shapes["node"].side == side
 
 
@@ -102,8 +203,9 @@ def _checked(*nodes: Node) -> None:
 
 
 def test_the_first_node_is_the_image() -> None:
+    graph = Graph((Node("relu", Relu(), ()),), 8)
     with pytest.raises(ValueError, match="the first node is the image"):
-        Graph((Node("relu", Relu(), ()),), 8)
+        _ = graph.shapes
 
 
 def test_a_builder_refuses_images_that_leave_no_map() -> None:
@@ -111,3 +213,30 @@ def test_a_builder_refuses_images_that_leave_no_map() -> None:
     build.classify(build.add("pool0", AvgPool(5, 5, 0), build.image), 10)
     with pytest.raises(ValueError, match="pool0: nothing is left of its maps"):
         build.graph()
+
+
+def test_a_builder_refuses_a_name_twice() -> None:
+    build = Builder(3, 4)
+    build.conv("conv", build.image, 4)
+    with pytest.raises(ValueError, match="two nodes have the name conv"):
+        build.norm("conv", "conv")
+    with pytest.raises(ValueError, match="two nodes have the name image"):
+        build.relu("image", build.image)
+    assert [node.op for node in build.graph().nodes] == [Image(3), Conv(4, sources=(3,))]
+
+
+def test_sources_are_the_parts_of_a_concatenation_behind_what_leaves_channels_alone() -> None:
+    build = Builder(3, 8)
+    wide, narrow = build.conv("wide", build.image, 5), build.conv("narrow", build.image, 2)
+    joined = build.add("joined", Concat(), wide, narrow, wide)
+    rectified = build.relu("relu", joined)
+    assert build.sources(wide) == (5,)
+    assert build.sources(joined) == (5, 2, 5)
+    assert build.sources(rectified) == (5, 2, 5)
+    assert build.sources(build.add("pick", Pick(2, 1), rectified)) == (5, 2, 5)
+    # Behind a batch norm they are one source, and a convolution mixes them.
+    assert build.sources(build.norm("norm", joined)) == (12,)
+    assert build.sources(build.conv("mixed", joined, 7, sources=build.sources(joined))) == (7,)
+    # A concatenation of concatenations has two sources, not six.
+    assert build.sources(build.add("twice", Concat(), joined, joined)) == (12, 12)
+    assert build.graph().masked["mixed"].sources == (5, 2, 5)

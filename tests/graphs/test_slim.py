@@ -6,11 +6,30 @@ import numpy as np
 import pytest
 import torch
 
+from nascli.artifacts import published
+from nascli.core.nn.graph_network import GraphNetwork
+from nascli.core.nn.inherit import inherit
 from nascli.graphs.builder import Builder
 from nascli.graphs.graph import Graph
-from nascli.graphs.operations import AvgPool, Concat, Constant, Conv, DropPath, Linear, MaxPool, Norm, Relu, Select, Sum
+from nascli.graphs.operations import (
+    AvgPool,
+    Concat,
+    Constant,
+    Conv,
+    Crossed,
+    DropPath,
+    Linear,
+    MaxPool,
+    Norm,
+    Relu,
+    Select,
+    Sum,
+    Zeros,
+)
 from nascli.graphs.slim import Slim, slim
 from nascli.registry import SUPERNETS
+from nascli.spaces import cell_space
+from nascli.spaces.network_settings import NetworkSettings
 from tests.supernets.masks import kept_by, random_mask
 from tests.supernets.networks import images, network_of, small_graph
 
@@ -34,7 +53,7 @@ def linear(graph: Graph) -> Graph:
             op = DropPath()  # does nothing without paths
         elif isinstance(op, MaxPool):
             op = AvgPool(op.kernel, op.stride, op.pad)
-        nodes.append(replace(node, op=op))
+        nodes.append(node._replace(op=op))
     return Graph(tuple(nodes), graph.image_size)
 
 
@@ -43,13 +62,13 @@ def test_nothing_dropped_is_the_super_network(name: str) -> None:
     graph = small_graph(name)
     left = cut(graph)
     nodes = [
-        replace(node, op=replace(node.op, sources=())) if isinstance(node.op, Conv) else node for node in graph.nodes
+        node._replace(op=replace(node.op, sources=())) if isinstance(node.op, Conv) else node for node in graph.nodes
     ]
     assert list(left.graph.nodes) == nodes
     assert not left.constants
     assert not left.shifts
     assert (left.graph.parameters, left.graph.multiply_adds) == (graph.parameters, graph.multiply_adds)
-    assert left.graph.auxiliary == graph.auxiliary
+    assert left.graph.tower == graph.tower
 
 
 @pytest.mark.parametrize(("drop", "drop_whole"), [(0.3, 0.0), (0.6, 0.2), (0.2, 0.5)])
@@ -160,3 +179,89 @@ def test_a_padded_convolution_of_fixed_maps_adds_what_differs_at_the_border() ->
     assert left.graph.by_name["conv.constant"].op == Constant(3, 6, 3)
     assert left.graph.by_name["norm"].inputs == ("conv.shifted",)
     assert not left.shifts
+
+
+def settings(layers: int, image_size: int) -> NetworkSettings:
+    return NetworkSettings(layers=layers, channels=4, stem="cifar", classes=5, image_channels=2, image_size=image_size)
+
+
+def check_logits(graph: Graph, mask: np.ndarray) -> Slim:
+    """The network that is left says what the whole one says under its mask. Returns what is left."""
+    whole, batch = network_of(graph), images(graph)
+    row = torch.from_numpy(mask[None].astype(np.float64))
+    left = slim(graph, kept_by(graph, mask))
+    network = GraphNetwork(left.graph).double().eval()
+    inherit(network, left, whole, row)
+    with torch.no_grad():
+        expected = whole(batch, masks=row)
+        assert not torch.allclose(expected, whole(batch), atol=1e-3)
+        torch.testing.assert_close(network(batch), expected, rtol=0, atol=1e-12)
+    return left
+
+
+def of_kind(graph: Graph, kind: type) -> list[str]:
+    return [node.name for node in graph.nodes if isinstance(node.op, kind)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("image_size", [8, 13])
+def test_crossed_convolutions_read_all_channels_also_those_of_fixed_value(image_size: int, seed: int) -> None:
+    """AmoebaNet-A's reduction cells cross the cell before them, here of channels dropped one by one and whole."""
+    graph = published.load("amoebanet-a").genotype.graph(settings(3, image_size))
+    assert len(of_kind(graph, Crossed)) == 2
+    left = check_logits(graph, random_mask(graph, seed, drop=0.3, drop_whole=0.1 * seed))
+    for name in of_kind(left.graph, Crossed):
+        assert left.graph.shapes[name] == graph.shapes[name]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("image_size", [5, 8, 9, 20])
+def test_what_a_crossed_convolution_makes_of_fixed_maps(image_size: int, stride: int) -> None:
+    """Seven taps of zeros at the border reach three pixels into the maps; half of one's input has a fixed value."""
+    build = Builder(2, image_size)
+    moving = build.norm("moving.norm", build.conv("moving.conv", build.image, 3))
+    still = build.norm("still.norm", build.conv("still.conv", build.image, 3))
+    alone = build.add("alone", Crossed(7, stride), still)
+    mixed = build.add("mixed", Crossed(7, stride), build.add("joined", Concat(), moving, still))
+    both = build.add("both", Concat(), mixed, alone)
+    build.classify(build.norm("norm", build.conv("conv", both, 3, 3)), 5)
+    graph = build.graph()
+    mask = np.ones(graph.mask_size, np.bool_)
+    mask[list(graph.mask_ranges["still.conv"])] = False
+    left = check_logits(graph, mask)
+    assert of_kind(left.graph, Crossed) == ["mixed"]
+    # Three pixels of the border, or two at stride 2, and one more behind the 3x3 convolution.
+    border = {1: 4, 2: 3}[stride]
+    side = -(-image_size // stride)
+    assert left.graph.by_name["conv.constant"].op == Constant(3, side, min(side, 2 * border + 1))
+
+
+CELLS = (
+    "|none~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|",
+    "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|skip_connect~1|nor_conv_1x1~2|",
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("image_size", [8, 17])
+@pytest.mark.parametrize("cell", CELLS)
+def test_cells_of_nas_bench_201_with_edges_that_are_nothing(cell: str, image_size: int, seed: int) -> None:
+    """A state that nothing leads to adds nothing; 17 pixels are halved to 9 and 5."""
+    graph = cell_space("nas-bench-201").parse(cell, "the test").graph(settings(6, image_size))
+    left = check_logits(graph, random_mask(graph, seed, drop=0.2, drop_whole=0.1 * seed))
+    assert not of_kind(left.graph, Zeros)
+
+
+def test_a_cell_of_which_no_path_comes_through_leaves_constants() -> None:
+    """The second stage's maps are those of its residual block; a cell without a path makes the network a constant."""
+    cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|"
+    graph = cell_space("nas-bench-201").parse(cell, "the test").graph(settings(3, 8))
+    left = slim(graph, all_but(graph))
+    assert not of_kind(left.graph, Conv)
+    network = network_of(graph)
+    small = GraphNetwork(left.graph).double().eval()
+    inherit(small, left, network, torch.ones(1, graph.mask_size, dtype=torch.float64))
+    with torch.no_grad():
+        logits = small(images(graph))
+        torch.testing.assert_close(logits, network(images(graph)), rtol=0, atol=1e-12)
+        assert torch.equal(logits[0], logits[1])

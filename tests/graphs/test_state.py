@@ -4,11 +4,15 @@ import pytest
 import torch
 from torch import nn
 
+from nascli.artifacts import published
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.graphs.graph import Graph
 from nascli.graphs.slim import slim
 from nascli.graphs.state import state_of
-from nascli.registry import SUPERNETS
+from nascli.registry import SPACES, SUPERNETS
+from nascli.spaces import cell_space
+from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.wiring import Shared
 from nascli.supernets import stages_of, supernet
 
 
@@ -34,3 +38,22 @@ def test_a_network_that_was_cut_out_with_its_constants() -> None:
     cut = slim(graph, kept).graph
     assert any(name.endswith(".value") for name in state_of(cut))
     assert state_of(cut) == of_torch(cut)
+
+
+SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=5, image_channels=3, image_size=8)
+
+
+@pytest.mark.parametrize("name", published.names())
+def test_every_published_network_of_cells(name: str) -> None:
+    """AmoebaNet-A's has crossed convolutions."""
+    graph = published.load(name).genotype.graph(SETTINGS)
+    assert state_of(graph) == of_torch(graph)
+    assert any(".crossed." in tensor for tensor in state_of(graph)) == (name == "amoebanet-a")
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_all_operations_of_a_space_with_norms_that_learn_nothing(name: str) -> None:
+    space = cell_space(name)
+    graph = space.graph(space.everything(), SETTINGS, Shared())
+    assert state_of(graph) == of_torch(graph)
+    assert "cells.0.edges.0-2.sep_conv_3x3.first.norm.weight" not in state_of(graph)

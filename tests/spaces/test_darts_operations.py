@@ -1,4 +1,4 @@
-"""The operations against formulas written out by hand, in float64."""
+"""The operations of darts cells against formulas written out by hand, in float64."""
 
 import itertools
 
@@ -6,17 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nascli.core.nn.operations import (
-    OPERATIONS,
-    DepthwisePointwise,
-    FactorizedReduction,
-    Rectified,
-    ReluConvBn,
-    build_operation,
-)
-from nascli.errors import UsageError
-from nascli.registry import SPACES
+from nascli.core.nn.build import build_network
+from nascli.core.nn.graph_network import GraphNetwork
+from nascli.graphs.blocks import factorised_reduction
+from nascli.graphs.builder import Builder
+from nascli.graphs.graph import Graph
+from nascli.graphs.operations import Conv
+from nascli.spaces.darts import Darts, operation
 
+OPERATIONS = Darts.known_operations
 CHANNELS = 6
 
 
@@ -60,57 +58,64 @@ def plain_norm(x: Tensor) -> Tensor:
     return (x - mean) / (variance + 1e-5).sqrt()
 
 
-def plain_half(half: DepthwisePointwise, x: Tensor, stride: int, dilation: int) -> Tensor:
-    spread = plain_depthwise(x.clamp(min=0), half.depthwise.weight, stride, dilation)
-    return plain_norm(plain_conv(spread, half.pointwise.weight))
+def graph_of(name: str, channels: int, stride: int, side: int = 8, *, searching: bool = False) -> Graph:
+    """One operation, called "op", on the image."""
+    build = Builder(channels, side)
+    operation(build, "op", name, build.image, stride, searching=searching)
+    return build.graph()
 
 
-def test_the_table_holds_exactly_the_operations_of_the_space() -> None:
-    assert set(OPERATIONS) == set(SPACES["darts"].operations)
+def network_of(name: str, stride: int) -> GraphNetwork:
+    """The same with weights, in double precision."""
+    return build_network(graph_of(name, CHANNELS, stride), seed=0).double()
 
 
-def test_an_unknown_operation_is_named_with_the_closest_one() -> None:
-    with pytest.raises(UsageError, match=r"unknown operation 'sep_conv_9x9': did you mean 'sep_conv_"):
-        build_operation("sep_conv_9x9", CHANNELS, 1)
+def plain_half(network: GraphNetwork, name: str, x: Tensor, stride: int, dilation: int) -> Tensor:
+    depthwise, pointwise = (network.get_parameter(f"{name}.{part}.weight") for part in ("depthwise", "pointwise"))
+    spread = plain_depthwise(x.clamp(min=0), depthwise, stride, dilation)
+    return plain_norm(plain_conv(spread, pointwise))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("side", [1, 2, 7, 8])
 def test_stride_2_halves_every_map_rounding_up(name: str, side: int) -> None:
-    operation = build_operation(name, CHANNELS, stride=2).double()
-    assert operation(maps(side, width=side + 1)).shape == (3, CHANNELS, (side + 1) // 2, (side + 2) // 2)
-    operation = build_operation(name, CHANNELS, stride=1).double()
-    assert operation(maps(side, width=side + 1)).shape == (3, CHANNELS, side, side + 1)
+    x = maps(side, width=side + 1)
+    assert network_of(name, 2)(x).shape == (3, CHANNELS, (side + 1) // 2, (side + 2) // 2)
+    assert network_of(name, 1)(x).shape == (3, CHANNELS, side, side + 1)
+    assert graph_of(name, CHANNELS, 2, side).shapes[graph_of(name, CHANNELS, 2).nodes[-1].name].side == (side + 1) // 2
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [8, 7])
 @pytest.mark.parametrize("kernel", [3, 5, 7])
 def test_separable_convolution(kernel: int, side: int, stride: int) -> None:
-    operation = build_operation(f"sep_conv_{kernel}x{kernel}", CHANNELS, stride).double()
+    network = network_of(f"sep_conv_{kernel}x{kernel}", stride)
     x = maps(side)
-    expected = plain_half(operation.second, plain_half(operation.first, x, stride, dilation=1), stride=1, dilation=1)
-    torch.testing.assert_close(operation(x), expected, rtol=1e-10, atol=1e-10)
+    first = plain_half(network, "op.first", x, stride, dilation=1)
+    expected = plain_half(network, "op.second", first, stride=1, dilation=1)
+    torch.testing.assert_close(network(x), expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [8, 7])
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_dilated_convolution(kernel: int, side: int, stride: int) -> None:
-    operation = build_operation(f"dil_conv_{kernel}x{kernel}", CHANNELS, stride).double()
+    network = network_of(f"dil_conv_{kernel}x{kernel}", stride)
     x = maps(side)
-    torch.testing.assert_close(operation(x), plain_half(operation, x, stride, dilation=2), rtol=1e-10, atol=1e-10)
+    expected = plain_half(network, "op", x, stride, dilation=2)
+    torch.testing.assert_close(network(x), expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [8, 7])
 def test_crossed_convolution(side: int, stride: int) -> None:
-    operation = build_operation("conv_7x1_1x7", CHANNELS, stride).double()
-    assert operation.row.weight.shape == (CHANNELS, CHANNELS, 1, 7)
+    network = network_of("conv_7x1_1x7", stride)
+    weights = [network.get_parameter(f"op.crossed.{part}.weight") for part in ("row", "column")]
+    assert weights[0].shape == (CHANNELS, CHANNELS, 1, 7)
     x = maps(side)
-    row = plain_conv(x.clamp(min=0), operation.row.weight, stride=(1, stride))
-    expected = plain_norm(plain_conv(row, operation.column.weight, stride=(stride, 1)))
-    torch.testing.assert_close(operation(x), expected, rtol=1e-10, atol=1e-10)
+    row = plain_conv(x.clamp(min=0), weights[0], stride=(1, stride))
+    expected = plain_norm(plain_conv(row, weights[1], stride=(stride, 1)))
+    torch.testing.assert_close(network(x), expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -118,43 +123,38 @@ def test_crossed_convolution(side: int, stride: int) -> None:
 def test_poolings_leave_the_border_out(side: int, stride: int) -> None:
     x = maps(side)
     seen = windows(x, (3, 3), (stride, stride), 1, fill=float("nan"))
-    average = build_operation("avg_pool_3x3", CHANNELS, stride)
-    torch.testing.assert_close(average(x), seen.nanmean(dim=0))
-    largest = build_operation("max_pool_3x3", CHANNELS, stride)
-    torch.testing.assert_close(largest(x), seen.nan_to_num(nan=float("-inf")).amax(dim=0))
+    torch.testing.assert_close(network_of("avg_pool_3x3", stride)(x), seen.nanmean(dim=0))
+    largest = seen.nan_to_num(nan=float("-inf")).amax(dim=0)
+    torch.testing.assert_close(network_of("max_pool_3x3", stride)(x), largest)
 
 
 @pytest.mark.parametrize("side", [8, 7, 1])
 def test_factorized_reduction_sees_even_pixels_and_odd_ones(side: int) -> None:
     """On odd sides the last odd pixel would lie beyond the border: it is zero."""
-    reduction = FactorizedReduction(CHANNELS, 5).double()
+    build = Builder(CHANNELS, side)
+    factorised_reduction(build, "skip", build.rectified(build.image), 5)
+    network = build_network(build.graph(), seed=0).double()
+    even, shifted = (network.get_parameter(f"skip.{name}.weight")[:, :, 0, 0] for name in ("conv", "shifted_conv"))
     x = maps(side).clamp(min=0)
     odd = torch.zeros_like(x[:, :, ::2, ::2])
     there = x[:, :, 1::2, 1::2]
     odd[:, :, : there.shape[2], : there.shape[3]] = there
-    even_part = torch.einsum("bchw,oc->bohw", x[:, :, ::2, ::2], reduction.conv.weight[:, :, 0, 0])
-    odd_part = torch.einsum("bchw,oc->bohw", odd, reduction.shifted_conv.weight[:, :, 0, 0])
+    even_part = torch.einsum("bchw,oc->bohw", x[:, :, ::2, ::2], even)
+    odd_part = torch.einsum("bchw,oc->bohw", odd, shifted)
     assert (even_part.shape[1], odd_part.shape[1]) == (2, 3)
     expected = plain_norm(torch.cat((even_part, odd_part), dim=1))
-    torch.testing.assert_close(reduction(maps(side)), expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(network(maps(side)), expected, rtol=1e-10, atol=1e-10)
 
 
-def test_a_factorized_reduction_to_one_channel_is_refused() -> None:
+def test_a_factorised_reduction_to_one_channel_is_refused() -> None:
+    build = Builder(4, 8)
     with pytest.raises(ValueError, match="1 is too few"):
-        FactorizedReduction(4, 1)
-
-
-@pytest.mark.parametrize("kernel", [1, 3])
-def test_relu_conv_bn(kernel: int) -> None:
-    operation = ReluConvBn(CHANNELS, 4, kernel).double()
-    x = maps(5)
-    expected = plain_norm(plain_conv(x.clamp(min=0), operation.conv.weight))
-    torch.testing.assert_close(operation(x), expected, rtol=1e-10, atol=1e-10)
+        factorised_reduction(build, "skip", build.image, 1)
 
 
 def test_skip_connect_of_stride_1_is_the_state_itself() -> None:
-    x = maps(4)
-    assert build_operation("skip_connect", CHANNELS, 1)(x) is x
+    build = Builder(CHANNELS, 4)
+    assert operation(build, "op", "skip_connect", build.image, 1, searching=False) == build.image
 
 
 C = 36
@@ -174,36 +174,31 @@ HAND_COUNTS = {
 
 @pytest.mark.parametrize(("name", "stride"), HAND_COUNTS)
 def test_parameters_counted_by_hand(name: str, stride: int) -> None:
-    operation = build_operation(name, C, stride)
-    assert sum(p.numel() for p in operation.parameters()) == HAND_COUNTS[name, stride]
+    assert graph_of(name, C, stride).parameters == HAND_COUNTS[name, stride]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_without_affine_no_batch_norm_learns(name: str) -> None:
-    parameters = dict(build_operation(name, C, stride=2, affine=False).named_parameters())
-    assert not [each for each in parameters if "norm" in each]
+def test_in_a_search_network_no_batch_norm_learns_and_one_follows_every_pooling(name: str) -> None:
+    searching = build_network(graph_of(name, C, 2, searching=True), seed=0)
+    assert not [each for each, _ in searching.named_parameters() if "norm" in each]
     norms = {"sep": 2, "dil": 1, "con": 1, "ski": 1}.get(name[:3], 0)
-    assert (
-        sum(p.numel() for p in parameters.values())
-        == sum(p.numel() for p in build_operation(name, C, stride=2).parameters()) - norms * 2 * C
-    )
+    assert searching.graph.parameters == graph_of(name, C, 2).parameters - norms * 2 * C
+    pooled = name.endswith("pool_3x3")
+    assert sum(isinstance(part, torch.nn.BatchNorm2d) for part in searching.modules()) == (1 if pooled else norms)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_no_operation_writes_to_its_input(name: str, stride: int) -> None:
     """A cell hands one state, and one ReLU of it, to several operations."""
-    operation = build_operation(name, CHANNELS, stride).double()
     x = maps(6)
     before = x.clone()
-    operation(x)
-    if isinstance(operation, Rectified):
-        operation.after_relu(x)
+    network_of(name, stride)(x)
     assert torch.equal(x, before)
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
-def test_no_1x1_convolution_has_a_stride(op):
+def test_no_1x1_convolution_has_a_stride(op: str) -> None:
     """oneDNN's weight gradient of one writes beyond its memory where there are 2 to 6 input channels."""
-    convolutions = [part for part in build_operation(op, 4, stride=2).modules() if isinstance(part, torch.nn.Conv2d)]
-    assert all(part.stride == (1, 1) for part in convolutions if part.kernel_size == (1, 1))
+    convolutions = [node.op for node in graph_of(op, 4, 2).nodes if isinstance(node.op, Conv)]
+    assert all(conv.stride == 1 for conv in convolutions if conv.kernel == 1)

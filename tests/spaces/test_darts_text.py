@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nascli.artifacts import darts_text, published
-from nascli.artifacts.genotype import Cell, CellGenotype, Pick, parse_genotype
+from nascli.artifacts import published
+from nascli.artifacts.genotype import parse_genotype, text_form
 from nascli.errors import ArtifactError, UsageError
+from nascli.spaces import cell_space, darts_text
+from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
 
 SMALL = "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2], reduce=[{}], reduce_concat={})"
 PAIR = "('max_pool_3x3', 0), ('dil_conv_5x5', 1)"
@@ -27,9 +29,24 @@ def cells(nodes: int) -> st.SearchStrategy[Cell]:
     )
 
 
-@given(st.integers(1, 6).flatmap(lambda n: st.builds(CellGenotype, normal=cells(n), reduce=cells(n))))
+def genotypes(nodes: int) -> st.SearchStrategy[CellGenotype]:
+    both = st.fixed_dictionaries({"normal": cells(nodes), "reduce": cells(nodes)})
+    return st.builds(CellGenotype, space=st.just("darts"), cells=both)
+
+
+@given(st.integers(1, 6).flatmap(genotypes))
 def test_round_trip(genotype: CellGenotype) -> None:
     assert darts_text.parse(darts_text.render(genotype)) == genotype
+
+
+def test_it_is_the_text_form_of_the_space() -> None:
+    genotype = published.load("darts-v2").genotype
+    text = darts_text.render(genotype)
+    assert cell_space("darts").format(genotype) == text
+    assert cell_space("darts").parse(text, "x") == genotype
+    assert text_form(genotype, "darts") == text.encode()
+    with pytest.raises(UsageError, match="the text form of nas-bench-201 is for its cells, not for .* the space darts"):
+        text_form(genotype, "nas-bench-201")
 
 
 def test_rendered_text_is_what_darts_would_evaluate() -> None:
@@ -44,7 +61,7 @@ def test_rendered_text_is_what_darts_would_evaluate() -> None:
 
 def test_the_forms_that_are_found_in_the_wild() -> None:
     plain = darts_text.parse(SMALL.format(PAIR, "[2]"))
-    assert plain.reduce.nodes == ((Pick(op="max_pool_3x3", input=0), Pick(op="dil_conv_5x5", input=1)),)
+    assert plain.cells["reduce"].nodes == ((Pick(op="max_pool_3x3", input=0), Pick(op="dil_conv_5x5", input=1)),)
     for text in (
         "PC_DARTS_cifar = " + SMALL.format(PAIR, "range(2, 3)"),
         "# searched with seed 2\n" + SMALL.format(PAIR, "(2,)").replace(", ", ",\n  ") + "\n\n",
@@ -58,13 +75,13 @@ def test_the_forms_that_are_found_in_the_wild() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hello", "is neither JSON nor DARTS's text form, which looks like"),
-        ("a b c", "is neither JSON nor DARTS's text form"),
-        ("Genotype(", "is neither JSON nor DARTS's text form"),
-        ("(" * 5000, "is neither JSON nor DARTS's text form"),
-        ("-" * 50_000 + "1", "is neither JSON nor DARTS's text form"),
-        ("1" + "+1" * 30_000, "is neither JSON nor DARTS's text form"),
-        ("a" + ".b" * 30_000, "is neither JSON nor DARTS's text form"),
+        ("hello", "is not DARTS's text form, which looks like"),
+        ("a b c", "is not DARTS's text form"),
+        ("Genotype(", "is not DARTS's text form"),
+        ("(" * 5000, "is not DARTS's text form"),
+        ("-" * 50_000 + "1", "is not DARTS's text form"),
+        ("1" + "+1" * 30_000, "is not DARTS's text form"),
+        ("a" + ".b" * 30_000, "is not DARTS's text form"),
         ("x" * 70_000, "has 70,000 characters"),
         (SMALL.format("('max_pool_3x3', " + "-" * 900 + "1), ('skip_connect', 0)", "[2]"), "must be a whole number"),
         (SMALL.format("('max_pool_3x3', " + "9" * 200 + "), ('skip_connect', 0)", "[2]"), "must be a whole number"),
@@ -83,9 +100,15 @@ def test_the_forms_that_are_found_in_the_wild() -> None:
         (SMALL.format("('max_pool_3x3', 0), (f(), 1)", "[2]"), r"reduce\[1\]: must be \('op', input\)"),
         (SMALL.format("('max_pool_3x3', 0), ('skip_connect', True)", "[2]"), r"reduce\[1\]: must be a whole number"),
         (SMALL.format("('max_pool_3x3', -1), ('skip_connect', 0)", "[2]"), r"reduce\[0\]: the input -1 is negative"),
-        (SMALL.format("('max_pool_3x3', 0), ('skip_connect', 2)", "[2]"), r"reduce.nodes\[0\]\[1\].input: 2 does not"),
-        (SMALL.format("('max_pool_3x3', 0), ('skip', 0)", "[2]"), r"reduce.nodes\[0\]\[1\].op: unknown op 'skip'"),
-        (SMALL.format(PAIR, "[]"), "reduce.concat: is empty"),
+        (
+            SMALL.format("('max_pool_3x3', 0), ('skip_connect', 2)", "[2]"),
+            r"cells.reduce.nodes\[0\]\[1\].input: 2",
+        ),
+        (
+            SMALL.format("('max_pool_3x3', 0), ('skip', 0)", "[2]"),
+            r"cells.reduce.nodes\[0\]\[1\].op: unknown op",
+        ),
+        (SMALL.format(PAIR, "[]"), "cells.reduce.concat: is empty"),
         (SMALL.format(PAIR, "range(2, 10**9)"), "reduce_concat: must be a whole number"),
         (SMALL.format(PAIR, "range(2, 1000000000)"), r"range\(2, 1000000000\) is not a range of at most 32 states"),
         (SMALL.format(PAIR, "range(0, 9, 0)"), "is not a range"),
@@ -109,4 +132,4 @@ def test_nothing_is_run(tmp_path: Path) -> None:
 def test_a_node_with_another_number_of_picks_has_no_text() -> None:
     one = Cell(nodes=((Pick(op="skip_connect", input=0),),), concat=(2,))
     with pytest.raises(UsageError, match=r"normal.nodes\[0\] has 1: use JSON"):
-        darts_text.render(CellGenotype(normal=one, reduce=one))
+        darts_text.render(CellGenotype(space="darts", cells={"normal": one, "reduce": one}))

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nascli.artifacts import published
 from nascli.core.nn.build import build_network
-from nascli.core.nn.measure import Size, count_parameters, measure, multiply_adds
+from nascli.graphs.graph import Graph
 from nascli.spaces.network_settings import NetworkSettings
 
 CIFAR: dict[str, Any] = {
@@ -31,8 +31,8 @@ IMAGENET: dict[str, Any] = {
 }
 
 
-def size(name: str, **settings: Any) -> Size:
-    return measure(published.load(name).genotype, NetworkSettings.model_validate(settings))
+def size(name: str, **settings: Any) -> Graph:
+    return published.load(name).genotype.graph(NetworkSettings.model_validate(settings))
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,15 @@ def size(name: str, **settings: Any) -> Size:
 )
 def test_the_pc_darts_cell_has_its_published_size(settings: dict[str, Any], parameters: int, with_tower: int) -> None:
     """Xu et al., ICLR 2020, Tables 1 and 2: 3.6 M and 5.3 M."""
-    bare, towered = size("pc-darts-cifar10", **settings), size("pc-darts-cifar10", **settings, auxiliary=True)
-    assert (bare.parameters, bare.auxiliary_parameters) == (parameters, 0)
-    assert (towered.parameters, towered.parameters + towered.auxiliary_parameters) == (parameters, with_tower)
-    assert towered.macs == bare.macs
+    graph = size("pc-darts-cifar10", **settings)
+    assert graph.tower_fits
+    assert (graph.parameters, graph.parameters + graph.tower_parameters) == (parameters, with_tower)
+    network = build_network(graph, seed=0, with_tower=True)
+    assert sum(parameter.numel() for parameter in network.parameters()) == with_tower
 
 
 def test_the_pc_darts_cell_costs_571_million_multiply_adds_on_imagenet() -> None:
-    assert round(size("pc-darts-cifar10", **IMAGENET).macs / 1e6) == 571
+    assert round(size("pc-darts-cifar10", **IMAGENET).multiply_adds / 1e6) == 571
 
 
 @pytest.mark.parametrize(
@@ -70,49 +71,26 @@ def test_the_enas_cell_has_the_size_that_its_description_yields(channels: int, m
 
 
 @pytest.mark.parametrize("name", published.names())
-def test_multiply_adds_agree_with_torchs_own_counter(name: str) -> None:
-    """Half of torch's floating-point operations, on a real pass; odd maps, in training mode too."""
-    settings = NetworkSettings.model_validate(CIFAR | {"layers": 3, "channels": 4, "image_size": 27})
-    network = build_network(published.load(name).genotype, settings, seed=0).eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.randn(1, 3, 27, 27))
-    assert multiply_adds(network, (3, 27, 27)) == counter.get_total_flops() // 2
-    assert multiply_adds(network.train(), (3, 27, 27)) == counter.get_total_flops() // 2
+def test_sizes_agree_with_torchs_own_counter(name: str) -> None:
+    """Parameters, and half of torch's floating-point operations, on a real pass; odd maps, in training mode too."""
+    graph = size(name, **CIFAR | {"layers": 3, "channels": 4, "image_size": 27})
+    network = build_network(graph, seed=0)
+    assert sum(parameter.numel() for parameter in network.parameters()) == graph.parameters
+    for training in (True, False):
+        network.train(training)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(torch.randn(1, 3, 27, 27))
+        assert graph.multiply_adds == counter.get_total_flops() // 2
 
 
-def test_multiply_adds_by_hand() -> None:
-    """8x8 and 3 -> 6 channels at 3x3 with stride 2, depthwise, then linear 6 -> 5."""
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 6, 3, stride=2, padding=1, bias=True),
-        torch.nn.Conv2d(6, 6, 5, padding=2, groups=6),
-        torch.nn.AdaptiveAvgPool2d(1),
-        torch.nn.Flatten(),
-        torch.nn.Linear(6, 5),
-    )
-    assert multiply_adds(network, (3, 8, 8)) == 4 * 4 * 6 * 3 * 9 + 4 * 4 * 6 * 25 + 6 * 5
-
-
-def test_measuring_leaves_the_network_as_it_is() -> None:
-    settings = NetworkSettings.model_validate(CIFAR | {"layers": 3, "channels": 4})
-    network = build_network(published.load("darts-v1").genotype, settings, seed=0)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    random_state = torch.get_rng_state()
-    multiply_adds(network, (3, 32, 32))
-    count_parameters(network)
-    assert network.training
-    assert torch.equal(torch.get_rng_state(), random_state)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-
-
-def test_measuring_does_not_load_torchs_compiler() -> None:
+def test_measuring_needs_no_torch() -> None:
     """It takes seconds to import, and `nascli info` measures."""
     code = (
         "import sys\n"
         "from nascli.artifacts import published\n"
         "from nascli.spaces.network_settings import NetworkSettings\n"
-        "from nascli.core.nn.measure import measure\n"
-        f"measure(published.load('nasnet-a').genotype, NetworkSettings(**{CIFAR!r}))\n"
-        "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])\n"
+        f"assert published.load('nasnet-a').genotype.graph(NetworkSettings(**{CIFAR!r})).size.parameters > 3e6\n"
+        "print([name for name in ('torch', 'numpy') if name in sys.modules])\n"
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "[]"

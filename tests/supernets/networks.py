@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.graphs.graph import Graph
@@ -46,3 +47,12 @@ def images(graph: Graph, count: int = 3, seed: int = 1) -> torch.Tensor:
     channels = graph.shapes[graph.nodes[0].name].channels
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, channels, graph.image_size, graph.image_size, generator=generator, dtype=torch.float64)
+
+
+def multiply_adds(network: GraphNetwork) -> int:
+    """Those of one image, by torch's own count."""
+    network.requires_grad_(False)  # of weights that are learnt the counter asks for a history, also where it has none
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(images(network.graph, 1).to(next(network.parameters()).dtype))
+    network.requires_grad_(True)
+    return counter.get_total_flops() // 2

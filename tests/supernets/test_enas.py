@@ -1,12 +1,10 @@
-"""`enas` against the network of cells that has ENAS's published cell, and the sources that its cells read."""
+"""`enas` against the network of ENAS's published cells, and the sources that its cells read."""
 
 import pytest
 import torch
 
 from nascli.artifacts import published
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.core.nn.measure import measure
-from nascli.core.nn.network import CellNetwork
 from nascli.registry import SUPERNETS
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.supernets import supernet
@@ -15,15 +13,9 @@ from tests.supernets.networks import used
 GENOTYPE = published.load("enas").genotype
 
 
-def _settings(channels: int, layers: int, image_size: int, *, auxiliary: bool = False) -> NetworkSettings:
+def _settings(channels: int, layers: int, image_size: int) -> NetworkSettings:
     return NetworkSettings(
-        layers=layers,
-        channels=channels,
-        stem="cifar",
-        classes=10,
-        image_channels=3,
-        image_size=image_size,
-        auxiliary=auxiliary,
+        layers=layers, channels=channels, stem="cifar", classes=10, image_channels=3, image_size=image_size
     )
 
 
@@ -31,9 +23,8 @@ def _settings(channels: int, layers: int, image_size: int, *, auxiliary: bool = 
 def test_the_published_network_is_seventeen_of_the_published_cells(name: str, millions: str) -> None:
     row = SUPERNETS[name]
     graph = supernet(name, row.width, row.stages, classes=10, image_channels=3, image_size=32)
-    size = measure(GENOTYPE, _settings(row.width, 17, 32))
-    assert (graph.parameters, graph.multiply_adds) == (size.parameters, size.macs)
-    assert f"{size.parameters / 1e6:.3g}" == millions
+    assert graph.size == GENOTYPE.graph(_settings(row.width, 17, 32)).size
+    assert f"{graph.parameters / 1e6:.3g}" == millions
 
 
 def _cell_name(position: int, layers: int) -> str:
@@ -45,33 +36,11 @@ def _cell_name(position: int, layers: int) -> str:
     return f"stage{stage}.cell{cell - 1}"
 
 
-_PARTS = {
-    "first.depthwise": "depthwise1",
-    "first.pointwise": "conv1",
-    "first.norm": "norm1",
-    "second.depthwise": "depthwise2",
-    "second.pointwise": "conv2",
-    "second.norm": "norm2",
-    "conv": "conv0",
-    "shifted_conv": "conv1",
-    "norm": "norm",
-}
-
-
-def _graph_name(name: str, layers: int, halved: set[str]) -> str:
-    """The graph's name of a tensor of `CellNetwork`. `halved`: the inputs that are factorised reductions."""
-    *parts, tensor = name.split(".")
-    match parts:
-        case ["cells", position, "inputs", number, part]:
-            place = f"{_cell_name(int(position), layers)}.input{number}"
-            own = _PARTS[part] if ".".join(parts[:4]) in halved else part
-            return f"{place}.{own}.{tensor}"
-        case ["cells", position, "nodes", node, pick, *rest]:
-            return f"{_cell_name(int(position), layers)}.node{node}.path{pick}.{_PARTS['.'.join(rest)]}.{tensor}"
-        case ["stem", "0" | "conv"]:
-            return f"stem.conv.{tensor}"
-        case ["stem", "1" | "norm"]:
-            return f"stem.norm.{tensor}"
+def _graph_name(name: str, layers: int) -> str:
+    """The super-network's name of a node or tensor of the network of cells."""
+    match name.split(".", 2):
+        case ["cells", position, rest]:
+            return f"{_cell_name(int(position), layers)}.{rest}"
         case _:
             return name
 
@@ -80,14 +49,12 @@ def _graph_name(name: str, layers: int, halved: set[str]) -> str:
 def test_the_same_logits_as_the_network_of_cells(layers: int, image_size: int) -> None:
     """On odd maps too; with the same drop-path multipliers, and the tower where the maps suit it."""
     tower = image_size == 32
-    theirs = CellNetwork(GENOTYPE, _settings(4, layers, image_size, auxiliary=tower))
+    theirs = GraphNetwork(GENOTYPE.graph(_settings(4, layers, image_size)), with_tower=tower)
     used(theirs, torch.randn(8, 3, image_size, image_size))
     stages = ((layers - 2) // 3,) * 3
     graph = supernet("enas", 4, stages, classes=10, image_channels=3, image_size=image_size)
     ours = GraphNetwork(graph, with_tower=tower).double().eval()
-    weights = theirs.state_dict()
-    halved = {name.removesuffix(".shifted_conv.weight") for name in weights if name.endswith("shifted_conv.weight")}
-    ours.load_state_dict({_graph_name(name, layers, halved): tensor for name, tensor in weights.items()})
+    ours.load_state_dict({_graph_name(name, layers): tensor for name, tensor in theirs.state_dict().items()})
     images = torch.rand(3, 3, image_size, image_size, dtype=torch.float64)
     assert ours.path_count == theirs.path_count
     paths = (torch.rand(ours.path_count, 3) > 0.4) / 0.6
@@ -100,20 +67,20 @@ def test_the_same_logits_as_the_network_of_cells(layers: int, image_size: int) -
 
 def test_sources_are_the_nodes_that_were_concatenated() -> None:
     graph = supernet("enas", 4, (2, 1, 1), classes=10, image_channels=3, image_size=32)
-    sources = {name: conv.sources for name, conv in graph.masked.items() if ".input" in name}
+    sources = {name: conv.sources for name, conv in graph.masked.items() if ".inputs." in name}
     assert sources == {
-        "stage0.cell0.input0.conv": (12,),
-        "stage0.cell0.input1.conv": (12,),
-        "stage0.cell1.input0.conv": (12,),
-        "stage0.cell1.input1.conv": (4,) * 5,
-        "stage1.reduction.input0.conv": (4,) * 5,
-        "stage1.reduction.input1.conv": (4,) * 5,
-        "stage1.cell0.input0.conv0": (4,) * 5,
-        "stage1.cell0.input0.conv1": (4,) * 5,
-        "stage1.cell0.input1.conv": (8,) * 4,
-        "stage2.reduction.input0.conv": (8,) * 4,
-        "stage2.reduction.input1.conv": (8,) * 5,
-        "stage2.cell0.input0.conv0": (8,) * 5,
-        "stage2.cell0.input0.conv1": (8,) * 5,
-        "stage2.cell0.input1.conv": (16,) * 4,
+        "stage0.cell0.inputs.0.conv": (12,),
+        "stage0.cell0.inputs.1.conv": (12,),
+        "stage0.cell1.inputs.0.conv": (12,),
+        "stage0.cell1.inputs.1.conv": (4,) * 5,
+        "stage1.reduction.inputs.0.conv": (4,) * 5,
+        "stage1.reduction.inputs.1.conv": (4,) * 5,
+        "stage1.cell0.inputs.0.conv": (4,) * 5,
+        "stage1.cell0.inputs.0.shifted_conv": (4,) * 5,
+        "stage1.cell0.inputs.1.conv": (8,) * 4,
+        "stage2.reduction.inputs.0.conv": (8,) * 4,
+        "stage2.reduction.inputs.1.conv": (8,) * 5,
+        "stage2.cell0.inputs.0.conv": (8,) * 5,
+        "stage2.cell0.inputs.0.shifted_conv": (8,) * 5,
+        "stage2.cell0.inputs.1.conv": (16,) * 4,
     }

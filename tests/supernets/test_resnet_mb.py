@@ -32,8 +32,8 @@ class ByHand:
 
     def skip(self, name: str, x: Tensor, stride: int) -> Tensor:
         halves = [
-            F.conv2d(F.avg_pool2d(shifted, 1, stride), self.state[f"{name}.conv{number}.weight"])
-            for number, shifted in enumerate((x, F.pad(x, (-1, 1, -1, 1))))
+            F.conv2d(F.avg_pool2d(shifted, 1, stride), self.state[f"{name}.{conv}.weight"])
+            for conv, shifted in (("conv", x), ("shifted_conv", F.pad(x, (-1, 1, -1, 1))))
         ]
         return self.norm(f"{name}.norm", torch.cat(halves, dim=1))
 
@@ -69,11 +69,11 @@ def test_the_same_logits_as_by_hand(image_size: int, width: int) -> None:
 def test_the_skip_is_the_identity_where_channels_stay() -> None:
     masked = small_graph("resnet-mb", 8, width=16, depth=2).masked
     skips = [name for name in masked if ".skip." in name]
-    assert skips == [f"stage{stage}.block0.skip.conv{half}" for stage in (1, 2) for half in (0, 1)]
+    assert skips == [f"stage{stage}.block0.skip.{half}" for stage in (1, 2) for half in ("conv", "shifted_conv")]
 
 
 def test_an_odd_skip_gives_the_shifted_half_one_more() -> None:
-    """As `FactorizedReduction` does in networks of cells."""
+    """As a factorised reduction does in networks of cells."""
     shapes = small_graph("resnet-mb", 8, width=5).shapes
-    halves = [shapes[f"stage0.block0.skip.conv{half}"].channels for half in (0, 1)]
+    halves = [shapes[f"stage0.block0.skip.{half}"].channels for half in ("conv", "shifted_conv")]
     assert halves == [2, 3]

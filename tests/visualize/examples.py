@@ -1,6 +1,5 @@
 """Cells, distributions and runs to draw."""
 
-from dataclasses import replace
 from math import exp, log
 
 import numpy as np
@@ -9,19 +8,22 @@ from hypothesis import strategies as st
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.mixture import MixtureDistribution, edges
+from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.artifacts.scores import Scored
 from nascli.graphs.graph import Graph
 from nascli.graphs.state import state_of
-from nascli.registry import SPACES, SUPERNETS
+from nascli.registry import SUPERNETS
+from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
 from nascli.supernets import stages_of, supernet
+from nascli.visualize.drawn_cell import DrawnCell
 from nascli.visualize.scored import Candidates
 
-SPACE = SPACES["darts"]
+SPACE = cell_space("darts")
+BENCHMARK = cell_space("nas-bench-201")
 PROVENANCE = Provenance(nascli="0", stage="search", method=None, seed=0, config={}, data=None, made_from=None)
 
 # Node 3 feeds no one and is not in the output; node 2 is read by node 4 alone; c(k-1) is read by node 3 alone.
@@ -30,16 +32,27 @@ PARTLY_UNUSED = Cell(
         (Pick(op="sep_conv_3x3", input=0), Pick(op="skip_connect", input=0)),
         (Pick(op="max_pool_3x3", input=1), Pick(op="conv_7x1_1x7", input=2)),
         (Pick(op="dil_conv_5x5", input=2),),
+        (Pick(op="avg_pool_3x3", input=0),),
     ),
-    concat=(4,),
+    concat=(4, 5),
 )
-GENOTYPE = CellGenotype(normal=PARTLY_UNUSED, reduce=PARTLY_UNUSED)
+GENOTYPE = CellGenotype(cells={"normal": PARTLY_UNUSED, "reduce": PARTLY_UNUSED})
+
+# Node 1 is nothing, so what reads it is nothing, too; node 2 is read by nobody.
+PARTLY_NONE = BENCHMARK.parse(
+    "|none~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|nor_conv_1x1~1|none~2|", "an example"
+)
+
+
+def drawn_cell(cell: Cell, name: str = "normal") -> DrawnCell:
+    """A cell of DARTS's space as pictures see it."""
+    return DrawnCell(name, cell, SPACE)
 
 
 @st.composite
 def cells(draw: st.DrawFn, most_nodes: int = 6, most_picks: int = 4) -> Cell:
     """Any legal cell: any graph, several picks per node, the same pick twice, nodes that nobody reads."""
-    operations = st.sampled_from(SPACE.operations)
+    operations = st.sampled_from(SPACE.known_operations)
     nodes = tuple(
         tuple(
             Pick(op=draw(operations), input=draw(st.integers(0, state - 1)))
@@ -51,30 +64,31 @@ def cells(draw: st.DrawFn, most_nodes: int = 6, most_picks: int = 4) -> Cell:
     return Cell(nodes=nodes, concat=tuple(draw(st.lists(states, min_size=1, unique=True))))
 
 
-def mixture(nodes: int = 4, beta: bool = True, seed: int = 0) -> MixtureDistribution:
+def benchmark_genotypes() -> st.SearchStrategy[CellGenotype]:
+    """Any of the 15,625 of NAS-Bench-201."""
+    return st.tuples(*[st.integers(0, 4)] * 6).map(BENCHMARK.genotype)
+
+
+def mixture(
+    nodes: int = 0, beta: bool = True, seed: int = 0, space: str = "darts", sharpness: float = 1.0
+) -> MixtureDistribution:
     """A mixture of random logits."""
     generator = np.random.default_rng(seed)
-    count = len(edges(nodes))
-    shape = count, len(SPACE.search_operations)
+    cells = cell_space(space, nodes)
+    count = len(cells.edges())
     return MixtureDistribution(
-        space="darts",
-        nodes=nodes,
-        operations=SPACE.search_operations,
-        alpha={name: generator.normal(size=shape) for name in ("normal", "reduce")},
-        beta={name: generator.normal(size=count) for name in ("normal", "reduce")} if beta else None,
-        provenance=PROVENANCE,
+        cells,
+        {name: sharpness * generator.normal(size=(count, len(cells.operations))) for name in cells.cells},
+        {name: generator.normal(size=count) for name in cells.cells} if beta else None,
     )
 
 
-def categorical(nodes: int = 4, sharpness: float = 1.5, seed: int = 0) -> CategoricalDistribution:
+def categorical(nodes: int = 0, sharpness: float = 1.5, seed: int = 0, space: str = "darts") -> CategoricalDistribution:
     """A categorical of random logits: uniform for sharpness 0, nearly decided for 12."""
     generator = np.random.default_rng(seed)
-    uniform = CategoricalDistribution.uniform(nodes, PROVENANCE)
-    logits = {
-        name: tuple(sharpness * generator.normal(size=node.shape) for node in per_node)
-        for name, per_node in uniform.logits.items()
-    }
-    return replace(uniform, logits=logits)
+    cells = cell_space(space, nodes)
+    shapes = [(decision.draws, len(decision.options)) for decision in cells.decisions()]
+    return CategoricalDistribution(cells, [sharpness * generator.normal(size=shape) for shape in shapes])
 
 
 def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:
@@ -88,8 +102,8 @@ def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:
             "train_accuracy": epoch / 100,
             "search_loss": 4 - epoch / 100,
             "search_accuracy": epoch / 200,
-            "edge_entropy_normal": 2 - epoch / 50,
-            "edge_entropy_reduce": 2 - epoch / 100,
+            "edge_entropy/normal": 2 - epoch / 50,
+            "edge_entropy/reduce": 2 - epoch / 100,
             "skip_share": epoch / 1000,
             "architecture_frozen": epoch <= warm_up,
         }
@@ -97,36 +111,53 @@ def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:
     ]
 
 
-def ranking(count: int = 12, waiting: int = 0, nodes: int = 4, seed: int = 0) -> RankingDistribution:
+def ranking(
+    count: int = 12, waiting: int = 0, nodes: int = 0, seed: int = 0, space: str = "darts"
+) -> RankingDistribution:
     """`count` random cells that were trained, `waiting` that were not."""
     generator = np.random.default_rng(seed)
-    uniform = CategoricalDistribution.uniform(nodes, PROVENANCE)
+    uniform = CategoricalDistribution.uniform(cell_space(space, nodes))
     genotypes = [uniform.sample(seed, number) for number in range(count + waiting)]
     scores = [(float(x), float(2 - x)) for x in 0.9 + 0.02 * generator.normal(size=count).clip(-4, 4)]
     candidates = [RankedCell(genotypes[n], *scores[n], n) for n in range(count)]
     ordered = tuple(sorted(candidates, key=RankedCell.place))
-    return RankingDistribution("darts", nodes, ordered, tuple(genotypes[count:]), PROVENANCE)
+    return RankingDistribution(uniform.space, ordered, tuple(genotypes[count:]))
 
 
-def parsec_rows(epochs: int, nodes: int = 4, speed: float = 1.0) -> list[dict[str, object]]:
+def ranking_by_table(count: int = 12, seed: int = 0) -> RankingDistribution:
+    """Random cells of NAS-Bench-201 that a table has scored: 2 + 15 n per cent for n 3x3 convolutions, and one less."""
+    uniform = CategoricalDistribution.uniform(BENCHMARK)
+    cells = [uniform.sample(seed, number) for number in range(count)]
+    scores = [(2 + 15 * round(6 * cell.share("nor_conv_3x3"))) / 100 for cell in cells]
+    ranked = [
+        RankedCell(cell, score, None, number, score - 0.01)
+        for number, (cell, score) in enumerate(zip(cells, scores, strict=True))
+    ]
+    return RankingDistribution(BENCHMARK, tuple(sorted(ranked, key=RankedCell.place)), ())
+
+
+def parsec_rows(epochs: int, nodes: int = 0, speed: float = 1.0, space: str = "darts") -> list[dict[str, object]]:
     """metrics.jsonl of a search by PARSEC, the start included; entropies fall from their limits."""
-    limits = {state: 2 * log(state * 7) for state in range(2, 2 + nodes)}
+    cells = cell_space(space, nodes)
+    limits = {
+        (decision.cell, decision.name): decision.draws * log(len(decision.options)) for decision in cells.decisions()
+    }
+    shares = dict(zip(cells.cells, (1.0, 0.7), strict=False))
     rows: list[dict[str, object]] = []
     for epoch in range(epochs + 1):
         done = speed * epoch / epochs if epochs else 0.0
-        of_nodes = {
-            f"entropy_{cell}_{state}": limit * (1 - done * share * (0.6 + 0.1 * state / nodes))
-            for cell, share in (("normal", 1.0), ("reduce", 0.7))
-            for state, limit in limits.items()
+        of_decisions = {
+            f"entropy/{cell}/{name}": limit * (1 - done * shares[cell] * (0.6 + 0.1 * number / len(limits)))
+            for number, ((cell, name), limit) in enumerate(limits.items())
         }
         of_cells = {
-            f"entropy_{cell}": sum(of_nodes[f"entropy_{cell}_{state}"] for state in limits)
-            for cell in ("normal", "reduce")
+            f"entropy/{cell}": sum(of_decisions[f"entropy/{cell}/{name}"] for other, name in limits if other == cell)
+            for cell in cells.cells
         }
         health = {
             "entropy": sum(of_cells.values()),
             **of_cells,
-            **of_nodes,
+            **of_decisions,
             "mode_accuracy": 0.1 + 0.8 * done * (2 - done) / (1 + speed),
             "mode_probability": exp(-sum(of_cells.values())),
             "skip_share": 0.125 * done,
@@ -199,7 +230,7 @@ def posterior(name: str = "resnet-mb", depth: int = 2, spread: float = 2.0, seed
         for conv, op in graph.masked.items()
     }
     weights = {entry: np.ones(shape, dtype) for entry, (shape, dtype) in state_of(graph).items()}
-    return PosteriorDistribution(name, 4, stages_of(name, depth), data, logits, weights, PROVENANCE)
+    return PosteriorDistribution(name, 4, stages_of(name, depth), data, logits, weights)
 
 
 def candidate_rows(count: int = 40, images: int = 126, seed: int = 0) -> list[dict[str, object]]:

@@ -32,8 +32,8 @@ def test_a_block_of_two_branches_by_hand() -> None:
     """The identity above the branches; where channels change, the two halves of the reduction above them."""
     wide = by_name("resnet-mb")["stage1.block0"]
     assert [(step.name.removeprefix("stage1.block0."), step.kind) for step in wide.steps] == [
-        ("skip.conv0", "conv"),
-        ("skip.conv1", "conv"),
+        ("skip.conv", "conv"),
+        ("skip.shifted_conv", "conv"),
         ("branch0.conv1", "conv"),
         ("branch0.conv2", "conv"),
         ("branch1.conv1", "conv"),
@@ -58,12 +58,12 @@ def test_parallel_kernels_stand_between_what_they_read_and_what_reads_them() -> 
 
 
 def test_enas_cell_has_a_path_for_each_of_its_operations() -> None:
-    """Of the normal cell's ten paths six are separable convolutions, two average poolings and two identities."""
+    """Of the normal cell's ten paths six are separable convolutions and two identities; two begin with one pooling."""
     cell = by_name("enas")["stage0.cell1"]
     first = [step for step in cell.steps if cell.columns[step.name] == 1]
-    assert sorted(step.kind for step in first) == ["conv"] * 6 + ["pool"] * 2 + ["wire"] * 2
+    assert sorted(step.kind for step in first) == ["conv"] * 6 + ["pool"] + ["wire"] * 2
     assert cell.width == 3
-    inputs = {f"stage0.cell1.input{number}.conv" for number in range(2)}
+    inputs = {f"stage0.cell1.inputs.{number}.conv" for number in range(2)}
     assert all(set(step.before) <= inputs and len(step.before) == 1 for step in first)
 
 

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from nascli.visualize import page, visualize
 from nascli.visualize.ranking import draw_ranking
 from nascli.visualize.style import HIGHLIGHT, readable
-from tests.visualize.examples import ranking
+from tests.visualize.examples import ranking, ranking_by_table
 from tests.visualize.figures import made, overlaps, texts
 
 
@@ -47,7 +47,7 @@ def test_before_a_cell_is_trained_there_is_no_chart(drawn) -> None:
     figure = drawn(ranking(0, waiting=3))
     shown = [text.get_text() for text in texts(figure.axes[0])]
     assert len(figure.axes) == 1
-    assert "no trained cells, 3 still to train" in shown
+    assert "no cells trained, 3 still to train" in shown
     assert shown.count("the first to be trained") == 2
 
 
@@ -61,7 +61,7 @@ def test_scores_in_words() -> None:
     lines = visualize(replace(artifact, candidates=candidates), format="txt", title="A title").decode().splitlines()
     assert lines[:3] == [
         "A title",
-        "3 trained cells, best first, 1 still to train",
+        "3 cells trained, best first, 1 still to train",
         "accuracy: best 70.00 %, mean 60.00 ± 10.00 %, worst 50.00 %",
     ]
 
@@ -78,10 +78,47 @@ def test_text_lists_the_best_and_the_worst() -> None:
         assert float(row[3]) == pytest.approx(candidate.loss, abs=5e-5)
 
 
+def test_a_ranking_by_table_has_no_loss_and_what_else_the_table_says(drawn) -> None:
+    artifact = ranking_by_table(12)
+    lines = visualize(artifact, format="txt").decode().splitlines()
+    assert lines[0] == "12 cells ranked by a table, best first"
+    (head,) = [line for line in lines if line.startswith("rank")]
+    assert head.split() == ["rank", "number", "accuracy", "(%)", "reported", "(%)", "skips", "(%)"]
+    rows = [line.split() for line in lines if line[:4].strip().isdigit()]
+    assert len(rows) == 12
+    for row, cell in zip(rows, artifact.candidates, strict=True):
+        ops = [pick.op for pick in cell.genotype.picks()]
+        best = 2 + 15 * ops.count("nor_conv_3x3")
+        assert row[1:] == [
+            str(cell.number),
+            f"{best:.2f}",
+            f"{best - 1:.2f}",
+            f"{100 * ops.count('skip_connect') / 6:.0f}",
+        ]
+    figure = drawn(artifact)
+    assert overlaps(figure) == []
+    dots = figure.axes[1].get_lines()[0]
+    assert list(dots.get_ydata()) == pytest.approx([100 * cell.accuracy for cell in artifact.candidates])
+    shown = [text.get_text() for text in texts(figure.axes[0])]
+    assert "12 cells ranked by a table, best first" in shown
+    assert shown.count("the best cell") == 1
+    drawn_operations = [readable(pick.op) for pick in artifact.mode().picks() if pick.op != "none"]
+    assert [shown.count(op) for op in drawn_operations] == [drawn_operations.count(op) for op in drawn_operations]
+
+
+def test_nothing_is_said_of_training_where_a_table_ranks(drawn) -> None:
+    assert "training" not in drawn(ranking_by_table(12)).axes[1].get_xlabel()
+
+
 @pytest.mark.parametrize(("count", "waiting", "nodes"), [(0, 2, 1), (1, 3, 2), (12, 0, 2), (32, 0, 2), (300, 1, 1)])
 def test_no_text_lies_on_another(drawn, count: int, waiting: int, nodes: int) -> None:
     assert overlaps(drawn(ranking(count, waiting, nodes))) == []
     visualize(ranking(count, waiting, nodes), format="txt")
+
+
+@pytest.mark.parametrize("count", [1, 32, 3000])
+def test_no_text_lies_on_another_where_a_table_ranks(drawn, count: int) -> None:
+    assert overlaps(drawn(ranking_by_table(count))) == []
 
 
 def test_equal_accuracies_do_not_look_like_a_spread(drawn) -> None:

@@ -59,7 +59,7 @@ def test_one_epoch_is_a_visible_point(drawn) -> None:
 
 def test_a_quantity_at_rest_looks_like_one(drawn) -> None:
     """Entropy moves by 1e-9 in warm-up; the axis must not blow that up, nor print offsets."""
-    rows = [{"epoch": e, "edge_entropy_normal": 2.0794 + e * 1e-9, "skip_share": 0.0} for e in range(1, 4)]
+    rows = [{"epoch": e, "edge_entropy/normal": 2.0794 + e * 1e-9, "skip_share": 0.0} for e in range(1, 4)]
     charts = drawn(rows)
     low, high = charts["Entropy"].get_ylim()
     assert high - low == pytest.approx(0.1)
@@ -85,7 +85,7 @@ def test_warm_up_is_shaded_where_the_rows_tell_of_it(drawn) -> None:
 @pytest.mark.parametrize(("warm_up", "band"), [(0, None), (3, (0, 3.5))])
 def test_warm_up_begins_with_the_start(drawn, warm_up: int, band: tuple[float, float] | None) -> None:
     """At epoch 0 nothing has learnt, whether or not a warm-up follows."""
-    start = {"epoch": 0, "edge_entropy_normal": 2.08, "edge_entropy_reduce": 2.08, "architecture_frozen": True}
+    start = {"epoch": 0, "edge_entropy/normal": 2.08, "edge_entropy/reduce": 2.08, "architecture_frozen": True}
     axes = drawn([start, *search_rows(10, warm_up)])["Entropy"]
     found = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
     assert found == ([band] if band else [])
@@ -100,8 +100,8 @@ def test_a_search_by_sampling_has_the_two_charts_of_the_paper_side_by_side(drawn
         "Loss",
         "Found cells",
         "Entropy of p(α | π)",
-        "Nodes of the normal cell",
-        "Nodes of the reduction cell",
+        "Decisions: normal",
+        "Decisions: reduce",
         "Samples of a step",
         "Skip connections",
     ]
@@ -123,11 +123,50 @@ def test_a_search_by_sampling_has_the_two_charts_of_the_paper_side_by_side(drawn
 @pytest.mark.parametrize("nodes", [1, 4, 12])
 def test_nodes_have_a_curve_each_in_the_order_of_their_numbers(drawn, nodes: int) -> None:
     rows = parsec_rows(20, nodes)
-    axes = drawn(rows)["Nodes of the reduction cell"]
+    axes = drawn(rows)["Decisions: reduce"]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(n) for n in range(2, 2 + nodes)]
     lines = axes.get_lines()
-    assert [line.get_ydata()[-1] for line in lines] == [rows[-1][f"entropy_reduce_{n}"] for n in range(2, 2 + nodes)]
+    assert [line.get_ydata()[-1] for line in lines] == [rows[-1][f"entropy/reduce/{n}"] for n in range(2, 2 + nodes)]
     assert len({line.get_color() for line in lines}) == nodes
+
+
+def test_a_search_by_sampling_in_the_benchmark_has_a_curve_for_each_of_its_edges(drawn) -> None:
+    """Six decisions, each of five operations: log 5 nats at the start, and no chart of nodes."""
+    charts = drawn(parsec_rows(20, space="nas-bench-201"))
+    decisions = charts["Decisions: cell"]
+    assert [text.get_text() for text in decisions.get_legend().get_texts()] == [
+        "0-1",
+        "0-2",
+        "1-2",
+        "0-3",
+        "1-3",
+        "2-3",
+    ]
+    assert [line.get_ydata()[0] for line in decisions.get_lines()] == pytest.approx([math.log(5)] * 6)
+    whole, cell = charts["Entropy of p(α | π)"].get_lines()
+    assert whole.get_ydata()[0] == pytest.approx(9.657, abs=0.0005)  # 6 log 5
+    assert list(whole.get_ydata()) == pytest.approx(list(cell.get_ydata()))
+    assert [title for title in charts if title.startswith("Decisions")] == ["Decisions: cell"]
+
+
+def test_the_entropy_of_mixtures_has_a_curve_per_type_of_cell(drawn) -> None:
+    benchmark = [
+        {"epoch": e, "edge_entropy/cell": 1.6 - e / 10, "genotype": "|none~0|", "true_accuracy": 0.5} for e in (1, 2)
+    ]
+    charts = drawn({"darts": search_rows(5), "benchmark": benchmark})
+    assert list(charts) == ["Accuracy", "Loss", "Entropy", "Skip connections"]
+    names = [text.get_text() for text in charts["Entropy"].get_legend().get_texts()]
+    assert names == ["normal", "reduce", "cell"]
+    (cell,) = [line for line in charts["Entropy"].get_lines()[3:] if len(line.get_xdata())]
+    assert list(cell.get_ydata()) == pytest.approx([1.5, 1.4])
+
+
+def test_searches_by_sampling_in_both_spaces_share_a_chart(drawn) -> None:
+    """The entropies of a normal cell, a reduction cell, the benchmark's cell, and of all."""
+    charts = drawn({"darts": parsec_rows(5), "benchmark": parsec_rows(5, space="nas-bench-201")})
+    lines = charts["Entropy of p(α | π)"].get_lines()
+    shown = {(line.get_color(), round(line.get_ydata()[0], 2)) for line in lines if len(line.get_xdata())}
+    assert shown == {(SERIES[0], 50.28), (SERIES[0], 25.14), (SERIES[1], 9.66)}
 
 
 def test_runs_of_several_methods_share_the_charts_that_they_have_numbers_for(drawn) -> None:
@@ -180,8 +219,9 @@ def test_no_number_below_zero_is_suggested(drawn) -> None:
         {f"a-rather-long-name-of-run-{n}": parsec_rows(20, speed=1 - n / 10) for n in range(8)},
         {"parsec": parsec_rows(20), "pc-darts": search_rows(30, warm_up=5), "random": random_rows(12)},
         {"a": search_rows(30, warm_up=5), "b": search_rows(20, warm_up=5)},
+        parsec_rows(30, space="nas-bench-201"),
     ],
-    ids=["parsec", "nodes", "pc-darts", "eight", "methods", "two"],
+    ids=["parsec", "nodes", "pc-darts", "eight", "methods", "two", "benchmark"],
 )
 def test_no_text_lies_on_another(monkeypatch: pytest.MonkeyPatch, runs) -> None:
     monkeypatch.setattr(drawing, "picture", made)
@@ -216,10 +256,10 @@ def test_text_of_a_search_by_sampling_begins_before_its_first_step() -> None:
     lines = visualize(parsec_rows(20), format="txt").decode().splitlines()
     assert lines[0].rstrip().endswith("epochs 0 to 20")
     table = {line.split("  ")[0]: line.split() for line in lines}
-    assert table["entropy of p(α | π), both cells (nats)"][-3] == "50.28"
+    assert table["entropy of p(α | π), all (nats)"][-3] == "50.28"
     assert table["samples of a step, drawn"][-3:-1] == ["16", "16"]
     assert table["found cells, mode (%)"][-4:-1] == ["10", "50", "50"]
-    assert {f"nodes of the normal cell, {state} (nats)" for state in (2, 3, 4, 5)} <= table.keys()
+    assert {f"decisions: normal, {state} (nats)" for state in (2, 3, 4, 5)} <= table.keys()
 
 
 def test_spark_line() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nascli.visualize.style import FAMILIES, SERIES, family, readable, tint
-from tests.visualize.examples import SPACE
+from tests.visualize.examples import BENCHMARK, SPACE
 
 # Machado, Oliveira and Fernandes (2009), severity 1: linear RGB as a person without one kind of cones sees it.
 BLINDNESS = {
@@ -39,14 +39,16 @@ def test_lines_of_eight_runs_are_told_apart(blindness: str) -> None:
     assert min(np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]) > 15
 
 
-def test_every_operation_of_the_space_has_its_family() -> None:
-    assert {op: family(op).label for op in (*SPACE.operations, "none")} == {
+def test_every_operation_of_both_spaces_has_its_family() -> None:
+    assert {op: family(op).label for op in (*SPACE.known_operations, *SPACE.operations, *BENCHMARK.operations)} == {
         "sep_conv_3x3": "separable conv",
         "sep_conv_5x5": "separable conv",
         "sep_conv_7x7": "separable conv",
         "dil_conv_3x3": "dilated conv",
         "dil_conv_5x5": "dilated conv",
-        "conv_7x1_1x7": "other conv",
+        "conv_7x1_1x7": "convolution",
+        "nor_conv_1x1": "convolution",
+        "nor_conv_3x3": "convolution",
         "max_pool_3x3": "pooling",
         "avg_pool_3x3": "pooling",
         "skip_connect": "skip connection",
@@ -55,8 +57,9 @@ def test_every_operation_of_the_space_has_its_family() -> None:
 
 
 def test_readable_names_tell_operations_apart() -> None:
-    names = [readable(op) for op in SPACE.operations]
-    assert len(set(names)) == len(names)
+    for space in (SPACE, BENCHMARK):
+        names = [readable(op) for op in space.known_operations]
+        assert len(set(names)) == len(names)
     assert readable("max_pool_3x3") == "max pool 3×3"
 
 

@@ -8,7 +8,6 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
-from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.registry import SUPERNETS
 from nascli.supernets import stages_of
@@ -22,6 +21,7 @@ from nascli.visualize.shares import of_genotype
 from nascli.visualize.sources import draw
 from nascli.visualize.style import PAPER
 from nascli.visualize.supernet import PADDING
+from tests.artifacts.examples import bytes_of
 from tests.visualize.examples import PROVENANCE, channels, posterior, small_graph
 from tests.visualize.figures import made, overlaps, texts
 
@@ -158,7 +158,7 @@ def test_files_of_both_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()  # real pictures
     genotype = GenotypeFile(genotype=channels(depth=1), provenance=PROVENANCE)
     (tmp_path / "cell.json").write_bytes(genotype_bytes(genotype))
-    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(posterior(depth=1)))
+    (tmp_path / "run.safetensors").write_bytes(bytes_of(posterior(depth=1)))
     for name in ("cell.json", "run.safetensors"):
         picture = draw(tmp_path / name, output=tmp_path / f"{name}.svg")
         assert b"<svg" in picture.read_bytes()

@@ -16,6 +16,7 @@ from nascli.visualize import FORMATS, visualize
 from nascli.visualize.sources import _names
 from tests.visualize.examples import (
     GENOTYPE,
+    PARTLY_NONE,
     candidates,
     categorical,
     channels,
@@ -24,6 +25,7 @@ from tests.visualize.examples import (
     pgnas_rows,
     posterior,
     ranking,
+    ranking_by_table,
     search_rows,
 )
 
@@ -38,6 +40,11 @@ ARTIFACTS = {
     "posterior": (posterior(depth=1), {"svg", "png", "pdf", "txt"}),
     "candidates": (candidates(), {"svg", "png", "pdf", "txt"}),
     "dropping": (pgnas_rows(3), {"svg", "png", "pdf", "txt"}),
+    "benchmark": (PARTLY_NONE, {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
+    "benchmark mixture": (mixture(space="nas-bench-201"), {"svg", "png", "pdf", "txt"}),
+    "benchmark categorical": (categorical(space="nas-bench-201"), {"svg", "png", "pdf", "txt"}),
+    "benchmark ranking": (ranking_by_table(5), {"svg", "png", "pdf", "txt"}),
+    "benchmark sampling": (parsec_rows(3, space="nas-bench-201"), {"svg", "png", "pdf", "txt"}),
     "runs": ({"a": search_rows(2), "b": search_rows(3)}, {"svg", "png", "pdf", "txt"}),
 }
 

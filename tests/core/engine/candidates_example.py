@@ -5,8 +5,9 @@ from functools import cache
 import numpy as np
 import torch
 
-from nascli.artifacts.distribution import PosteriorDistribution, distribution_bytes
+from nascli.artifacts.distribution import DistributionFile, distribution_bytes
 from nascli.artifacts.load import LoadedArtifact, read_artifact
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.config import DeriveConfig, SearchConfig
 from nascli.data import open_data
@@ -36,17 +37,17 @@ def run(drop: float = 0.3, **changes: object) -> LoadedArtifact:
             for name, conv in graph.masked.items()
         },
         weights={name: value.numpy() for name, value in network_of(graph).float().state_dict().items()},
-        provenance=Provenance(
-            nascli="0.1.0",
-            stage="search",
-            method="pgnas",
-            seed=config.seed,
-            config=config.model_dump(mode="json"),
-            data=data.description(),
-            made_from=None,
-        ),
     )
-    return read_artifact(distribution_bytes(posterior), "run.safetensors")
+    provenance = Provenance(
+        nascli="0.1.0",
+        stage="search",
+        method="pgnas",
+        seed=config.seed,
+        config=config.model_dump(mode="json"),
+        data=data.description(),
+        made_from=None,
+    )
+    return read_artifact(distribution_bytes(DistributionFile(posterior, provenance)), "run.safetensors")
 
 
 def settings(**given: object) -> DeriveConfig:

@@ -4,10 +4,11 @@ import numpy as np
 import torch
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import PosteriorDistribution, distribution_bytes
+from nascli.artifacts.distribution import DistributionFile, distribution_bytes
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact, read_artifact
 from nascli.artifacts.model import ModelFile, model_bytes
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.config import SearchConfig
 from nascli.core.nn.build import inherited_network
@@ -45,22 +46,24 @@ def run_file(data: DataInfo, name: str = "resnet-mb", width: int = 4, seed: int 
         data=data.description(),
         made_from=None,
     )
-    value = PosteriorDistribution(name, width, stages, data, logits, weights, provenance)
-    return read_artifact(distribution_bytes(value), "run.safetensors")
+    value = PosteriorDistribution(name, width, stages, data, logits, weights)
+    return read_artifact(distribution_bytes(DistributionFile(value, provenance)), "run.safetensors")
 
 
 def masked(run: LoadedArtifact, images: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
     """The logits of the whole super-network under a mask [mask_size], in evaluation mode."""
-    network = GraphNetwork(run.value.graph).eval()
-    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in run.value.weights.items()})
+    posterior = run.value.distribution
+    network = GraphNetwork(posterior.graph).eval()
+    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in posterior.weights.items()})
     with torch.no_grad():
         return network(images, masks=torch.from_numpy(mask[None].astype(np.float32)))
 
 
 def mask_of(run: LoadedArtifact, seed: int = 0) -> np.ndarray:
     """Half of the channels, drawn one by one, and nothing at all of the first convolution. [mask_size]"""
-    mask = np.random.default_rng(seed).random(run.value.graph.mask_size) < 0.5
-    first = next(iter(run.value.graph.mask_ranges.values()))
+    graph = run.value.distribution.graph
+    mask = np.random.default_rng(seed).random(graph.mask_size) < 0.5
+    first = next(iter(graph.mask_ranges.values()))
     mask[first.start : first.stop] = False
     return mask
 
@@ -77,15 +80,16 @@ def genotype_file(run: LoadedArtifact, mask: np.ndarray) -> LoadedArtifact:
         data=origin.data,
         made_from=run.ancestor(),
     )
-    file = GenotypeFile(genotype=run.value.genotype(mask), provenance=provenance)
+    file = GenotypeFile(genotype=run.value.distribution.genotype(mask), provenance=provenance)
     return read_artifact(genotype_bytes(file), "cell.json")
 
 
 def model_file(run: LoadedArtifact, mask: np.ndarray) -> LoadedArtifact:
     """The network of a mask with the weights of the run, as `derive --model` writes it: never trained itself."""
-    genotype = genotype_file(run, mask)
-    shape = run.value.shape
-    network = inherited_network(genotype.value.genotype, shape, run.value, run.where, seed=0)
+    genotype, posterior = genotype_file(run, mask), run.value.distribution
+    network = inherited_network(genotype.value.genotype, posterior, run.where, seed=0)
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    file = ModelFile(weights, genotype.value.genotype, shape, run.value.data, {}, genotype.provenance)
+    file = ModelFile(
+        weights, genotype.value.genotype, posterior.shape, posterior.data, {}, provenance=genotype.provenance
+    )
     return read_artifact(model_bytes(file), "derived.safetensors")

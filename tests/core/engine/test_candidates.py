@@ -16,6 +16,7 @@ from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import ModelFile
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.scores import best_first
 from nascli.core.engine import candidates as engine
 from nascli.core.engine import scoring
@@ -31,15 +32,20 @@ from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
 from nascli.errors import ArtifactError, DataError, Diverged, Interrupted, UsageError
-from tests.artifacts.examples import categorical, provenance
+from tests.artifacts.examples import bytes_of, categorical
 from tests.core.engine.candidates_example import HELD_OUT_IMAGES, run, settings
 
 CPU = Runtime(torch.device("cpu"))
 
 
+def posterior() -> PosteriorDistribution:
+    """What the example's search has learnt."""
+    return run().value.distribution
+
+
 def held_out():
     """The images of the example's search, and those that it held out."""
-    return held_out_images(run(), run().value, settings(), CPU.device)
+    return held_out_images(run(), posterior(), settings(), CPU.device)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -50,10 +56,10 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_scores_are_those_of_the_masked_super_network_one_at_a_time() -> None:
     data, images = held_out()
     assert len(images) == HELD_OUT_IMAGES
-    network = GraphNetwork(run().value.graph)
-    load_weights(network, run().value.weights, "run")
+    network = GraphNetwork(posterior().graph)
+    load_weights(network, posterior().weights, "run")
     for one in rank(run(), settings(batch_size=7, uniform=False)).rounds[0].of("posterior"):
-        mask = torch.from_numpy(run().value.mask(0, one.number))[None]
+        mask = torch.from_numpy(posterior().mask(0, one.number))[None]
 
         class Masked(torch.nn.Module):
             def forward(self, batch: torch.Tensor, mask: torch.Tensor = mask) -> torch.Tensor:
@@ -108,7 +114,7 @@ def test_the_best_of_the_posterior_is_written_and_uniform_ones_only_compared() -
     assert result.best == (best,)
     (file,) = (made.value for made in result.genotypes)
     assert isinstance(file, GenotypeFile)
-    assert file.genotype == run().value.sample(0, best.number)
+    assert file.genotype == posterior().sample(0, best.number)
     assert file.provenance.made_from is not None
     assert file.provenance.made_from.sha256 == run().sha256
     assert file.provenance.config == {
@@ -151,7 +157,7 @@ def test_several_and_without_uniform_ones(tmp_path: Path) -> None:
 
 def test_the_seed_decides() -> None:
     numbers = {seed: rank(run(), settings(seed=seed, uniform=False)) for seed in (1, 1, 2)}
-    assert numbers[1].genotypes[0].value.genotype == run().value.sample(1, numbers[1].best[0].number)
+    assert numbers[1].genotypes[0].value.genotype == posterior().sample(1, numbers[1].best[0].number)
     assert numbers[1].rounds != numbers[2].rounds
 
 
@@ -270,13 +276,13 @@ def test_the_model_says_what_the_masked_super_network_says(tmp_path: Path) -> No
     made = load_artifact(tmp_path / "model.safetensors")
     model = made.value
     assert isinstance(model, ModelFile)
-    assert (model.data, model.genotype) == (run().value.data, result.genotypes[0].value.genotype)
+    assert (model.data, model.genotype) == (posterior().data, result.genotypes[0].value.genotype)
     assert model.metrics == {"held_out_accuracy": result.best[0].accuracy, "held_out_loss": result.best[0].loss}
     assert made.provenance.stage == "derive"
     images = torch.randn(5, 1, 8, 8)
-    network = GraphNetwork(run().value.graph)
-    load_weights(network, run().value.weights, "run")
-    mask = torch.from_numpy(run().value.mask(0, result.best[0].number))[None]
+    network = GraphNetwork(posterior().graph)
+    load_weights(network, posterior().weights, "run")
+    mask = torch.from_numpy(posterior().mask(0, result.best[0].number))[None]
     with torch.no_grad():
         masked = network.eval()(images, masks=mask)
         torch.testing.assert_close(load_network(made)(images), masked, atol=1e-4, rtol=1e-4)
@@ -333,9 +339,10 @@ def test_a_budget_that_leaves_one_is_compared_with_one_of_its_size() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_a_ranking(tmp_path: Path) -> None:
-    weights = dict(run().value.weights)
+    weights = dict(posterior().weights)
     weights["classifier.weight"] = np.full_like(weights["classifier.weight"], 3e38)
-    broken = read_artifact(distribution_bytes(replace(run().value, weights=weights)), "broken.safetensors")
+    file = replace(run().value, distribution=replace(posterior(), weights=weights))
+    broken = read_artifact(distribution_bytes(file), "broken.safetensors")
     with pytest.raises(Diverged, match="a candidate of broken.safetensors has a loss that is not finite"):
         rank(broken, settings(), Destination(tmp_path / "cell.json"))
 
@@ -353,13 +360,14 @@ def test_the_batch_size_is_the_most_that_is_asked_for(monkeypatch: pytest.Monkey
 
 
 def test_the_first_tenth_has_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, images = held_out_images(run(limit_train=1400), run(limit_train=1400).value, settings(), CPU.device)
+    start = run(limit_train=1400)
+    data, images = held_out_images(start, start.value.distribution, settings(), CPU.device)
     asked: list[np.ndarray] = []
     scores = Scorer.scores
     monkeypatch.setattr(
         Scorer, "scores", lambda self, masks, few, *rest: asked.append(few) or scores(self, masks, few, *rest)
     )
-    rank(run(limit_train=1400), settings(shortlist=2, candidates=3, uniform=False))
+    rank(start, settings(shortlist=2, candidates=3, uniform=False))
     few = np.bincount(data.train_labels[asked[0]], minlength=10)
     assert few.sum() == round(len(images) / 10)
     assert few.max() - few.min() <= 1
@@ -370,7 +378,7 @@ def test_in_python_the_recipe_ranks(tmp_path: Path) -> None:
     assert (by_recipe.candidates, by_recipe.probability is None) == (200, False)
     assert nascli.derive(run()).sha256 == by_recipe.genotypes[0].sha256
     assert nascli.evaluate(tmp_path / "model.safetensors").parameters == by_recipe.best[0].parameters
-    with pytest.raises(UsageError, match=r"DARTS's text form is for cells"):
+    with pytest.raises(UsageError, match=r"text forms are for cells"):
         nascli.derive(run(), format="darts")
     with pytest.raises(UsageError, match=r"has no ranking \(--top\).*in Python, nascli.rank"):
         nascli.derive_several(run(), nascli.Top(2))
@@ -389,17 +397,17 @@ def test_scores_that_cannot_be_are_not_gone_on_with(tmp_path: Path) -> None:
 def test_what_cannot_be_ranked() -> None:
     with pytest.raises(UsageError, match=r"was made with digits.*leave --dataset out"):
         rank(run(), settings(dataset="cifar10"))
-    cells = read_artifact(distribution_bytes(categorical()), "cells")
+    cells = read_artifact(bytes_of(categorical()), "cells")
     with pytest.raises(UsageError, match="a categorical has no candidates to rank"):
         rank(cells, settings())
-    unknown = replace(run().value, provenance=provenance(method=None))
+    unknown = read_artifact(bytes_of(posterior(), method=None), "run")
     with pytest.raises(ArtifactError, match="does not say how it was searched for"):
-        rank(read_artifact(distribution_bytes(unknown), "run"), settings())
+        rank(unknown, settings())
 
 
 def test_other_images_than_the_searchs(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = run().value.data
-    monkeypatch.setitem(vars(run().value), "data", data.model_copy(update={"fingerprint": "0" * 64}))
+    changed = posterior().data.model_copy(update={"fingerprint": "0" * 64})
+    monkeypatch.setitem(vars(posterior()), "data", changed)
     with pytest.raises(DataError, match="are not those that run.safetensors was made with"):
         rank(run(), settings())
 

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 import nascli
-from nascli.artifacts.distribution import Distribution, distribution_bytes
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.files import sha256
 from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, read_artifact
 from nascli.core.engine.derive import MOST, Choice, Mode, Sample, Top, derive, derive_several, numbered
 from nascli.core.engine.session import Destination
 from nascli.errors import ArtifactError, UsageError
-from tests.artifacts.examples import categorical, mixture, ranking
+from nascli.spaces.darts import Darts
+from tests.artifacts.examples import bytes_of, categorical, mixture, ranking
 
 
 def loaded(distribution: Distribution) -> LoadedArtifact:
-    return read_artifact(distribution_bytes(distribution), "run.safetensors")
+    return read_artifact(bytes_of(distribution), "run.safetensors")
 
 
 def file(result: LoadedArtifact) -> GenotypeFile:
@@ -96,6 +98,23 @@ def test_darts_text_is_numbered_too_and_its_digest_is_the_files(tmp_path: Path) 
     assert file(nascli.load_artifact(tmp_path / "cell-2.txt")).genotype == file(second).genotype
 
 
+def test_the_text_of_one_edge_after_the_other(tmp_path: Path) -> None:
+    of_edges = categorical(space="nas-bench-201")
+    made = derive(loaded(of_edges), Destination(tmp_path / "cell.txt"), format="nas-bench-201")
+    text = (tmp_path / "cell.txt").read_text()
+    ops = [pick.op for pick in of_edges.mode().picks()]
+    assert text == "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|\n".format(*ops)
+    assert made.sha256 == sha256(text.encode())
+    assert file(nascli.load_artifact(text)).genotype == file(made).genotype == of_edges.mode()
+
+
+def test_a_text_form_is_that_of_the_cells_own_space(tmp_path: Path) -> None:
+    for source, other in ((CATEGORICAL, "nas-bench-201"), (loaded(mixture(space="nas-bench-201")), "darts")):
+        with pytest.raises(UsageError, match=f"the text form of {other} is for its cells, not for a genotype of the"):
+            derive(source, Destination(tmp_path / "cell.txt"), format=other)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_written_unless_all_can_be(tmp_path: Path) -> None:
     (tmp_path / "cell-3.json").write_text("mine")
     target = Destination(tmp_path / "cell.json")
@@ -125,14 +144,15 @@ def test_choices_that_a_distribution_does_not_offer(
 
 
 def test_more_networks_than_a_tiny_space_has() -> None:
-    """One node, two inputs, 7 operations: 14 * 15 / 2 pairs in either cell, 11,025 networks; of one operation, 9."""
-    tiny = categorical(1)
-    few = type(tiny)(
-        "darts", 1, ("skip_connect",), {c: (v[0][:, :, :1],) for c, v in tiny.logits.items()}, tiny.provenance
-    )
-    assert len(derive_several(loaded(few), Top(9))) == 9
+    """One node, two inputs, one operation: 2 * 3 / 2 pairs in either cell, 9 networks."""
+
+    class Tiny(Darts):
+        operations = ("none", "skip_connect")
+
+    few = CategoricalDistribution.uniform(Tiny(1))
+    assert len({chosen.genotype.network() for chosen in Top(9).of(few)}) == 9
     with pytest.raises(UsageError, match="10 networks were asked for; the distribution is over 9"):
-        derive_several(loaded(few), Top(10))
+        list(Top(10).of(few))
 
 
 def test_bounds() -> None:

@@ -11,15 +11,15 @@ from nascli.core.engine.search import build_method, open_streams
 from nascli.core.engine.train import TrainJob
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods.pc_darts import PcDarts
-from nascli.core.nn.measure import measure
 from nascli.core.runtime import open_runtime
 from nascli.data import open_data
 from nascli.errors import MemoryExhausted
-from nascli.registry import METHODS
+from nascli.registry import METHODS, SPACES
 from nascli.spaces.network_settings import NetworkSettings
 
 TINY = {"limit_train": 160, "batch_size": 32, "layers": 3, "channels": 4}
 CELLS = {**TINY, "epochs": 3, "nodes": 1, "arch_warmup_epochs": 1}
+SMALL_SPACES = {"cells": tuple(SPACES), "channels": ("resnet-mb",)}
 
 
 class Told(Silent):
@@ -96,7 +96,8 @@ def test_the_peak_of_a_training_is_that_of_its_last_epoch():
     config = nascli.TrainConfig(**TINY, epochs=2, drop_path=0.3)
     data = open_data(config, device=torch.device("cpu"))
     settings = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
-    job = TrainJob(load("darts-v2").genotype, settings, config, data, open_runtime(config))
+    genotype = load("darts-v2").genotype
+    job = TrainJob(genotype, genotype.graph(settings), settings, config, data, open_runtime(config))
     tensors = [*job.network.parameters(), *job.network.buffers()]
     job.steps_done = 5
     with MemoryMeter(ignore=tensors) as meter:
@@ -114,11 +115,14 @@ def test_the_peak_of_a_training_is_that_of_its_last_epoch():
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_can_be_planned_and_leaves_nothing_behind(method, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("method", "space"), [(name, space) for name, row in METHODS.items() for space in SMALL_SPACES[row.searches]]
+)
+def test_every_method_can_be_planned_and_leaves_nothing_behind(method, space, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = {setting.name for setting in METHODS[method].settings} | nascli.SearchConfig.model_fields.keys()
-    given = {**CELLS, "candidates": 3, "width": 2, "depth": 1, "held_out": 0.5}
+    given = {**CELLS, "candidates": 3, "width": 2, "depth": 1, "held_out": 0.5, "space": space}
+    given["nodes"] = 1 if space == "darts" else None
     config = nascli.SearchConfig(method=method, **{name: value for name, value in given.items() if name in own})
     before = torch.get_num_threads(), torch.get_rng_state()
     plan = plan_search(config)
@@ -137,7 +141,7 @@ def test_multiply_adds_are_those_of_one_image():
     data = open_data(config, device=runtime.device)
     method = build_method(config, data.info, open_streams(config, data, runtime), runtime)
     settings = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
-    assert plan_search(config)["multiply_adds"] == measure(method._cells[0], settings).macs
+    assert plan_search(config)["multiply_adds"] == method._cells[0].graph(settings).multiply_adds
 
 
 def test_a_finetune_is_measured_from_the_distribution_that_it_starts_from(monkeypatch):

@@ -93,14 +93,14 @@ def test_the_image_size_of_a_model_cannot_be_changed(model):
 def test_a_derived_network_answers_as_the_masked_super_network_without_any_training():
     """The images are those of the search, which alone says what they are."""
     run = run_file(digits(limit_train=100))
-    mask = mask_of(run)
+    posterior, mask = run.value.distribution, mask_of(run)
     derived = model_file(run, mask)
     assert "dataset" not in derived.provenance.config
     result = nascli.evaluate(derived)
-    data = open_data(nascli.EvalConfig(), device=CPU.device, statistics=(run.value.data.mean, run.value.data.std))
+    data = open_data(nascli.EvalConfig(), device=CPU.device, statistics=(posterior.data.mean, posterior.data.std))
     images, labels = (torch.cat(parts) for parts in zip(*data.test_batches(100), strict=True))
     logits = masked(run, images, mask)
     assert result.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), abs=1e-5)
     assert result.top1 == pytest.approx((logits.argmax(1) == labels).double().mean().item())
-    assert result.parameters < run.value.graph.parameters
-    assert result.multiply_adds < run.value.graph.multiply_adds
+    assert result.parameters < posterior.graph.parameters
+    assert result.multiply_adds < posterior.graph.multiply_adds

@@ -7,16 +7,15 @@ import torch
 import torch.nn.functional as F
 
 import nascli
-from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
 from nascli.core.engine.inheritance import check_data, check_start
-from nascli.core.engine.sizing import derived_settings, shape_of
+from nascli.core.engine.sizing import derived_network, shape_of
 from nascli.core.engine.train import TrainJob
-from nascli.core.nn.graph_network import ConstantMaps
+from nascli.core.nn.graph_modules import ConstantMaps
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.errors import UsageError
-from tests.artifacts.examples import mixture
+from tests.artifacts.examples import bytes_of, mixture
 from tests.core.engine.kept import digits, genotype_file, mask_of, masked, run_file
 
 CPU = Runtime(torch.device("cpu"))
@@ -31,8 +30,8 @@ def job(run: LoadedArtifact, genotype: LoadedArtifact, **given) -> TrainJob:
     settled = config(**given)
     data = open_data(settled, device=CPU.device)
     found = genotype.value.genotype
-    settings = derived_settings(found, settled, shape_of(data.info))
-    return TrainJob(found, settings, settled, data, CPU, run)
+    settings, graph = derived_network(found, settled, shape_of(data.info))
+    return TrainJob(found, graph, settings, settled, data, CPU, run)
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +82,8 @@ def test_the_run_itself_and_nothing_else_is_taken(run, genotype):
     check_start(genotype, run, config())
     check_start(genotype, None, config(weights="fresh"))
     with pytest.raises(UsageError, match=r"cell\.json was derived from another run .*run\.safetensors"):
-        check_start(genotype, run_file(run.value.data, seed=1), config())
-    wide = run_file(run.value.data, width=5)
+        check_start(genotype, run_file(run.value.distribution.data, seed=1), config())
+    wide = run_file(run.value.distribution.data, width=5)
     with pytest.raises(UsageError, match="has weights of resnet-mb of width 5 .*cut from resnet-mb of width 4"):
         check_start(genotype, wide, config())
     orphan = dataclasses.replace(
@@ -98,7 +97,7 @@ def test_the_run_itself_and_nothing_else_is_taken(run, genotype):
     with pytest.raises(UsageError, match="cells, which inherit no weights"):
         check_start(load_artifact("darts-v1"), run, config())
     with pytest.raises(UsageError, match="is a mixture and holds no weights"):
-        check_start(genotype, read_artifact(distribution_bytes(mixture()), "mixed.safetensors"), config())
+        check_start(genotype, read_artifact(bytes_of(mixture()), "mixed.safetensors"), config())
 
 
 def test_configuration_and_files_must_say_the_same(run, genotype):
@@ -117,6 +116,7 @@ def test_configuration_and_files_must_say_the_same(run, genotype):
     ],
 )
 def test_images_of_another_kind_are_refused(run, changes, message):
-    check_data(run, run.value.data)
+    data = run.value.distribution.data
+    check_data(run, data)
     with pytest.raises(UsageError, match=message):
-        check_data(run, run.value.data.model_copy(update=changes))
+        check_data(run, data.model_copy(update=changes))

@@ -12,7 +12,6 @@ from nascli.artifacts.scores import Scored, best_first
 from nascli.core.engine.ranking import (
     Budget,
     Candidate,
-    Size,
     mean_and_deviation,
     posterior_candidates,
     size_of,
@@ -20,6 +19,7 @@ from nascli.core.engine.ranking import (
     uniform_probability,
 )
 from nascli.errors import UsageError
+from nascli.graphs.graph import Size
 from tests.artifacts.examples import posterior
 
 POSTERIOR = posterior()
@@ -114,10 +114,10 @@ def test_a_budget_keeps_what_is_at_its_limit_and_less() -> None:
     middle = sizes[4]
     kept = Budget(max_params=middle).within(candidates)
     assert sorted(parameters(kept)) == [size for size in sizes if size <= middle]
-    macs = min(candidate.size.macs for candidate in candidates)
-    assert {one.size.macs for one in Budget(max_macs=macs).within(candidates)} == {macs}
+    macs = min(candidate.size.multiply_adds for candidate in candidates)
+    assert {one.size.multiply_adds for one in Budget(max_macs=macs).within(candidates)} == {macs}
     assert Budget().within(candidates) == candidates
-    least = min(candidate.size.macs for candidate in candidates)
+    least = min(candidate.size.multiply_adds for candidate in candidates)
     with pytest.raises(UsageError, match=f"within --max-macs {least - 1:,}.* and {least:,} multiply-adds"):
         Budget(max_macs=least - 1).within(candidates)
     with pytest.raises(

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 import nascli
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.published import load
-from nascli.core.engine.sizing import derived_settings, shape_of
+from nascli.core.engine.reporter import Silent
+from nascli.core.engine.sizing import derived_network, shape_of
 from nascli.core.engine.train import TrainJob
 from nascli.core.nn.build import build_network
 from nascli.core.runtime import Runtime
@@ -22,19 +23,20 @@ from tests.core.engine.kept import digits, genotype_file, mask_of, run_file
 CPU = Runtime(torch.device("cpu"))
 SMALL = {"dataset": "digits", "epochs": 3, "limit_train": 100, "batch_size": 25, "layers": 3, "channels": 4}
 SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
+GRAPH = load("darts-v2").genotype.graph(SETTINGS)
 
 
 def job(**given):
     config = nascli.TrainConfig(**{**SMALL, **given})
     genotype = load("darts-v2").genotype
     assert isinstance(genotype, CellGenotype)
-    return TrainJob(genotype, SETTINGS, config, open_data(config, device=CPU.device), CPU)
+    return TrainJob(genotype, GRAPH, SETTINGS, config, open_data(config, device=CPU.device), CPU)
 
 
 def test_the_first_step_is_sgd_on_the_smoothed_cross_entropy():
     searched = job(lr=0.1, lr_min=0.1, weight_decay=0.01, clip=0.0, label_smoothing=0.1)
     images, labels = job()._stream.next()
-    reference = build_network(load("darts-v2").genotype, SETTINGS, seed=derive_seed(0, "weights"))
+    reference = build_network(GRAPH, seed=derive_seed(0, "weights"))
     reference = reference.to(memory_format=torch.channels_last)
     logits = reference(images)
     log_p = logits.log_softmax(dim=1)
@@ -102,9 +104,11 @@ def test_the_towers_loss_counts_with_its_weight():
         **{**SMALL, "image_size": 32, "auxiliary": 0.4, "lr": 0.1, "lr_min": 0.1, "clip": 0.0, "weight_decay": 0.0}
     )
     genotype = load("darts-v2").genotype
-    trained = TrainJob(genotype, settings, config, open_data(config, device=CPU.device), CPU)
-    images, labels = TrainJob(genotype, settings, config, open_data(config, device=CPU.device), CPU)._stream.next()
-    reference = build_network(genotype, settings, seed=derive_seed(0, "weights")).to(memory_format=torch.channels_last)
+    graph = genotype.graph(settings)
+    data = open_data(config, device=CPU.device)
+    trained, twin = (TrainJob(genotype, graph, settings, config, data, CPU) for _ in range(2))
+    images, labels = twin._stream.next()
+    reference = build_network(graph, derive_seed(0, "weights"), with_tower=True).to(memory_format=torch.channels_last)
     logits, auxiliary = reference(images, with_auxiliary=True)
     (F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(auxiliary, labels)).backward()
     trained.step()
@@ -173,12 +177,12 @@ def test_a_step_of_a_network_of_channels_by_hand():
     }
     config = nascli.TrainConfig(**given)
     data = open_data(config, device=CPU.device)
-    settings = derived_settings(genotype, config, shape_of(data.info))
+    settings, graph = derived_network(genotype, config, shape_of(data.info))
     assert settings.auxiliary
-    trained, twin = (TrainJob(genotype, settings, config, data, CPU) for _ in range(2))
+    trained, twin = (TrainJob(genotype, graph, settings, config, data, CPU) for _ in range(2))
     first = trained.steps_done = 3 * trained.steps_per_epoch  # one epoch into the second cycle, which has four
     images, labels = twin._stream.next()
-    reference = build_network(genotype, settings, seed=derive_seed(0, "weights")).to(memory_format=torch.channels_last)
+    reference = build_network(graph, derive_seed(0, "weights"), with_tower=True).to(memory_format=torch.channels_last)
     assert reference.path_count > 0
     draw = torch.Generator().manual_seed(derive_seed(0, "drop_path", first))
     paths = (torch.rand(reference.path_count, 8, generator=draw) >= 0.4 * 3 / 8).float() / (1 - 0.4 * 3 / 8)
@@ -192,14 +196,51 @@ def test_a_step_of_a_network_of_channels_by_hand():
         torch.testing.assert_close(after.detach(), wanted, rtol=1e-3, atol=1e-5, msg=name)
 
 
+def test_a_network_of_another_space_is_trained_by_the_space_of_its_genotype():
+    """NAS-Bench-201: layers in three stages, and no place for a tower."""
+    text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
+    config = nascli.TrainConfig(**{**SMALL, "space": "nas-bench-201", "epochs": 1, "auxiliary": 0.4})
+    reporter = Silent()
+    notes = []
+    reporter.notice = notes.append
+    model = nascli.train(text, config, reporter=reporter)
+    assert notes == ["trained without an auxiliary tower: there is no place for one in this network"]
+    assert model.value.genotype.space == "nas-bench-201"
+    convolutions = {name for name in model.value.weights if name.startswith("cells.") and name.endswith("conv.weight")}
+    assert convolutions == {
+        f"cells.{layer}.edges.{edge}.conv.weight"
+        for layer in range(3)
+        for edge in ("0-1.nor_conv_3x3", "2-3.nor_conv_1x1")
+    }
+    # Cells of 4, 8 and 16 channels.
+    assert [model.value.weights[f"cells.{layer}.edges.0-1.nor_conv_3x3.conv.weight"].shape for layer in range(3)] == [
+        (4, 4, 3, 3), (8, 8, 3, 3), (16, 16, 3, 3),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="--layers is a multiple of 3, not 4"):
+        nascli.train(text, config.model_copy(update={"layers": 4}))
+
+
+def test_a_network_without_any_path_is_trained_to_one_answer():
+    """Its cells put out zeros, so all images get the answer of the biases behind them."""
+    config = nascli.TrainConfig(**{**SMALL, "space": "nas-bench-201", "epochs": 2})
+    model = nascli.train("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|", config)
+    images = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        answers = nascli.load_network(model)(images)
+    torch.testing.assert_close(answers, answers[:1].expand(5, -1), rtol=1e-6, atol=1e-6)
+    assert answers.isfinite().all()
+    assert math.isfinite(model.value.metrics["train_loss"])
+
+
 def test_sizes_are_for_networks_of_cells_and_only_for_them():
     run = run_file(digits(limit_train=50))
     channels, cells = genotype_file(run, mask_of(run)), load("darts-v1").genotype
-    shape = shape_of(run.value.data)
+    shape = shape_of(run.value.distribution.data)
     config = nascli.TrainConfig(dataset="digits", method="pgnas")
-    assert derived_settings(channels.value.genotype, config, shape) == shape
+    settings, graph = derived_network(channels.value.genotype, config, shape)
+    assert (settings, graph) == (shape, channels.value.genotype.graph(shape))
     for given in ({"layers": 5}, {"channels": 4}, {"stem": "cifar"}):
         with pytest.raises(UsageError, match=f"--{next(iter(given))}: sizes of a network of cells"):
-            derived_settings(channels.value.genotype, config.model_copy(update=given), shape)
+            derived_network(channels.value.genotype, config.model_copy(update=given), shape)
     with pytest.raises(UsageError, match="the recipe pgnas/digits has no channels and no stem .*give --channels"):
-        derived_settings(cells, config.model_copy(update={"layers": 5}), shape)
+        derived_network(cells, config.model_copy(update={"layers": 5}), shape)

@@ -1,4 +1,6 @@
-"""What every search method promises, checked for each row of the registry on a tiny network and a few digits."""
+"""What every search method promises, checked for each row of the registry on a tiny network and a few digits, in each
+space of the kind that it searches; of the super-networks in one.
+"""
 
 import math
 
@@ -6,30 +8,43 @@ import pytest
 import torch
 
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
-from nascli.artifacts.distribution import distribution_bytes, load_distribution
+from nascli.artifacts.distribution import DistributionFile, distribution_bytes, load_distribution
+from nascli.artifacts.genotype import as_text, parse_genotype
 from nascli.config import SearchConfig
-from nascli.core.engine.search import build_method, open_streams
+from nascli.core.engine.search import SearchJob, build_method, open_streams
 from nascli.core.engine.session import provenance
+from nascli.core.nn.build import build_network
 from nascli.core.runtime import open_runtime
 from nascli.data import open_data
-from nascli.registry import METHODS
+from nascli.registry import METHODS, SPACES
 
-TINY = {"epochs": 2, "batch_size": 32, "limit_train": 160, "layers": 3, "channels": 4, "nodes": 2, "seed": 7}
+TINY = {"epochs": 2, "batch_size": 32, "limit_train": 160, "layers": 3, "channels": 4, "seed": 9}
 TINY_SUPERNET = {"width": 4, "depth": 1}
-LARGER = {"layers": 4, "channels": 8}
+OF_SPACE = {"darts": {"nodes": 2}}
+LARGER = {"darts": {"layers": 4, "channels": 8}, "nas-bench-201": {"layers": 6, "channels": 8}}
 WITHOUT_WARMUP = {"arch_warmup_epochs": 0}
-SHORT = {"candidates": 2}  # of the seed above, the first is a network whose every cell another one reads
+SHORT = {"candidates": 2}  # of the seed above, the first is a network all of whose weights have a part in its output
+
+SPACES_OF = {"cells": tuple(SPACES), "channels": ("resnet-mb",)}
+CASES = [(method, space) for method, row in METHODS.items() for space in SPACES_OF[row.searches]]
+OF_CELLS = [(method, space) for method, space in CASES if METHODS[method].searches == "cells"]
 
 
-@pytest.fixture(params=METHODS)
+def settings_of(method):
+    return {setting.name for setting in METHODS[method].settings}
+
+
+def configured(case, **given):
+    """A tiny search: of all that there is to say, what the method has a setting for."""
+    method, space = case
+    values = {**TINY, **TINY_SUPERNET, **OF_SPACE.get(space, {}), **WITHOUT_WARMUP, **SHORT}
+    own = settings_of(method) | SearchConfig.model_fields.keys()
+    return SearchConfig(method=method, space=space, **{k: v for k, v in values.items() if k in own}, **given)
+
+
+@pytest.fixture(params=CASES, ids="-".join)
 def config(request):
-    own = {setting.name for setting in METHODS[request.param].settings}
-    wanted = {
-        k: v
-        for k, v in {**TINY, **TINY_SUPERNET, **WITHOUT_WARMUP, **SHORT}.items()
-        if k in own | SearchConfig.model_fields.keys()
-    }
-    return SearchConfig(method=request.param, **wanted)
+    return configured(request.param)
 
 
 def derived(distribution):
@@ -41,17 +56,18 @@ class Running:
     """A method with its streams."""
 
     def __init__(self, config):
-        runtime = open_runtime(config)
-        self.data = open_data(config, device=runtime.device)
-        self.streams = open_streams(config, self.data, runtime)
-        self.method = build_method(config, self.data.info, self.streams, runtime)
+        self.runtime = open_runtime(config)
+        self.data = open_data(config, device=self.runtime.device)
+        self.streams = open_streams(config, self.data, self.runtime)
+        self.method = build_method(config, self.data.info, self.streams, self.runtime)
         self.config = config
 
     def steps(self, count):
         return [{k: float(v) for k, v in self.method.step(self.streams).items()} for _ in range(count)]
 
     def bytes(self):
-        return distribution_bytes(self.method.distribution(provenance(self.config, self.data.info, None)))
+        origin = provenance(self.config, self.data.info, None)
+        return distribution_bytes(DistributionFile(self.method.distribution(), origin))
 
 
 def test_steps_are_finite_and_move_the_distribution_and_the_weights(config):
@@ -99,11 +115,12 @@ def test_a_distribution_survives_its_file_and_derives_the_same_each_time(config)
     data = running.bytes()
     read = load_distribution(data, "file")
     assert distribution_bytes(read) == data
-    assert derived(read) == derived(load_distribution(data, "file"))
+    assert derived(read.distribution) == derived(load_distribution(data, "file").distribution)
+    assert derived(read.distribution) == derived(running.method.distribution())
     health = running.method.health(running.streams)
     assert health == running.method.health(running.streams)
     assert all(math.isfinite(value) for value in health.values())
-    assert ("skip_share" in health) == hasattr(read, "mode")  # of cells, of which there is a likeliest
+    assert ("skip_share" in health) == hasattr(read.distribution, "mode")  # of cells, of which there is a likeliest
 
 
 def test_streams_serve_disjoint_images(config):
@@ -126,8 +143,63 @@ def test_a_search_goes_on_from_anothers_distribution_in_a_larger_network(config)
     small = Running(config)
     small.steps(2)
     learnt = load_distribution(small.bytes(), "file")
-    settings = {**config.settings, **{name: value for name, value in LARGER.items() if name in config.settings}}
-    large = Running(config.model_copy(update={"settings": settings}))
+    larger = LARGER.get(config.space, {})
+    large = Running(config.model_copy(update={"settings": {**config.settings, **larger}}))
     large.method.start_from(learnt)
-    assert derived(large.method.distribution(learnt.provenance)) == derived(learnt)
+    assert derived(large.method.distribution()) == derived(learnt.distribution)
     large.steps(1)
+
+
+@pytest.mark.parametrize("case", OF_CELLS, ids="-".join)
+def test_the_metrics_tell_the_cells_that_would_be_derived_now(case):
+    running = Running(configured(case))
+    job = SearchJob(running.config, running.method, running.streams, running.runtime)
+    rows = [job.start_metrics()]
+    for _ in range(job.steps_per_epoch):
+        job.step()
+    rows.append(job.epoch_metrics())
+    mode = running.method.distribution().mode()
+    assert rows[-1]["genotype"] == as_text(mode)
+    assert "\n" not in rows[-1]["genotype"]
+    for row in rows:
+        read = parse_genotype(row["genotype"].encode(), "a row").genotype
+        assert read.space == running.config.space
+        assert as_text(read) == row["genotype"]
+    assert read == mode
+
+
+def test_channels_have_no_cells_to_tell():
+    running = Running(configured(("pgnas", "resnet-mb")))
+    job = SearchJob(running.config, running.method, running.streams, running.runtime)
+    assert "genotype" not in job.epoch_metrics()
+
+
+@pytest.mark.parametrize("case", [case for case in OF_CELLS if "network" in settings_of(case[0])], ids="-".join)
+def test_a_child_of_shared_weights_is_its_derived_network(case):
+    """With `network = derived` a child has the forms of the network that will be trained. With the same weights under
+    the same names, and by the statistics of the batch, both must say the same.
+    """
+    running = Running(configured(case, network="derived"))
+    shared = running.method.network.double()
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():  # scales and shifts of batch norms begin as 1 and 0, which says little
+        for weights in shared.parameters():
+            weights.add_(0.3 * torch.randn(weights.shape, generator=draw, dtype=torch.float64))
+    weights = shared.state_dict()
+    images = running.streams["train"].next()[0].double()
+    samples = (running.method.distribution().sample(5, number) for number in range(40))
+    # Of equal picks of a node the shared network computes one, the derived network has two, each with its weights.
+    children = [child for child in samples if all(len(set(node)) == len(node) for node in nodes_of(child))][:6]
+    assert len(children) == 6
+    answers = []
+    for child in children:
+        network = build_network(child.graph(running.method._size), seed=9).double()
+        own = {name: weights[name] for name, _ in network.named_parameters()}
+        network.load_state_dict(own, strict=False)
+        answers.append(network(images))
+        torch.testing.assert_close(shared(images, running.method._graph(child)), answers[-1], rtol=1e-9, atol=1e-9)
+    assert all((answer - answers[0]).abs().max() > 0.01 for answer in answers[1:])
+
+
+def nodes_of(genotype):
+    return (node for cell in genotype.cells.values() for node in cell.nodes)

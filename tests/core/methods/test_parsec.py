@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.core.memory import MemoryMeter
@@ -16,7 +18,10 @@ from nascli.core.methods.parsec import Parsec, effective_samples, importance_wei
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
-from nascli.registry import METHODS
+from nascli.registry import METHODS, SPACES
+from nascli.spaces import cell_space
+from nascli.spaces.darts import Darts
+from nascli.spaces.nas_bench_201 import NasBench201
 
 RUNTIME = Runtime(torch.device("cpu"))
 NOWHERE = Provenance(nascli="", stage="search", method=None, seed=None, config={}, data=None, made_from=None)
@@ -44,45 +49,86 @@ def streams(**settings):
     return {"search": Batches(1, **settings), "train": Batches(2, **settings)}
 
 
-def method(seed=0, epochs=3, steps_per_epoch=10, side=8, **changes):
+def method(seed=0, epochs=3, steps_per_epoch=10, side=8, space="darts", **changes):
     data = DataInfo(
         dataset="digits", classes=("a", "b", "c", "d"), channels=1, image_size=side, mean=(0.0,), std=(1.0,),
         train_images=24, test_images=0, fingerprint="",
     )  # fmt: skip
     settings = {setting.name: setting.default for setting in METHODS["parsec"].settings}
-    settings |= {"layers": 3, "channels": 4, "nodes": 2, "samples": 4, **changes}
-    return Parsec(Plan("parsec", data, epochs, steps_per_epoch, seed), RUNTIME, **settings)
+    settings |= {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "samples": 4, **changes}
+    return Parsec(Plan("parsec", space, data, epochs, steps_per_epoch, seed), RUNTIME, **settings)
 
 
-@pytest.fixture
-def two_operations(monkeypatch):
-    """A space small enough to enumerate: 10 * 21 networks per cell type with two nodes."""
-    monkeypatch.setattr(module, "OPERATIONS", ("skip_connect", "dil_conv_3x3"))
-    module._genotype.cache_clear()
-    yield
-    module._genotype.cache_clear()
+def file_of(search):
+    """What a search has learnt, as the file that another one starts from."""
+    return DistributionFile(search.distribution(), NOWHERE)
 
 
-def decide_reduction(search):
-    """Put all probability of the reduction cell on its first choices, so that only the normal cell is left open."""
+class FewDarts(Darts):
+    """10 * 21 networks per cell type with two nodes."""
+
+    operations = ("none", "skip_connect", "dil_conv_3x3")
+
+
+class FewNasBench201(NasBench201):
+    """2 ** 6 networks: each edge is a convolution, or else nothing, or else an identity. Some have no path."""
+
+    operations = ("none", "skip_connect", "nor_conv_3x3")
+
+    def decisions(self):
+        rows = zip(super().decisions(), self.edges(), strict=True)
+        return tuple(replace(row, options=(row.options[1 - sum(edge) % 2], row.options[2])) for row, edge in rows)
+
+
+FEW = {"darts": FewDarts, "nas-bench-201": FewNasBench201}
+
+
+@pytest.fixture(params=SPACES)
+def few(request, monkeypatch):
+    """The name of a space, with so few operations that its networks can be enumerated."""
+    space = FEW[request.param]
+    monkeypatch.setattr(module, "cell_space", lambda name, nodes: space(nodes) if nodes else space())
+    return request.param
+
+
+def about(search, *cells):
+    """The logits of the decisions about these types of cells."""
+    decisions = zip(search._space.decisions(), search.logits_of, strict=True)
+    return [logits for decision, logits in decisions if decision.cell in cells]
+
+
+def decide(search, *cells):
+    """Put all probability of these types of cells on their first choices."""
     with torch.no_grad():
-        for logits in search.logits_of["reduce"]:
-            logits.flatten(1)[:, 0] = 1e4
+        for logits in about(search, *cells):
+            logits[:, 0] = 1e4
 
 
 def tilt(search, scale=0.5, seed=5):
-    """Logits of the normal cell that are not all equal."""
+    """Logits of the first type of cell, the normal one of DARTS, that are not all equal."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for logits in search.logits_of["normal"]:
+        for logits in about(search, search._space.cells[0]):
             logits.copy_(scale * torch.randn(logits.shape, generator=generator))
 
 
-def normal_children(search):
-    """All draws of the normal cell: [children, columns], and their probabilities under the logits, float64."""
-    rows = [row for node in search.logits_of["normal"] for row in node.detach().double().flatten(1).softmax(1)]
+def children_of(search):
+    """All draws of the first type of cell: [children, columns], and their probabilities under the logits, float64."""
+    first = about(search, search._space.cells[0])
+    rows = [row for logits in first for row in logits.detach().double().softmax(1)]
     draws = torch.tensor(list(itertools.product(*(range(len(row)) for row in rows))))
     return draws, torch.stack([row[draws[:, i]] for i, row in enumerate(rows)]).prod(0), rows
+
+
+def genotypes(search, draws):
+    """The children with these draws of the first type of cell, and the first choices of the others."""
+    columns = sum(map(len, search.logits_of))
+    return [search._space.genotype([*draw, *[0] * (columns - len(draw))]) for draw in draws.tolist()]
+
+
+def drawn_by(search):
+    """The children that the next step draws."""
+    return [search._space.genotype(child) for child in search._draw(search.distribution()).tolist()]
 
 
 def scores(draws, rows):
@@ -92,8 +138,8 @@ def scores(draws, rows):
 
 
 def estimated_gradient(search):
-    """What the last step's ascent followed, in the normal cell's logits."""
-    return -torch.cat([node.grad.flatten() for node in search.logits_of["normal"]]).double()
+    """What the last step's ascent followed, in the logits of the first type of cell."""
+    return -torch.cat([logits.grad.flatten() for logits in about(search, search._space.cells[0])]).double()
 
 
 def test_weights_are_shares_of_the_likelihood():
@@ -116,48 +162,59 @@ def test_the_entropy_starts_at_the_logarithm_of_the_number_of_choices():
     health = method(nodes=4).health(streams())
     assert health["entropy"] == pytest.approx(4 * math.log(14 * 21 * 28 * 35), abs=1e-6)
     assert health["entropy"] == pytest.approx(50.2845, abs=1e-3)
-    assert health["entropy_normal_5"] == pytest.approx(2 * math.log(35), abs=1e-6)
+    assert health["entropy/normal/5"] == pytest.approx(2 * math.log(35), abs=1e-6)
     assert health["mode_probability"] == pytest.approx((14 * 21 * 28 * 35) ** -4.0)
 
 
-def test_draws_follow_the_distribution():
-    search = method()
+def test_the_entropy_of_six_edges_starts_at_six_times_that_of_five_operations():
+    """NAS-Bench-201: 5 ** 6 = 15,625 networks."""
+    health = method(space="nas-bench-201").health(streams())
+    assert health["entropy"] == health["entropy/cell"] == pytest.approx(math.log(15_625), abs=1e-6)
+    for edge in ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3"):
+        assert health[f"entropy/cell/{edge}"] == pytest.approx(math.log(5), abs=1e-6)
+    assert health["mode_probability"] == pytest.approx(1 / 15_625)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_draws_follow_the_distribution(space):
+    search = method(space=space, samples=20_000)
     tilt(search, scale=1.0)
-    found = search._draw(20_000)
-    rows = [row for node in search._categoricals() for row in node.detach().double().softmax(1)]
+    now = search.distribution()
+    found = torch.from_numpy(search._draw(now))
+    rows = [row for logits in search.logits_of for row in logits.detach().double().softmax(1)]
+    assert found.shape == (20_000, len(rows))
     for column, row in enumerate(rows):
         share = torch.bincount(found[:, column], minlength=len(row)) / len(found)
         assert (share - row).abs().max() < 5 * (0.25 / len(found)) ** 0.5
-    first = search._log_probability(found[:1])
     by_hand = sum(math.log(row[choice]) for row, choice in zip(rows, found[0], strict=True))
-    assert float(first.detach()) == pytest.approx(by_hand, rel=1e-9)
+    assert now.log_probability_of(found[:1].numpy()).item() == pytest.approx(by_hand, rel=1e-9)
 
 
-def planted(search, table):
-    """Let the likelihood of a child follow from its normal cell by a table over networks; leave the weights alone."""
-
-    def log_likelihood(images, labels, children):
-        return torch.tensor([table[child.normal] for child in children], dtype=torch.float64)
-
-    search._log_likelihood = log_likelihood
+def planted(search, log_likelihood):
+    """Let the likelihood of a child follow from its genotype; leave the weights alone."""
+    search._graph = lambda child: child
+    search._log_likelihood = lambda images, labels, children: torch.tensor(
+        list(map(log_likelihood, children)), dtype=torch.float64
+    )
     search._train = lambda *_: {}
 
 
-def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(two_operations):
+def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
     """Exactly: g = E_posterior[onehot - softmax], the gradient of log p(y | X, v, pi), Eq. 7. With K = 2 the estimate's
     mean is enumerated over all pairs of children; its distance from g must fall as 1 / K.
     """
-    search = method(arch_lr=0.0)
-    decide_reduction(search)
+    search = method(arch_lr=0.0, space=few)
+    decide(search, "reduce")
     tilt(search)
-    draws, prior, rows = normal_children(search)
-    cells = [module._genotype((search._network_of(d)[0], ((0, 0),) * 2)).normal for d in draws.tolist()]
+    draws, prior, rows = children_of(search)
+    networks = [child.network() for child in genotypes(search, draws)]
     noise = torch.Generator().manual_seed(3)
-    table = dict.fromkeys(cells, 0.0)
-    table = {cell: float(torch.randn((), generator=noise)) for cell in table}
-    planted(search, table)
+    count, spread = {"darts": (210, 1.0), "nas-bench-201": (64, 3.0)}[few]  # of fewer children, to see the bias
+    table = {network: spread * float(torch.randn((), generator=noise)) for network in dict.fromkeys(networks)}
+    assert len(table) == count
+    planted(search, lambda child: table[child.network()])
 
-    likelihood = torch.tensor([table[cell] for cell in cells], dtype=torch.float64).exp()
+    likelihood = torch.tensor([table[network] for network in networks], dtype=torch.float64).exp()
     score = scores(draws, rows)
     posterior = prior * likelihood / (prior * likelihood).sum()
     exact = posterior @ score
@@ -176,8 +233,10 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(two_op
 
     sizes = torch.tensor([len(row) for row in rows])
     place = torch.cat((sizes.flip(0).cumprod(0).flip(0)[1:], torch.ones(1, dtype=torch.int64)))
-    drawn = (search._draw(640_000)[:, : len(rows)] * place).sum(1)
-    assert torch.equal(draws[drawn[:9]], search._draw(640_000)[:9, : len(rows)])
+    search._samples = 640_000
+    choices = torch.from_numpy(search._draw(search.distribution()))[:, : len(rows)]
+    drawn = (choices * place).sum(1)
+    assert torch.equal(draws[drawn[:9]], choices[:9])
     bias = {}
     for samples in (2, 16, 64, 256):
         groups = drawn.view(-1, samples)
@@ -189,20 +248,32 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(two_op
     assert bias[256] < 0.15 * bias[2]
 
 
-def test_with_many_samples_the_step_is_the_exact_gradient_of_the_marginal_likelihood(two_operations):
-    """Both gradients of Eq. 7, by running every network of the space, against those of one step with K = 4,096."""
-    search = method(samples=4096, arch_lr=0.0, lr=0.0, lr_min=0.0, clip=0.0)
-    decide_reduction(search)
+def uneven(search, spread):
+    """Spread the log-likelihoods, as a larger batch and a longer training do."""
+    plain = search._log_likelihood
+    search._log_likelihood = lambda *arguments: spread * plain(*arguments)
+
+
+def test_with_many_samples_the_step_is_the_exact_gradient_of_the_marginal_likelihood(few):
+    """Both gradients of Eq. 7, by running every network of the space, against those of one step with a large K."""
+    samples, spread = {"darts": (4096, 1.0), "nas-bench-201": (16384, 2.0)}[few]
+    search = method(samples=samples, arch_lr=0.0, lr=0.0, lr_min=0.0, clip=0.0, space=few)
+    uneven(search, spread)
+    decide(search, "reduce")
     tilt(search)
     data = streams()
-    draws, prior, rows = normal_children(search)
-    networks = [(search._network_of(d)[0], ((0, 0),) * 2) for d in draws.tolist()]
+    draws, prior, rows = children_of(search)
+    children = genotypes(search, draws)
+    networks = [child.network() for child in children]
     log_likelihood, gradients = {}, {}
-    for network in dict.fromkeys(networks):
-        child = module._genotype(network)
+    for network, genotype in zip(networks, children, strict=True):
+        if network in gradients:
+            continue
+        child = search._graph(genotype)
         with torch.no_grad():
             logits = search.network(data["search"].images, child)
-            log_likelihood[network] = -float(F.cross_entropy(logits, data["search"].labels, reduction="sum"))
+            loss = F.cross_entropy(logits, data["search"].labels, reduction="sum")
+            log_likelihood[network] = -spread * float(loss)
         loss = F.cross_entropy(search.network(data["train"].images, child), data["train"].labels)
         found = torch.autograd.grad(loss, list(search.network.parameters()), allow_unused=True, materialize_grads=True)
         gradients[network] = torch.cat([g.flatten() for g in found])
@@ -212,22 +283,16 @@ def test_with_many_samples_the_step_is_the_exact_gradient_of_the_marginal_likeli
     exact_weights = sum(float(p) * gradients[n].double() for p, n in zip(posterior, networks, strict=True))
 
     metrics = search.step(data)
-    assert 100 < metrics["distinct_children"] <= 210
+    assert len(gradients) / 2 < metrics["distinct_children"] <= len(gradients)
     weights = torch.cat([p.grad.flatten() for p in search.network.parameters()]).double()
     assert (weights - exact_weights).norm() < 0.05 * exact_weights.norm()
     assert (estimated_gradient(search) - exact_logits).norm() < 0.1 * exact_logits.norm()
 
 
-def uneven(monkeypatch, search, spread):
-    """Spread the log-likelihoods, as a larger batch and a longer training do."""
-    plain = search._log_likelihood
-    search._log_likelihood = lambda *arguments: spread * plain(*arguments)
-
-
 def gradient_of_one_step(monkeypatch, least_share, spread=30.0):
     monkeypatch.setattr(module, "LEAST_SHARE", least_share)
     search = method(samples=8, nodes=3)
-    uneven(monkeypatch, search, spread)
+    uneven(search, spread)
     metrics = search.step(streams())
     return metrics, torch.cat([p.grad.flatten() for p in search.network.parameters()]), search
 
@@ -239,19 +304,18 @@ def test_skipping_children_without_weight_changes_no_gradient(monkeypatch):
     assert (mine - theirs).norm() < 1e-6 * theirs.norm()
     for name, value in first.network.state_dict().items():
         torch.testing.assert_close(value, second.network.state_dict()[name], rtol=1e-6, atol=1e-8)
-    for cell in ("normal", "reduce"):
-        for a, b in zip(first.logits_of[cell], second.logits_of[cell], strict=True):
-            assert torch.equal(a, b)
+    for a, b in zip(first.logits_of, second.logits_of, strict=True):
+        assert torch.equal(a, b)
 
 
 def test_the_weights_follow_the_shares_mean_of_the_childrens_gradients():
     """By running each drawn child by itself, duplicates and all."""
     search, data = method(samples=16, clip=0.0, lr=0.0, lr_min=0.0), streams()
     tilt(search, scale=5.0)
-    decide_reduction(search)
-    draws = search._draw(16)
-    children = [module._genotype(search._network_of(draw)) for draw in draws.tolist()]
-    assert len(set(children)) < len(children), "some network is drawn twice"
+    decide(search, "reduce")
+    drawn = drawn_by(search)
+    assert len({child.network() for child in drawn}) < len(drawn), "some network is drawn twice"
+    children = [search._graph(child) for child in drawn]
     with torch.no_grad():
         likelihood = torch.stack(
             [
@@ -274,14 +338,11 @@ def test_the_weights_follow_the_shares_mean_of_the_childrens_gradients():
 
 def test_identical_children_share_the_weight_equally():
     search = method(samples=5)
-    with torch.no_grad():
-        for cell in ("normal", "reduce"):
-            for logits in search.logits_of[cell]:
-                logits[:, 0, 0] = 1e4
+    decide(search, "normal", "reduce")
     metrics = search.step(streams())
     assert metrics["distinct_children"] == metrics["trained_children"] == 1
     assert float(metrics["effective_samples"]) == pytest.approx(5)
-    assert all(float(node.grad.abs().max()) == 0 for cell in search.logits_of.values() for node in cell)
+    assert all(float(logits.grad.abs().max()) < 1e-15 for logits in search.logits_of)
 
 
 def test_weights_that_no_child_used_keep_their_momentum_and_decay():
@@ -299,18 +360,13 @@ def test_weights_that_no_child_used_keep_their_momentum_and_decay():
 def test_a_likelihood_that_favours_one_choice_is_found():
     """Cells with a dilated convolution as the first node's first pick are likelier: the mode comes to have it."""
     search = method(arch_lr=0.1, samples=8)
-
-    def log_likelihood(images, labels, children):
-        return torch.tensor([6.0 * any(p.op == "dil_conv_5x5" for p in c.normal.nodes[0]) for c in children]).double()
-
-    search._log_likelihood = log_likelihood
-    search._train = lambda *_: {}
-    before = search.health(streams())["entropy"]
+    planted(search, lambda child: 6.0 * any(pick.op == "dil_conv_5x5" for pick in child.cells["normal"].nodes[0]))
+    before = search.distribution().total_entropy()
     for _ in range(150):
         search.step(streams())
-    mode = search.distribution(NOWHERE).mode()
-    assert any(pick.op == "dil_conv_5x5" for pick in mode.normal.nodes[0])
-    assert search.health(streams())["entropy"] < before - 1
+    now = search.distribution()
+    assert any(pick.op == "dil_conv_5x5" for pick in now.mode().cells["normal"].nodes[0])
+    assert now.total_entropy() < before - 1
 
 
 def test_the_modes_accuracy_is_that_of_the_whole_search_part():
@@ -318,7 +374,7 @@ def test_the_modes_accuracy_is_that_of_the_whole_search_part():
     search, data = method(), streams()
     for _ in range(3):
         search.step(data)
-    mode = search.distribution(NOWHERE).mode()
+    mode = search._graph(search.distribution().mode())
     with torch.no_grad():
         answers = torch.cat([search.network(images, mode).argmax(1) for images, _ in data["search"].once()])
     data["search"].labels = torch.where(torch.arange(12) < 9, answers, (answers + 1) % 4)
@@ -330,14 +386,12 @@ def test_the_modes_accuracy_is_that_of_the_whole_search_part():
 def test_adaptive_samples_follow_the_entropy():
     search = method(samples=16, adaptive_samples=True)
     assert search.step(streams())["samples"] == 16
-    decide_reduction(search)
+    decide(search, "reduce")
     assert search.step(streams())["samples"] in (8, 9)  # one of two cell types is left open
-    with torch.no_grad():
-        for logits in search.logits_of["normal"]:
-            logits.flatten(1)[:, 0] = 1e4
+    decide(search, "normal")
     assert search.step(streams())["samples"] == 2
     fixed = method(samples=16)
-    decide_reduction(fixed)
+    decide(fixed, "reduce")
     assert fixed.step(streams())["samples"] == 16
 
 
@@ -346,7 +400,7 @@ def test_the_towers_loss_counts_by_its_weight_in_the_weights_gradient():
     search = method(side=32, auxiliary=0.4, network="derived", samples=1, clip=0.0, lr=0.0, lr_min=0.0)
     data = streams(side=32)
     images, labels = data["train"].next()
-    child = module._genotype(search._network_of(search._draw(1)[0].tolist()))
+    (child,) = map(search._graph, drawn_by(search))
     logits, tower = search.network(images, child, with_auxiliary=True)
     loss = F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(tower, labels)
     expected = torch.autograd.grad(loss, list(search.network.parameters()), allow_unused=True, materialize_grads=True)
@@ -363,18 +417,21 @@ def test_a_tower_that_does_not_fit_is_left_out_with_a_notice():
     assert "without an auxiliary tower" in search.notices[0]
 
 
-def test_the_networks_form_is_the_one_that_was_asked_for():
+@pytest.mark.parametrize("space", SPACES)
+def test_the_networks_form_is_the_one_that_was_asked_for(space):
     """In cells, a derived network's batch norms have scale and shift, a search network's have none."""
     for form, affine in (("derived", True), ("search", False)):
-        norms = [part for part in method(network=form).network.cells.modules() if isinstance(part, nn.BatchNorm2d)]
+        network = method(network=form, space=space).network
+        norms = [part for part in network.cells.modules() if isinstance(part, nn.BatchNorm2d)]
         assert {norm.affine for norm in norms} == {affine}
+        assert network.stem.norm.affine
 
 
 def test_the_logits_move_by_adam_and_the_weights_by_clipped_sgd():
     """Both optimisers by hand, from the gradients of each of four steps."""
     given = {"lr": 0.1, "lr_min": 0.02, "momentum": 0.9, "weight_decay": 0.01, "clip": 0.05, "arch_lr": 0.1}
     search, data = method(epochs=1, steps_per_epoch=4, **given), streams()
-    logits = [node for cell in search.logits_of.values() for node in cell]
+    logits = search.logits_of
     weights = list(search.network.parameters())
     first, second = ([torch.zeros_like(node) for node in logits] for _ in range(2))
     velocity = [torch.zeros_like(weight) for weight in weights]
@@ -405,9 +462,9 @@ def test_only_one_childs_activations_live_at_a_time():
 
     # All children count alike, so that all are trained.
     search._log_likelihood = lambda images, labels, children: torch.zeros(len(children), dtype=torch.float64)
-    children = {module._genotype(search._network_of(d)) for d in search._draw(8).tolist()}
+    children = {child.network(): search._graph(child) for child in drawn_by(search)}
     largest = 0
-    for child in children:
+    for child in children.values():
         with MemoryMeter(ignore=ignore) as alone:
             loss, _ = search._loss(*data["train"].next(), child)
             loss.backward()
@@ -421,24 +478,98 @@ def test_only_one_childs_activations_live_at_a_time():
 
 def test_a_distribution_of_another_kind_or_size_is_refused():
     with pytest.raises(UsageError, match="cells of 3 nodes.*--nodes 3"):
-        method().start_from(method(nodes=3).distribution(NOWHERE))
-    ranking = RankingDistribution(
-        space="darts",
-        nodes=2,
-        candidates=(),
-        waiting=(method().distribution(NOWHERE).mode(),),
-        provenance=NOWHERE.model_copy(update={"method": "random"}),
-    )
-    with pytest.raises(UsageError, match="categorical distribution, not with a ranking: give --method random"):
-        method().start_from(ranking)
+        method().start_from(file_of(method(nodes=3)))
+    ranking = RankingDistribution(cell_space("darts", 2), (), waiting=(method().distribution().mode(),))
+    random = DistributionFile(ranking, NOWHERE.model_copy(update={"method": "random"}))
+    with pytest.raises(UsageError, match="parsec goes on with a categorical, not with a ranking: give --method random"):
+        method().start_from(random)
 
 
-def test_logits_go_on_from_another_search():
-    first = method()
+@pytest.mark.parametrize(("mine", "theirs"), [("darts", "nas-bench-201"), ("nas-bench-201", "darts")])
+def test_a_distribution_over_another_space_is_refused(mine, theirs):
+    with pytest.raises(UsageError, match=f"over cells of the space {theirs}, .* of {mine}: give --space {theirs}$"):
+        method(space=mine).start_from(file_of(method(space=theirs)))
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_logits_go_on_from_another_search(space):
+    first = method(space=space)
     tilt(first)
-    second = method(seed=9, channels=8)
-    second.start_from(first.distribution(NOWHERE))
-    for cell in ("normal", "reduce"):
-        for a, b in zip(first.logits_of[cell], second.logits_of[cell], strict=True):
-            assert torch.equal(a, b)
+    second = method(seed=9, channels=8, space=space)
+    second.start_from(file_of(first))
+    for a, b in zip(first.logits_of, second.logits_of, strict=True):
+        assert torch.equal(a, b)
     assert np.isclose(second.health(streams())["entropy"], first.health(streams())["entropy"])
+
+
+def of_text(search, text):
+    """A child of NAS-Bench-201, and its graph in a search."""
+    child = search._space.parse(text, "here")
+    return child, search._graph(child)
+
+
+def gradients_of(search, graph):
+    """Logits of a child on a batch, and the gradient of the cross-entropy in every weight, by name."""
+    images, labels = streams()["train"].next()
+    logits = search.network(images, graph)
+    names, weights = zip(*search.network.named_parameters(), strict=True)
+    loss = F.cross_entropy(logits, labels)
+    found = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+    return logits.detach(), dict(zip(names, found, strict=True))
+
+
+def test_none_is_drawn_as_often_as_any_other_operation():
+    search = method(space="nas-bench-201", samples=5000)
+    ops = [pick.op for child in drawn_by(search) for pick in child.picks()]
+    share = ops.count("none") / len(ops)
+    assert len(ops) == 6 * 5000
+    assert share == pytest.approx(0.2, abs=5 * (0.2 * 0.8 / len(ops)) ** 0.5)
+
+
+@pytest.mark.parametrize("form", ["search", "derived"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|",
+        "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|nor_conv_1x1~2|",
+        "|none~0|+|none~0|nor_conv_1x1~1|+|none~0|skip_connect~1|avg_pool_3x3~2|",
+    ],
+    ids=["none-alone", "an-end-without-a-beginning", "a-middle-without-a-beginning"],
+)
+def test_a_child_without_any_path_answers_the_same_to_all_images_and_learns_what_it_can(form, text):
+    """Its cells put out zeros: what is behind the last one is a bias alone, and the gradient is zero before it."""
+    search = method(space="nas-bench-201", network=form)
+    with torch.no_grad():
+        search.network.norm.bias.copy_(torch.linspace(-1, 1, 16))
+    _, graph = of_text(search, text)
+    logits, gradients = gradients_of(search, graph)
+    bias, classifier = search.network.norm.bias.detach(), search.network.classifier
+    alone = F.linear(bias.relu(), classifier.weight, classifier.bias).detach()
+    torch.testing.assert_close(logits, alone.expand(12, -1), rtol=1e-6, atol=1e-6)
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
+    learning = {name for name, gradient in gradients.items() if gradient.any()}
+    assert learning == {"norm.bias", "classifier.weight", "classifier.bias"}
+
+
+def test_a_search_over_children_without_a_path_goes_on():
+    search = method(space="nas-bench-201")
+    assert {decision.options[0].op for decision in search._space.decisions()} == {"none"}
+    decide(search, "cell")
+    for _ in range(2):
+        metrics = search.step(streams())
+    assert all(value.isfinite() for value in metrics.values())
+    assert metrics["distinct_children"] == 1
+    assert all(weight.isfinite().all() for weight in search.network.parameters())
+    assert all(logits.isfinite().all() for logits in search.logits_of)
+
+
+def test_what_lies_on_no_path_has_no_part_in_a_child():
+    """Node 2 has no edge into it: the convolution behind it is not computed, and no other answer comes of it."""
+    search = method(space="nas-bench-201")
+    _, without = of_text(search, "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
+    _, useless = of_text(search, "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|nor_conv_1x1~2|")
+    logits, _ = gradients_of(search, without)
+    again, gradients = gradients_of(search, useless)
+    assert torch.equal(again, logits)
+    used = {name.split(".edges.")[1].split(".")[0] for name, g in gradients.items() if ".edges." in name and g.any()}
+    assert used == {"0-3"}

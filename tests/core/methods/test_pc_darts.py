@@ -7,16 +7,20 @@ import torch.nn.functional as F
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import MixtureDistribution
+from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Provenance
 from nascli.config import settings_model
 from nascli.core.methods.pc_darts import PcDarts
 from nascli.core.methods.protocol import Plan
+from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
-from nascli.registry import METHODS, SPACES
+from nascli.registry import METHODS
 from nascli.seeds import derive_seed
+from nascli.spaces import cell_space
+from nascli.spaces.darts import Darts
+from nascli.spaces.network_settings import NetworkSettings
 from tests.core.nn.oracle import Oracle
 
 DATA = DataInfo(
@@ -48,11 +52,17 @@ class Repeated:
         return self.batch
 
 
-def method(*, data=DATA, runtime=CPU, order=1, **given):
-    small = {"layers": 3, "channels": 4, "nodes": 2, "partial_channels": 2, "clip": 0.0, "weight_decay": 0.0}
+def method(*, data=DATA, runtime=CPU, order=1, space="darts", **given):
+    small = {"layers": 3, "channels": 4, "partial_channels": 2, "clip": 0.0, "weight_decay": 0.0}
+    small["nodes"] = 2 if space == "darts" else 0
     settings = settings_model("pc-darts")(**{**small, **given}).model_dump()
-    plan = Plan("pc-darts", data, epochs=4, steps_per_epoch=2, seed=0)
+    plan = Plan("pc-darts", space, data, epochs=4, steps_per_epoch=2, seed=0)
     return PcDarts(plan, runtime, **settings, order=order)
+
+
+def file_of(searched):
+    """What a search has learnt, as the file that another one starts from."""
+    return DistributionFile(searched.distribution(), NOBODY)
 
 
 def streams(side=8):
@@ -81,14 +91,14 @@ def test_the_architecture_starts_at_a_thousandth_of_a_normal_draw():
 
 def test_in_the_warm_up_only_the_weights_learn():
     searched, sources = method(arch_warmup_epochs=2), streams()
-    before = searched.distribution(NOBODY)
+    before = searched.distribution()
     for _ in range(4):
         searched.step(sources)
-    unchanged = searched.distribution(NOBODY)
+    unchanged = searched.distribution()
     assert (before.alpha["normal"] == unchanged.alpha["normal"]).all()
     assert sources["search"].position == 0
     searched.step(sources)
-    assert (before.alpha["normal"] != searched.distribution(NOBODY).alpha["normal"]).all()
+    assert (before.alpha["normal"] != searched.distribution().alpha["normal"]).all()
     assert sources["search"].position == 1
 
 
@@ -128,7 +138,7 @@ def test_the_first_step_is_adam_on_the_search_loss_then_sgd_on_the_train_loss_at
 def test_without_edge_normalisation_there_is_no_beta():
     searched = method(edge_normalization=False)
     searched.step(streams())
-    found = searched.distribution(NOBODY)
+    found = searched.distribution()
     assert found.beta is None
     assert (found.edge_weights("normal") == 1).all()
 
@@ -144,14 +154,17 @@ def test_random_channels_change_with_every_step_and_not_with_the_repetition():
 
 def test_health_of_an_undecided_mixture_is_the_entropy_of_eight_operations():
     health = method().health({})
-    assert health["edge_entropy_normal"] == pytest.approx(math.log(8), abs=1e-5)
-    assert health["edge_entropy_reduce"] == pytest.approx(math.log(8), abs=1e-5)
+    assert health["edge_entropy/normal"] == pytest.approx(math.log(8), abs=1e-5)
+    assert health["edge_entropy/reduce"] == pytest.approx(math.log(8), abs=1e-5)
+    assert method(space="nas-bench-201").health({})["edge_entropy/cell"] == pytest.approx(math.log(5), abs=1e-5)
 
 
 def test_a_distribution_over_other_cells_is_refused():
-    other = method(nodes=3).distribution(NOBODY)
     with pytest.raises(UsageError, match="--nodes 3"):
-        method().start_from(other)
+        method().start_from(file_of(method(nodes=3)))
+    for mine, theirs in (("darts", "nas-bench-201"), ("nas-bench-201", "darts")):
+        with pytest.raises(UsageError, match=f"over cells of the space {theirs}, .* of {mine}: give --space {theirs}$"):
+            method(space=mine).start_from(file_of(method(space=theirs)))
 
 
 def test_k_must_divide_the_channels():
@@ -163,11 +176,11 @@ def test_start_from_takes_alpha_and_beta_over():
     learnt = method()
     for _ in range(3):
         learnt.step(streams())
-    given: MixtureDistribution = learnt.distribution(NOBODY)
+    given = learnt.distribution()
     fresh = method(channels=8)
-    fresh.start_from(given)
+    fresh.start_from(file_of(learnt))
     assert fresh.notices == ()
-    taken = fresh.distribution(NOBODY)
+    taken = fresh.distribution()
     for cell in ("normal", "reduce"):
         assert (taken.alpha[cell] == given.alpha[cell]).all()
         assert (taken.beta[cell] == given.beta[cell]).all()
@@ -234,9 +247,10 @@ def test_the_second_order_is_the_papers_equations_on_the_per_edge_network(sampli
     for source in sources.values():
         source.batch = source.batch[0].double(), source.batch[1]
     oracle = Oracle(
-        operations=SPACES["darts"].search_operations, nodes=2, layers=3, channels=4, stem="cifar", classes=3,
-        image_channels=1, partial_channels=2,
+        operations=Darts.operations, nodes=2, layers=3, channels=4, stem="cifar", classes=3, image_channels=1,
+        partial_channels=2,
     ).double()  # fmt: skip
+    size = NetworkSettings(layers=3, channels=4, stem="cifar", classes=3, image_channels=1, image_size=8)
     velocity = None
 
     for step in range(2):
@@ -275,10 +289,7 @@ def test_the_second_order_is_the_papers_equations_on_the_per_edge_network(sampli
         for tensor, gradient in zip(architecture, wanted, strict=True):
             torch.testing.assert_close(tensor.grad, gradient, rtol=1e-6, atol=1e-9)
         # The optimiser's momentum, from the fused network's parameters to the weights' names.
-        twin = MixedNetwork(
-            operations=SPACES["darts"].search_operations, nodes=2, layers=3, channels=4, stem="cifar", classes=3,
-            image_channels=1, partial_channels=2,
-        ).double()  # fmt: skip
+        twin = MixedNetwork(cell_space("darts", 2), size, partial_channels=2).double()
         state = searched._weights.optimizer.state
         with torch.no_grad():
             for parameter, own in zip(twin.parameters(), searched.network.parameters(), strict=True):
@@ -397,8 +408,7 @@ def test_maps_without_room_for_a_tower_go_without_and_say_so():
     searched = method(auxiliary=0.4)
     assert searched.network.auxiliary is None
     assert searched.notices == (
-        "searched without an auxiliary tower: the auxiliary tower behind the cifar stem needs 2 layers or more and "
-        "images of 29 to 40 pixels a side",
+        "searched without an auxiliary tower: the auxiliary tower needs images of 29 to 40 pixels a side",
     )
     assert set(searched.step(streams())) >= {"train_loss", "search_loss"}
     assert method(data=LARGE, auxiliary=0.4).notices == ()
@@ -406,21 +416,79 @@ def test_maps_without_room_for_a_tower_go_without_and_say_so():
 
 @pytest.mark.parametrize(("mine", "theirs", "words"), [(True, False, "start anew"), (False, True, "left behind")])
 def test_beta_on_one_side_only_is_worth_a_notice(mine, theirs, words):
-    given = method(edge_normalization=theirs).distribution(NOBODY)
+    learnt = method(edge_normalization=theirs)
+    given = learnt.distribution()
     fresh = method(edge_normalization=mine)
     before = None if fresh.beta is None else fresh.beta["normal"].detach().clone()
-    fresh.start_from(given)
+    fresh.start_from(file_of(learnt))
     [notice] = fresh.notices
     assert words in notice
     assert "beta" in notice
-    assert (fresh.distribution(NOBODY).alpha["normal"] == given.alpha["normal"]).all()
+    assert (fresh.distribution().alpha["normal"] == given.alpha["normal"]).all()
     if mine:
         assert torch.equal(fresh.beta["normal"], before)
 
 
 def test_a_distribution_that_is_no_mixture_is_refused_with_the_method_that_takes_it():
-    other = CategoricalDistribution.uniform(2, NOBODY.model_copy(update={"method": "parsec"}))
-    with pytest.raises(UsageError, match=r"^pc-darts goes on with .* not with a categorical .*: give --method parsec$"):
-        method().start_from(other)
-    with pytest.raises(UsageError, match="categorical distribution$"):
-        method().start_from(CategoricalDistribution.uniform(2, NOBODY))
+    other = CategoricalDistribution.uniform(cell_space("darts", 2))
+    by_parsec = NOBODY.model_copy(update={"method": "parsec"})
+    whole = "^pc-darts goes on with a mixture, not with a categorical: give --method parsec$"
+    with pytest.raises(UsageError, match=whole):
+        method().start_from(DistributionFile(other, by_parsec))
+    with pytest.raises(UsageError, match="not with a categorical$"):
+        method().start_from(DistributionFile(other, NOBODY))
+
+
+def decide(searched, text):
+    """Give the operations of a cell of NAS-Bench-201 all the weight; from here on in float64."""
+    searched.network.double()
+    space = cell_space("nas-bench-201")
+    for row, pick in enumerate(space.parse(text, "here").picks()):
+        searched.alpha["cell"].data[row] = torch.tensor([1e4 * (op == pick.op) for op in space.operations])
+    searched.alpha["cell"].data = searched.alpha["cell"].data.double()
+
+
+def alone(searched, genotype):
+    """The network of a genotype with the search's weights; scales and shifts, which that has none of, as they start."""
+    network = GraphNetwork(genotype.graph(searched._plan.network_settings(3, 4, "cifar"))).double()
+    missing, _ = network.load_state_dict(searched.network.state_dict(), strict=False)
+    assert missing
+    assert all(name.startswith("cells.") and name.endswith((".norm.weight", ".norm.bias")) for name in missing)
+    return network
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|nor_conv_3x3~1|skip_connect~2|",
+        "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|avg_pool_3x3~2|",
+        "|nor_conv_1x1~0|+|avg_pool_3x3~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_3x3~2|",
+    ],
+    ids=["without-none", "with-two", "with-one"],
+)
+def test_a_mixture_that_has_decided_is_the_network_that_it_derives(text):
+    """With a weight of 1 on one operation of every edge; by the statistics of the batch and by the running ones."""
+    searched = method(space="nas-bench-201", partial_channels=1, edge_normalization=False)
+    for _ in range(3):
+        searched.step(streams())
+    decide(searched, text)
+    found = searched.distribution().mode()
+    assert cell_space("nas-bench-201").format(found).strip() == text
+    network = alone(searched, found)
+    images = streams()["train"].batch[0].double()
+    for training in (True, False):
+        searched.network.train(training)
+        network.train(training)
+        with torch.no_grad():
+            torch.testing.assert_close(searched.logits(images), network(images), rtol=0, atol=1e-9)
+    fresh = GraphNetwork(network.graph).double()
+    assert (fresh(images) - network.train()(images)).abs().max() > 1e-3, "other weights say something else"
+
+
+def test_a_decided_mixture_takes_nothing_from_a_node_without_a_path():
+    """By the statistics of the batch: convolutions of zeros are zeros."""
+    searched = method(space="nas-bench-201", partial_channels=1, edge_normalization=False)
+    decide(searched, "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|")
+    images = streams()["train"].batch[0].double()
+    network = alone(searched, searched.distribution().mode())
+    torch.testing.assert_close(searched.logits(images), network(images), rtol=0, atol=1e-9)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Ancestor, Provenance
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.core.methods.pgnas import WATCHED, Pgnas
@@ -50,21 +51,20 @@ def images_of(side=8, **changes):
     ).model_copy(update=changes)  # fmt: skip
 
 
-def method(seed=0, data=None, epochs=3, steps_per_epoch=10, **changes):
+def method(seed=0, data=None, epochs=3, steps_per_epoch=10, space="resnet-mb", **changes):
     settings = {setting.name: setting.default for setting in METHODS["pgnas"].settings}
     settings |= {"width": 4, "depth": 1, "lr": 0.05, **changes}
-    return Pgnas(Plan("pgnas", data or images_of(), epochs, steps_per_epoch, seed), RUNTIME, **settings)
+    return Pgnas(Plan("pgnas", space, data or images_of(), epochs, steps_per_epoch, seed), RUNTIME, **settings)
 
 
 def posterior(pgnas, seed=0, held_out=0.1, stage="search", made_from=None, data=None):
     """What a search with these settings leaves in its file."""
     data = data or images_of()
-    return pgnas.distribution(
-        Provenance(
-            nascli="", stage=stage, method="pgnas", seed=seed, config={"settings": {"held_out": held_out}},
-            data=data.description(), made_from=made_from,
-        )
+    origin = Provenance(
+        nascli="", stage=stage, method="pgnas", seed=seed, config={"settings": {"held_out": held_out}},
+        data=data.description(), made_from=made_from,
     )  # fmt: skip
+    return DistributionFile(pgnas.distribution(), origin)
 
 
 def test_a_step_is_sgd_down_the_cross_entropy_and_the_penalty():
@@ -118,7 +118,7 @@ def test_gradients_are_clipped_all_together():
 
 @pytest.mark.parametrize("name", ["enas", "densenet121"])
 def test_a_width_of_0_is_the_published_one(name):
-    graph = method(supernet=name, width=0, data=images_of(side=32)).network.graph
+    graph = method(space=name, width=0, data=images_of(side=32)).network.graph
     published = SUPERNETS[name].width
     assert graph == supernet(name, published, stages_of(name, 1), classes=4, image_channels=1, image_size=32)
 
@@ -205,7 +205,7 @@ def test_health_is_that_of_the_whole_network_and_of_samples_on_the_held_out_imag
 def test_the_distribution_has_the_networks_weights_and_is_independent_of_it():
     pgnas = method()
     pgnas.step(streams())
-    found = posterior(pgnas)
+    found = pgnas.distribution()
     state = pgnas.network.state_dict()
     assert found.weights.keys() == state.keys()
     assert all((found.weights[name] == values.numpy()).all() for name, values in state.items())
@@ -220,10 +220,10 @@ def test_the_distribution_has_the_networks_weights_and_is_independent_of_it():
 def test_another_search_goes_on_with_logits_and_weights():
     pgnas = method()
     pgnas.step(streams())
-    found = posterior(pgnas)
+    found = pgnas.distribution()
     other = method()
-    other.start_from(found)
-    again = posterior(other)
+    other.start_from(posterior(pgnas))
+    again = other.distribution()
     assert all((again.logits[name] == values).all() for name, values in found.logits.items())
     assert all((again.weights[name] == values).all() for name, values in found.weights.items())
 
@@ -233,7 +233,10 @@ def test_another_search_goes_on_with_logits_and_weights():
     [
         ({"width": 6}, "is of width 4, this search of width 6: give --width 4"),
         ({"depth": 2}, r"has \[1, 1, 1\] blocks per stage, this search \[2, 2, 2\]: give --depth 1"),
-        ({"supernet": "resnet-mb-inflated"}, "is for resnet-mb, this search for resnet-mb-inflated: give --supernet"),
+        (
+            {"space": "resnet-mb-inflated"},
+            "is for resnet-mb, this search for resnet-mb-inflated: give --space resnet-mb$",
+        ),
         (
             {"data": images_of(side=12)},
             r"is for 4 classes and 1 x 8 x 8 images, this search for 4 classes and 1 x 12 x 12 images",
@@ -265,33 +268,32 @@ def test_images_that_a_forebear_has_learnt_from_count_too():
 
 
 def test_other_kinds_of_distributions_are_refused():
-    other = RankingDistribution.__new__(RankingDistribution)
     made_by_another = posterior(method()).provenance.model_copy(update={"method": "random"})
-    object.__setattr__(other, "provenance", made_by_another)
-    with pytest.raises(UsageError, match="goes on with a posterior, not with a ranking: give --method random"):
+    other = DistributionFile(RankingDistribution.__new__(RankingDistribution), made_by_another)
+    with pytest.raises(UsageError, match="pgnas goes on with a posterior, not with a ranking: give --method random"):
         method().start_from(other)
 
 
 def test_the_tower_helps_the_search_and_stays_behind():
     """ENAS's network of one cell per stage, on images that the tower takes."""
     data = images_of(side=32)
-    pgnas = method(data=data, supernet="enas", auxiliary=0.4, drop_path=0.3, epochs=2, steps_per_epoch=1, width=4)
+    pgnas = method(data=data, space="enas", auxiliary=0.4, drop_path=0.3, epochs=2, steps_per_epoch=1, width=4)
     assert not pgnas.notices
     before = pgnas.network.auxiliary.classifier.weight.clone()
     for _ in range(2):  # in the last epoch, paths are dropped, too
         pgnas.step(streams(side=32, batch=4))
     assert not torch.equal(before, pgnas.network.auxiliary.classifier.weight)
-    found = posterior(pgnas, data=data)
+    found = pgnas.distribution()
     assert not [name for name in found.weights if name.startswith("auxiliary.")]
-    other = method(data=data, supernet="enas", auxiliary=0.4)
-    other.start_from(found)
+    other = method(data=data, space="enas", auxiliary=0.4)
+    other.start_from(posterior(pgnas, data=data))
     assert all(torch.equal(other.network.state_dict()[n], torch.from_numpy(v.copy())) for n, v in found.weights.items())
 
 
 def test_the_towers_loss_counts_with_its_weight():
     moved = []
     for weight in (0.2, 0.4):
-        pgnas = method(data=images_of(side=32), supernet="enas", auxiliary=weight, momentum=0.0)
+        pgnas = method(data=images_of(side=32), space="enas", auxiliary=weight, momentum=0.0)
         before = pgnas.network.auxiliary.classifier.weight.detach().clone()
         pgnas.step(streams(side=32, batch=4))
         moved.append(pgnas.network.auxiliary.classifier.weight.detach() - before)
@@ -305,7 +307,7 @@ def test_a_tower_without_a_place_is_told_and_left_out():
 
 
 def test_paths_are_dropped_more_and_more():
-    pgnas = method(data=images_of(), supernet="enas", width=4, drop_path=0.5, epochs=3, steps_per_epoch=2)
+    pgnas = method(data=images_of(), space="enas", width=4, drop_path=0.5, epochs=3, steps_per_epoch=2)
     assert pgnas._paths(200) is None
     shares = []
     for pgnas.steps_done in (2, 4):

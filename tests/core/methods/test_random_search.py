@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -12,16 +12,19 @@ from nascli.artifacts.ranking import MOST_CELLS
 from nascli.config import SearchConfig, settings_model
 from nascli.core.engine.search import build_method, open_streams
 from nascli.core.methods.protocol import Plan
-from nascli.core.methods.random_search import BATCH_NORM_KEEPS, NOBODY, RandomSearch, epochs_each
+from nascli.core.methods.random_search import BATCH_NORM_KEEPS, RandomSearch, epochs_each
 from nascli.core.nn.build import build_network
 from nascli.core.optimization import Schedule
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.errors import UsageError
-from nascli.registry import METHODS, SPACES
+from nascli.registry import METHODS
 from nascli.seeds import derive_seed
+from nascli.spaces import cell_space
+from nascli.spaces.darts import Darts
+from nascli.spaces.nas_bench_201 import NasBench201
 from nascli.spaces.network_settings import NetworkSettings
-from tests.artifacts.examples import mixture
+from tests.artifacts.examples import categorical, file_of, mixture
 
 CPU = Runtime(torch.device("cpu"))
 DATA = DataInfo(
@@ -58,10 +61,10 @@ class Bands:
         return iter([fixed.next() for _ in range(3)])
 
 
-def method(*, epochs=4, steps_per_epoch=2, seed=0, runtime=CPU, **given):
-    small = {"layers": 3, "channels": 4, "nodes": 2, "candidates": 2}
+def method(*, epochs=4, steps_per_epoch=2, seed=0, runtime=CPU, space="darts", **given):
+    small = {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "candidates": 2}
     settings = settings_model("random")(**{**small, **given}).model_dump()
-    return RandomSearch(Plan("random", DATA, epochs, steps_per_epoch, seed), runtime, **settings)
+    return RandomSearch(Plan("random", space, DATA, epochs, steps_per_epoch, seed), runtime, **settings)
 
 
 def streams():
@@ -85,16 +88,16 @@ class Digits:
 
 def test_both_draws_of_a_node_are_uniform_over_all_inputs_and_operations_and_independent():
     count = 3000
-    cells = method(epochs=count, candidates=count).distribution(NOBODY).waiting
+    cells = method(epochs=count, candidates=count).distribution().waiting
     assert len(cells) == count
-    operations = [op for op in SPACES["darts"].search_operations if op != "none"]
+    operations = [op for op in Darts.operations if op != "none"]
     # Chi-square has the degrees of freedom as its mean and the root of twice those as its deviation; five are allowed.
     for name in ("normal", "reduce"):
         for node in (0, 1):
             choices = (node + 2) * len(operations)
             drawn = np.array(
                 [
-                    [pick.input * len(operations) + operations.index(pick.op) for pick in getattr(c, name).nodes[node]]
+                    [pick.input * len(operations) + operations.index(pick.op) for pick in c.cells[name].nodes[node]]
                     for c in cells
                 ]
             )
@@ -104,7 +107,18 @@ def test_both_draws_of_a_node_are_uniform_over_all_inputs_and_operations_and_ind
                 expected = count / bins
                 statistic = ((np.bincount(values, minlength=bins) - expected) ** 2 / expected).sum()
                 assert abs(statistic - (bins - 1)) < 5 * (2 * (bins - 1)) ** 0.5, (name, node, bins)
-    assert all(cell.concat == (2, 3) for c in cells for _, cell in c.cells())
+    assert all(cell.concat == (2, 3) for c in cells for cell in c.cells.values())
+
+
+def test_the_operations_of_all_edges_are_uniform_and_independent_of_each_other():
+    count, operations = 3000, NasBench201.operations
+    cells = method(epochs=count, candidates=count, space="nas-bench-201").distribution().waiting
+    drawn = np.array([[operations.index(pick.op) for pick in cell.picks()] for cell in cells])
+    assert drawn.shape == (count, 6)
+    for first, second in combinations(range(6), 2):
+        pairs = np.bincount(5 * drawn[:, first] + drawn[:, second], minlength=25)
+        statistic = ((pairs - count / 25) ** 2 / (count / 25)).sum()
+        assert abs(statistic - 24) < 5 * 48**0.5, (first, second)
 
 
 def test_every_candidate_has_the_same_budget_to_the_step_and_to_the_image():
@@ -154,7 +168,7 @@ def test_the_score_is_that_of_all_unseen_images_in_evaluation_mode():
             logits = network(image)
             right += int(logits.argmax() == label)
             losses.append(float(F.cross_entropy(logits.double(), label)))
-    (best,) = search.method.distribution(NOBODY).candidates
+    (best,) = search.method.distribution().candidates
     assert len(losses) == 80
     assert best.accuracy == right / 80
     assert best.loss == pytest.approx(np.mean(losses), rel=1e-5)
@@ -167,8 +181,8 @@ def test_the_second_candidate_begins_with_weights_and_momentum_of_its_own():
     searched, sources = method(lr=0.1, lr_min=0.1, weight_decay=0.01, clip=0.0), streams()
     run(searched, sources, 4)
     first = searched.network
-    cells = method().distribution(NOBODY).waiting
-    network = build_network(cells[1], NETWORK, derive_seed(0, "weights", 1)).to(memory_format=torch.channels_last)
+    cells = method().distribution().waiting
+    network = build_network(cells[1].graph(NETWORK), derive_seed(0, "weights", 1)).to(memory_format=torch.channels_last)
     state = sources["train"].draw.get_state()
     images, labels = sources["train"].next()
     sources["train"].draw.set_state(state)
@@ -186,13 +200,13 @@ def test_a_candidate_that_learns_from_wrong_labels_ranks_last_and_the_others_by_
     for candidate in range(4):
         sources["train"].wrong = candidate == 1
         run(searched, sources, 30)
-    ranking = searched.distribution(NOBODY)
+    ranking = searched.distribution()
     assert ranking.waiting == ()
     assert sorted(candidate.number for candidate in ranking.candidates) == [0, 1, 2, 3]
     assert ranking.candidates[-1].number == 1
     assert ranking.candidates[-1].accuracy < 0.6 < 0.9 < ranking.candidates[0].accuracy
     assert all(a.accuracy >= b.accuracy for a, b in pairwise(ranking.candidates))
-    cells = method(epochs=4, candidates=4, nodes=1).distribution(NOBODY).waiting
+    cells = method(epochs=4, candidates=4, nodes=1).distribution().waiting
     assert all(candidate.genotype == cells[candidate.number] for candidate in ranking.candidates)
     assert ranking.mode() == cells[ranking.candidates[0].number]
 
@@ -210,14 +224,14 @@ def test_a_search_restored_within_the_second_candidate_goes_on_to_the_bit():
     resumed.streams["train"].position = position
     assert resumed.method.health(resumed.streams)["candidates_done"] == 1
     assert run(resumed.method, resumed.streams, 3) == expected
-    assert resumed.method.distribution(NOBODY) == whole.method.distribution(NOBODY)
+    assert resumed.method.distribution() == whole.method.distribution()
     for name, tensor in whole.method.network.state_dict().items():
         assert torch.equal(resumed.method.network.state_dict()[name], tensor), name
 
 
 def test_health_counts_what_is_done_and_tells_the_best_and_the_mean():
     searched, sources = method(epochs=3, candidates=3, steps_per_epoch=2), streams()
-    first = method().distribution(NOBODY).waiting[0]
+    first = method().distribution().waiting[0]
     assert searched.health(sources) == {"candidates_done": 0, "skip_share": first.share("skip_connect")}
     run(searched, sources, 1)
     assert searched.health(sources)["candidates_done"] == 0
@@ -228,61 +242,65 @@ def test_health_counts_what_is_done_and_tells_the_best_and_the_mean():
     assert health["candidates_done"] == 3
     assert health["best_accuracy"] == max(scores)
     assert health["mean_accuracy"] == pytest.approx(np.mean(scores))
-    assert health["skip_share"] == searched.distribution(NOBODY).mode().share("skip_connect")
+    assert health["skip_share"] == searched.distribution().mode().share("skip_connect")
 
 
 def test_the_best_of_a_ranking_are_trained_anew_and_ranked_again():
     searched, sources = method(epochs=4, candidates=4), streams()
     run(searched, sources, 8)
-    given = searched.distribution(NOBODY)
+    given = searched.distribution()
     again = method(epochs=4, candidates=2, channels=8)
-    again.start_from(given)
-    start = again.distribution(NOBODY)
+    again.start_from(file_of(given))
+    start = again.distribution()
     assert start.candidates == ()
     assert start.waiting == tuple(candidate.genotype for candidate in given.candidates[:2])
     assert start.mode() == given.mode()
     assert "the best of 4" in again.notices[0]
-    assert again.network.settings.channels == 8
+    assert again.network.graph.shapes["stem.norm"].channels == 3 * 8
     run(again, sources, 8)
-    assert {candidate.genotype for candidate in again.distribution(NOBODY).candidates} == set(start.waiting)
+    ranked = sorted(again.distribution().candidates, key=lambda candidate: candidate.number)
+    assert tuple(candidate.genotype for candidate in ranked) == start.waiting
 
 
 def test_a_search_that_was_started_from_a_ranking_is_restored_with_its_cells():
-    given = method(epochs=3, candidates=3, seed=7).distribution(NOBODY)
+    given = method(epochs=3, candidates=3, seed=7).distribution()
     whole = method()
-    whole.start_from(given)
+    whole.start_from(file_of(given))
     run(whole, streams(), 5)
     restored = method()
     restored.load_state_dict(load_checkpoint(checkpoint_bytes(whole.state_dict()), "saved"))
-    assert restored.distribution(NOBODY) == whole.distribution(NOBODY)
-    assert restored.distribution(NOBODY).candidates[0].genotype == given.waiting[0]
+    assert restored.distribution() == whole.distribution()
+    assert restored.distribution().candidates[0].genotype == given.waiting[0]
 
 
 def test_a_categorical_gives_its_mode_and_its_samples():
-    uniform = CategoricalDistribution.uniform(2, NOBODY)
+    space = cell_space("darts", 2)
+    uniform = CategoricalDistribution.uniform(space)
     searched = method(epochs=3, candidates=3)
-    searched.start_from(uniform)
-    start = searched.distribution(NOBODY)
+    searched.start_from(file_of(uniform))
+    start = searched.distribution()
     assert start.waiting == (uniform.mode(), uniform.sample(0, 1), uniform.sample(0, 2))
     assert "3 of them different" in searched.notices[0]
 
-    decided = {cell: tuple(np.zeros_like(values) for values in uniform.logits[cell]) for cell in uniform.logits}
-    for nodes in decided.values():
-        for values in nodes:
-            values[:, 0, 3] = 100
-    searched.start_from(CategoricalDistribution("darts", 2, uniform.operations, decided, NOBODY))
+    decided = [np.zeros_like(values) for values in uniform.logits]
+    for values in decided:
+        values[:, 3] = 100
+    searched.start_from(file_of(CategoricalDistribution(space, decided)))
     assert "1 of them different" in searched.notices[0]
 
 
 def test_what_it_cannot_start_from_is_refused():
-    three = method(nodes=3).distribution(NOBODY)
+    three = method(nodes=3).distribution()
     with pytest.raises(UsageError, match="--nodes 3"):
-        method().start_from(three)
-    two = method(epochs=2).distribution(NOBODY)
+        method().start_from(file_of(three))
+    two = method(epochs=2).distribution()
     with pytest.raises(UsageError, match=r"has 2 cells, not 4: give --candidates 2 or fewer"):
-        method(candidates=4).start_from(two)
+        method(candidates=4).start_from(file_of(two))
     with pytest.raises(UsageError, match="cannot start from a mixture"):
-        method().start_from(mixture(2))
+        method().start_from(file_of(mixture(2)))
+    for other in (method(space="nas-bench-201").distribution(), categorical(space="nas-bench-201")):
+        with pytest.raises(UsageError, match="over cells of the space nas-bench-201, .* give --space nas-bench-201$"):
+            method().start_from(file_of(other))
 
 
 @pytest.mark.parametrize(

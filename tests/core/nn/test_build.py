@@ -11,16 +11,23 @@ from nascli.artifacts import published
 from nascli.artifacts.genotype import ChannelsGenotype
 from nascli.core.nn.build import build_network, load_network, load_weights
 from nascli.errors import ArtifactError, UsageError
+from nascli.graphs.graph import Graph
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 from nascli.supernets import supernet
 
-GENOTYPE = published.load("darts-v2").genotype
 SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=5, image_channels=3, image_size=8)
+
+
+def graph(**changes: Any) -> Graph:
+    return published.load("darts-v2").genotype.graph(SETTINGS.model_copy(update=changes))
+
+
+GRAPH = graph()
 Weights = dict[str, np.ndarray]
 
 
 def weights(seed: int = 0) -> Weights:
-    return {name: tensor.numpy() for name, tensor in build_network(GENOTYPE, SETTINGS, seed).state_dict().items()}
+    return {name: tensor.numpy() for name, tensor in build_network(GRAPH, seed).state_dict().items()}
 
 
 def test_the_seed_decides_the_weights_and_torchs_generators_stay_as_they_are() -> None:
@@ -39,14 +46,14 @@ def test_weights_start_uniform_in_one_over_the_root_of_their_inputs() -> None:
 
 
 def test_weights_survive_a_file() -> None:
-    source = build_network(GENOTYPE, SETTINGS, seed=3)
+    source = build_network(GRAPH, seed=3)
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     source(images)  # moves the running statistics
     arrays = {name: tensor.numpy().copy() for name, tensor in source.state_dict().items()}
     for array in arrays.values():
         array.flags.writeable = False
-    loaded = load_network(GENOTYPE, SETTINGS, arrays, "model.safetensors")
-    other = build_network(GENOTYPE, SETTINGS, seed=4)
+    loaded = load_network(GRAPH, arrays, "model.safetensors")
+    other = build_network(GRAPH, seed=4)
     load_weights(other, arrays, "model.safetensors")
     for network in (loaded, other):
         assert torch.equal(network.eval()(images), source.eval()(images))
@@ -55,7 +62,7 @@ def test_weights_survive_a_file() -> None:
 
 def test_loaded_weights_are_a_copy() -> None:
     arrays = weights()
-    network = load_network(GENOTYPE, SETTINGS, arrays, "model.safetensors")
+    network = load_network(GRAPH, arrays, "model.safetensors")
     with torch.no_grad():
         network.classifier.bias.fill_(7.0)
     assert not (arrays["classifier.bias"] == 7.0).any()
@@ -85,7 +92,7 @@ def replaced(arrays: Weights, name: str, value: Any) -> None:
 def test_weights_that_do_not_fit_are_named_and_change_nothing(spoil: Callable[[Weights], None], message: str) -> None:
     arrays = weights(5)
     spoil(arrays)
-    network = build_network(GENOTYPE, SETTINGS, seed=6)
+    network = build_network(GRAPH, seed=6)
     with pytest.raises(ArtifactError, match=rf"^m.safetensors: the weights don't fit the network: .*{message}"):
         load_weights(network, arrays, "m.safetensors")
     assert all(np.array_equal(network.state_dict()[name], array) for name, array in weights(6).items())
@@ -93,15 +100,8 @@ def test_weights_that_do_not_fit_are_named_and_change_nothing(spoil: Callable[[W
 
 def test_a_file_that_claims_a_huge_network_allocates_none() -> None:
     """Convolutions of 4,096 · 3 channels and up: gigabytes, if anything were allocated before the names are checked."""
-    huge = SETTINGS.model_copy(update={"channels": 4096})
     with pytest.raises(ArtifactError, match="stem.conv.weight has the shape"):
-        load_network(GENOTYPE, huge, weights(), "m.safetensors")
-
-
-def test_settings_that_no_network_has_are_the_files_fault() -> None:
-    tiny = SETTINGS.model_copy(update={"image_size": 2})
-    with pytest.raises(ArtifactError, match=r"^m.safetensors: images of 2x2 are too small"):
-        load_network(GENOTYPE, tiny, weights(), "m.safetensors")
+        load_network(graph(channels=4096), weights(), "m.safetensors")
 
 
 CHANNELS = ChannelsGenotype.of(
@@ -116,33 +116,36 @@ CHANNELS = ChannelsGenotype.of(
     },
 )
 """Some convolutions read nothing, the others every second channel."""
-SHAPE = DataShape(classes=5, image_channels=3, image_size=32)
+SIZES: dict[str, int] = {"classes": 5, "image_channels": 3, "image_size": 32}
+SHAPE = DataShape(**SIZES)
 
 
 def test_a_network_of_channels_survives_a_file_too() -> None:
-    source = build_network(CHANNELS, SHAPE, seed=3)
+    source = build_network(CHANNELS.graph(SHAPE), seed=3)
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     source(images)
     arrays = {name: tensor.numpy().copy() for name, tensor in source.state_dict().items()}
-    loaded = load_network(CHANNELS, SHAPE, arrays, "model.safetensors")
+    loaded = load_network(CHANNELS.graph(SHAPE), arrays, "model.safetensors")
     assert torch.equal(loaded.eval()(images), source.eval()(images))
     # What is left of the convolutions that read nothing starts at zero, and is learnt.
     constants = [value for name, value in loaded.named_parameters() if name.endswith(".value")]
     assert constants
     assert all(value.requires_grad and not value.any() for value in constants)
-    other = build_network(CHANNELS, SHAPE, seed=4)
+    other = build_network(CHANNELS.graph(SHAPE), seed=4)
     assert not torch.equal(other.state_dict()["stem.conv.weight"], source.state_dict()["stem.conv.weight"])
 
 
-@pytest.mark.parametrize(("image_size", "fits"), [(32, True), (8, False)])
-def test_a_tower_hangs_where_a_super_network_has_a_place_and_maps_for_it(image_size: int, fits: bool) -> None:
-    shape = SHAPE.model_copy(update={"image_size": image_size, "auxiliary": True})
-    if fits:
-        logits, extra = build_network(CHANNELS, shape, seed=0)(torch.randn(2, 3, 32, 32), with_auxiliary=True)
-        assert logits.shape == extra.shape == (2, 5)
-    else:
-        with pytest.raises(UsageError, match="no place for the auxiliary tower in enas"):
-            build_network(CHANNELS, shape, seed=0)
+def test_a_tower_hangs_where_a_super_network_has_a_place_and_maps_for_it() -> None:
+    network = build_network(CHANNELS.graph(SHAPE), seed=0, with_tower=True)
+    logits, extra = network(torch.randn(2, 3, 32, 32), with_auxiliary=True)
+    assert logits.shape == extra.shape == (2, 5)
+    small = CHANNELS.graph(SHAPE.model_copy(update={"image_size": 8}))
+    with pytest.raises(UsageError, match="needs images of 29 to 40 pixels a side, not of 8"):
+        build_network(small, seed=0, with_tower=True)
+    kept = {conv: range(sum(op.sources)) for conv, op in supernet("resnet-mb", 4, (1, 1, 1), **SIZES).masked.items()}
+    without_place = ChannelsGenotype.of("resnet-mb", 4, (1, 1, 1), kept).graph(SHAPE)
+    with pytest.raises(UsageError, match="no place for an auxiliary tower"):
+        build_network(without_place, seed=0, with_tower=True)
 
 
 def test_a_file_that_claims_a_huge_network_of_channels_allocates_none() -> None:
@@ -151,4 +154,4 @@ def test_a_file_that_claims_a_huge_network_of_channels_allocates_none() -> None:
     kept = {conv: range(sum(op.sources)) for conv, op in graph.masked.items()}
     huge = ChannelsGenotype.of("resnet-mb", 1024, (1, 1, 1), kept)
     with pytest.raises(ArtifactError, match="stem.conv.weight is missing"):
-        load_network(huge, SHAPE, {}, "m.safetensors")
+        load_network(huge.graph(SHAPE), {}, "m.safetensors")

@@ -5,13 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.core.nn.graph_network import ConstantMaps, GraphNetwork, PickPixels, SelectChannels, StridedPointwise
-from nascli.core.nn.measure import multiply_adds
+from nascli.core.nn.computations import pick_pixels
+from nascli.core.nn.graph_modules import ConstantMaps, SelectChannels, StridedPointwise
+from nascli.core.nn.graph_network import GraphNetwork
 from nascli.graphs.builder import Builder
 from nascli.graphs.graph import Graph
 from nascli.graphs.operations import Constant, DropPath, Sum
 from nascli.registry import SUPERNETS
-from tests.supernets.networks import images, network_of, small_graph
+from tests.supernets.networks import images, multiply_adds, network_of, small_graph
 
 NAMES = list({row.target: name for name, row in reversed(SUPERNETS.items())}.values())
 """One super-network of each kind: the inflated ones differ in their published width only."""
@@ -35,7 +36,7 @@ def test_graph_and_network_agree(name: str, image_size: int) -> None:
         expected = (2, shape.channels, shape.side, shape.side) if shape.side else (2, shape.channels)
         assert values[node].shape == expected, node
     assert sum(parameter.numel() for parameter in network.parameters()) == graph.parameters
-    assert multiply_adds(network.float(), (2, image_size, image_size)) == graph.multiply_adds
+    assert multiply_adds(network) == graph.multiply_adds
     assert {tensor.rpartition(".")[0] for tensor in network.state_dict()} <= graph.by_name.keys()
 
 
@@ -132,7 +133,7 @@ def test_only_a_network_with_a_tower_gives_its_logits() -> None:
     logits, auxiliary = network(batch, with_auxiliary=True)
     assert auxiliary.shape == logits.shape
     torch.testing.assert_close(network(batch), logits)
-    maps = network.values(batch, [graph.auxiliary])[graph.auxiliary]
+    maps = network.values(batch, [graph.tower.node])[graph.tower.node]
     torch.testing.assert_close(network.auxiliary(maps), auxiliary)
     with pytest.raises(ValueError, match="built without an auxiliary tower"):
         GraphNetwork(graph)(batch.float(), with_auxiliary=True)
@@ -145,7 +146,7 @@ def test_pick_is_a_strided_convolution_with_one_tap(side: int, stride: int, shif
     x = torch.randn(2, 3, side, side)
     moved = F.pad(x, (0, shift, 0, shift))[:, :, shift:, shift:]
     expected = F.conv2d(moved, torch.ones(3, 1, 1, 1), stride=stride, groups=3)
-    assert torch.equal(PickPixels(stride, shift)(x), expected)
+    assert torch.equal(pick_pixels(x, stride, shift), expected)
 
 
 def test_select_takes_channels() -> None:

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
-from nascli.core.nn.measure import multiply_adds
 from nascli.graphs.builder import Builder
 from nascli.graphs.graph import Graph
 from nascli.graphs.operations import AvgPool, Concat, MaxPool, Pick, Sum
 from nascli.graphs.slim import Slim, slim
+from nascli.graphs.tower import TOWER_FORMS, Tower
 from nascli.registry import SUPERNETS
 from tests.supernets.masks import kept_by, random_mask
-from tests.supernets.networks import images, network_of, small_graph
+from tests.supernets.networks import images, multiply_adds, network_of, small_graph
 
 SIDES = {"resnet-mb": (32, 31, 9, 6), "enas": (32, 31, 9, 6)}
 """Images that the networks halve to even, odd and tiny maps; those with a stride of 32:"""
@@ -86,7 +86,7 @@ def test_sizes_are_those_of_the_network(name: str, drop: float, drop_whole: floa
     left = slim(graph, kept_by(graph, random_mask(graph, 0, drop=drop, drop_whole=drop_whole)))
     network = GraphNetwork(left.graph)
     assert left.graph.parameters == sum(parameter.numel() for parameter in network.parameters())
-    assert left.graph.multiply_adds == multiply_adds(network, (2, graph.image_size, graph.image_size))
+    assert left.graph.multiply_adds == multiply_adds(network)
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -134,7 +134,7 @@ def test_the_tower_reads_what_is_left_of_its_maps(with_tower: bool) -> None:
     supernet = network_of(graph, with_tower=with_tower)
     mask = random_mask(graph, 1, drop=0.6)
     left = slim(graph, kept_by(graph, mask))
-    assert len(left.auxiliary) < graph.shapes[graph.auxiliary].channels
+    assert len(left.auxiliary) < graph.shapes[graph.tower.node].channels
     network = GraphNetwork(left.graph, with_tower=True).double().eval()
     fresh = network.get_parameter("auxiliary.reduce.weight").clone()
     inherit(network, left, supernet, row(mask))
@@ -142,7 +142,7 @@ def test_the_tower_reads_what_is_left_of_its_maps(with_tower: bool) -> None:
     if not with_tower:
         assert torch.equal(network.get_parameter("auxiliary.reduce.weight"), fresh)
         return
-    others = [channel for channel in range(graph.shapes[graph.auxiliary].channels) if channel not in left.auxiliary]
+    others = [channel for channel in range(graph.shapes[graph.tower.node].channels) if channel not in left.auxiliary]
     with torch.no_grad():
         supernet.get_parameter("auxiliary.reduce.weight")[:, others] = 0
         expected = supernet(batch, masks=row(mask).double(), with_auxiliary=True)
@@ -204,6 +204,22 @@ def test_a_pooling_spreads_the_border(pool: type[MaxPool | AvgPool], stride: int
     assert joined.difference(build.norm("norm", build.conv("conv", both, 3, 3))) < 1e-12
 
 
+@pytest.mark.parametrize("side", [8, 9, 13])
+@pytest.mark.parametrize("window", [(2, 2, 0), (3, 2, 1), (3, 3, 1)])
+@pytest.mark.parametrize("pool", [MaxPool, AvgPool])
+def test_the_last_window_of_a_pooling_that_rounds_up_reaches_into_the_border(
+    pool: type[MaxPool | AvgPool], window: tuple[int, int, int], side: int
+) -> None:
+    joined = Joined(side)
+    build, op = joined.build, pool(*window, ceil=True)
+    # Two convolutions whose zeros at the border show on two pixels.
+    bordered = build.conv("still.padded2", build.conv("still.padded", joined.still, 2, 3), 2, 3)
+    both = build.add(
+        "both", Concat(), build.add("moving.pool", op, joined.moving), build.add("still.pool", op, bordered)
+    )
+    assert joined.difference(build.norm("norm", build.conv("conv", both, 3, 3))) < 1e-12
+
+
 def test_a_norm_takes_the_shift_of_each_of_its_convolutions() -> None:
     joined = Joined(5)
     convs = [joined.build.conv(f"conv{out}", joined.maps, out) for out in (2, 3)]
@@ -222,13 +238,13 @@ def test_a_tower_on_a_convolution_reads_its_maps_with_the_shift() -> None:
     joined = Joined(5)
     conv = joined.build.conv("conv", joined.maps, 3)
     joined.build.classify(joined.build.norm("norm", conv), 2)
-    graph = joined.build.graph(auxiliary=conv)
+    graph = joined.build.graph(Tower(conv, TOWER_FORMS["cifar"], 1))
     supernet, batch = network_of(graph), images(graph)
     mask = np.ones(graph.mask_size, np.bool_)
     mask[list(graph.mask_ranges["still.conv"])] = False
     left, network = derived(supernet, mask)
-    place = left.graph.auxiliary
-    assert place is not None
+    assert left.graph.tower is not None
+    place = left.graph.tower.node
     with torch.no_grad():
         theirs = supernet.values(batch, (conv,), row(mask))[conv][:, list(left.auxiliary)]
         torch.testing.assert_close(network.values(batch, (place,))[place], theirs, rtol=0, atol=1e-12)

@@ -1,7 +1,5 @@
 """The search network against the per-edge implementation in `oracle.py`, and what each of its arguments must do."""
 
-import copy
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,10 +7,11 @@ from torch import nn
 
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.errors import UsageError
-from nascli.registry import SPACES
-from tests.core.nn.oracle import Oracle
+from nascli.spaces.darts import Darts
+from nascli.spaces.network_settings import NetworkSettings
+from tests.core.nn.oracle import Oracle, by_name
 
-OPERATIONS = SPACES["darts"].search_operations
+OPERATIONS = Darts.operations
 
 
 def settings(**changes):
@@ -30,9 +29,20 @@ def settings(**changes):
     return small | changes
 
 
+def mixed(image_size=32, auxiliary=False, recompute=False, **changes):
+    fields = settings(**changes)
+
+    class Space(Darts):
+        operations = fields.pop("operations")
+
+    space, partial_channels = Space(fields.pop("nodes")), fields.pop("partial_channels")
+    sizes = NetworkSettings(**fields, image_size=image_size, auxiliary=auxiliary)
+    return MixedNetwork(space, sizes, partial_channels=partial_channels, recompute=recompute)
+
+
 def pair(seed=0, **changes):
     torch.manual_seed(seed)
-    network, oracle = MixedNetwork(**settings(**changes)).double(), Oracle(**settings(**changes)).double()
+    network, oracle = mixed(**changes).double(), Oracle(**settings(**changes)).double()
     oracle.copy_from(network)
     return network, oracle
 
@@ -66,15 +76,6 @@ def mixture(network, logits):
         into = [sum(exponents[r] for r, (_, j) in enumerate(network.edges) if j == node) for _, node in network.edges]
         edges[cell] = exponents / torch.stack(into)
     return operations, edges
-
-
-def by_name(model, values):
-    """What stands at the place of each weight, under the weight's name in the state dict."""
-    twin = copy.deepcopy(model)
-    with torch.no_grad():
-        for parameter, value in zip(twin.parameters(), values, strict=True):
-            parameter.copy_(value)
-    return {name: value for name, value in twin.state_dict().items() if name.endswith(("weight", "bias"))}
 
 
 def gradients(model, loss, logits):
@@ -168,7 +169,7 @@ def test_recomputing_cells_changes_no_bit(sampling):
     results = []
     for recompute in (False, True):
         torch.manual_seed(0)
-        network = MixedNetwork(**settings(), recompute=recompute)
+        network = mixed(recompute=recompute)
         channels = network.draw_channels(torch.Generator().manual_seed(3)) if sampling == "random" else None
         images, labels = batch()
         logits = {name: value.detach().float().requires_grad_() for name, value in logits_of(network).items()}
@@ -180,7 +181,7 @@ def test_recomputing_cells_changes_no_bit(sampling):
 
 def kept_for_backward(recompute):
     torch.manual_seed(0)
-    network = MixedNetwork(**settings(), recompute=recompute)
+    network = mixed(recompute=recompute)
     sizes = {}
 
     def pack(tensor):
@@ -216,7 +217,7 @@ def test_single_precision_is_as_good_as_the_per_edge_implementations():
 
 def test_bfloat16_autocast_stays_near_single_precision():
     torch.manual_seed(0)
-    network = MixedNetwork(**settings(channels=8))
+    network = mixed(channels=8)
     images, _ = batch(size=16)
     logits = {name: value.detach().float().requires_grad_() for name, value in logits_of(network).items()}
     exact = network(images.float(), *mixture(network, logits))
@@ -262,7 +263,7 @@ def test_none_takes_its_share_and_nothing_else():
 def test_the_order_of_operations_is_that_of_the_columns():
     network, _ = pair()
     order = [3, 0, 7, 1, 6, 2, 5, 4]
-    other = MixedNetwork(**settings(operations=tuple(OPERATIONS[column] for column in order))).double()
+    other = mixed(operations=tuple(OPERATIONS[column] for column in order)).double()
     other.load_state_dict(network.state_dict())
     operations, edges = mixture(network, logits_of(network))
     permuted = {cell: weights[:, order] for cell, weights in operations.items()}
@@ -271,7 +272,7 @@ def test_the_order_of_operations_is_that_of_the_columns():
 
 
 def test_drawn_channels_are_a_uniform_choice_per_edge_and_seeded():
-    network = MixedNetwork(**settings(channels=8, partial_channels=4))
+    network = mixed(channels=8, partial_channels=4)
     draws = [network.draw_channels(torch.Generator().manual_seed(seed)) for seed in range(400)]
     assert [tuple(drawn.shape) for drawn in draws[0]] == [(9, 2), (9, 4), (9, 8)]
     assert all((drawn.diff(dim=1) > 0).all() for cells in draws for drawn in cells)
@@ -310,7 +311,7 @@ def test_weights_are_addressed_by_edge_and_operation():
     assert "cells.1.edges.1-4.skip_connect.shifted_conv.weight" in names
     assert names == {name for name in oracle.state_dict() if name in names or not name.endswith("num_batches_tracked")}
     assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in oracle.parameters())
-    other = MixedNetwork(**settings()).double()
+    other = mixed().double()
     other.load_state_dict(network.state_dict())
     loaded = other.state_dict()
     assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
@@ -332,7 +333,7 @@ def test_loading_checks_names_and_shapes_of_every_edge():
 
 def test_initial_weights_are_those_of_torch_and_follow_the_seed():
     torch.manual_seed(5)
-    network = MixedNetwork(**settings(channels=32, partial_channels=1, layers=1))
+    network = mixed(channels=32, partial_channels=1, layers=1)
     state = network.state_dict()
     references = {
         "depthwise": (nn.Conv2d(64, 64, 5, groups=64), "edges.0-2.sep_conv_5x5.first.depthwise.weight"),
@@ -347,7 +348,7 @@ def test_initial_weights_are_those_of_torch_and_follow_the_seed():
         # Uniform on ±bound; 1,600 values at least, so the deviation is known to a few percent.
         assert weight.std() == pytest.approx(bound.item() / 3**0.5, rel=0.06)
     torch.manual_seed(5)
-    again = MixedNetwork(**settings(channels=32, partial_channels=1, layers=1)).state_dict()
+    again = mixed(channels=32, partial_channels=1, layers=1).state_dict()
     assert all(torch.equal(value, again[name]) for name, value in state.items())
 
 
@@ -355,22 +356,22 @@ def test_initial_weights_are_those_of_torch_and_follow_the_seed():
     ("changes", "message"),
     [
         ({"partial_channels": 3}, "K = 3 does not divide the 4 channels"),
-        ({"operations": ("none", "sep_conv_9x9")}, "unknown operation 'sep_conv_9x9': did you mean 'sep_conv_"),
-        ({"operations": ("none",)}, "at least one operation"),
-        ({"stem": "cifer"}, "did you mean 'cifar'"),
+        ({"partial_channels": 0}, "K = 0 does not divide"),
+        ({"image_size": 3}, "3x3 are too small for the cifar stem"),
+        ({"auxiliary": True, "image_size": 28}, "needs images of 29 to 40 pixels a side, not of 28"),
     ],
 )
 def test_settings_that_make_no_network(changes, message):
     with pytest.raises(UsageError, match=message):
-        MixedNetwork(**settings(**changes))
+        mixed(**changes)
 
 
 @pytest.mark.parametrize("layers", [3, 4])
 def test_the_tower_reads_the_second_reduction_cells_output(layers):
     """Cell 2 of 3, the last one, whose ReLU is the tower's own; and cell 2 of 4, whose ReLU the next one shares."""
     torch.manual_seed(0)
-    network = MixedNetwork(**settings(nodes=1, layers=layers, auxiliary=True)).double()
-    plain = MixedNetwork(**settings(nodes=1, layers=layers)).double()
+    network = mixed(nodes=1, layers=layers, auxiliary=True).double()
+    plain = mixed(nodes=1, layers=layers).double()
     plain.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("auxiliary.")})
     images, _ = batch(side=32)
     operations, edges = mixture(network, logits_of(network))

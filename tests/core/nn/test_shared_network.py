@@ -1,23 +1,19 @@
+"""Children of shared weights: against the derived network, against the mixture with all weight on their picks."""
+
 import pytest
 import torch
 from torch import nn
 
 from nascli.artifacts.genotype import CellGenotype
 from nascli.core.nn.build import build_network
-from nascli.core.nn.sampled_network import SampledNetwork
-from nascli.errors import UsageError
+from nascli.core.nn.graph_network import SharedNetwork
+from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.wiring import Shared
 from tests.core.nn import oracle
 
-OPERATIONS = (
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+SPACE = cell_space("darts", nodes=3)
+OPERATIONS = SPACE.operations[1:]
 
 
 def settings(**changes):
@@ -25,7 +21,7 @@ def settings(**changes):
     return NetworkSettings(**{**fields, **changes})
 
 
-def child(seed, nodes=3, distinct_edges=False):
+def child(seed, distinct_edges=False):
     """A child drawn by hand; with `distinct_edges` a node's picks have different inputs."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -35,51 +31,63 @@ def child(seed, nodes=3, distinct_edges=False):
     cells = {}
     for name in ("normal", "reduce"):
         drawn = []
-        for node in range(2, nodes + 2):
+        for node in range(2, 5):
             first = draw(node)
             second = (first + 1 + draw(node - 1)) % node if distinct_edges else draw(node)
             drawn.append([{"op": OPERATIONS[draw(7)], "input": source} for source in (first, second)])
-        cells[name] = {"nodes": drawn, "concat": range(2, nodes + 2)}
-    return CellGenotype.model_validate(cells)
+        cells[name] = {"nodes": drawn, "concat": range(2, 5)}
+    return CellGenotype.model_validate({"cells": cells})
+
+
+SAME = [{"op": "sep_conv_3x3", "input": 1}] * 2, [{"op": "max_pool_3x3", "input": 0}] * 2
+ALIKE = CellGenotype.model_validate(
+    {"cells": {cell: {"nodes": [*SAME, SAME[1]], "concat": [2, 3, 4]} for cell in SPACE.cells}}
+)
+"""Every node picks one operation of one input twice."""
 
 
 def images(batch=6, side=32):
     return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
-def network(as_derived=False, nodes=3, **changes):
-    torch.manual_seed(1)
-    return SampledNetwork(settings(**changes), nodes=nodes, operations=OPERATIONS, as_derived=as_derived)
+class Sampled:
+    """A network for all children of the space, and the graphs that it takes."""
+
+    def __init__(self, space=SPACE, searching=True, **changes):
+        self.space, self.settings, self.wiring = space, settings(**changes), Shared(searching=searching)
+        everything = space.graph(space.everything(), self.settings, self.wiring)
+        self.network = SharedNetwork(everything, with_tower=self.settings.auxiliary)
+
+    def graph(self, genotype):
+        return self.space.graph(genotype, self.settings, self.wiring)
+
+    def __call__(self, images, genotype, **options):
+        return self.network(images, self.graph(genotype), **options)
+
+    def double(self):
+        self.network.double()
+        return self
 
 
-def give_weights(searched, derived, genotype):
-    """Copy the child's weights out of the search network into the derived one."""
-    theirs, found = searched.state_dict(), {}
-    for name in derived.state_dict():
-        parts = name.split(".")
-        if parts[0] == "cells" and parts[2] == "nodes":
-            node, pick = int(parts[3]), int(parts[4])
-            cell = genotype.reduce if searched.cells[int(parts[1])].reduction else genotype.normal
-            chosen = cell.nodes[node][pick]
-            source = ".".join(("cells", parts[1], "edges", f"{chosen.input}-{node + 2}", chosen.op, *parts[5:]))
-        else:
-            source = name
-        if source in theirs:
-            found[name] = theirs[source]
-    missing = derived.load_state_dict(found, strict=False).missing_keys
+def copy_weights(network, searched):
+    """Give a child's network the shared weights, which have the same names; no other pick has weights of its own."""
+    theirs = searched.state_dict()
+    missing = network.load_state_dict(
+        {name: theirs[name.replace("_2.", ".")] for name in network.state_dict() if name.replace("_2.", ".") in theirs},
+        strict=False,
+    ).missing_keys
     assert all("running" in name or "num_batches" in name for name in missing)
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
-@pytest.mark.parametrize("seed", range(4))
-def test_a_child_in_derived_form_is_the_derived_network(seed, stem):
+@pytest.mark.parametrize("genotype", [*map(child, range(3)), ALIKE], ids=["0", "1", "2", "alike"])
+def test_a_child_in_derived_form_is_the_derived_network(genotype, stem):
     """Also where a node picks one operation of one input twice."""
     side, channels = (32, 4) if stem == "cifar" else (224, 2)
     size = {"stem": stem, "channels": channels, "image_size": side, "auxiliary": True}
-    searched = network(as_derived=True, **size).double()
-    genotype = child(seed)
-    derived = build_network(genotype, settings(**size), seed=0).double()
-    give_weights(searched, derived, genotype)
+    searched = Sampled(searching=False, **size).double()
+    derived = build_network(genotype.graph(settings(**size)), seed=0, with_tower=True).double()
+    copy_weights(derived, searched.network)
     x = images(3, side).double()
     mine, my_tower = searched(x, genotype, with_auxiliary=True)
     theirs, their_tower = derived(x, with_auxiliary=True)
@@ -88,81 +96,95 @@ def test_a_child_in_derived_form_is_the_derived_network(seed, stem):
 
     (mine.square().sum() + my_tower.square().sum()).backward()
     (theirs.square().sum() + their_tower.square().sum()).backward()
-    torch.testing.assert_close(next(searched.stem.parameters()).grad, next(derived.stem.parameters()).grad)
-    torch.testing.assert_close(searched.classifier.weight.grad, derived.classifier.weight.grad)
+    for name in ("stem", "classifier"):
+        for ours, others in zip(
+            searched.network.get_submodule(name).parameters(), derived.get_submodule(name).parameters(), strict=True
+        ):
+            torch.testing.assert_close(ours.grad, others.grad)
 
 
 @pytest.mark.parametrize(("seed", "stem", "side"), [*((seed, "cifar", 32) for seed in range(4)), (4, "imagenet", 64)])
 def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed, stem, side):
     """Written from the paper, one module per edge and operation, weights of 1 and 0 select the child (Eq. 1)."""
     genotype = child(seed, distinct_edges=True)
-    searched = network(stem=stem, image_size=side).double()
-    operations = ("none", *OPERATIONS)
+    searched = Sampled(stem=stem, image_size=side).double()
     mixed = oracle.Oracle(
-        operations=operations, nodes=3, layers=4, channels=4, stem=stem, classes=5, image_channels=3,
+        operations=SPACE.operations, nodes=3, layers=4, channels=4, stem=stem, classes=5, image_channels=3,
         partial_channels=1,
     ).double()  # fmt: skip
-    keys = mixed.load_state_dict(searched.state_dict(), strict=False)
+    # Weightless operations are computed once for all edges that leave a state: here each edge has its own.
+    shared = {k: v for k, v in searched.network.state_dict().items() if ".states." not in k}
+    keys = mixed.load_state_dict(shared, strict=False)
     assert not keys.unexpected_keys
-    assert {name.split(".")[-1] for name in keys.missing_keys} == {"running_mean", "running_var", "num_batches_tracked"}
+    assert {name.split(".")[-1] for name in keys.missing_keys} == {"running_mean", "running_var"}
     weights = {}
-    for name, cell in genotype.cells():
+    for name, cell in genotype.cells.items():
         rows = [(source, node) for node in range(2, 5) for source in range(node)]
-        weights[name] = torch.zeros(len(rows), len(operations), dtype=torch.float64)
+        weights[name] = torch.zeros(len(rows), len(SPACE.operations), dtype=torch.float64)
         for node, picks in enumerate(cell.nodes, start=2):
             for pick in picks:
-                weights[name][rows.index((pick.input, node)), operations.index(pick.op)] = 1
+                weights[name][rows.index((pick.input, node)), SPACE.operations.index(pick.op)] = 1
     x = images(side=side).double()
     torch.testing.assert_close(searched(x, genotype), mixed(x, weights, None))
 
 
-def test_only_the_childs_operations_run():
-    searched, genotype = network(), child(7)
+@pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
+def test_only_the_childs_operations_run(space):
+    space = cell_space(space)
+    sizes = [len(decision.options) for decision in space.decisions() for _ in range(decision.draws)]
+    choices = [(2 + 3 * number) % size for number, size in enumerate(sizes)]
+    genotype, searched = space.genotype(choices), Sampled(space, layers=3)
     ran = set()
-    for name, module in searched.named_modules():
+    for name, module in searched.network.named_modules():
         if isinstance(module, nn.Conv2d) and ".edges." in name:
-            module.register_forward_hook(lambda *_, name=name: ran.add(name.partition(".edges.")))
+            module.register_forward_hook(lambda *_, name=name: ran.add(name))
     searched(images(), genotype)
-    wanted = set()
-    for position, cell in enumerate(searched.cells):
-        choice = genotype.reduce if cell.reduction else genotype.normal
-        for node, picks in enumerate(choice.nodes, start=2):
-            for pick in picks:
-                for name, module in cell.edges[f"{pick.input}-{node}"][pick.op].named_modules():
-                    if isinstance(module, nn.Conv2d):
-                        wanted.add((f"cells.{position}", ".edges.", f"{pick.input}-{node}.{pick.op}.{name}"))
-    assert ran == wanted
+    wanted = {node.name for node in searched.graph(genotype).nodes if ".edges." in node.name}
+    convs = {name for name, module in searched.network.named_modules() if isinstance(module, nn.Conv2d)}
+    assert ran == wanted & convs
+    assert 0 < len(ran) < len(convs) / 2
 
 
 def test_picks_that_agree_count_twice():
+    space = cell_space("darts", nodes=1)
     picks = [[{"op": "sep_conv_3x3", "input": 1}, {"op": "sep_conv_3x3", "input": 1}]]
     cell = {"nodes": picks, "concat": [2]}
-    genotype = CellGenotype.model_validate({"normal": cell, "reduce": cell})
-    searched = SampledNetwork(settings(layers=3), nodes=1, operations=OPERATIONS)
-    cell = searched.cells[0]
-    state = torch.randn(4, 12, 8, 8)
-    expected = 2 * cell.edges["1-2"]["sep_conv_3x3"](cell.inputs[1](state))
-    torch.testing.assert_close(cell(state, state, genotype.normal), expected)
+    once = {"nodes": [picks[0][:1]], "concat": [2]}
+    searched, x, name = Sampled(space, layers=3), images(), "cells.0.nodes.2.sum"
+    values = [
+        searched.network.run(
+            searched.graph(CellGenotype.model_validate({"cells": dict.fromkeys(space.cells, c)})).steps((name,)),
+            {"image": x},
+            keep=(name,),
+        )[name]
+        for c in (cell, once)
+    ]
+    torch.testing.assert_close(values[0], 2 * values[1])
 
 
 def test_batches_are_normalised_by_their_own_statistics_in_evaluation_too():
-    searched, genotype = network(), child(3)
+    searched, genotype = Sampled(), child(3)
     x = images()
     training = searched(x, genotype)
-    assert torch.equal(searched.eval()(x, genotype), training)
-    assert not any("running" in name or "num_batches" in name for name in searched.state_dict())
+    searched.network.eval()
+    assert torch.equal(searched(x, genotype), training)
+    assert not any("running" in name or "num_batches" in name for name in searched.network.state_dict())
 
 
-def test_the_stem_can_be_shared_by_children():
-    searched = network()
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
+def test_the_stem_can_be_shared_by_children(space, stem):
+    space = cell_space(space)
+    searched = Sampled(space, layers=3, stem=stem)
     x = images()
-    states = searched.stem(x)
+    known = searched.network.before_cells(x)
+    assert all(name.startswith("stem.") for name in known)
     for seed in range(3):
-        assert torch.equal(searched.after_stem(states, child(seed)), searched(x, child(seed)))
+        choices = [(seed + place) % len(d.options) for d in space.decisions() for place in range(d.draws)]
+        genotype = space.genotype(choices)
+        assert torch.equal(searched(x, genotype, known=known), searched(x, genotype))
 
 
-def test_impossible_sizes_are_refused():
-    with pytest.raises(UsageError, match="too small"):
-        network(image_size=2)
+def test_a_tower_that_is_not_there_cannot_answer():
     with pytest.raises(ValueError, match="without an auxiliary tower"):
-        network()(images(), child(0), with_auxiliary=True)
+        Sampled()(images(), child(0), with_auxiliary=True)

@@ -1,0 +1,53 @@
+"""A made-up table of true accuracies of NAS-Bench-201: whatever a cell's n 3x3 convolutions make of it.
+
+Of the 15,625 cells C(6, n) 4^(6 - n) have n of them: 4096, 6144, 3840, 1280, 240, 24 and 1, from none to six. So
+the ranks by a column that rises with n are 11530, 5386, 1546, 266, 26, 2 and 1.
+"""
+
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+from nascli.artifacts.truth import TruthTable, load_table
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+CELLS = 15_625
+RANKS = (11_530, 5_386, 1_546, 266, 26, 2, 1)
+
+
+def architecture(*operations: str) -> str:
+    """The text of the cell with these operations on the edges 0→1, 0→2, 1→2, 0→3, 1→3 and 2→3."""
+    a, b, c, d, e, f = operations
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+
+def with_convolutions(count: int, other: str = "skip_connect") -> str:
+    """The cell whose first edges are `count` 3x3 convolutions, the others `other`."""
+    return architecture(*["nor_conv_3x3"] * count, *[other] * (6 - count))
+
+
+def accuracies(count: int) -> dict[str, int]:
+    """By column, in per cent, of a cell with `count` 3x3 convolutions."""
+    return {"valid": 20 + 10 * count, "test": 5 + 15 * count, "upside-down": 90 - 10 * count}
+
+
+@cache
+def lines() -> tuple[str, ...]:
+    """Of the file: the header, and every cell."""
+    rows = [
+        ",".join((architecture(*ops), *map(str, accuracies(ops.count("nor_conv_3x3")).values())))
+        for ops in product(OPERATIONS, repeat=6)
+    ]
+    return ",".join(("architecture", *accuracies(0))), *rows
+
+
+def written(folder: Path) -> Path:
+    """The table as a file in a folder."""
+    path = folder / "table.csv"
+    path.write_text("\n".join(lines()) + "\n")
+    return path
+
+
+def loaded(folder: Path) -> TruthTable:
+    """The table, read."""
+    return load_table(written(folder))
