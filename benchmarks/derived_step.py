@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from nascli.artifacts import published
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
-from nascli.core.nn.network import CellNetwork
+from nascli.core.nn.graph_network import GraphNetwork
 from nascli.spaces.network_settings import NetworkSettings
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -41,7 +41,7 @@ CASES = {
 }
 
 
-def step_seconds(network: CellNetwork, images: torch.Tensor, labels: torch.Tensor, paths: torch.Tensor) -> float:
+def step_seconds(network: GraphNetwork, images: torch.Tensor, labels: torch.Tensor, paths: torch.Tensor) -> float:
     """One forward and backward pass."""
     network.zero_grad(set_to_none=True)
     began = time.perf_counter()
@@ -65,7 +65,7 @@ def main() -> None:
         labels = torch.randint(size.classes, (batch,), generator=generator).to(options.device)
         seconds: dict[str, list[float]] = {name: [] for name in FORMATS}
         networks = {
-            name: build_network(genotype, size, seed=0).to(options.device, memory_format=memory_format)
+            name: build_network(genotype.graph(size), seed=0).to(options.device, memory_format=memory_format)
             for name, memory_format in FORMATS.items()
         }
         for _ in range(options.rounds + 1):

@@ -74,7 +74,9 @@ def main() -> int:
         for name, half in zip(("train", "search"), halves, strict=True)
     }
     config = SearchConfig(dataset="cifar10", arch_warmup_epochs=0)
-    method = PcDarts(Plan("pc-darts", data, 50, IMAGES // 2 // BATCH, 0), Runtime(device), **config.settings)
+    method = PcDarts(
+        Plan("pc-darts", config.space, data, 50, IMAGES // 2 // BATCH, 0), Runtime(device), **config.settings
+    )
     method.step(streams)
     for stream in streams.values():
         stream.seconds = 0.0

@@ -26,7 +26,6 @@ from nascli.config import SearchConfig  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams  # noqa: E402
 from nascli.core.runtime import fitting_threads, open_runtime  # noqa: E402
 from nascli.data import open_data  # noqa: E402
-from nascli.spaces.cell_genotype import CELL_NAMES  # noqa: E402
 
 
 def run(seed: int, shuffled: bool, epochs: int | None) -> tuple[CategoricalDistribution, dict[str, float]]:
@@ -50,20 +49,20 @@ def run(seed: int, shuffled: bool, epochs: int | None) -> tuple[CategoricalDistr
         for _ in range(config.epochs * streams["train"].batches_per_pass):
             method.step(streams)
         health = method.health(streams)
-    return method._now(), {**health, "start": start}
+    return method.distribution(), {**health, "start": start}
 
 
 def probabilities(distribution: CategoricalDistribution) -> np.ndarray:
     """Of both draws of a node together, since they may swap; every node's choices in one row."""
     return np.concatenate(
-        [node.mean(axis=0).ravel() for cell in CELL_NAMES for node in distribution.probabilities(cell)]
+        [draws.mean(axis=0) for cell in distribution.space.cells for draws in distribution.probabilities(cell)]
     )
 
 
 def shared_picks(first: CategoricalDistribution, second: CategoricalDistribution) -> float:
     """The share of the picks, node by node, that two modes have in common."""
     shared = total = 0
-    for (_, mine), (_, theirs) in zip(first.mode().cells(), second.mode().cells(), strict=True):
+    for mine, theirs in zip(first.mode().cells.values(), second.mode().cells.values(), strict=True):
         for a, b in zip(mine.nodes, theirs.nodes, strict=True):
             rest = list(b)
             for pick in a:

@@ -33,7 +33,8 @@ from nascli.core.nn import depthwise  # noqa: E402
 from nascli.core.nn.build import build_network  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
 from nascli.data import open_data  # noqa: E402
-from nascli.spaces.cell_genotype import CELL_NAMES, CellGenotype  # noqa: E402
+from nascli.spaces import cell_space  # noqa: E402
+from nascli.spaces.cell_genotype import CellGenotype  # noqa: E402
 from nascli.spaces.network_settings import NetworkSettings  # noqa: E402
 
 BATCH, SIDE, CLASSES = 64, 32, 10
@@ -78,7 +79,7 @@ def search(samples: int, data_dir: str | None) -> tuple[parsec.Parsec, dict]:
         std=(1.0,) * 3, train_images=50_000, test_images=0, fingerprint="",
     )  # fmt: skip
     streams = {name: Patterns(name, runtime) for name in ("train", "search")}
-    return parsec.Parsec(Plan("parsec", info, config.epochs, 390, 0), runtime, **config.settings), streams
+    return parsec.Parsec(Plan("parsec", config.space, info, config.epochs, 390, 0), runtime, **config.settings), streams
 
 
 class Steps:
@@ -125,23 +126,22 @@ def largest_child(nodes: int) -> CellGenotype:
         [{"op": "sep_conv_5x5", "input": 0}, {"op": "sep_conv_5x5", "input": 1}] for _ in range(nodes)
     ]  # every state's ReLU is kept once; separable convolutions keep the most behind it
     cell = {"nodes": picks, "concat": range(2, nodes + 2)}
-    return CellGenotype.model_validate({"normal": cell, "reduce": cell})
+    return CellGenotype.model_validate({"cells": {"normal": cell, "reduce": cell}})
 
 
 def peaks(method: parsec.Parsec, streams: dict) -> tuple[int, int]:
     """Bytes kept at most by a step all of whose children are the largest, and by training it alone."""
     child = largest_child(4)
     with torch.no_grad():
-        for cell in CELL_NAMES:
-            for node, picks in zip(method.logits_of[cell], dict(child.cells())[cell].nodes, strict=True):
-                for draw, pick in enumerate(picks):
-                    node[draw, pick.input, parsec.OPERATIONS.index(pick.op)] = 1e4
+        for decision, logits in zip(cell_space("darts").decisions(), method.logits_of, strict=True):
+            for draw, pick in enumerate(child.cells[decision.cell].nodes[decision.node - 2]):
+                logits[draw, decision.options.index(pick)] = 1e4
     with MemoryMeter(ignore=method.network.parameters()) as of_search:
         method.step(streams)
     settings = NetworkSettings(
         layers=8, channels=16, stem="cifar", classes=CLASSES, image_channels=3, image_size=SIDE
     )  # the search network's size
-    network = build_network(child, settings, seed=0).to(memory_format=torch.channels_last)
+    network = build_network(child.graph(settings), seed=0).to(memory_format=torch.channels_last)
     images, labels = streams["train"].next()
     with MemoryMeter(ignore=network.parameters()) as of_child:
         F.cross_entropy(network(images), labels).backward()

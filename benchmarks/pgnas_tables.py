@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype  # noqa: E402
+from nascli.artifacts.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes  # noqa: E402
 from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
 from nascli.artifacts.posterior import PosteriorDistribution  # noqa: E402
@@ -40,7 +41,7 @@ from nascli.config import DeriveConfig, SearchConfig, TrainConfig  # noqa: E402
 from nascli.core.engine.candidates import rank  # noqa: E402
 from nascli.core.engine.evaluate import evaluate  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams, search  # noqa: E402
-from nascli.core.engine.session import Destination, provenance  # noqa: E402
+from nascli.core.engine.session import Destination  # noqa: E402
 from nascli.core.engine.train import train  # noqa: E402
 from nascli.core.nn.build import inherited_network  # noqa: E402
 from nascli.core.runtime import fitting_threads, open_runtime  # noqa: E402
@@ -180,7 +181,7 @@ def table3(runs: Runs, seeds: Sequence[int], count: int) -> None:
 
 
 def table_p(runs: Runs, seeds: Sequence[int]) -> None:
-    posteriors = [runs.search(f"seed{seed}", seed).value for seed in seeds]
+    posteriors = [runs.search(f"seed{seed}", seed).distribution for seed in seeds]
     for (i, one), (j, other) in itertools.combinations(zip(seeds, posteriors, strict=True), 2):
         agreement = np.corrcoef(logits_of(one), logits_of(other))[0, 1]
         print(f"\ncorrelation of logit p between seeds {i} and {j}: {agreement:.2f}")
@@ -203,7 +204,7 @@ def without_meaning(config: SearchConfig) -> PosteriorDistribution:
     with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
         for _ in range(config.epochs * streams["train"].batches_per_pass):
             method.step(streams)
-    found = method.distribution(provenance(config, data.info, None))
+    found = method.distribution()
     assert isinstance(found, PosteriorDistribution)
     return found
 
@@ -215,7 +216,7 @@ def logits_of(posterior: PosteriorDistribution) -> np.ndarray:
 
 def dealt(run: LoadedArtifact, seed: int) -> LoadedArtifact:
     """The same posterior with its probabilities dealt out among the groups at random."""
-    posterior = run.value
+    posterior = run.distribution
     assert isinstance(posterior, PosteriorDistribution)
     groups = [(conv, source) for conv, values in posterior.logits.items() for source in range(len(values))]
     order = np.random.default_rng(seed).permutation(len(groups))
@@ -223,16 +224,8 @@ def dealt(run: LoadedArtifact, seed: int) -> LoadedArtifact:
     for (conv, source), taken in zip(groups, order, strict=True):
         other, place = groups[taken]
         logits[conv][source] = posterior.logits[other][place]
-    value = PosteriorDistribution(
-        posterior.supernet,
-        posterior.width,
-        posterior.stages,
-        posterior.data,
-        logits,
-        posterior.weights,
-        posterior.provenance,
-    )
-    return LoadedArtifact(run.kind, value, run.sha256, run.where)
+    file = DistributionFile(replace(posterior, logits=logits), run.provenance)
+    return LoadedArtifact(run.kind, file, run.sha256, run.where)
 
 
 def test_errors(runs: Runs, seed: int, run: LoadedArtifact, ranked: dict[str, Any]) -> dict[str, tuple[float, int]]:
@@ -265,7 +258,7 @@ def full(runs: Runs, cell: LoadedArtifact) -> LoadedArtifact:
 
 def searched(runs: Runs, run: LoadedArtifact, ranked: dict[str, Any]) -> LoadedArtifact:
     """The model that keeps every channel, with the weights of the search."""
-    genotype, posterior, model = full(runs, ranked["genotype"]).value.genotype, run.value, ranked["model"].value
+    genotype, posterior, model = full(runs, ranked["genotype"]).value.genotype, run.distribution, ranked["model"].value
     assert isinstance(posterior, PosteriorDistribution)
     network = inherited_network(genotype, posterior, run.where, seed=0)
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
@@ -275,7 +268,7 @@ def searched(runs: Runs, run: LoadedArtifact, ranked: dict[str, Any]) -> LoadedA
 
 def ranked_shape(runs: Runs) -> Any:
     """What goes into the super-networks of these runs and out of them."""
-    posterior = load_artifact(next(runs.folder.glob("seed?.safetensors"))).value
+    posterior = load_artifact(next(runs.folder.glob("seed?.safetensors"))).distribution
     assert isinstance(posterior, PosteriorDistribution)
     return posterior.shape
 
