@@ -5,8 +5,14 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from nascli.artifacts.genotype import as_text
+from nascli.artifacts.truth import load_table
+from nascli.spaces import cell_space
+from nascli.spaces.protocol import all_genotypes
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -19,7 +25,13 @@ def quick(tmp_path, monkeypatch):
 
 
 def test_nothing_in_examples_goes_untested():
-    tested = {"pipeline.sh", "python_api.py", "own_pictures.py", "smaller_network.py"}
+    tested = {
+        "pipeline.sh",
+        "python_api.py",
+        "own_pictures.py",
+        "smaller_network.py",
+        "nas_bench_201_table.py",
+    }
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".sh", ".py")} == tested
 
 
@@ -54,3 +66,66 @@ def test_pipeline(tmp_path):
     assert "normal cell" in done.stdout
     made = {path.name for path in (tmp_path / "demo").iterdir()}
     assert {"run.safetensors", "cell.json", "model.safetensors", "cell.svg", "run.svg"} <= made
+
+
+class Benchmark:
+    """What the table's script asks of NAS-Bench-201: accuracies that say which entry they are."""
+
+    architectures = tuple(as_text(genotype) for genotype in all_genotypes(cell_space("nas-bench-201")))[::-1]
+
+    def __len__(self):
+        return len(self.architectures)
+
+    def __iter__(self):
+        return iter(self.architectures)
+
+    def get_more_info(self, index, dataset, iepoch=None, hp="12", is_random=True):
+        assert iepoch is None
+        assert is_random is False
+        first = {"cifar10": 10, "cifar100": 20, "ImageNet16-120": 30, "cifar10-valid": 40}[dataset] + int(hp) / 200
+        shares = {"test-accuracy": 0.25, "valid-accuracy": 0.5}
+        return {name: first + share + index / 1e6 for name, share in shares.items()}
+
+
+def run_table_script(monkeypatch, *arguments, create=None):
+    module = None if create is None else SimpleNamespace(create=create)
+    monkeypatch.setitem(sys.modules, "nats_bench", module)
+    monkeypatch.setattr(sys, "argv", ["nas_bench_201_table.py", *arguments])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(EXAMPLES / "nas_bench_201_table.py"), run_name="__main__")
+    return left.value.code
+
+
+def test_the_table_of_nas_bench_201_is_written_by_its_interface(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def create(*arguments, **options):
+        asked.append((arguments, options))
+        return Benchmark()
+
+    assert run_table_script(monkeypatch, "NATS-tss-simple", "table.csv", create=create) == 0
+    assert asked == [(("NATS-tss-simple", "tss"), {"fast_mode": True, "verbose": False})]
+    assert capsys.readouterr().out.startswith("table.csv: 15,625 cells of nas-bench-201, cifar10_test, cifar100_test,")
+    table = load_table("table.csv")
+    first = {column: values[0] for column, values in table.accuracies.items()}
+    assert first == {
+        "cifar10_test": 11.25,
+        "cifar100_test": 21.25,
+        "imagenet16_120_test": 31.25,
+        "cifar10_test_12_epochs": 10.31,
+        "cifar10_valid_12_epochs": 40.56,
+        "cifar10_valid": 41.5,
+    }
+    assert as_text(table.genotypes[1]) == Benchmark.architectures[1]
+    assert table.accuracies["cifar10_test"][-1] == pytest.approx(11.25 + 15_624 / 1e6, abs=1e-4)
+    assert (table.column(None, "test"), table.column(None, "valid")) == ("cifar10_test", "cifar10_valid_12_epochs")
+    # A second time it would be overwritten.
+    before = (tmp_path / "table.csv").read_bytes()
+    assert run_table_script(monkeypatch, "NATS-tss-simple", "table.csv", create=create) == 2
+    assert (tmp_path / "table.csv").read_bytes() == before
+
+
+def test_without_the_interface_the_script_says_how_to_get_it(tmp_path, monkeypatch, capsys):
+    assert run_table_script(monkeypatch, "NATS-tss-simple", "table.csv") == 2
+    assert "pip install nats_bench" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
