@@ -21,8 +21,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(INSTALLED)  ## search, derive, train, evaluate and draw on the built-in digits, into demo/
-	env -u OMP_NUM_THREADS PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/pipeline.sh demo
+demo: $(INSTALLED)  ## search, derive, train, evaluate and draw, into demo/: built-in digits, or PICTURES=a folder per class
+	env -u OMP_NUM_THREADS PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/pipeline.sh demo "$(PICTURES)"
 
 test: $(INSTALLED)  ## the test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)

@@ -17,12 +17,19 @@ import time
 from pathlib import Path
 
 SMALL = ["--epochs", "4", "--limit-train", "512"]
-ENAS = ["--supernet", "enas", "--width", "4"]
+ENAS = ["--space", "enas", "--width", "4"]
+BENCHMARK = ["--space", "nas-bench-201"]
+CELL = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|avg_pool_3x3~0|skip_connect~1|nor_conv_1x1~2|"
 RUNS = {
     "search": ["search", *SMALL, "--arch-warmup-epochs", "1"],
     "parsec": ["search", "--method", "parsec", *SMALL, "--layers", "3", "--adaptive-samples"],
     "random": ["search", "--method", "random", *SMALL, "--candidates", "4"],
     "order-2": ["search", "--method", "darts", "--order", "2", *SMALL, "--layers", "3", "--channels", "4"],
+    "nas-bench-201": ["search", *BENCHMARK, *SMALL, "--arch-warmup-epochs", "1", "--channel-sampling", "random"],
+    "nas-bench-201-darts": ["search", "--method", "darts", *BENCHMARK, *SMALL],
+    "nas-bench-201-parsec": ["search", "--method", "parsec", *BENCHMARK, *SMALL, "--adaptive-samples"],
+    "nas-bench-201-random": ["search", "--method", "random", *BENCHMARK, *SMALL, "--candidates", "4"],
+    "nas-bench-201-train": ["train", CELL, *SMALL],
     "train": ["train", "pc-darts-cifar10", *SMALL, "--channels", "8", "--drop-path", "0.2"],
     "pgnas": ["search", "--method", "pgnas", *SMALL, "--epochs", "8"],
     "pgnas-enas": ["search", "--method", "pgnas", *SMALL, *ENAS, "--drop-path", "0.2"],

@@ -1,12 +1,18 @@
 #!/bin/sh
-# The whole way on the built-in digits: search, derive, train, evaluate, draw. A few minutes on two cores.
+# The whole way: search, derive, train, evaluate, draw. On the built-in digits that takes a few minutes on two cores;
+# PICTURES, a folder with a folder of images per class, is searched in their place.
 #
-#   sh examples/pipeline.sh [FOLDER]
+#   sh examples/pipeline.sh [FOLDER [PICTURES]]
 #
 # Every command prints the path of its result, so that the next one can take it. NASCLI_QUICK=1 makes everything tiny.
 set -eu
 
 folder=${1:-demo}
+pictures=${2:-}
+set --
+if [ -n "$pictures" ]; then
+    set -- --dataset folder --data-dir "$(cd "$pictures" && pwd)"
+fi
 mkdir -p "$folder"
 cd "$folder"
 
@@ -17,7 +23,7 @@ fi
 
 # shellcheck disable=SC2086  # $small is several words, or none
 {
-    run=$(nascli search $small --overwrite -o run.safetensors)
+    run=$(nascli search "$@" $small --overwrite -o run.safetensors)
     cell=$(nascli derive "$run" --overwrite -o cell.json)
     model=$(nascli train "$cell" $small --overwrite -o model.safetensors)
 }

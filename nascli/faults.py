@@ -43,8 +43,10 @@ def shorten(value: object) -> str:
 
 
 def shorten_name(name: str) -> str:
-    """A name from a file as it can be shown: itself, where it is of one line and short."""
-    return name if name.isprintable() and len(name) <= _LONGEST_VALUE else shorten(name)
+    """A name from a file as it can be shown: itself, where it is of one line, or its beginning."""
+    if not name.isprintable():
+        return shorten(name)
+    return name if len(name) <= _LONGEST_VALUE else f"{name[: _LONGEST_VALUE - 1]}…"
 
 
 def artifact_error(where: str, faults: Sequence[Fault]) -> ArtifactError:

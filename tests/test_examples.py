@@ -56,14 +56,19 @@ def test_own_pictures(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_pipeline(tmp_path):
+@pytest.mark.parametrize("pictures", ["", "my pictures"])
+def test_pipeline(tmp_path, pictures):
+    if pictures:
+        write_pictures = runpy.run_path(str(EXAMPLES / "own_pictures.py"))["write_pictures"]
+        write_pictures(tmp_path / pictures)
     # The program that belongs to this interpreter, whatever else is on the path.
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = ["sh", str(EXAMPLES / "pipeline.sh"), "demo"]
+    command = ["sh", str(EXAMPLES / "pipeline.sh"), "demo", pictures]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "top-1" in done.stdout
     assert "normal cell" in done.stdout
+    assert ("folder: 48 test images" if pictures else "digits: ") in done.stdout
     made = {path.name for path in (tmp_path / "demo").iterdir()}
     assert {"run.safetensors", "cell.json", "model.safetensors", "cell.svg", "run.svg"} <= made
 

@@ -17,7 +17,6 @@ from nascli.artifacts.load import LONGEST_PATH, load_artifact
 from nascli.artifacts.model import model_bytes
 from nascli.artifacts.provenance import ArtifactKind
 from nascli.errors import ArtifactError
-from nascli.faults import shorten
 from nascli.spaces import cell_space
 from tests.artifacts.examples import bytes_of, mixture, model_file, provenance
 
@@ -105,7 +104,7 @@ def test_a_text_with_a_fault_is_named_by_itself(source: str, message: str) -> No
     """Its beginning is, where it is long."""
     with pytest.raises(ArtifactError) as caught:
         load_artifact(source)
-    name = source if len(source) <= 60 else shorten(source)
+    name = source if len(source) <= 60 else source[:59] + "…"
     assert str(caught.value).startswith(f"{name}: {message}")
 
 

@@ -210,10 +210,18 @@ def test_what_does_not_go_together_is_one_line_and_exit_code_2(arguments, messag
     assert {path.name for path in here.iterdir()} == files.keys()
 
 
+def test_a_configuration_that_says_another_space_than_the_genotype_is_refused(here, nascli):
+    (here / "other.toml").write_text('space = "nas-bench-201"\n')
+    done = nascli("train", "darts-v1", "--config", "other.toml", *TINY)
+    assert (done.code, done.out) == (2, "")
+    assert "space: the configuration says nas-bench-201, the genotype is of darts: leave it out" in done.err
+    assert [path.name for path in here.iterdir()] == ["other.toml"]
+
+
 def test_genotypes_of_two_spaces_are_not_trained_by_one_recipe(here, nascli):
     done = nascli("train", "darts-v1", RESNET_LIKE, "--method", "darts", *TINY)
     assert (done.code, done.out) == (2, "")
-    assert f"darts-v1 comes with space 'darts', '{RESNET_LIKE[:50]}" in done.err
+    assert f"darts-v1 comes with space 'darts', {RESNET_LIKE[:59]}…" in done.err
     assert "with 'nas-bench-201': train them one after the other" in done.err
     assert done.err.count("\n") == 1
     assert list(here.iterdir()) == []

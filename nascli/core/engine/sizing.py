@@ -41,6 +41,9 @@ def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -
     UsageError where the two don't go together or the images are too small, and pydantic's ValidationError for sizes
     beyond what a model's file may have.
     """
+    own = genotype.supernet if isinstance(genotype, ChannelsGenotype) else genotype.space
+    if config.space not in (None, own):
+        raise UsageError(f"space: the configuration says {config.space}, the genotype is of {own}: leave it out")
     given = {name: value for name in CELL_NETWORK if (value := getattr(config, name)) is not None}
     settings: DataShape
     if isinstance(genotype, ChannelsGenotype):
