@@ -17,6 +17,21 @@ def add_axes(figure: Figure, left: float, upper: float, width: float, height: fl
     return figure.add_axes(place, facecolor=PANEL)
 
 
+def mark_level(axes: Axes, name: str, level: float) -> None:
+    """A dashed line at a height to compare with, and its name to the right of the axes."""
+    axes.axhline(level, color=MUTED, linewidth=points(1.4), linestyle=(0, (4, 3)), zorder=1)
+    axes.annotate(
+        name,
+        (1, level),
+        (points(6), 0),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        va="center_baseline",
+        fontsize=points(10.5),
+        color=MUTED,
+    )
+
+
 def dress(axes: Axes, x: str, y: str, least_span: float) -> None:
     """Grid, ticks and names of the axes, once the data is drawn; y spans at least `least_span`.
 

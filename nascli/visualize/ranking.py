@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.visualize.canvas import points
-from nascli.visualize.chart import add_axes, dress
+from nascli.visualize.chart import add_axes, dress, mark_level
 from nascli.visualize.page import Lead, draw_cells
 from nascli.visualize.panel import HEADING, MARGIN, draw_panel
 from nascli.visualize.scores import heading, summary
-from nascli.visualize.style import HIGHLIGHT, MUTED, SERIES
+from nascli.visualize.style import HIGHLIGHT, SERIES
 
 CHART_HEIGHT = 170.0
 INSETS = (72.0, 52.0, 8.0, 48.0)  # left, right, above, below
@@ -44,17 +44,7 @@ def _draw_chart(axes: Axes, ranking: RankingDistribution) -> None:
     axes.plot(ranks[:1], accuracies[:1], "o", color=HIGHLIGHT, markersize=size, markeredgewidth=0, clip_on=False)
     if count > 1:
         average = mean(accuracies)
-        axes.axhline(average, color=MUTED, linewidth=points(1.5), linestyle=(0, (4, 3)), zorder=1)
-        axes.annotate(
-            "mean",
-            (1, average),
-            (points(6), 0),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            va="center_baseline",
-            fontsize=points(10.5),
-            color=MUTED,
-        )
+        mark_level(axes, "mean", average)
     if count <= MOST_NAMED:
         trained = ranking.candidates[0].loss is not None
         order = f"number of the cell, in the order of {'training' if trained else 'drawing'}"

@@ -58,11 +58,7 @@ def draw_runs(runs: Rows | Mapping[str, Rows], form: str, title: str | None) -> 
     def draw(figure: Figure) -> None:
         page = pixel_axes(figure)
         draw_title(page, title)
-        for line, entries in enumerate(names):
-            for x, name, colour in entries:
-                y = top + RUN_NAMES * (line + 0.5)
-                page.add_line(Line2D((x, x + 22), (y, y), color=colour, linewidth=points(3)))
-                write(page, x + 30, y, name, 11.5)
+        draw_run_names(page, top, names)
         for chart, place in zip(shown, places, strict=True):
             axes = add_axes(figure, place.left, place.upper, place.width, place.height)
             _draw_chart(axes, chart, shown_in(chart, named), colours, place)
@@ -95,6 +91,15 @@ def run_names(colours: Mapping[str, str]) -> list[list[tuple[float, str, str]]]:
         lines[-1].append((x, shown, colour))
         x += width
     return lines
+
+
+def draw_run_names(page: Axes, top: float, lines: Sequence[Sequence[tuple[float, str, str]]]) -> None:
+    """What `run_names` returns, from `top` down, RUN_NAMES for each line."""
+    for line, entries in enumerate(lines):
+        for x, name, colour in entries:
+            y = top + RUN_NAMES * (line + 0.5)
+            page.add_line(Line2D((x, x + 22), (y, y), color=colour, linewidth=points(3)))
+            write(page, x + 30, y, name, 11.5)
 
 
 def _places(shown: Sequence[Chart], runs: Mapping[str, Rows], top: float) -> tuple[list[Place], float]:

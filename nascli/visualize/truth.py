@@ -6,20 +6,18 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from nascli.artifacts.truth import Worth
-from nascli.visualize.canvas import WIDTH, picture, pixel_axes, points, write
-from nascli.visualize.chart import add_axes, dress
+from nascli.visualize.canvas import WIDTH, picture, pixel_axes, points
+from nascli.visualize.chart import add_axes, dress, mark_level
 from nascli.visualize.judged import Judged
 from nascli.visualize.panel import MARGIN, TITLE, draw_title
-from nascli.visualize.run import FEW_EPOCHS, run_colours, run_names
-from nascli.visualize.style import INK, MUTED, SERIES
+from nascli.visualize.run import FEW_EPOCHS, RUN_NAMES, draw_run_names, run_colours, run_names
+from nascli.visualize.style import INK, SERIES
 
 HEIGHT = 250.0
 INSETS = (70.0, 40.0, 86.0, 52.0)  # left, above, right, below
-RUN_NAMES = 26.0
 TICKS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 90)  # errors in per cent
 TICK_ROOM = 0.065  # of the axis, between the labels of two ticks
 LEAST_ERROR = 0.1  # per cent, for a logarithm
@@ -37,11 +35,7 @@ def draw_truth(judged: Judged, form: str, title: str | None) -> bytes:
     def draw(figure: Figure) -> None:
         page = pixel_axes(figure)
         draw_title(page, title)
-        for line, entries in enumerate(names):
-            for x, name, colour in entries:
-                y = top + RUN_NAMES * (line + 0.5)
-                page.add_line(Line2D((x, x + 22), (y, y), color=colour, linewidth=points(3)))
-                write(page, x + 30, y, name, 11.5)
+        draw_run_names(page, top, names)
         for number, fill in enumerate((_accuracies, _ranks)):
             upper = charts + number * (height + above + below) + above
             fill(add_axes(figure, MARGIN + left, upper, width, height), judged, colours)
@@ -100,17 +94,7 @@ def _curves(axes: Axes, judged: Judged, colours: Mapping[str, str], value: Calla
 def _marks(axes: Axes, levels: Mapping[str, float]) -> None:
     """Dashed lines with their names at the right."""
     for name, level in levels.items():
-        axes.axhline(level, color=MUTED, linewidth=points(1.3), linestyle=(0, (4, 3)), zorder=1)
-        axes.annotate(
-            name,
-            (1, level),
-            (points(6), 0),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            va="center_baseline",
-            fontsize=points(10.5),
-            color=MUTED,
-        )
+        mark_level(axes, name, level)
 
 
 def _heading(axes: Axes, text: str) -> None:

@@ -27,6 +27,12 @@ def check_partial_channels(channels: int, partial_channels: int) -> None:
         )
 
 
+def draw_some(edges: int, channels: int, mixed: int, generator: torch.Generator) -> Tensor:
+    """`mixed` of the channels for every edge, drawn uniformly: [edges, mixed], ascending, on the generator's device."""
+    noise = torch.rand(edges, channels, generator=generator, device=generator.device)
+    return noise.argsort(dim=1)[:, :mixed].sort(dim=1).values
+
+
 class GraphMixture(GraphModules):
     """Images [B, image_channels, H, W] -> logits [B, classes], through cells whose every edge mixes all operations.
 
@@ -73,10 +79,7 @@ class GraphMixture(GraphModules):
         """The channels that each edge mixes, drawn uniformly: [edges, C/K] per cell, ascending, on the generator's
         device.
         """
-        drawn = []
-        for _, channels in sorted(self._drawn.items()):
-            noise = torch.rand(
-                self._edges, channels * self._partial_channels, generator=generator, device=generator.device
-            )
-            drawn.append(noise.argsort(dim=1)[:, :channels].sort(dim=1).values)
-        return drawn
+        return [
+            draw_some(self._edges, mixed * self._partial_channels, mixed, generator)
+            for _, mixed in sorted(self._drawn.items())
+        ]

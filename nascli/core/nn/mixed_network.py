@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from nascli.core.nn.depthwise import channels_last
-from nascli.core.nn.graph_mixture import check_partial_channels
+from nascli.core.nn.graph_mixture import check_partial_channels, draw_some
 from nascli.core.nn.graph_network import GraphModules, tower_of
 from nascli.core.nn.mixed_cell import MixedCell
 from nascli.graphs.builder import Builder
@@ -80,14 +80,7 @@ class MixedNetwork(GraphModules):
         *,
         with_auxiliary: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits [B, classes], or (logits, the tower's logits) `with_auxiliary`.
-
-        operation_weights: [edges, operations] for "normal" and "reduce" cells, softmax(alpha). edge_weights: [edges]
-        likewise, softmax(beta) over the edges into each node; None: 1 (DARTS). Gradients reach both. channels: what
-        `draw_channels` returns, to mix these channels of each edge and leave the others in place (PC-DARTS, Eq. 1);
-        None: the first C/K, and a channel shuffle after each node (the paper's Section 4).
-        Raises ValueError for a tower that isn't there.
-        """
+        """As `GraphMixture.forward`, for "normal" and "reduce" cells."""
         tower = self.auxiliary if with_auxiliary else None
         if with_auxiliary and tower is None:
             raise ValueError("this network was built without an auxiliary tower")
@@ -117,11 +110,5 @@ class MixedNetwork(GraphModules):
         return logits if tower is None else (logits, auxiliary_logits)
 
     def draw_channels(self, generator: torch.Generator) -> list[Tensor]:
-        """The channels that each edge mixes, drawn uniformly: [edges, C/K] per cell, ascending, on the generator's
-        device.
-        """
-        drawn = []
-        for cell in self.cells:
-            noise = torch.rand(len(self.edges), cell.channels, generator=generator, device=generator.device)
-            drawn.append(noise.argsort(dim=1)[:, : cell.mixed_channels].sort(dim=1).values)
-        return drawn
+        """As `GraphMixture.draw_channels`."""
+        return [draw_some(len(self.edges), cell.channels, cell.mixed_channels, generator) for cell in self.cells]
