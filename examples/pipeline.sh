@@ -18,7 +18,7 @@ cd "$folder"
 
 small=
 if [ -n "${NASCLI_QUICK:-}" ]; then
-    small="--epochs 1 --limit-train 200 --layers 3 --channels 4"
+    small="--epochs 1 --limit-train 200 --batch-size 16 --layers 3 --channels 4"
 fi
 
 # shellcheck disable=SC2086  # $small is several words, or none
