@@ -130,6 +130,7 @@ class SearchConfig(Config):
         name = _recipe_name(cls.stage, method, given, _variants(given))
         merged = {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
         merged["space"] = _fitting_space(method, merged.get("space"))
+        recipes.check_space(cls.stage, method, name, merged["space"])
         settings = {key: merged.pop(key) for key in own & merged.keys()}
         settings |= {**(merged.get("settings") or {}), **{k: given[k] for k in own & _without_none(given).keys()}}
         try:
@@ -231,6 +232,8 @@ class TrainConfig(Config):
         if given.get("weights") == "inherited":
             variants = (*(f"{variant}-inherited" for variant in variants), "inherited", *variants)
         name = _recipe_name(cls.stage, method, given, variants)
+        if given.get("space"):
+            recipes.check_space(cls.stage, method, name, given["space"])
         stray = given.keys() - cls.model_fields.keys()
         if stray:
             raise UsageError("; ".join(unknown("setting for train", key, cls.model_fields) for key in sorted(stray)))

@@ -56,6 +56,8 @@ def read_bytes(source: str | Path, limit: int = LARGEST_INPUT) -> bytes:
     """
     if is_pipe(source):
         return _read_standard_input(limit)
+    if not str(source):
+        raise ArtifactError("no such file: the name is empty")
     try:
         with Path(source).open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
@@ -68,6 +70,12 @@ def read_bytes(source: str | Path, limit: int = LARGEST_INPUT) -> bytes:
         raise ArtifactError(f"{source}: is a folder, not a file") from None
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{source}: cannot be read: {_reason(error)}") from None
+
+
+def read_once(*sources: str | Path | None) -> None:
+    """Raise UsageError where standard input is meant more than once."""
+    if sum(source is not None and is_pipe(source) for source in sources) > 1:
+        raise UsageError("'-' is given twice, but standard input can be read once: name files for the others")
 
 
 def check_output(target: str | Path, overwrite: bool, *, binary: bool = False) -> None:

@@ -24,6 +24,9 @@ UNFINISHED = ".nascli-*.tmp"
 GENOTYPE = "genotype"
 """The key, in the rows of metrics, of the cells that a search would have derived after the epoch, as text."""
 
+TRUE_ACCURACY = "true_accuracy"
+"""The key of what a table says of these cells, from 0 to 1, where the search was given one."""
+
 
 class RunDir:
     """One run's folder. Reading needs no lock; whoever writes opens it first, and is then alone in it.

@@ -5,6 +5,7 @@ A CSV file with a column `architecture`, in the text form of the space, and colu
 
 import csv
 import io
+import re
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,12 +60,15 @@ class TruthTable:
         return len(self.genotypes)
 
     def column(self, name: str | None, hint: str) -> str:
-        """The column called `name`, or None for the first whose name has the `hint` in it, or else the first of all.
+        """The column called `name`; None: the first with a word that begins with `hint`, or else the first of all.
 
         Raises UsageError for an unknown name.
         """
         if name is None:
-            return next((column for column in self.columns if hint in column), self.columns[0])
+            # A word is what stands between marks: "Test", "cifar10_test" and "validation", but not "latest".
+            words = {column: re.findall(r"[a-z0-9]+", column.lower()) for column in self.columns}
+            meant = (column for column in self.columns if any(word.startswith(hint) for word in words[column]))
+            return next(meant, self.columns[0])
         if name not in self.columns:
             raise UsageError(f"{self.where}: {unknown('column', name, self.columns)}")
         return name
@@ -145,19 +149,25 @@ def load_table(path: str | Path) -> TruthTable:
     if space is None:
         raise ArtifactError(f"{where}: line 1: is all that there is; a line for every architecture follows the header")
     _check_complete(space, genotypes, where, number)
+    if share := next((name for name, values in accuracies.items() if max(values) <= 1), None):
+        raise ArtifactError(
+            f"{where}: {shorten_name(share)}: has no accuracy above 1: they are in per cent, 93.5 rather than 0.935"
+        )
     found = {column: tuple(values) for column, values in accuracies.items()}
     return TruthTable(where, sha256(data), space, columns, tuple(genotypes), found)
 
 
 def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     """The lines that are not empty, each with its number, as fields."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    first = 1
     try:
         for row in reader:
             if row:
-                yield reader.line_num, row
+                yield first, row
+            first = reader.line_num + 1
     except csv.Error as error:
-        raise ArtifactError(f"{where}: line {reader.line_num}: is not CSV: {error}") from None
+        raise ArtifactError(f"{where}: line {first}: is not CSV: {error}") from None
 
 
 def _columns(header: Sequence[str], where: str) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ def finetune(
 
     target = stage_destination(stage)
     start = artifact(source, "distribution")
-    stored = (stored_config(target, FinetuneConfig.stage) if stage.resume else {}) or inherited(start, given)
+    stored = stored_config(target, FinetuneConfig.stage, given.get("method")) if stage.resume else {}
+    stored = stored or inherited(start, given)
     config = resolve(FinetuneConfig, given, file=stage.config, stored=stored)
     carry_out(session, stage, target, config, start, truth_of(table, column))

@@ -115,9 +115,11 @@ def info(
     if source is None:
         raise UsageError("give a file, a published cell's name, --supernet NAME, or --schema genotype")
 
+    from nascli.artifacts.files import read_once
     from nascli.artifacts.load import load_artifact
     from nascli.cli.description import describe_artifact, text
 
+    read_once(source, table)
     asked = {"layers": layers, "channels": channels, "classes": classes, "image_size": image_size}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     found = load_artifact(source)

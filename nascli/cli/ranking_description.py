@@ -49,7 +49,9 @@ def tables(facts: Mapping[str, Any]) -> list[str]:
     if not ranking:
         return []
     columns = [name for name in _COLUMNS if ranking[0][name] is not None]
-    rows = [tuple(columns)]
+    origin = facts["provenance"]["config"]
+    by_table = {"accuracy": origin.get("choose_by", "accuracy"), "reported": origin.get("column", "reported")}
+    rows = [tuple(by_table.get(name, name) for name in columns)]
     rows += [tuple(_COLUMNS[name].format(row[name]) for name in columns) for row in ranking[:RANKS_SHOWN]]
     more = f"\nand {len(ranking) - RANKS_SHOWN} more" if len(ranking) > RANKS_SHOWN else ""
     return [aligned(rows) + more]

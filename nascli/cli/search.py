@@ -46,9 +46,12 @@ def search(
     from nascli.core.engine.session import stored_config
 
     target = stage_destination(stage)
-    stored = stored_config(target, SearchConfig.stage) if stage.resume else {}
+    stored = stored_config(target, SearchConfig.stage, given.get("method")) if stage.resume else {}
     config = resolve(SearchConfig, given, file=stage.config, stored=stored)
-    carry_out(session, stage, target, config, truth=truth_of(table, column, choose_by))
+    truth = truth_of(table, column, choose_by)
+    if choose_by is not None and not METHODS[config.method].by_table:
+        raise UsageError(f"--choose-by is for random search; {config.method} chooses nothing by a table: leave it out")
+    carry_out(session, stage, target, config, truth=truth)
 
 
 def truth_of(table: Path | None, column: str | None, choose_by: str | None = None) -> "Truth | None":

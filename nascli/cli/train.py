@@ -46,7 +46,7 @@ def train(
     model-1.safetensors, model-seed0.safetensors, model-1-seed0.safetensors.
     'nascli eval' takes them as an ensemble.
     """
-    from nascli.artifacts.files import is_pipe
+    from nascli.artifacts.files import read_once
     from nascli.artifacts.load import load_artifact
     from nascli.cli.dry_run import print_plan, print_plans
     from nascli.cli.inherit import inherited_by_all
@@ -61,15 +61,16 @@ def train(
         raise UsageError("--seed and --seeds contradict each other: give one of them")
     origin = None
     if start is not None:
-        if is_pipe(start) and any(map(is_pipe, sources)):
-            raise UsageError("'-' is given twice, but standard input can be read once: name a file for --from")
+        read_once(start, *sources)
         origin = load_artifact(start, expect={"distribution"})
         given = {**given, "weights": "inherited"}
     target = stage_destination(stage)
     numbers = parsed(seeds) if seeds is not None else None
     planned = members(sources, numbers, target)
     genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())
-    runs = (stored_config(member.destination, TrainConfig.stage) for member in planned if stage.resume)
+    runs = (
+        stored_config(member.destination, TrainConfig.stage, given.get("method")) for member in planned if stage.resume
+    )
     stored = next(filter(None, runs), None)
     if stored is None:
         stored = inherited_by_all(genotypes, {**(read_file(stage.config) if stage.config else {}), **given})

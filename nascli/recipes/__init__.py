@@ -64,6 +64,13 @@ def load(stage: str, method: str, name: str) -> dict[str, Any]:
     return load(stage, method, tables[name]["like"]) | own if "like" in tables[name] else own
 
 
+def check_space(stage: str, method: str, name: str, space: str) -> None:
+    """Raise UsageError for a recipe that is made for another space than this one."""
+    others = (other for other in SPACES_OF[METHODS[method].searches] if other != space and _document(other))
+    if other := next((other for other in others if name.endswith(f"-{other}")), None):
+        raise UsageError(f"the {method} recipe {name!r} for {stage} is made for the space {other}, not for {space}")
+
+
 def source(stage: str, method: str, name: str) -> str:
     """Where the numbers of a recipe come from."""
     return str(_tables(stage, method)[name].get("source", ""))

@@ -82,7 +82,7 @@ def _fields(call: ast.Call, where: str) -> dict[str, ast.expr]:
             )
         fields[keyword.arg] = keyword.value
     if missing := [name for name in FIELDS if name not in fields]:
-        raise ArtifactError(f"{where}: Genotype: {', '.join(missing)} is missing")
+        raise ArtifactError(f"{where}: Genotype: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     return fields
 
 

@@ -31,7 +31,7 @@ class Judged:
         return (
             ("best", self.table.best(self.column), 1),
             (f"top {TOP:.0%}", self.table.quantile(self.column, TOP), round(TOP * count)),
-            ("median", self.table.median(self.column), count // 2),
+            ("median", self.table.median(self.column), (count + 1) // 2),
         )
 
 

@@ -131,7 +131,8 @@ def charts(runs: Mapping[str, Rows]) -> list[Chart]:
     after = 1 + next(place for place, chart in enumerate(CHARTS) if chart.family == _CATEGORICALS)
     for chart in (*CHARTS[:after], *_decisions(runs), *CHARTS[after:]):
         those = chart.of(runs)
-        candidates = (*chart.curves, *_family(chart.family, those))
+        parts = _family(chart.family, those)
+        candidates = (*chart.curves, *(() if chart.curves and len(parts) == 1 else parts))  # the only part is the whole
         curves = tuple(curve for curve in candidates if any(points_of(rows, curve) for rows in those.values()))
         if curves:
             found.append(replace(chart, curves=curves))

@@ -188,8 +188,9 @@ def _legend(axes: Axes, chart: Chart, looks: Sequence[Mapping[str, Any]], frozen
     if frozen:
         lines.append(Patch(facecolor=FROZEN_COLOUR, label="warm-up"))
     after_handle, between = LEGEND_GAPS
+    # A legend fills its columns one after the other; people read lines.
     axes.legend(
-        handles=lines,
+        handles=[line for first in range(columns) for line in lines[first::columns]],
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
         ncols=columns,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nascli.artifacts.files import check_output, keep_inputs, write_output
+from nascli.artifacts.files import check_output, keep_inputs, read_once, write_output
 from nascli.artifacts.genotype import CellGenotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.model import ModelFile
@@ -44,15 +44,25 @@ def _scores(folder: Path) -> list[Scored]:
     return [Scored.of(row, str(folder)) for row in rows]
 
 
-def picture_format(output: str | Path) -> str:
-    """The format that a file's ending stands for. Raises UsageError."""
-    endings = {ending: name for name, ending in FORMATS.items()}
-    suffix = Path(output).suffix
-    if suffix not in endings:
+def _named_format(output: str | Path) -> str | None:
+    """The format that a file's ending stands for, if it stands for one."""
+    return next((name for name, ending in FORMATS.items() if Path(output).suffix == ending), None)
+
+
+def _format(output: str | Path, asked: str | None) -> str:
+    """The format to draw in. Raises UsageError."""
+    named = _named_format(output)
+    if asked is not None and asked not in FORMATS:
+        raise UsageError(unknown("format", asked, FORMATS))
+    if asked and named and asked != named:
         raise UsageError(
-            f"{output} does not say what kind of picture: end it in {', '.join(endings)}, or name the format"
+            f"{output} is named as {named}, and {asked} is asked for: leave --format out, or end it otherwise"
         )
-    return endings[suffix]
+    if chosen := asked or named:
+        return chosen
+    raise UsageError(
+        f"{output} does not say what kind of picture: end it in {', '.join(FORMATS.values())}, or name the format"
+    )
 
 
 def draw(
@@ -69,9 +79,8 @@ def draw(
     table: a file of true accuracies (`nascli.artifacts.truth`), of which `column` is drawn: over the epochs of
     searches, or as a heading over a genotype. Raises UsageError, ArtifactError.
     """
-    if format is not None and format not in FORMATS:
-        raise UsageError(unknown("format", format, FORMATS))
-    chosen = format or picture_format(output)
+    chosen = _format(output, format)
+    read_once(table, *(one for one in sources if not isinstance(one, LoadedArtifact)))
     keep_inputs([output], [table, *(one.where if isinstance(one, LoadedArtifact) else one for one in sources)])
     check_output(output, overwrite)
     what = drawable(*sources)
@@ -90,7 +99,10 @@ def _with_truth(what: Any, table: TruthTable, column: str | None, title: str | N
         return what, f"{title}: {told}" if title else told
     if isinstance(what, Mapping):
         return Judged.of(what, table, name), title
-    raise UsageError("a table goes with the run directories of searches, or with a genotype: leave --table out")
+    raise UsageError(
+        "a table goes with a genotype, a model, or the run directories of searches, such as run.run beside "
+        "run.safetensors: give one of these, or leave --table out"
+    )
 
 
 def _names(folders: list[Path]) -> list[str]:

@@ -14,7 +14,7 @@ from nascli.visualize.chart import add_axes, dress, mark_level
 from nascli.visualize.judged import Judged
 from nascli.visualize.panel import MARGIN, TITLE, draw_title
 from nascli.visualize.run import FEW_EPOCHS, RUN_NAMES, draw_run_names, run_colours, run_names
-from nascli.visualize.style import INK, SERIES
+from nascli.visualize.style import INK, MUTED, SERIES
 
 HEIGHT = 250.0
 INSETS = (70.0, 40.0, 86.0, 52.0)  # left, above, right, below
@@ -52,7 +52,7 @@ def _accuracies(axes: Axes, judged: Judged, colours: Mapping[str, str]) -> None:
     axes.set_yticks(_ticks(*sorted(axes.get_ylim())))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:g}"))
     _marks(axes, levels)
-    _heading(axes, f"True accuracy of what would be derived: {judged.column}")
+    _heading(axes, f"True accuracy of what would be derived: {judged.column}", "errors on a logarithmic scale")
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -73,7 +73,7 @@ def _ranks(axes: Axes, judged: Judged, colours: Mapping[str, str]) -> None:
     _dress(axes, f"rank of {len(judged.table):,}", 1.4 * len(judged.table), 0.75)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda rank, _: f"{rank:,.0f}"))
     _marks(axes, {name: rank for name, _, rank in judged.marks()})
-    _heading(axes, "Its rank among all cells")
+    _heading(axes, "Its rank among all cells", "on a logarithmic scale")
 
 
 def _dress(axes: Axes, name: str, worst: float, best: float) -> None:
@@ -97,5 +97,6 @@ def _marks(axes: Axes, levels: Mapping[str, float]) -> None:
         mark_level(axes, name, level)
 
 
-def _heading(axes: Axes, text: str) -> None:
+def _heading(axes: Axes, text: str, scale: str) -> None:
     axes.set_title(text, fontsize=points(13), weight="bold", loc="left", pad=points(12), color=INK)
+    axes.set_title(scale, fontsize=points(10.5), loc="right", pad=points(12), color=MUTED)

@@ -290,6 +290,17 @@ def test_a_draw_by_hand() -> None:
         assert distribution.draw(np.array([numbers, numbers])).tolist() == [expected, expected]
 
 
+def test_the_largest_number_draws_an_option_where_rounding_keeps_the_sum_under_one() -> None:
+    generator, largest = np.random.default_rng(0), 1 - 2**-53
+    rounded_down = 0
+    for _ in range(50):
+        logits = [6 * generator.normal(size=(1, 5)).astype(np.float32) for _ in NAS_BENCH.decisions()]
+        distribution = CategoricalDistribution(NAS_BENCH, logits)
+        rounded_down += sum(np.exp(row[0]).cumsum()[-1] < 1 for row in distribution.log_probabilities)
+        assert distribution.draw(np.full(6, largest)).max() <= 4
+    assert rounded_down > 20
+
+
 def test_log_probabilities_of_draws_by_hand() -> None:
     """In the order of the draws: the same network drawn the other way round is less likely here."""
     choices = np.array([[0, 2, 1, 1], [2, 0, 1, 1], [3, 3, 0, 1]])

@@ -95,7 +95,7 @@ def test_a_file_and_a_folder_named_like_a_text(tmp_path: Path, monkeypatch: pyte
             "|nor_conv_3x3~0|+|skip_connect~1|none~0|+|none~0|none~1|none~2|",
             "node 2, edge 0: must come from ~0, not from ~1; node 2, edge 1: must come from ~1, not from ~0",
         ),
-        ("Genotype(normal=[], reduce=[])", "Genotype: normal_concat, reduce_concat is missing"),
+        ("Genotype(normal=[], reduce=[])", "Genotype: normal_concat, reduce_concat are missing"),
         ("Genotype(", "is not DARTS's text form ('(' was never closed)"),
         ("|" * (2 * LONGEST_PATH), "a cell of nas-bench-201 needs 3 nodes (parts between '+'), and this one has 1"),
     ],

@@ -158,6 +158,8 @@ def test_an_edge_that_beta_decided_against_still_has_a_best_operation() -> None:
 def test_ties_go_to_the_earlier_state_and_the_earlier_operation() -> None:
     mode = make(DARTS, np.zeros((14, 8), dtype=np.float32), np.zeros(14, dtype=np.float32)).mode()
     assert picks(mode.cells["normal"]) == [[(0, "max_pool_3x3"), (1, "max_pool_3x3")]] * 4
+    strongest = make(DARTS, np.zeros((14, 8), dtype=np.float32), None).strongest("normal")
+    assert {edge.op for edge in strongest} == {"max_pool_3x3"}, "what is told is what is derived"
     # Where an edge may be nothing, `none` is the first.
     nothing = make(NAS_BENCH, np.zeros((6, 5), dtype=np.float32), None).mode()
     assert {pick.op for pick in nothing.picks()} == {"none"}

@@ -3,7 +3,8 @@
 import csv
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -108,6 +109,8 @@ def test_marks_by_hand(table: TruthTable) -> None:
     assert table.best("test") == pytest.approx(39.06)
     assert table.median("test") == pytest.approx(7812 / 2 / 200)
     assert table.quantile("test", 0.05) == pytest.approx(14_844 / 2 / 200)
+    assert table.quantile("test", 2.6 / COUNT) == table.quantile("test", 3 / COUNT) == pytest.approx(39.055)
+    assert table.quantile("test", 3.6 / COUNT) == pytest.approx(39.05), "the nearest number of cells"
     assert table.quantile("test", 1.0) == 0.0
     assert table.quantile("test", 0.0) == table.quantile("test", 1 / COUNT) == table.best("test")
     assert (table.best("test_12"), table.quantile("test_12", 1.0)) == (100.0, pytest.approx(60.94))
@@ -151,6 +154,14 @@ def test_a_column_is_chosen_by_name_or_by_a_hint(table: TruthTable) -> None:
     assert table.column(None, "valid") == "valid_12"
     assert table.column(None, "test") == "test", "the first of two"
     assert table.column(None, "12") == "valid_12"
+    names: Sequence[tuple[Sequence[str], str]] = [
+        (("Valid", "latest", "Test"), "Test"),
+        (("valid", "cifar10-TEST"), "cifar10-TEST"),
+        (("validation", "testing"), "testing"),
+        (("latest", "valid"), "latest"),
+    ]
+    for columns, meant in names:
+        assert replace(table, columns=columns).column(None, "test") == meant
     assert table.column(None, "loss") == "valid_12", "where none has the hint, the first of all"
 
 
@@ -245,11 +256,11 @@ def rows(*lines: str) -> str:
         (rows(f"{A},1,\N{ARABIC-INDIC DIGIT NINE}"), "line 2: test: '\N{ARABIC-INDIC DIGIT NINE}' is not a number"),
         (f'architecture,"te\nst"\n{A},x', "line 3: 'te\\nst': 'x' is not a number"),
         (f"architecture,{'t' * 9000}\n{A},x", f"line 2: {'t' * 59}…: 'x'"),
-        (rows(f"{A},1,2", f'"{A}\n",1,2'), f"line 4: the architecture {A} is on line 2 already"),
+        (rows(f"{A},1,2", f'"{A}\n",1,2'), f"line 3: the architecture {A} is on line 2 already"),
         (rows(f"{A},1,2", f"{B},1"), "line 3: has 2 fields; the header has 3"),
         (rows(f"{A},1,2", f"{B},1,2,3"), "line 3: has 4 fields; the header has 3"),
         (rows(f"{A},1,2", " "), "line 3: has 1 fields; the header has 3"),
-        (rows(f"{A},1,2", f'"{B},1,2', f"{C},1,2"), "line 4: is not CSV: unexpected end of data"),
+        (rows(f"{A},1,2", f'"{B},1,2', f"{C},1,2"), "line 3: is not CSV: unexpected end of data"),
         (rows(f"{A},1,2", f'"{B}"x,1,2', f"{C},1,2"), "line 3: is not CSV: ',' expected after '\"'"),
         (rows(f"{A},1,2", f"{B},{'1' * 200_000},2"), "line 3: is not CSV: field larger than field limit"),
         (rows(f'"{DARTS}",1,2'), "line 2: the space darts has too many cells for a table of all of them"),
@@ -263,6 +274,23 @@ def rows(*lines: str) -> str:
 )  # fmt: skip
 def test_a_table_is_refused_with_the_line(content: str | bytes, message: str, tmp_path: Path) -> None:
     assert refusal(content, tmp_path).startswith(message)
+
+
+def test_shares_in_the_place_of_per_cent_are_refused(tmp_path: Path) -> None:
+    cells = [f"{stairs(number)},{one},{stairs(number) / 100},7" for number, one in enumerate(ARCHITECTURES)]
+    path = tmp_path / "shares.csv"
+    path.write_text(table_of(cells))
+    with pytest.raises(ArtifactError) as caught:
+        load_table(path)
+    assert str(caught.value) == f"{path}: test: has no accuracy above 1: they are in per cent, 93.5 rather than 0.935"
+
+
+def test_spaces_after_commas_count_for_nothing(text: str, tmp_path: Path) -> None:
+    spaced = tmp_path / "spaced.csv"
+    spaced.write_text(text.replace(",", ", "))
+    table = load_table(spaced)
+    assert table.columns == ("valid_12", "test", "test_12")
+    assert table.accuracies["test"] == tuple(stairs(number) for number in shuffled())
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
@@ -311,7 +339,7 @@ def test_the_published_accuracies_on_cifar10(real_table: TruthTable) -> None:
     }
     assert marks["best"] == pytest.approx(94.373, abs=0.0005)
     assert marks["all skip connections"] == pytest.approx(54.297, abs=0.0005)
-    assert marks["median"] == pytest.approx(90.75, abs=0.005)
+    assert marks["median"] == pytest.approx(90.75, abs=0.006)
     assert marks["least of the top 5 %"] == pytest.approx(93.28, abs=0.005)
 
 

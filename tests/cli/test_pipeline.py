@@ -124,6 +124,11 @@ def test_pictures(here, made, nascli):
         (["search", "--device", "cuda:99"], 2, "cuda:99"),
         (["search", "--dataset", "folder", "--data-dir", "nowhere"], 4, "nowhere"),
         (["visualize", "{cell}", "-o", "cell.gif"], 2, "does not say what kind of picture"),
+        (
+            ["visualize", "{cell}", "--format", "svg", "-o", "cell.png"],
+            2,
+            "cell.png is named as png, and svg is asked for",
+        ),
         (["visualize", "{cell}", "--format", "svgg"], 2, "did you mean 'svg'?"),
         (["visualize", "{cell}", "{run}"], 2, "one file at a time"),
         (["info", "{model}", "--layers", "3"], 2, "size the network of a genotype"),

@@ -214,8 +214,31 @@ def test_a_configuration_that_says_another_space_than_the_genotype_is_refused(he
     (here / "other.toml").write_text('space = "nas-bench-201"\n')
     done = nascli("train", "darts-v1", "--config", "other.toml", *TINY)
     assert (done.code, done.out) == (2, "")
-    assert "space: the configuration says nas-bench-201, the genotype is of darts: leave it out" in done.err
+    assert "is for nas-bench-201, and the genotype is of darts: give space='darts'" in done.err
     assert [path.name for path in here.iterdir()] == ["other.toml"]
+
+
+@pytest.mark.parametrize("stage", ["search", "train"])
+def test_a_run_is_not_resumed_by_another_method(stage, here, nascli):
+    command = [stage, *([] if stage == "search" else ["darts-v1"]), *TINY, "--method"]
+    assert nascli(*command, "darts", "-o", "one.safetensors", "-q").code == 0
+    before = {path.name: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    for method in ("parsec", "pc-darts", "random", "pgnas"):
+        done = nascli(stage, *command[1:-1][: -len(TINY)], "--method", method, "--resume", "-o", "one.safetensors")
+        told = f"nascli: cannot resume one.run with other settings: method was 'darts' and is {method!r}\n"
+        assert (done.code, done.out, done.err) == (2, "", told)
+    assert {path.name: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+
+def test_a_recipe_of_another_space_is_refused(here, nascli):
+    written = nascli("search", "--method", "parsec", "--space", "nas-bench-201", "--dry-run").out
+    (here / "c.toml").write_text(written)
+    done = nascli("search", "--config", "c.toml", "--space", "darts", "--dry-run")
+    told = "the parsec recipe 'digits-nas-bench-201' for search is made for the space nas-bench-201, not for darts"
+    assert (done.code, done.out, done.err) == (2, "", f"nascli: {told}\n")
+    done = nascli("train", "darts-v1", "--recipe", "digits-nas-bench-201", "--dry-run")
+    assert (done.code, done.out) == (2, "")
+    assert "is made for the space nas-bench-201, not for darts" in done.err
 
 
 def test_genotypes_of_two_spaces_are_not_trained_by_one_recipe(here, nascli):

@@ -14,6 +14,7 @@ from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, 
 from tests.truth_table import CELLS, RANKS, accuracies, lines, with_convolutions, written
 
 TINY = ["--epochs", 2, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16]
+TABLE = ["--table", "table.csv"]
 RANDOM = ["search", "--method", "random", "--space", "nas-bench-201", "--table", "table.csv"]
 
 
@@ -142,7 +143,7 @@ def test_what_random_search_finds_is_derived_told_and_drawn(here, nascli):
     assert found["columns"][0]["accuracy"] == 20 + 10 * convolutions(text)
     shown = nascli("info", "run.safetensors").out
     head = next(line for line in shown.splitlines() if line.startswith("rank"))
-    assert head.split() == ["rank", "number", "accuracy", "reported", "skips"]
+    assert head.split() == ["rank", "number", "valid", "test", "skips"]
     assert "scored by a table, valid, not trained" in shown
     drawn = nascli("visualize", "run.safetensors", "-o", "-", "--format", "txt").out
     assert drawn.startswith("30 cells ranked by a table, best first\n")
@@ -213,6 +214,16 @@ def test_a_search_tells_the_worth_of_what_it_would_derive(method, here, nascli):
     assert (here / "truth.svg").read_text().startswith("<?xml")
 
 
+def test_a_resumed_search_says_that_its_table_is_missing(here, nascli):
+    search = ["search", "--method", "darts", "--space", "nas-bench-201", *TINY]
+    assert nascli(*search, *TABLE, "-q").code == 0
+    (here / "run.safetensors").unlink()
+    lost = "the epochs before were looked up in a table: give --table to go on with that"
+    assert lost in nascli(*search, "--resume").err
+    (here / "run.safetensors").unlink()
+    assert lost not in nascli(*search, *TABLE, "--resume").err
+
+
 def test_a_finetune_tells_it_too(here, nascli):
     (here / "run.safetensors").write_bytes(bytes_of(mixture(space="nas-bench-201"), method="darts"))
     done = nascli("finetune", "run.safetensors", *TINY, "--table", "table.csv", "--column", "valid")
@@ -229,7 +240,6 @@ def test_a_genotype_is_drawn_with_its_worth(here, nascli):
     assert done.out.splitlines()[0] == "Mine: test 80.00 %, rank 2 of 15,625"
 
 
-TABLE = ["--table", "table.csv"]
 NEEDED = "names a column of a table: give --table, too"
 OTHER = "table.csv knows cells of the space nas-bench-201, not those of darts: leave --table out"
 SEARCHED = "table.csv knows cells of the space nas-bench-201; this search is over"
@@ -260,7 +270,7 @@ ONE = with_convolutions(1)
         (["visualize", "darts-v1", *TABLE], OTHER),
         (
             ["visualize", "benchmark.st", *TABLE],
-            "a table goes with the run directories of searches, or with a genotype",
+            "a table goes with a genotype, a model, or the run directories of searches",
         ),
         (
             ["visualize", ONE, *TABLE, "-o", "table.csv", "--format", "txt", "--overwrite"],
@@ -269,6 +279,9 @@ ONE = with_convolutions(1)
         ([*RANDOM, "--column", "tets"], "table.csv: unknown column 'tets': did you mean 'test'? Known: test, upside-"),
         ([*RANDOM, "--choose-by", "vlaid"], "table.csv: unknown column 'vlaid': did you mean 'valid'?"),
         (["visualize", ONE, *TABLE, "--column", "tets"], "table.csv: unknown column 'tets'"),
+        (["search", "--space", "nas-bench-201", *TABLE, "--choose-by", "test"], "--choose-by is for random search"),
+        (["info", "-", "--table", "-"], "'-' is given twice, but standard input can be read once"),
+        (["visualize", "-", "--table", "-"], "'-' is given twice, but standard input can be read once"),
         ([*RANDOM, "--dry-run"], "a table takes seconds and no memory: leave --dry-run out"),
         ([*RANDOM, "--candidates", 10_001], "candidates: must be less than or equal to 10000 (got 10001)"),
         ([*RANDOM, "-o", "no/run.st"], "no/run.st cannot be written: there is no folder no"),
@@ -287,7 +300,9 @@ def test_what_does_not_go_together_is_one_line_and_exit_code_2(arguments, messag
     assert_one_line(arguments, 2, message, here, nascli)
 
 
-HEADER, FIRST, *REST = lines()
+HEADER, *ROWS = lines()
+FIRST = next(row for row in ROWS if row.startswith(with_convolutions(0, "none")))
+REST = [row for row in ROWS if row != FIRST]
 DARTS = (
     "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=[2], "
     "reduce=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=[2])"

@@ -87,7 +87,7 @@ def test_the_forms_that_are_found_in_the_wild() -> None:
         (SMALL.format("('max_pool_3x3', " + "9" * 200 + "), ('skip_connect', 0)", "[2]"), "must be a whole number"),
         (SMALL.format(PAIR, "list(" * 90 + "[2]" + ")" * 90), "must be a list of states"),
         ("a = 1\nb = 2", "has 2 statements"),
-        ("Genotype()", "normal, normal_concat, reduce, reduce_concat is missing"),
+        ("Genotype()", "normal, normal_concat, reduce, reduce_concat are missing"),
         ("Genotype(**{})", "unexpected or repeated field None"),
         (
             SMALL.format(PAIR, "[2]").replace("reduce_concat", "reduce_concats"),

@@ -1,10 +1,12 @@
 """What every space promises, over all of them."""
 
 import random
+from collections.abc import Mapping
 from itertools import product
 
 import pytest
 
+from nascli.core.nn.graph_network import GraphModules
 from nascli.errors import UsageError
 from nascli.graphs.operations import Conv, Norm
 from nascli.registry import SPACES
@@ -12,7 +14,7 @@ from nascli.spaces import cell_space, space_of_text, text_forms
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.protocol import NONE, CellSpace, all_genotypes, cell_count
-from nascli.spaces.wiring import Mixture, Shared
+from nascli.spaces.wiring import Mixture, Shared, Wiring
 
 SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=5, image_channels=3, image_size=16)
 
@@ -83,6 +85,19 @@ def test_a_childs_nodes_are_those_of_everything_that_have_weights(space: CellSpa
     assert all(not node.op.affine for node in child.nodes if isinstance(node.op, Norm) and ".edges." in node.name) is (
         searching
     )
+
+
+@pytest.mark.parametrize("form", ["child", "searched", "mixture"])
+def test_a_graph_counts_the_parameters_of_its_network(space: CellSpace, form: str) -> None:
+    wirings: Mapping[str, Wiring] = {
+        "child": Shared(searching=True),
+        "searched": Shared(searching=True),
+        "mixture": Mixture(space.operations, space.edges(), 2),
+    }
+    genotype = space.genotype(choices(space, 0)) if form == "child" else space.everything()
+    graph = space.graph(genotype, SETTINGS, wirings[form])
+    parameters = GraphModules(graph, with_tower=False).parameters()
+    assert graph.parameters == sum(parameter.numel() for parameter in parameters)
 
 
 def test_everything_has_every_operation_on_every_edge(space: CellSpace) -> None:

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from matplotlib.axes import Axes
 
 from nascli.errors import UsageError
 from nascli.visualize import run as drawing
@@ -120,11 +121,19 @@ def test_a_search_by_sampling_has_the_two_charts_of_the_paper_side_by_side(drawn
     assert effective.get_ydata()[-1] == pytest.approx(7.2)
 
 
+def read_legend(axes: Axes) -> list[str]:
+    """The names in a legend as a reader meets them, line by line."""
+    axes.figure.draw_without_rendering()
+    texts = axes.get_legend().get_texts()
+    places = {text.get_text(): text.get_window_extent() for text in texts}
+    return sorted(places, key=lambda name: (-round(places[name].y0), places[name].x0))
+
+
 @pytest.mark.parametrize("nodes", [1, 4, 12])
 def test_nodes_have_a_curve_each_in_the_order_of_their_numbers(drawn, nodes: int) -> None:
     rows = parsec_rows(20, nodes)
     axes = drawn(rows)["Decisions: reduce"]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(n) for n in range(2, 2 + nodes)]
+    assert read_legend(axes) == [str(n) for n in range(2, 2 + nodes)]
     lines = axes.get_lines()
     assert [line.get_ydata()[-1] for line in lines] == [rows[-1][f"entropy/reduce/{n}"] for n in range(2, 2 + nodes)]
     assert len({line.get_color() for line in lines}) == nodes
@@ -134,18 +143,10 @@ def test_a_search_by_sampling_in_the_benchmark_has_a_curve_for_each_of_its_edges
     """Six decisions, each of five operations: log 5 nats at the start, and no chart of nodes."""
     charts = drawn(parsec_rows(20, space="nas-bench-201"))
     decisions = charts["Decisions: cell"]
-    assert [text.get_text() for text in decisions.get_legend().get_texts()] == [
-        "0-1",
-        "0-2",
-        "1-2",
-        "0-3",
-        "1-3",
-        "2-3",
-    ]
+    assert read_legend(decisions) == ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"]
     assert [line.get_ydata()[0] for line in decisions.get_lines()] == pytest.approx([math.log(5)] * 6)
-    whole, cell = charts["Entropy of p(α | π)"].get_lines()
+    (whole,) = charts["Entropy of p(α | π)"].get_lines()  # of its only cell, too
     assert whole.get_ydata()[0] == pytest.approx(9.657, abs=0.0005)  # 6 log 5
-    assert list(whole.get_ydata()) == pytest.approx(list(cell.get_ydata()))
     assert [title for title in charts if title.startswith("Decisions")] == ["Decisions: cell"]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nascli.artifacts.files import is_pipe, keep_inputs
+from nascli.artifacts.files import keep_inputs, read_once
 from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
 from nascli.artifacts.provenance import ArtifactKind
 from nascli.errors import UsageError
@@ -25,8 +25,7 @@ def artifacts(sources: Sequence[Source], kind: ArtifactKind) -> tuple[LoadedArti
     """The artifacts behind several sources. Raises as `artifact`; UsageError for none, or for standard input twice."""
     if not sources:
         raise UsageError(f"no {kind} is given: name at least one")
-    if sum(not isinstance(source, LoadedArtifact) and is_pipe(source) for source in sources) > 1:
-        raise UsageError("'-' is given twice, but standard input can be read once: name files for the others")
+    read_once(*(source for source in sources if not isinstance(source, LoadedArtifact)))
     return tuple(artifact(source, kind) for source in sources)
 
 

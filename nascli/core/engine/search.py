@@ -9,7 +9,7 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile, distribution_bytes
 from nascli.artifacts.genotype import CellGenotype, as_text
 from nascli.artifacts.load import LoadedArtifact
-from nascli.artifacts.rundir import GENOTYPE
+from nascli.artifacts.rundir import GENOTYPE, TRUE_ACCURACY
 from nascli.config import FinetuneConfig, SearchConfig
 from nascli.core.engine.derive import OffersMode
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
@@ -80,6 +80,8 @@ def _run(
             reporter.notice(text)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
         with open_run(destination, config, made_from) as run, threads:
+            if truth is None and run is not None and any(TRUE_ACCURACY in row for row in run.read_metrics()):
+                reporter.notice("the epochs before were looked up in a table: give --table to go on with that")
             drive(
                 job,
                 stage=config.stage,
@@ -176,7 +178,7 @@ class SearchJob:
         if found := self.derived():
             metrics[GENOTYPE] = as_text(found)
             if self._truth is not None:
-                metrics["true_accuracy"] = self._truth.table.accuracy(found, self._truth.column) / 100
+                metrics[TRUE_ACCURACY] = self._truth.table.accuracy(found, self._truth.column) / 100
         return metrics
 
     def derived(self) -> CellGenotype | None:

@@ -1,6 +1,6 @@
 """The outside of a run: what may be overwritten, where its directory lies, and whether it continues an earlier one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,17 +48,20 @@ class Destination:
         return None if self.is_pipe else Path(self.output)
 
 
-def stored_config(destination: Destination, stage: str) -> dict[str, Any]:
+def stored_config(destination: Destination, stage: str, method: str | None = None) -> dict[str, Any]:
     """The configuration of the run that `destination` would resume; empty where there is none.
 
-    Raises UsageError where that run is of another stage.
+    Raises UsageError where that run is of another stage, or of another than the given method.
     """
     path = destination.run_path
     saved = RunDir(path).read_config() if path is not None else None
     if path is None or saved is None:
         return {}
     _same_stage(path, saved, stage)
-    return dict(saved["config"])
+    config = dict(saved["config"])
+    if method not in (None, before := config.get("method")):
+        raise _other_settings(path, [_was("method", before, method)])
+    return config
 
 
 def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact | None:
@@ -141,7 +144,7 @@ def _same_run(run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ance
     if saved["made_from"] != mine["made_from"]:
         raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
     if changed := _changed(saved["config"], mine["config"]):
-        raise UsageError(f"cannot resume {run.path} with other settings: {'; '.join(changed)}")
+        raise _other_settings(run.path, changed)
 
 
 def _same_stage(path: Path, saved: Mapping[str, Any], stage: str) -> None:
@@ -153,9 +156,15 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The settings that make two configurations different runs, in words."""
     old, new = _flat(before), _flat(now)
     names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND)
-    return [
-        f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in names if old.get(name) != new.get(name)
-    ]
+    return [_was(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+
+
+def _was(name: str, before: object, now: object) -> str:
+    return f"{name} was {before!r} and is {now!r}"
+
+
+def _other_settings(path: Path, changed: Sequence[str]) -> UsageError:
+    return UsageError(f"cannot resume {path} with other settings: {'; '.join(changed)}")
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from nascli.artifacts.genotype import ChannelsGenotype, Genotype
 from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, TrainConfig
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
-from nascli.registry import DATASETS, METHODS, lookup
+from nascli.registry import DATASETS, METHODS, SPACES_OF, lookup
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 
@@ -41,9 +41,12 @@ def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -
     UsageError where the two don't go together or the images are too small, and pydantic's ValidationError for sizes
     beyond what a model's file may have.
     """
-    own = genotype.supernet if isinstance(genotype, ChannelsGenotype) else genotype.space
-    if config.space not in (None, own):
-        raise UsageError(f"space: the configuration says {config.space}, the genotype is of {own}: leave it out")
+    kind, own = ("channels", genotype.supernet) if isinstance(genotype, ChannelsGenotype) else ("cells", genotype.space)
+    if (meant := config.space or next(iter(SPACES_OF[kind]))) != own:
+        raise UsageError(
+            f"space: the configuration, and the recipe {config.method}/{config.recipe} in it, is for {meant}, and the "
+            f"genotype is of {own}: give space={own!r}"
+        )
     given = {name: value for name in CELL_NETWORK if (value := getattr(config, name)) is not None}
     settings: DataShape
     if isinstance(genotype, ChannelsGenotype):

@@ -231,7 +231,7 @@ def epochs_each(epochs: int, candidates: int) -> int:
         more = next((number for number in range(candidates, epochs + 1) if epochs % number == 0), None)
         numbers = [number for number in (fewer, more) if number]
         raise UsageError(
-            f"{epochs} epochs cannot be shared evenly among {candidates} candidates: "
+            f"--epochs {epochs} cannot be shared evenly among {candidates} candidates: "
             f"give --epochs {_either(totals)}, or --candidates {_either(numbers)}"
         )
     return epochs // candidates

@@ -72,7 +72,7 @@ def test_the_seed_decides_the_tower_alone(run):
     data = digits(limit_train=50, image_size=32)
     large = run_file(data, "enas")
     found = genotype_file(large, mask_of(large))
-    given = {"image_size": 32, "limit_train": 50, "auxiliary": 0.4}
+    given = {"space": "enas", "image_size": 32, "limit_train": 50, "auxiliary": 0.4}
     one, other = (job(large, found, seed=seed, **given).network.state_dict() for seed in (0, 1))
     different = {name.partition(".")[0] for name in one if not torch.equal(one[name], other[name])}
     assert different == {"auxiliary"}

@@ -26,6 +26,9 @@ SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image
 GRAPH = load("darts-v2").genotype.graph(SETTINGS)
 
 
+SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+
+
 def job(**given):
     config = nascli.TrainConfig(**{**SMALL, **given})
     genotype = load("darts-v2").genotype
@@ -159,6 +162,7 @@ def test_a_step_of_a_network_of_channels_by_hand():
     given = {
         "dataset": "digits",
         "method": "pgnas",
+        "space": "enas",
         "limit_train": 50,
         "image_size": 32,
         "batch_size": 8,
@@ -230,6 +234,13 @@ def test_a_network_without_any_path_is_trained_to_one_answer():
     torch.testing.assert_close(answers, answers[:1].expand(5, -1), rtol=1e-6, atol=1e-6)
     assert answers.isfinite().all()
     assert math.isfinite(model.value.metrics["train_loss"])
+
+
+def test_a_recipe_is_not_used_for_cells_of_another_space():
+    """`TrainConfig` takes its recipe before it has seen a genotype: that of the first space where none is named."""
+    for given, genotype, way in (({}, SKIPS, "nas-bench-201"), ({"space": "nas-bench-201"}, "darts-v1", "darts")):
+        with pytest.raises(UsageError, match=f"genotype is of {way}: give space='{way}'"):
+            nascli.train(genotype, nascli.TrainConfig(**{**SMALL, **given}))
 
 
 def test_sizes_are_for_networks_of_cells_and_only_for_them():

@@ -28,7 +28,7 @@ NOWHERE = Provenance(nascli="", stage="search", method=None, seed=None, config={
 
 
 class Batches:
-    """A stream that gives one batch again and again."""
+    """A stream that gives one batch again and again; a whole pass is of twice the images, in two uneven batches."""
 
     def __init__(self, seed, batch=12, side=8):
         generator = torch.Generator().manual_seed(seed)
@@ -334,6 +334,7 @@ def test_the_weights_follow_the_shares_mean_of_the_childrens_gradients():
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
     assert float(metrics["effective_samples"]) == pytest.approx(float(1 / shares.square().sum()), rel=1e-5)
     assert float(metrics["search_loss"]) == pytest.approx(float(-(shares * likelihood).sum() / 12), rel=1e-5)
+    assert float(metrics["train_loss"]) == pytest.approx(float(loss.detach()), rel=1e-5)
 
 
 def test_identical_children_share_the_weight_equally():
@@ -379,6 +380,7 @@ def test_the_modes_accuracy_is_that_of_the_whole_search_part():
         answers = torch.cat([search.network(images, mode).argmax(1) for images, _ in data["search"].once()])
     data["search"].labels = torch.where(torch.arange(12) < 9, answers, (answers + 1) % 4)
     del data["train"]
+    data["search"].batch_size = 7  # of its next step; the part is of 12 images
     assert search.health(data)["mode_accuracy"] == 9 / 12
     assert data["search"].position == 3
 

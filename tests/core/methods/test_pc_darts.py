@@ -97,7 +97,9 @@ def test_in_the_warm_up_only_the_weights_learn():
     unchanged = searched.distribution()
     assert (before.alpha["normal"] == unchanged.alpha["normal"]).all()
     assert sources["search"].position == 0
+    assert searched.health(sources)["architecture_frozen"], "the last epoch of the warm-up is one of it"
     searched.step(sources)
+    assert not searched.health(sources)["architecture_frozen"]
     assert (before.alpha["normal"] != searched.distribution().alpha["normal"]).all()
     assert sources["search"].position == 1
 

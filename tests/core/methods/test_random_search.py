@@ -314,7 +314,7 @@ def test_what_it_cannot_start_from_is_refused():
 def test_a_budget_that_cannot_be_shared_names_the_nearest_that_can(epochs, advice):
     with pytest.raises(UsageError) as caught:
         method(epochs=epochs, candidates=8)
-    assert str(caught.value) == f"{epochs} epochs cannot be shared evenly among 8 candidates: give {advice}"
+    assert str(caught.value) == f"--epochs {epochs} cannot be shared evenly among 8 candidates: give {advice}"
     assert epochs_each(56, 8) == 7
 
 

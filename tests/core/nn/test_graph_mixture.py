@@ -145,6 +145,18 @@ def test_the_mixture_of_nas_bench_201_is_that_of_the_papers(
     assert not none.any()
 
 
+def test_the_order_of_the_operations_is_that_of_the_weights(monkeypatch):
+    """`none` goes first in both spaces; it need not."""
+    space, network = cell_space("nas-bench-201"), built(GraphMixture, cell_space("nas-bench-201"), 2, settings())
+    operations, _, _ = weights_of(space)
+    moved = (*space.operations[2:], *space.operations[:2])
+    monkeypatch.setattr(type(space), "operations", moved)
+    other = built(GraphMixture, space, 2, settings())
+    other.load_state_dict(network.state_dict())
+    rolled = {"cell": operations["cell"].roll(-2, dims=1)}
+    torch.testing.assert_close(other(batch(), rolled, None), network(batch(), operations, None), rtol=1e-9, atol=1e-10)
+
+
 def test_drawn_channels_are_a_uniform_choice_per_edge():
     """One row per edge, rising; each of 8 channels in 2 of 8 draws: 100 expected of 400, standard deviation 8.7."""
     network = built(GraphMixture, cell_space("nas-bench-201"), 4, settings(channels=8))

@@ -10,7 +10,7 @@ from nascli.core.nn.graph_network import SharedNetwork
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Shared
-from tests.core.nn import oracle
+from tests.core.nn import nas_bench_201_oracle, oracle
 
 SPACE = cell_space("darts", nodes=3)
 OPERATIONS = SPACE.operations[1:]
@@ -126,6 +126,27 @@ def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed
                 weights[name][rows.index((pick.input, node)), SPACE.operations.index(pick.op)] = 1
     x = images(side=side).double()
     torch.testing.assert_close(searched(x, genotype), mixed(x, weights, None))
+
+
+@pytest.mark.parametrize("searching", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_child_of_the_benchmark_is_the_papers_network(seed, searching):
+    space = cell_space("nas-bench-201")
+    chosen = torch.randint(5, (6,), generator=torch.Generator().manual_seed(seed)).tolist()
+    genotype = space.genotype(chosen)
+    searched = Sampled(space, searching, layers=6).double()
+    plain = nas_bench_201_oracle.Network(
+        [[space.operations[choice]] for choice in chosen], per_stage=2, channels=4, affine=not searching
+    ).double()
+    theirs = searched.network.state_dict()
+    missing = plain.load_state_dict({k: v for k, v in theirs.items() if k in plain.state_dict()}, strict=False)
+    assert {name.split(".")[-1] for name in missing.missing_keys} <= {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+    x = images(side=16).double()
+    torch.testing.assert_close(searched(x, genotype), plain(x), rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
