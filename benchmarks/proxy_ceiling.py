@@ -1,0 +1,117 @@
+"""How well can a cheap search tell good cells from bad? The ceiling of a proxy, before any search in it.
+
+    python benchmarks/proxy_ceiling.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
+        [--proxies c8n1p16 …] [--cells 40] [--epochs 12] [--seed 0]
+
+Random cells of NAS-Bench-201, each trained alone in a small network on half of 10,000 images and scored on the other
+half; then the rank correlation (Spearman's rho) of these scores with the true accuracies, over all cells and over those
+above 90 %. No search with shared weights can be expected to do better in a network of that size. A proxy c8n1p16 has
+8 channels, 1 cell per stage and images of 16x16 pixels. All proxies train the same cells. What is done stays in FOLDER
+and is not done again.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
+from nascli.artifacts.genotype import as_text  # noqa: E402
+from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
+from nascli.config import TrainConfig  # noqa: E402
+from nascli.core.engine.train import train  # noqa: E402
+from nascli.spaces import cell_space  # noqa: E402
+
+IMAGES, GOOD = 10_000, 90.0
+PROXY = re.compile(r"c(?P<channels>\d+)n(?P<per_stage>\d+)p(?P<image_size>\d+)")
+
+
+def config(proxy: str, data_dir: Path, epochs: int) -> TrainConfig:
+    """How a cell is trained alone: as long as its share of a search, by the search's schedule."""
+    found = PROXY.fullmatch(proxy)
+    if found is None:
+        sys.exit(f"{proxy} is no proxy, which looks like c8n1p16")
+    size = {name: int(value) for name, value in found.groupdict().items()}
+    return TrainConfig(
+        dataset="folder",
+        data_dir=data_dir,
+        space="nas-bench-201",
+        image_size=size["image_size"],
+        limit_train=IMAGES,
+        validation=0.5,
+        layers=3 * size["per_stage"],
+        channels=size["channels"],
+        stem="cifar",
+        epochs=epochs,
+        batch_size=64,
+        lr=0.1,
+        lr_min=0.0,
+        weight_decay=5e-4,
+    )
+
+
+def trained(proxy: str, cells: list[str], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row per cell: its scores on the images that it was not trained on."""
+    kept = options.folder / f"{proxy}-{options.epochs}.jsonl"
+    rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    known = {row["architecture"] for row in rows}
+    for text in cells:
+        if text in known:
+            continue
+        start = time.perf_counter()
+        metrics = train(text, config(proxy, options.images, options.epochs)).value.metrics
+        seconds = time.perf_counter() - start
+        scores = {name: metrics[f"validation_{name}"] for name in ("accuracy", "loss")}
+        rows.append({"architecture": text, **scores, "seconds": round(seconds, 1)})
+        with kept.open("a") as file:
+            file.write(json.dumps(rows[-1]) + "\n")
+        print(f"{proxy}: {len(rows)} of {len(cells)}: {scores['accuracy']:.1%}, {seconds:.0f} s", file=sys.stderr)
+    return [row for row in rows if row["architecture"] in cells]
+
+
+def agreement(rows: list[dict[str, Any]], table: TruthTable, column: str) -> str:
+    """Spearman's rho of accuracy and of log-likelihood with the truth, over all cells and over the good ones."""
+    truth = np.array([table.accuracy(table.space.parse(row["architecture"], "a row"), column) for row in rows])
+    scores = {"accuracy": [row["accuracy"] for row in rows], "log-likelihood": [-row["loss"] for row in rows]}
+    parts = []
+    for name, chosen in (("all", truth >= 0), (f"above {GOOD:g} %", truth > GOOD)):
+        rhos = [f"{spearmanr(np.array(values)[chosen], truth[chosen]).statistic:.2f}" for values in scores.values()]
+        parts.append(f"{name} ({chosen.sum()} cells): {' and '.join(rhos)}")
+    return f"rho of {' and '.join(scores)} with {column}, {', '.join(parts)}"
+
+
+def main() -> None:
+    """Print a line per proxy."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--proxies", nargs="+", default=["c8n1p16", "c16n1p16", "c16n2p16"])
+    parser.add_argument("--cells", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    table = load_table(options.table)
+    column = table.column(None, "test")
+    uniform = CategoricalDistribution.uniform(cell_space("nas-bench-201"))
+    cells = [as_text(uniform.sample(options.seed, number)) for number in range(options.cells)]
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; {len(cells)} cells, {options.epochs} epochs")
+    for proxy in options.proxies:
+        rows = trained(proxy, cells, options)
+        seconds = sum(row["seconds"] for row in rows) / len(rows)
+        print(f"{proxy}: {agreement(rows, table, column)}; {seconds:.0f} s a cell", flush=True)
+
+
+if __name__ == "__main__":
+    main()
