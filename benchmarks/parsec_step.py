@@ -88,7 +88,7 @@ class Steps:
     def __init__(self, method: parsec.Parsec, streams: dict) -> None:
         self.method, self.streams = method, streams
         self.method._schedule = lambda step: 0.0
-        for group in method._architecture.optimizer.param_groups:
+        for group in method.categoricals.updater.optimizer.param_groups:
             group["lr"] = 0.0
 
     def take(self, number: int) -> tuple[float, dict[str, float], torch.Tensor]:
@@ -133,7 +133,7 @@ def peaks(method: parsec.Parsec, streams: dict) -> tuple[int, int]:
     """Bytes kept at most by a step all of whose children are the largest, and by training it alone."""
     child = largest_child(4)
     with torch.no_grad():
-        for decision, logits in zip(cell_space("darts").decisions(), method.logits_of, strict=True):
+        for decision, logits in zip(cell_space("darts").decisions(), method.categoricals.logits, strict=True):
             for draw, pick in enumerate(child.cells[decision.cell].nodes[decision.node - 2]):
                 logits[draw, decision.options.index(pick)] = 1e4
     with MemoryMeter(ignore=method.network.parameters()) as of_search:

@@ -15,11 +15,15 @@ FROZEN = "architecture_frozen"
 
 @dataclass(frozen=True)
 class Curve:
-    """One number over the epochs. `scale` turns the row's number into the shown one."""
+    """One number over the epochs. `scale` turns the row's number into the shown one.
+
+    One that others are only compared with is `grey`.
+    """
 
     key: str
     label: str
     scale: float = 1.0
+    grey: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,14 @@ CHARTS = (
         10,
         "high",
     ),
-    Chart("Entropy of p(α | π)", "entropy (nats)", (Curve("entropy", "all"),), 1, family="entropy/", needs="entropy/"),
+    Chart(
+        "Entropy of p(α | π)",
+        "entropy (nats)",
+        (Curve("entropy", "all"), Curve("drift_entropy", "without data", grey=True)),
+        1,
+        family="entropy/",
+        needs="entropy/",
+    ),
     Chart("Entropy", "entropy per edge (nats)", (), 0.1, family="edge_entropy/"),
     Chart(
         "Samples of a step",

@@ -17,7 +17,7 @@ from nascli.visualize.canvas import WIDTH, picture, pixel_axes, points, printabl
 from nascli.visualize.chart import add_axes, dress
 from nascli.visualize.metrics import Chart, Rows, charts, frozen_epochs, named_runs, points_of, shown_in
 from nascli.visualize.panel import MARGIN, TITLE, draw_title
-from nascli.visualize.style import INK, SERIES
+from nascli.visualize.style import INK, MUTED, SERIES
 
 STYLES: Sequence[Any] = ("-", (0, (4, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5)))
 CHART_HEIGHT = 262.0
@@ -148,9 +148,9 @@ def _looks(chart: Chart, run_colour: str | None) -> list[dict[str, Any]]:
         return [
             {"color": run_colour, "linestyle": style} for _, style in zip(chart.curves, cycle(STYLES), strict=False)
         ]
-    count = len(chart.curves)
-    colours = _scale("viridis", count) if chart.of_one else SERIES[:count]
-    return [{"color": colour, "linestyle": "-"} for colour in colours]
+    count = sum(not curve.grey for curve in chart.curves)
+    colours = iter(_scale("viridis", count) if chart.of_one else SERIES[:count])
+    return [{"color": MUTED if curve.grey else next(colours), "linestyle": "-"} for curve in chart.curves]
 
 
 def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows], colours: Mapping[str, str], place: Place) -> None:

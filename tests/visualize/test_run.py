@@ -8,7 +8,7 @@ from nascli.visualize import run as drawing
 from nascli.visualize import visualize
 from nascli.visualize.metrics import CHARTS
 from nascli.visualize.run_text import spark_line
-from nascli.visualize.style import SERIES
+from nascli.visualize.style import MUTED, SERIES
 from tests.visualize.examples import parsec_rows, pgnas_rows, random_rows, search_rows
 from tests.visualize.figures import made, overlaps
 
@@ -119,6 +119,17 @@ def test_a_search_by_sampling_has_the_two_charts_of_the_paper_side_by_side(drawn
     drawn_samples, _, effective = charts["Samples of a step"].get_lines()
     assert list(drawn_samples.get_ydata()) == [16.0] * 30
     assert effective.get_ydata()[-1] == pytest.approx(7.2)
+
+
+def test_what_sampling_alone_would_have_left_is_a_grey_line_under_the_entropy(drawn) -> None:
+    rows = [{**row, "drift_entropy": 50.0 - row["epoch"]} for row in parsec_rows(30)]
+    axes = drawn(rows)["Entropy of p(α | π)"]
+    names = read_legend(axes)
+    assert names == ["all", "without data", "normal", "reduce"]
+    looks = dict(zip(names, axes.get_lines(), strict=True))
+    assert looks["without data"].get_color() == MUTED
+    assert list(looks["without data"].get_ydata()) == [50.0 - epoch for epoch in range(31)]
+    assert [looks[name].get_color() for name in ("all", "normal", "reduce")] == list(SERIES[:3])
 
 
 def read_legend(axes: Axes) -> list[str]:

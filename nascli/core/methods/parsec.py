@@ -6,17 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution, Choices
 from nascli.artifacts.distribution import DistributionFile
+from nascli.core.methods.categoricals import Categoricals, draw
 from nascli.core.methods.cells import check_space, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.graph_network import SharedNetwork
-from nascli.core.optimization import Schedule, Updater, sgd
+from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory
 from nascli.graphs.graph import Graph
 from nascli.seeds import derive_seed
@@ -28,6 +30,9 @@ LEAST_SHARE = 1e-8
 """A child with less of the importance weight takes no backward pass: float32 cannot see its part of the gradient."""
 
 FEWEST_SAMPLES = 2
+
+DRIFT = "drift_entropy"
+"""The key of the entropy that the steps so far would have left under a constant likelihood."""
 
 
 def importance_weights(log_likelihood: Tensor) -> Tensor:
@@ -57,6 +62,12 @@ class Parsec:
 
     Weights that no trained child used have a gradient of zero, so that their momentum and decay go on (line 16 updates
     all of v), however many children are left out.
+
+    Not in the paper: in the epochs of a warm-up the distribution rests, and each step trains one child, drawn
+    uniformly. Convolutions that have learnt nothing look like noise beside skip connections.
+
+    Sampling again what was drawn concentrates the distribution without any data. How far is told beside the entropy,
+    by a second distribution that takes the same steps with children of its own whose likelihoods are all the same.
     """
 
     def __init__(
@@ -84,6 +95,8 @@ class Parsec:
         arch_lr: float,
         arch_beta1: float,
         arch_beta2: float,
+        arch_warmup_epochs: int,
+        centred_weights: bool,
     ) -> None:
         self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, nodes)
         self._samples, self._adaptive, self._auxiliary_weight = samples, adaptive_samples, auxiliary
@@ -101,19 +114,19 @@ class Parsec:
         runtime.place(self.network)
         self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
 
-        # The distribution is a few hundred numbers from which children are drawn one by one: it stays on the CPU.
-        uniform = CategoricalDistribution.uniform(self._space)
-        self.logits_of = [torch.from_numpy(values.copy()).requires_grad_() for values in uniform.logits]
-        adam = torch.optim.Adam(self.logits_of, lr=arch_lr, betas=(arch_beta1, arch_beta2))
-        self._architecture = Updater(adam, Runtime(torch.device("cpu")))
-        self._most_entropy = uniform.total_entropy()
+        self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
+        adam = {"lr": arch_lr, "beta1": arch_beta1, "beta2": arch_beta2}
+        self.categoricals, self._drift = (Categoricals(self._space, **adam, centred=centred_weights) for _ in range(2))
+        self._uniform = CategoricalDistribution.uniform(self._space)
 
     @staticmethod
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
         return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
-        """Algorithm 1, lines 5 to 17."""
+        """Algorithm 1, lines 5 to 17; or a step of the warm-up."""
+        if self.steps_done < self._first_architecture_step:
+            return self._warm_up(streams["train"])
         now = self.distribution()
         choices = self._draw(now)
         drawn = [self._space.genotype(child) for child in choices.tolist()]
@@ -125,9 +138,8 @@ class Parsec:
         weights = importance_weights(log_likelihood[which])
         shares = torch.zeros(len(places), dtype=weights.dtype).index_add(0, torch.tensor(which), weights)
         trained = self._train(*streams["train"].next(), children, shares.tolist())
-        for logits, gradient in zip(self.logits_of, now.gradient(choices, weights.numpy()), strict=True):
-            logits.grad = torch.from_numpy(-gradient).to(logits.dtype)
-        self._architecture.apply()
+        self.categoricals.ascend(now, choices, weights.numpy())
+        self._drift_on(len(choices))
 
         self.steps_done += 1
         search_batch = streams["search"].batch_size
@@ -139,18 +151,28 @@ class Parsec:
             **trained,
         }
 
+    def _warm_up(self, stream: Stream) -> Mapping[str, Tensor]:
+        """A step of SGD on one uniform child."""
+        (choices,) = draw(self._uniform, 1, self._plan.seed, "warm-up", self.steps_done).tolist()
+        metrics = self._train(*stream.next(), [self._graph(self._space.genotype(choices))], [1.0])
+        self.steps_done += 1
+        return metrics
+
+    def _drift_on(self, samples: int) -> None:
+        """What a constant likelihood makes of the distribution in the same step."""
+        now = self._drift.distribution()
+        choices = draw(now, samples, self._plan.seed, "drift", self.steps_done)
+        self._drift.ascend(now, choices, np.full(samples, 1 / samples))
+
     def _draw(self, now: CategoricalDistribution) -> Choices:
         """Children alpha_k ~ p(alpha | pi) of this step. -> [samples, draws]"""
-        generator = torch.Generator().manual_seed(derive_seed(self._plan.seed, "children", self.steps_done))
-        draws = sum(map(len, self.logits_of))
-        uniform = torch.rand(draws, self._sample_count(now), dtype=torch.float64, generator=generator)
-        return now.draw(uniform.numpy().T)
+        return draw(now, self._sample_count(now), self._plan.seed, "children", self.steps_done)
 
     def _sample_count(self, now: CategoricalDistribution) -> int:
         """K, or with adaptive samples the part of it that the entropy is of its maximum."""
         if not self._adaptive:
             return self._samples
-        left = now.total_entropy() / self._most_entropy
+        left = now.total_entropy() / self._uniform.total_entropy()
         return max(FEWEST_SAMPLES, min(self._samples, math.ceil(self._samples * left)))
 
     def _graph(self, child: CellGenotype) -> Graph:
@@ -207,8 +229,9 @@ class Parsec:
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """Figure 3: the entropy of p(alpha | pi) in nats (whole, per cell type, per decision: all its draws), and the
-        accuracy of the mode on all images of the search part, with the statistics of each batch. Besides, the mode's
-        probability and share of skip connections.
+        accuracy of the mode on all images of the search part, with the statistics of each batch. Besides, the entropy
+        that sampling alone would have left; the mode's probability and share of skip connections; and whether this was
+        an epoch of the warm-up.
         """
         now = self.distribution()
         mode = now.mode()
@@ -223,13 +246,15 @@ class Parsec:
             "entropy": now.total_entropy(),
             **{f"entropy/{cell}": now.entropy(cell) for cell in self._space.cells},
             **{f"entropy/{decision.cell}/{decision.name}": entropy for decision, entropy in entropies},
+            DRIFT: self._drift.distribution().total_entropy(),
             "mode_accuracy": float(right) / images_seen,
             "mode_probability": math.exp(now.log_probability(mode)),
             "skip_share": mode.share("skip_connect"),
+            "architecture_frozen": self.steps_done <= self._first_architecture_step,
         }
 
     def distribution(self) -> CategoricalDistribution:
-        return CategoricalDistribution(self._space, [logits.detach().numpy() for logits in self.logits_of])
+        return self.categoricals.distribution()
 
     def start_from(self, start: DistributionFile) -> None:
         """Take the logits of another search of the same space. Its weights are not taken."""
@@ -237,24 +262,21 @@ class Parsec:
         if not isinstance(distribution, CategoricalDistribution):
             raise other_kind(self._plan.method, CategoricalDistribution.kind, start)
         check_space(self._space, distribution.space)
-        with torch.no_grad():
-            for mine, theirs in zip(self.logits_of, distribution.logits, strict=True):
-                mine.copy_(torch.from_numpy(theirs.copy()))
+        self.categoricals.start_from(distribution)
+        self._drift.start_from(distribution)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "steps_done": self.steps_done,
             "network": self.network.state_dict(),
-            "logits": self.logits_of,
             "weights_optimizer": self._weights.state_dict(),
-            "architecture_optimizer": self._architecture.state_dict(),
+            "architecture": self.categoricals.state_dict(),
+            "drift": self._drift.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps_done = state["steps_done"]
         self.network.load_state_dict(state["network"])
-        with torch.no_grad():
-            for mine, saved in zip(self.logits_of, state["logits"], strict=True):
-                mine.copy_(saved)
         self._weights.load_state_dict(state["weights_optimizer"])
-        self._architecture.load_state_dict(state["architecture_optimizer"])
+        self.categoricals.load_state_dict(state["architecture"])
+        self._drift.load_state_dict(state["drift"])

@@ -1,3 +1,4 @@
+import copy
 import itertools
 import math
 from dataclasses import replace
@@ -8,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods import parsec as module
+from nascli.core.methods.categoricals import draw
 from nascli.core.methods.parsec import Parsec, effective_samples, importance_weights
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
@@ -93,7 +96,7 @@ def few(request, monkeypatch):
 
 def about(search, *cells):
     """The logits of the decisions about these types of cells."""
-    decisions = zip(search._space.decisions(), search.logits_of, strict=True)
+    decisions = zip(search._space.decisions(), search.categoricals.logits, strict=True)
     return [logits for decision, logits in decisions if decision.cell in cells]
 
 
@@ -122,7 +125,7 @@ def children_of(search):
 
 def genotypes(search, draws):
     """The children with these draws of the first type of cell, and the first choices of the others."""
-    columns = sum(map(len, search.logits_of))
+    columns = sum(map(len, search.categoricals.logits))
     return [search._space.genotype([*draw, *[0] * (columns - len(draw))]) for draw in draws.tolist()]
 
 
@@ -181,7 +184,7 @@ def test_draws_follow_the_distribution(space):
     tilt(search, scale=1.0)
     now = search.distribution()
     found = torch.from_numpy(search._draw(now))
-    rows = [row for logits in search.logits_of for row in logits.detach().double().softmax(1)]
+    rows = [row for logits in search.categoricals.logits for row in logits.detach().double().softmax(1)]
     assert found.shape == (20_000, len(rows))
     for column, row in enumerate(rows):
         share = torch.bincount(found[:, column], minlength=len(row)) / len(found)
@@ -304,7 +307,7 @@ def test_skipping_children_without_weight_changes_no_gradient(monkeypatch):
     assert (mine - theirs).norm() < 1e-6 * theirs.norm()
     for name, value in first.network.state_dict().items():
         torch.testing.assert_close(value, second.network.state_dict()[name], rtol=1e-6, atol=1e-8)
-    for a, b in zip(first.logits_of, second.logits_of, strict=True):
+    for a, b in zip(first.categoricals.logits, second.categoricals.logits, strict=True):
         assert torch.equal(a, b)
 
 
@@ -343,7 +346,7 @@ def test_identical_children_share_the_weight_equally():
     metrics = search.step(streams())
     assert metrics["distinct_children"] == metrics["trained_children"] == 1
     assert float(metrics["effective_samples"]) == pytest.approx(5)
-    assert all(float(logits.grad.abs().max()) < 1e-15 for logits in search.logits_of)
+    assert all(float(logits.grad.abs().max()) < 1e-15 for logits in search.categoricals.logits)
 
 
 def test_weights_that_no_child_used_keep_their_momentum_and_decay():
@@ -433,7 +436,7 @@ def test_the_logits_move_by_adam_and_the_weights_by_clipped_sgd():
     """Both optimisers by hand, from the gradients of each of four steps."""
     given = {"lr": 0.1, "lr_min": 0.02, "momentum": 0.9, "weight_decay": 0.01, "clip": 0.05, "arch_lr": 0.1}
     search, data = method(epochs=1, steps_per_epoch=4, **given), streams()
-    logits = search.logits_of
+    logits = search.categoricals.logits
     weights = list(search.network.parameters())
     first, second = ([torch.zeros_like(node) for node in logits] for _ in range(2))
     velocity = [torch.zeros_like(weight) for weight in weights]
@@ -499,7 +502,7 @@ def test_logits_go_on_from_another_search(space):
     tilt(first)
     second = method(seed=9, channels=8, space=space)
     second.start_from(file_of(first))
-    for a, b in zip(first.logits_of, second.logits_of, strict=True):
+    for a, b in zip(first.categoricals.logits, second.categoricals.logits, strict=True):
         assert torch.equal(a, b)
     assert np.isclose(second.health(streams())["entropy"], first.health(streams())["entropy"])
 
@@ -562,7 +565,7 @@ def test_a_search_over_children_without_a_path_goes_on():
     assert all(value.isfinite() for value in metrics.values())
     assert metrics["distinct_children"] == 1
     assert all(weight.isfinite().all() for weight in search.network.parameters())
-    assert all(logits.isfinite().all() for logits in search.logits_of)
+    assert all(logits.isfinite().all() for logits in search.categoricals.logits)
 
 
 def test_what_lies_on_no_path_has_no_part_in_a_child():
@@ -575,3 +578,85 @@ def test_what_lies_on_no_path_has_no_part_in_a_child():
     assert torch.equal(again, logits)
     used = {name.split(".edges.")[1].split(".")[0] for name, g in gradients.items() if ".edges." in name and g.any()}
     assert used == {"0-3"}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_warm_up_trains_one_uniform_child_a_step_and_the_distribution_rests(space):
+    """However decided the distribution is that a search goes on with."""
+    search, data = method(space=space, arch_warmup_epochs=2, steps_per_epoch=3, clip=0.0), streams()
+    decide(search, *search._space.cells)
+    before = [logits.detach().clone() for logits in search.categoricals.logits]
+    drawn = set()
+    for step in range(6):
+        uniform = CategoricalDistribution.uniform(search._space)
+        (choices,) = draw(uniform, 1, 0, "warm-up", step).tolist()
+        drawn.add(search._space.genotype(choices).network())
+        images, labels = data["train"].images, data["train"].labels
+        loss = F.cross_entropy(search.network(images, search._graph(search._space.genotype(choices))), labels)
+        weights = list(search.network.parameters())
+        expected = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+        metrics = search.step(data)
+        assert float(metrics["train_loss"]) == pytest.approx(float(loss.detach()), rel=1e-6)
+        for parameter, gradient in zip(weights, expected, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient)
+        assert search.health(data)["architecture_frozen"]
+    assert len(drawn) > 3
+    assert (data["train"].position, data["search"].position) == (6, 0)
+    assert all(map(torch.equal, before, search.categoricals.logits))
+    start = CategoricalDistribution.uniform(search._space).total_entropy()
+    assert search.health(data)["drift_entropy"] == pytest.approx(start)
+    search.step(data)
+    assert data["search"].position == 1
+    health = search.health(data)
+    assert not health["architecture_frozen"]
+    assert health["drift_entropy"] < start
+
+
+def test_centred_weights_take_the_mean_off_and_move_nothing_where_all_children_are_alike():
+    """Sum over k of (w_k - 1/4) (onehot - softmax), by hand; without the option w_k in its place."""
+    plain, centred = method(), method(centred_weights=True)
+    for search in (plain, centred):
+        tilt(search)
+    draws, shares = draw(plain.distribution(), 4, 0, "children", 0), np.array([0.7, 0.2, 0.1, 0.0])
+    rows = [row for logits in plain.categoricals.logits for row in logits.detach().double().softmax(1)]
+    for search, weights in ((plain, shares), (centred, shares - 0.25)):
+        search.categoricals.ascend(search.distribution(), draws, shares)
+        found = [row for logits in search.categoricals.logits for row in logits.grad]
+        for column, (row, gradient) in enumerate(zip(rows, found, strict=True)):
+            onehot = F.one_hot(torch.from_numpy(draws[:, column].copy()), len(row)).double()
+            by_hand = -(torch.from_numpy(weights)[:, None] * (onehot - row)).sum(0)
+            torch.testing.assert_close(gradient.double(), by_hand, rtol=1e-5, atol=1e-7)
+    still = method(centred_weights=True)
+    still.categoricals.ascend(still.distribution(), draws, np.full(4, 0.25))
+    assert not any(logits.any() for logits in still.categoricals.logits)
+
+
+def test_the_drift_is_a_search_without_data(monkeypatch):
+    """The same steps with likelihoods that are all the same, whatever the images are."""
+    search, blind, other = method(samples=3), method(samples=3), method(samples=3)
+    blind._log_likelihood = lambda images, labels, children: torch.zeros(len(children), dtype=torch.float64)
+    monkeypatch.setattr(blind, "_draw", lambda now: draw(now, 3, 0, "drift", blind.steps_done))
+    for _ in range(5):
+        search.step(streams())
+        blind.step(streams())
+        other.step({"search": Batches(7), "train": Batches(8)})
+    drift = search.health(streams())["drift_entropy"]
+    assert drift == blind.health(streams())["entropy"] == other.health(streams())["drift_entropy"]
+    assert drift != search.health(streams())["entropy"]
+    centred = method(samples=3, centred_weights=True)
+    for _ in range(5):
+        centred.step(streams())
+    uniform = CategoricalDistribution.uniform(cell_space("darts", 2)).total_entropy()
+    assert centred.health(streams())["drift_entropy"] == pytest.approx(uniform, rel=1e-12)
+
+
+def test_a_resumed_search_drifts_on():
+    whole, begun, resumed = (method(arch_warmup_epochs=1, steps_per_epoch=2) for _ in range(3))
+    for _ in range(5):
+        whole.step(streams())
+    for _ in range(3):
+        begun.step(streams())
+    resumed.load_state_dict(copy.deepcopy(begun.state_dict()))
+    for _ in range(2):
+        resumed.step(streams())
+    assert resumed.health(streams()) == whole.health(streams())
