@@ -27,7 +27,8 @@ from nascli.artifacts.data_info import DataInfo  # noqa: E402
 from nascli.config import SearchConfig  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams  # noqa: E402
 from nascli.core.memory import MemoryMeter  # noqa: E402
-from nascli.core.methods import parsec  # noqa: E402
+from nascli.core.methods import single_paths  # noqa: E402
+from nascli.core.methods.parsec import Parsec  # noqa: E402
 from nascli.core.methods.protocol import Plan  # noqa: E402
 from nascli.core.nn import depthwise  # noqa: E402
 from nascli.core.nn.build import build_network  # noqa: E402
@@ -59,7 +60,7 @@ class Patterns:
         return images.contiguous(memory_format=self._runtime.memory_format), labels
 
 
-def search(samples: int, data_dir: str | None) -> tuple[parsec.Parsec, dict]:
+def search(samples: int, data_dir: str | None) -> tuple[Parsec, dict]:
     """The method at the paper's setting and its streams."""
     config = SearchConfig(
         method="parsec",
@@ -79,13 +80,13 @@ def search(samples: int, data_dir: str | None) -> tuple[parsec.Parsec, dict]:
         std=(1.0,) * 3, train_images=50_000, test_images=0, fingerprint="",
     )  # fmt: skip
     streams = {name: Patterns(name, runtime) for name in ("train", "search")}
-    return parsec.Parsec(Plan("parsec", config.space, info, config.epochs, 390, 0), runtime, **config.settings), streams
+    return Parsec(Plan("parsec", config.space, info, config.epochs, 390, 0), runtime, **config.settings), streams
 
 
 class Steps:
     """The same step again and again, in three ways."""
 
-    def __init__(self, method: parsec.Parsec, streams: dict) -> None:
+    def __init__(self, method: Parsec, streams: dict) -> None:
         self.method, self.streams = method, streams
         self.method._schedule = lambda step: 0.0
         for group in method.categoricals.updater.optimizer.param_groups:
@@ -103,11 +104,11 @@ class Steps:
         return seconds, {name: float(value) for name, value in metrics.items()}, gradient
 
     def without_skipping(self, number: int) -> tuple[float, dict[str, float], torch.Tensor]:
-        least, parsec.LEAST_SHARE = parsec.LEAST_SHARE, -1.0
+        least, single_paths.LEAST_SHARE = single_paths.LEAST_SHARE, -1.0
         try:
             return self.take(number)
         finally:
-            parsec.LEAST_SHARE = least
+            single_paths.LEAST_SHARE = least
 
     def as_written(self, number: int) -> tuple[float, dict[str, float], torch.Tensor]:
         """No skipping, no memory format, no depthwise gradients of our own."""
@@ -129,7 +130,7 @@ def largest_child(nodes: int) -> CellGenotype:
     return CellGenotype.model_validate({"cells": {"normal": cell, "reduce": cell}})
 
 
-def peaks(method: parsec.Parsec, streams: dict) -> tuple[int, int]:
+def peaks(method: Parsec, streams: dict) -> tuple[int, int]:
     """Bytes kept at most by a step all of whose children are the largest, and by training it alone."""
     child = largest_child(4)
     with torch.no_grad():

@@ -39,6 +39,7 @@ class Method:
 
     `searches` is the kind of space that it searches, a key of SPACES_OF. `by_table` is "module:function" that ranks by
     a table of true accuracies in place of the search; empty: a table only tells what the search's cells are worth.
+    `ranks`: what it derives is the best of candidates that are ranked, and the distribution by itself stands for none.
     """
 
     target: str
@@ -47,6 +48,7 @@ class Method:
     settings: tuple[Setting, ...]
     searches: str = "cells"
     by_table: str = ""
+    ranks: bool = False
 
 
 @dataclass(frozen=True)
@@ -305,15 +307,16 @@ def _mixture(partial_channels: int, edge_normalization: bool) -> tuple[Setting, 
     )
 
 
+_FORM = Setting(
+    "network",
+    str,
+    "search",
+    "'search': batch norms without scale and shift; 'derived': the forms of the network that will be trained",
+    choices=("search", "derived"),
+)
 _PARSEC = (
     *_CELL_NETWORK,
-    Setting(
-        "network",
-        str,
-        "search",
-        "'search': batch norms without scale and shift; 'derived': the forms of the network that will be trained",
-        choices=("search", "derived"),
-    ),
+    _FORM,
     Setting("samples", int, 16, "K: children drawn in a step", minimum=2, maximum=4096),
     Setting("adaptive_samples", bool, False, "fewer samples as the entropy falls, never under 2"),
     Setting("centred_weights", bool, False, "weights less their mean, w - 1/K: no drift of the distribution by itself"),
@@ -403,12 +406,20 @@ METHODS: Mapping[str, Method] = {
         "Casale et al., 2019",
         _PARSEC,
     ),
+    "spos": Method(
+        "nascli.core.methods.spos:Spos",
+        "weights shared by uniform single paths, with which cells are ranked afterwards: the baseline",
+        "Guo et al., ECCV 2020; Li & Talwalkar, UAI 2019",
+        (*_CELL_NETWORK, _FORM, *_AS_TRAINED, *_TWO_HALVES, *_SGD),
+        ranks=True,
+    ),
     "pgnas": Method(
         "nascli.core.methods.pgnas:Pgnas",
         "concrete dropout on the channels of a hand-designed super-network; candidates drawn from it and ranked",
         "Zhou et al., AAAI 2020",
         _PGNAS,
         searches="channels",
+        ranks=True,
     ),
     "random": Method(
         "nascli.core.methods.random_search:RandomSearch",

@@ -116,6 +116,7 @@ BENCHMARK_SEARCHES = {
     },
     # Samples, epochs and the architecture's rate: Casale et al., Section 4.1.
     "parsec": {"epochs": 100, "samples": 16, "arch_lr": 0.02, "arch_beta1": 0.5, "arch_beta2": 0.999},
+    "spos": {"epochs": 300},
     "random": {"epochs": 100},
 }  # fmt: skip
 BENCHMARK_TRAINING = {
@@ -319,6 +320,7 @@ def test_p_learns_at_the_weights_rate_and_goes_on_under_the_same_prior(dataset, 
 def test_candidates_are_as_many_as_in_the_paper():
     tables = {name: recipes.load("derive", "pgnas", name) for name in recipes.names("derive", "pgnas")}
     counts = {name: table["candidates"] for name, table in tables.items()}
+    assert {recipes.load("derive", method, "cifar10")["candidates"] for method in ("parsec", "spos")} == {1000}
     assert counts == {"cifar10": 1500, "cifar100": 5000, "imagenet": 1500, "pictures": 500, "digits": 200}
 
 

@@ -16,6 +16,9 @@ from nascli.registry import DISTRIBUTIONS, load
 FORMAT = "nascli-distribution"
 VERSION = 1
 
+_SHARED = "shared."
+"""What the names of shared weights begin with."""
+
 
 @runtime_checkable
 class Distribution(Protocol):
@@ -43,10 +46,15 @@ class Distribution(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class DistributionFile:
-    """A distribution and where it comes from: the content of `run.safetensors`."""
+    """A distribution and where it comes from: the content of `run.safetensors`.
+
+    `weights`: those that the search has shared among all cells, by their names in the search network's state, for
+    scoring cells that are drawn. None where there are none, or where they are part of what was learnt.
+    """
 
     distribution: Distribution
     provenance: Provenance
+    weights: Mapping[str, NDArray[Any]] | None = None
 
 
 def distribution_bytes(file: DistributionFile) -> bytes:
@@ -58,7 +66,8 @@ def distribution_bytes(file: DistributionFile) -> bytes:
         "settings": file.distribution.settings(),
         "provenance": file.provenance.model_dump(mode="json"),
     }
-    return tensors.encode(file.distribution.tensors(), document)
+    shared = {_SHARED + name: values for name, values in (file.weights or {}).items()}
+    return tensors.encode({**file.distribution.tensors(), **shared}, document)
 
 
 def load_distribution(data: bytes, where: str) -> DistributionFile:
@@ -80,7 +89,10 @@ def from_parts(values: Mapping[str, Any], document: Mapping[str, Any], where: st
     if not isinstance(settings, dict):
         raise ArtifactError(f"{where}: settings: must be an object")
     provenance = validate(Provenance, document["provenance"], where, at="provenance")
+    shared = {name.removeprefix(_SHARED): array for name, array in values.items() if name.startswith(_SHARED)}
+    own = {name: array for name, array in values.items() if not name.startswith(_SHARED)}
     try:
-        return DistributionFile(load(DISTRIBUTIONS[kind].target).assemble(settings, values), provenance)
+        distribution = load(DISTRIBUTIONS[kind].target).assemble(settings, own)
+        return DistributionFile(distribution, provenance, shared or None)
     except ValueError as error:
         raise ArtifactError(f"{where}: {error}") from None

@@ -6,8 +6,10 @@ from typing import Any, Self
 
 from nascli.errors import ArtifactError
 
-POSTERIOR, UNIFORM = "posterior", "uniform"
-"""The populations that candidates are drawn from."""
+POSTERIOR, CELLS, UNIFORM = "posterior", "cells", "uniform"
+"""The populations that candidates are drawn from: a posterior over channels, a distribution over cells, or neither."""
+
+POPULATIONS = (POSTERIOR, CELLS, UNIFORM)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Scored:
         """The inverse of `row`. Raises ArtifactError, which names `where` it is from, for a row that cannot be one."""
         try:
             score = cls(**row)
-            sound = score.population in (POSTERIOR, UNIFORM) and 0 <= score.accuracy <= 1 and score.loss >= 0
+            sound = score.population in POPULATIONS and 0 <= score.accuracy <= 1 and score.loss >= 0
         except TypeError:
             sound = False
         if not sound:

@@ -23,7 +23,7 @@ from nascli.cli.options import (
 )
 from nascli.cli.printing import aligned, print_json
 from nascli.cli.session import Session, command
-from nascli.config import DeriveConfig
+from nascli.config import DeriveConfig, read_file
 from nascli.errors import UsageError, unknown
 from nascli.registry import SPACES
 
@@ -103,13 +103,12 @@ def derive(
 
     Of a distribution over cells: its mode, the most probable (--top) or samples (--sample).
 
-    Of a posterior over channels: candidates are drawn and ranked on images that the search held out, beside as many
-    from uniform dropout. The best is written, or several (--top).
+    Of a posterior over channels, and with --candidates of a distribution over cells: candidates are drawn and ranked on
+    images that the weights have not seen, beside as many uniform ones. The best is written, or several (--top).
     """
     from nascli.artifacts.load import load_artifact
     from nascli.cli.results import destination
     from nascli.core.engine import derive as engine
-    from nascli.core.engine.ranking import OffersCandidates
 
     if form not in FORMATS:
         raise UsageError(unknown("--format", form, FORMATS))
@@ -118,11 +117,12 @@ def derive(
     named = output or Path("cell.json" if form == JSON else "cell.txt")
     target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
     start = load_artifact(source, expect={"distribution"})
-    if isinstance(start.distribution, OffersCandidates) and not mode and sample is None:
+    asked = "candidates" in {**(read_file(config) if config else {}), **given}
+    if (asked or engine.ranks(start)) and not mode and sample is None:
         from nascli.cli.ranking import rank_candidates
 
         if form != JSON:
-            raise UsageError("text forms are for cells: leave --format out")
+            raise UsageError("what is ranked is written as JSON, which says by what: leave --format out")
         rank_candidates(session, start, given, target, count=top, model=model, file=config, dry_run=dry_run, json=json)
         return
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
@@ -145,8 +145,8 @@ def _only_for_ranking(names: Sequence[str]) -> None:
     if names:
         are = "is" if len(names) == 1 else "are"
         raise UsageError(
-            f"{', '.join(map(flag, names))} {are} for ranking the candidates of a posterior on images; here is nothing "
-            "to rank"
+            f"{', '.join(map(flag, names))} {are} for ranking candidates on images: give --candidates, too, or leave "
+            f"{'it' if len(names) == 1 else 'them'} out"
         )
 
 

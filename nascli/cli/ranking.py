@@ -1,4 +1,4 @@
-"""What `nascli derive` does with a posterior: it ranks candidates, and tells how they and uniform ones did."""
+"""What `nascli derive` does where candidates are ranked: it tells how they and uniform ones did."""
 
 import sys
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nascli.artifacts.files import is_pipe
 from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.cli.configuration import resolve
 from nascli.cli.inherit import inherited
 from nascli.cli.printing import aligned, print_json
@@ -34,16 +35,17 @@ def rank_candidates(
     dry_run: bool,
     json: bool,
 ) -> None:
-    """Rank the candidates of a posterior and print the results' paths; the table goes to standard error.
+    """Rank candidates and print the results' paths; the table goes to standard error.
 
     count: of genotypes; None: the best alone. dry_run: print what it would be.
     """
     from nascli.cli.progress import progress
-    from nascli.core.engine.candidates import rank
+    from nascli.core.engine.candidates import pool_of, rank
     from nascli.core.engine.session import stored_config
 
     if json and model is not None and is_pipe(model):
         raise UsageError("--json and '--model -' both need standard output: give --model a file")
+    pool_of(start)  # says what is wrong with the file before anything is said of its recipe
     stored = _inherited(start, given) | (stored_config(target, DeriveConfig.stage) if target.resume else {})
     config = resolve(DeriveConfig, given, file=file, stored=stored)
     if dry_run:
@@ -68,11 +70,9 @@ def rank_candidates(
 
 def _inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]:
     """The method and the data of the search. Its seed is not inherited: here it counts the networks that are drawn."""
-    from nascli.core.engine.ranking import OffersCandidates
-
     known = inherited(start, given)
     found = {name: known[name] for name in DeriveConfig.inherits if name in known}
-    if isinstance(start.distribution, OffersCandidates):
+    if isinstance(start.distribution, PosteriorDistribution):
         found["image_size"] = start.distribution.data.image_size  # a folder's recipe is chosen by it
     return found
 

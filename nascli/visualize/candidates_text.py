@@ -6,12 +6,12 @@ from math import ceil
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from nascli.artifacts.scores import POSTERIOR, UNIFORM, best_first
+from nascli.artifacts.scores import CELLS, POSTERIOR, UNIFORM, best_first
 from nascli.visualize.scored import Candidates, summary
 from nascli.visualize.text import WIDTH, plain
 
 MOST_LINES = 20
-MARKS = {POSTERIOR: "█", UNIFORM: "░"}
+MARKS = {POSTERIOR: "█", CELLS: "█", UNIFORM: "░"}
 LONGEST_BAR = WIDTH - 28
 LISTED = 5
 

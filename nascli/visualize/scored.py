@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from nascli.artifacts.scores import POSTERIOR, UNIFORM, Scored, best_first
+from nascli.artifacts.scores import POPULATIONS, Scored, best_first
 from nascli.errors import UsageError
 
 
@@ -18,7 +18,7 @@ class Candidates:
     def of(cls, scores: Iterable[Scored]) -> "Candidates":
         """Raises UsageError where there is none."""
         known = sorted(scores, key=lambda score: score.number)
-        found = {name: tuple(score for score in known if score.population == name) for name in (POSTERIOR, UNIFORM)}
+        found = {name: tuple(score for score in known if score.population == name) for name in POPULATIONS}
         if not known:
             raise UsageError("no candidate has a score yet: there is nothing to draw")
         return cls({name: scored for name, scored in found.items() if scored})

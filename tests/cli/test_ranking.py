@@ -118,7 +118,11 @@ def test_where_p_starts_is_for_searches_alone(nascli):
 def test_recipes_of_rankings_are_listed(nascli):
     rows = json.loads(nascli("list", "recipes", "--json").out)
     found = {row["name"] for row in rows if row["stage"] == "derive"}
-    assert found == {f"pgnas/{name}" for name in ("cifar10", "cifar100", "digits", "imagenet", "pictures")}
+    names = ("cifar10", "digits", "imagenet", "pictures")
+    assert found == {
+        "pgnas/cifar100",
+        *(f"{method}/{name}" for method in ("pgnas", "parsec", "spos") for name in names),
+    }
 
 
 def test_pipes_carry_the_same_bytes_as_files(here, nascli):
@@ -165,7 +169,10 @@ def test_samples_need_no_data(here, nascli, monkeypatch):
     ("words", "message"),
     [
         (["run.safetensors", "--mode"], "a posterior has no mode"),
-        (["run.safetensors", "--format", "darts"], "text forms are for cells: leave --format out"),
+        (
+            ["run.safetensors", "--format", "darts"],
+            "what is ranked is written as JSON, which says by what: leave --format out",
+        ),
         (["run.safetensors", "--sample", 1, "--candidates", 9], "--candidates is for ranking"),
         (["run.safetensors", "--top", 0], "from 1 to 10,000 genotypes"),
         (["run.safetensors", "--candidates", 0], "candidates: must be greater than or equal to 1"),
@@ -173,7 +180,11 @@ def test_samples_need_no_data(here, nascli, monkeypatch):
         (["run.safetensors", *FEW, "--dataset", "cifar10"], "leave --dataset out"),
         (["run.safetensors", *FEW, "--json", "--model", "-"], "both need standard output"),
         (["run.safetensors", *FEW, "-o", "-", "--resume"], "--resume needs the run directory"),
-        (["cells.safetensors", "--candidates", 9, "--device", "cpu"], "--device, --candidates are for ranking"),
+        (["cells.safetensors", "--candidates", 9], "cells.safetensors has no shared weights to score candidates with"),
+        (
+            ["cells.safetensors", "--device", "cpu", "--shortlist", 3],
+            "--device, --shortlist are for ranking candidates",
+        ),
         (["cells.safetensors", "--model", "m.safetensors"], "--model is for ranking"),
         (["cells.safetensors", "--seed", 1], "--seed is for the draws of --sample"),
     ],

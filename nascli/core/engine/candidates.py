@@ -1,4 +1,4 @@
-"""`derive` from a posterior: candidates are drawn, scored on held-out images with inherited weights, and ranked."""
+"""`derive` by ranking: candidates are drawn, scored on held-out images with the weights of the search, and ranked."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,31 +7,32 @@ from typing import Any
 import numpy as np
 
 from nascli import __version__
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.files import check_output, is_pipe, same_file, write_output
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
-from nascli.artifacts.model import ModelFile, model_bytes
-from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.model import model_bytes
+from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.provenance import DataDescription, Provenance
 from nascli.artifacts.rundir import RunDir
-from nascli.artifacts.scores import POSTERIOR, Scored, best_first
+from nascli.artifacts.scores import UNIFORM, Scored, best_first
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig
+from nascli.core.engine.cell_pool import CellPool
+from nascli.core.engine.channel_pool import ChannelPool
 from nascli.core.engine.derive import check_count, numbered
 from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
+from nascli.core.engine.pool import CandidateScorer, Pool
 from nascli.core.engine.ranking import (
     Budget,
     Candidate,
     OffersCandidates,
     mean_and_deviation,
-    posterior_candidates,
-    uniform_candidates,
-    uniform_probability,
 )
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.rounds import Round, Rounds
-from nascli.core.engine.scoring import Scorer
 from nascli.core.engine.session import Destination, check_destination, open_run
-from nascli.core.methods.protocol import HELD_OUT
-from nascli.core.nn.build import inherited_network
+from nascli.core.methods.protocol import HELD_OUT, SEARCH
 from nascli.core.runtime import Runtime, memory_errors, open_runtime
 from nascli.data import DataModule, open_data
 from nascli.errors import ArtifactError, DataError, UsageError
@@ -63,25 +64,27 @@ def rank(
     count: int = 1,
     model: Output = None,
 ) -> Ranking:
-    """Rank candidates of a posterior and write the best as a genotype, or the `count` best (see `numbered`).
+    """Rank candidates of a distribution and write the best as a genotype, or the `count` best (see `numbered`).
 
-    `config` None: by the recipe for the posterior's method and images. `model`: where to write the network of the best
-    with its inherited weights. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
+    `config` None: by the recipe for its method and images. `model`: where to write the network of the best with its
+    inherited weights; of a posterior alone. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
     """
     start, config = ranked_by(source, config)
-    posterior = start.distribution
+    pool = pool_of(start)
+    if model is not None:
+        pool.check_model()
     targets = _targets(start, destination, count, model)
     folder = Destination(None, destination.run_path, destination.resume, destination.overwrite)
     check_destination(folder, config, start.ancestor())
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        work = prepare(start, config, runtime, reporter, count)
+        work = prepare(start, config, runtime, reporter, count, pool)
         if folder.resume and folder.run_path is not None and not RunDir(folder.run_path).has_run():
             reporter.notice(f"there is no run in {folder.run_path} yet: starting from the beginning")
         with open_run(folder, config, start.ancestor()) as run:
             rounds = Rounds(work.scorer, run, config, reporter, work.data, work.images).run(work.candidates)
-    best = best_first(rounds[-1].of(POSTERIOR))[:count]
-    chosen = _Chosen(start, posterior, config, len(work.images))
+    best = best_first(rounds[-1].own)[:count]
+    chosen = _Chosen(start, pool, config, len(work.images))
     contents = [genotype_bytes(chosen.file(score, place)) for place, score in enumerate(best, 1)]
     found = chosen.model(best[0]) if model is not None else None
     genotypes = [made(content, target.write(content)) for target, content in zip(targets, contents, strict=True)]
@@ -94,71 +97,94 @@ def rank(
 
 
 def ranked_by(source: Source, config: DeriveConfig | None) -> tuple[LoadedArtifact, DeriveConfig]:
-    """A posterior and how it is ranked: by `config`, or by the recipe. Raises ArtifactError, UsageError."""
+    """A distribution and how it is ranked: by `config`, or by the recipe. Raises ArtifactError, UsageError."""
     start = artifact(source, "distribution")
-    if not isinstance(start.distribution, OffersCandidates):
+    if not isinstance(start.distribution, OffersCandidates | CategoricalDistribution):
         raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
     return start, config or _recipe(start)
+
+
+def pool_of(start: LoadedArtifact) -> Pool:
+    """What the candidates of a distribution are drawn from. Raises ArtifactError, UsageError where there is nothing."""
+    match start.distribution:
+        case PosteriorDistribution() as posterior:
+            return ChannelPool(posterior, start.where)
+        case CategoricalDistribution() as categorical:
+            return CellPool(start, categorical, _searched(start))
+    raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
 
 
 @dataclass(frozen=True)
 class Work:
     """All that a ranking needs: images and which of them count, candidates of both populations, what scores them.
 
-    `probability`: of dropping a channel in uniform dropout; None: without that population.
+    `probability`: of dropping a channel in uniform dropout; None: without that population, or for cells.
     """
 
     data: DataModule
     images: np.ndarray
     candidates: list[Candidate]
     probability: float | None
-    scorer: Scorer
+    scorer: CandidateScorer
 
 
-def prepare(start: LoadedArtifact, config: DeriveConfig, runtime: Runtime, reporter: Reporter, count: int = 1) -> Work:
-    """A ranking before its first score, of which the `count` best are wanted. Raises as `rank`."""
+def prepare(
+    start: LoadedArtifact,
+    config: DeriveConfig,
+    runtime: Runtime,
+    reporter: Reporter,
+    count: int = 1,
+    pool: Pool | None = None,
+) -> Work:
+    """A ranking before its first score, of which the `count` best are wanted. `pool`: `pool_of(start)`. Raises as
+    `rank`.
+    """
     check_count(count)
-    posterior = start.distribution
-    data, images = held_out_images(start, posterior, config, runtime.device)
+    pool = pool or pool_of(start)
+    data, images = held_out_images(start, pool.data, config, runtime.device)
     for notice in data.notices:
         reporter.notice(notice)
-    candidates, probability = _populations(posterior, config, reporter)
-    finalists = sum(candidate.population == POSTERIOR for candidate in candidates)
+    candidates, probability = _populations(pool, data.info, config, reporter)
+    finalists = sum(candidate.population != UNIFORM for candidate in candidates)
     if config.shortlist is not None:
         finalists = min(finalists, config.shortlist)
     if finalists < count:
         raise UsageError(f"{count:,} networks are asked for, and {finalists:,} would be ranked to the end")
-    return Work(data, images, candidates, probability, Scorer(posterior, data, config, runtime, start.where))
+    return Work(data, images, candidates, probability, pool.scorer(data, config, runtime))
 
 
 def held_out_images(
-    start: LoadedArtifact, posterior: OffersCandidates, config: DeriveConfig, device: Any
+    start: LoadedArtifact, then: DataInfo | DataDescription, config: DeriveConfig, device: Any
 ) -> tuple[DataModule, np.ndarray]:
-    """The images of the search, and which of its training images it held out for the ranking.
+    """The images of the search, `then`, and which of its training images its weights have never seen.
+
+    They are those that it held out for the ranking, or else those that only the architecture learnt from.
 
     Raises UsageError where it held out none, or other data are given; DataError where they are not what they were.
     """
     search = search_config(start, config)
     data = open_data(search, device=device)
-    now, then = data.info, posterior.data
+    now = data.info
     if (now.fingerprint, now.train_images) != (then.fingerprint, then.train_images):
         raise DataError(
             f"the images of {search.dataset} are not those that {start.where} was made with: candidates are ranked on "
             "images that its search held out, so give the same --data-dir"
         )
     shares = load(METHODS[search.method].target).shares(search.settings)
-    if not shares.get(HELD_OUT):
+    part = HELD_OUT if HELD_OUT in shares or SEARCH not in shares else SEARCH
+    if not shares.get(part):
         raise UsageError(
             f"the search of {start.where} held out no images to rank on: search with --held-out 0.1, or derive "
             "without ranking by --sample"
         )
-    return data, data.split(shares, search.seed)[HELD_OUT]
+    return data, data.split(shares, search.seed)[part]
 
 
 def _recipe(start: LoadedArtifact) -> DeriveConfig:
     """A ranking by the recipe for a distribution's method and images. Raises ArtifactError."""
     search = _searched(start)
-    side = start.distribution.data.image_size
+    own = start.distribution
+    side = own.data.image_size if isinstance(own, PosteriorDistribution) else search.image_size
     return DeriveConfig(method=search.method, dataset=search.dataset, data_dir=search.data_dir, image_size=side)
 
 
@@ -201,10 +227,10 @@ def _targets(start: LoadedArtifact, destination: Destination, count: int, model:
 
 
 def _populations(
-    posterior: OffersCandidates, config: DeriveConfig, reporter: Reporter
+    pool: Pool, info: DataInfo, config: DeriveConfig, reporter: Reporter
 ) -> tuple[list[Candidate], float | None]:
-    """The candidates that are to be scored, those of the posterior first; and uniform dropout's probability."""
-    drawn = posterior_candidates(posterior, config.seed, config.candidates)
+    """The candidates that are to be scored, the distribution's first; and uniform dropout's probability."""
+    drawn = pool.candidates(info, config.seed, config.candidates)
     budget = Budget(config.max_params, config.max_macs)
     chosen = budget.within(drawn)
     if len(chosen) < len(drawn):
@@ -215,36 +241,25 @@ def _populations(
         return chosen, None
     # Of the same mean size as those that are ranked: with a budget, these are not all that were drawn.
     target, _ = mean_and_deviation([candidate.size.parameters for candidate in chosen])
-    probability = uniform_probability(posterior, config.seed, len(chosen), target)
-    # The budget is nothing to them: none is chosen, and without those beyond it they would be smaller in the mean.
-    return chosen + uniform_candidates(posterior, config.seed, len(chosen), probability), probability
+    # The budget is nothing to them: none is chosen, and without those beyond it they would be smaller on average.
+    uniform, probability = pool.uniform(info, config.seed, len(chosen), target)
+    return chosen + uniform, probability
 
 
 class _Chosen:
     """The files of candidates that were chosen."""
 
-    def __init__(self, start: LoadedArtifact, posterior: Any, config: DeriveConfig, images: int) -> None:
-        self._start, self._posterior, self._config, self._images = start, posterior, config, images
+    def __init__(self, start: LoadedArtifact, pool: Pool, config: DeriveConfig, images: int) -> None:
+        self._start, self._pool, self._config, self._images = start, pool, config, images
 
     def file(self, score: Scored, place: int) -> GenotypeFile:
-        genotype = self._posterior.genotype(self._posterior.mask(self._config.seed, score.number))
+        genotype = self._pool.genotype(self._config.seed, score.number)
         return GenotypeFile(genotype=genotype, provenance=self._provenance(score, place))
 
     def model(self, score: Scored) -> bytes:
         """The network of the best candidate, with its inherited weights."""
         file = self.file(score, 1)
-        shape = self._posterior.shape
-        network = inherited_network(file.genotype, self._posterior, self._start.where, seed=0)
-        return model_bytes(
-            ModelFile(
-                weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
-                genotype=file.genotype,
-                network=shape,
-                data=self._posterior.data,
-                metrics={"held_out_accuracy": score.accuracy, "held_out_loss": score.loss},
-                provenance=file.provenance,
-            )
-        )
+        return model_bytes(self._pool.model(file.genotype, score, file.provenance))
 
     def _provenance(self, score: Scored, place: int) -> Provenance:
         origin, config = self._start.provenance, self._config

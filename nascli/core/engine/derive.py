@@ -15,6 +15,7 @@ from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, 
 from nascli.core.engine.ranking import OffersCandidates
 from nascli.core.engine.session import Destination
 from nascli.errors import UsageError
+from nascli.registry import METHODS
 
 MOST = 10_000
 """Genotypes of one derivation. Each is a file, and nobody trains as many."""
@@ -120,18 +121,25 @@ Choice = Mode | Top | Sample
 def derive(source: Source, destination: Destination = Destination(), *, format: str = "json") -> LoadedArtifact:
     """The genotype that a distribution stands for; written as JSON, or in the text form of its space by its name.
 
-    Of a posterior that is the best of its candidates: see `rank`, which also gives its network and all scores. Raises
+    Of a posterior, and where a method only shares weights among cells, that is the best of its candidates: see `rank`,
+    which also gives all scores, and the posterior's network. Raises
     ArtifactError, UsageError; where candidates are ranked also DataError, MemoryExhausted, Interrupted.
     """
     start = artifact(source, "distribution")
-    if isinstance(start.distribution, OffersCandidates):
+    if ranks(start):
         from nascli.core.engine.candidates import rank
 
         if format != "json":
-            raise UsageError("text forms are for cells, not for the channels of a super-network: use JSON")
+            raise UsageError("what is ranked is written as JSON, which says by what: leave the format out")
         return rank(start, destination=destination).genotypes[0]
     (result,) = derive_several(start, Mode(), destination, format=format)
     return result
+
+
+def ranks(start: LoadedArtifact) -> bool:
+    """Whether a distribution by itself stands for no network, so that candidates are ranked."""
+    row = METHODS.get(start.provenance.method or "")
+    return isinstance(start.distribution, OffersCandidates) or (row is not None and row.ranks)
 
 
 def derive_several(

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from nascli.artifacts.scores import POSTERIOR
+from nascli.artifacts.scores import UNIFORM
 from nascli.config import DeriveConfig
 from nascli.core.engine.candidates import prepare, ranked_by
 from nascli.core.engine.inputs import Source
+from nascli.core.engine.pool import CandidateScorer
 from nascli.core.engine.ranking import Candidate
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.rounds import SHORTLIST_SHARE
-from nascli.core.engine.scoring import Scorer
 from nascli.core.runtime import memory_errors, open_runtime
 
 
@@ -36,10 +36,10 @@ def plan_rank(
             total = seconds * len(distinct)
         else:
             few = work.images[: max(1, round(SHORTLIST_SHARE * len(work.images)))]
-            populations = 1 if work.probability is None else 2
+            populations = len({candidate.population for candidate in work.candidates})
             finalists = min(len(distinct), populations * config.shortlist)
             total = _seconds(work.scorer, distinct, few) * len(distinct) + seconds * finalists
-    own = [candidate.size for candidate in work.candidates if candidate.population == POSTERIOR]
+    own = [candidate.size for candidate in work.candidates if candidate.population != UNIFORM]
     return {
         "config": config.model_dump(mode="json"),
         "candidates": config.candidates,
@@ -58,12 +58,12 @@ def _spread(values: list[int]) -> dict[str, float]:
     return {"least": min(values), "mean": mean(values), "most": max(values)}
 
 
-def _seconds(scorer: Scorer, candidates: list[Candidate], images: np.ndarray) -> float:
+def _seconds(scorer: CandidateScorer, candidates: list[Candidate], images: np.ndarray) -> float:
     """Of one candidate on these images: two passes are made, of which the first warms up."""
     size = scorer.per_pass(len(images))
-    masks = [candidate.mask() for candidate in candidates[:size]]
-    masks = (masks * ceil(size / len(masks)))[:size]
-    scorer.scores(masks, images)
+    drawn = [candidate.draw() for candidate in candidates[:size]]
+    drawn = (drawn * ceil(size / len(drawn)))[:size]
+    scorer.scores(drawn, images)
     began = time.perf_counter()
-    scorer.scores(masks, images)
+    scorer.scores(drawn, images)
     return (time.perf_counter() - began) / size

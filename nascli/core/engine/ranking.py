@@ -3,7 +3,7 @@
 PGNAS, Algorithm 1, lines 7 to 15, and the row "Random" of its Table 3.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from hashlib import blake2b
@@ -57,13 +57,16 @@ class OffersCandidates(Protocol):
 
 @dataclass(frozen=True)
 class Candidate:
-    """Number `number`, from 1, of a population; `mask` draws it anew, `twin_of` is what equal masks have in common."""
+    """Number `number`, from 1, of a population.
+
+    `draw` draws it anew: a mask of channels, or a cell genotype. `twin_of` is what equal ones have in common.
+    """
 
     population: str
     number: int
     size: Size
-    twin_of: bytes
-    mask: Callable[[], Mask]
+    twin_of: Hashable
+    draw: Callable[[], Any]
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,17 @@ The scores are kept in the run directory as they come, pass by pass; they are al
 """
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nascli.artifacts.rundir import RunDir
-from nascli.artifacts.scores import POSTERIOR, UNIFORM, Scored, best_first
+from nascli.artifacts.scores import POPULATIONS, UNIFORM, Scored, best_first
 from nascli.config import DeriveConfig
+from nascli.core.engine.pool import CandidateScorer
 from nascli.core.engine.ranking import Candidate, mean_and_deviation
 from nascli.core.engine.reporter import Reporter
-from nascli.core.engine.scoring import Scorer
 from nascli.core.engine.signals import StopRequest, stop_on_signals
 from nascli.data import DataModule
 from nascli.data.splits import split
@@ -36,13 +36,18 @@ class Round:
         """Those of one population."""
         return [score for score in self.scores if score.population == population]
 
+    @property
+    def own(self) -> list[Scored]:
+        """Those of the distribution's own candidates, of which one is chosen."""
+        return [score for score in self.scores if score.population != UNIFORM]
+
 
 class Rounds:
     """Scores candidates in one round, or in two with a shortlist between them, and goes on where a run was stopped."""
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: CandidateScorer,
         run: RunDir | None,
         config: DeriveConfig,
         reporter: Reporter,
@@ -62,7 +67,7 @@ class Rounds:
         first = self._round(candidates, few, shortlist=True)
         best = {
             (score.population, score.number)
-            for population in (POSTERIOR, UNIFORM)
+            for population in POPULATIONS
             for score in best_first(first.of(population))[:shortlist]
         }
         finalists = [candidate for candidate in candidates if (candidate.population, candidate.number) in best]
@@ -70,7 +75,7 @@ class Rounds:
 
     def _round(self, candidates: Sequence[Candidate], images: np.ndarray, *, shortlist: bool) -> Round:
         """The scores of all candidates on these images. Equal masks are scored once."""
-        distinct: dict[bytes, Candidate] = {}
+        distinct: dict[Hashable, Candidate] = {}
         for candidate in candidates:
             distinct.setdefault(candidate.twin_of, candidate)
         queue = list(distinct)
@@ -81,7 +86,7 @@ class Rounds:
         with stop_on_signals(stop):
             while len(known) < len(queue):
                 keys = queue[len(known) : len(known) + size]
-                masks = [distinct[key].mask() for key in keys]
+                masks = [distinct[key].draw() for key in keys]
                 results = self._scorer.scores(masks, images, lambda: stop.signal_number is not None)
                 if results is None:
                     raise self._interrupted(stop, len(known), len(queue))
@@ -94,8 +99,8 @@ class Rounds:
         return Round(len(images), tuple(written))
 
     def _resume(
-        self, candidates: Sequence[Candidate], queue: Sequence[bytes], size: int, shortlist: bool
-    ) -> tuple[dict[bytes, tuple[float, float]], list[Scored]]:
+        self, candidates: Sequence[Candidate], queue: Sequence[Hashable], size: int, shortlist: bool
+    ) -> tuple[dict[Hashable, tuple[float, float]], list[Scored]]:
         """The scores of the whole passes that an earlier process finished, and its rows."""
         if self._run is None:
             return {}, []
@@ -129,7 +134,7 @@ class Rounds:
         return Interrupted(f"stopped by {name} after {done} of {total} candidates: {kept}", stop.signal_number)
 
 
-def _known_rows(candidates: Sequence[Candidate], known: Mapping[bytes, tuple[float, float]]) -> list[Scored]:
+def _known_rows(candidates: Sequence[Candidate], known: Mapping[Hashable, tuple[float, float]]) -> list[Scored]:
     """The scores of the candidates up to the first that has none yet."""
     rows = []
     for one in candidates:
@@ -142,10 +147,10 @@ def _known_rows(candidates: Sequence[Candidate], known: Mapping[bytes, tuple[flo
 
 
 def _progress(scores: Sequence[Scored]) -> dict[str, float]:
-    """What is worth watching: how the posterior's candidates do, and those of uniform dropout once it is their turn."""
+    """What is worth watching: how the distribution's candidates do, and uniform ones once it is their turn."""
     found = {}
-    for population, prefix in ((POSTERIOR, ""), (UNIFORM, "uniform_")):
-        if accuracies := [score.accuracy for score in scores if score.population == population]:
+    for uniform, prefix in ((False, ""), (True, "uniform_")):
+        if accuracies := [score.accuracy for score in scores if (score.population == UNIFORM) is uniform]:
             found[f"{prefix}best_accuracy"] = max(accuracies)
             found[f"{prefix}mean_accuracy"] = mean_and_deviation(accuracies)[0]
     return found

@@ -92,7 +92,8 @@ def _run(
                 resume=destination.resume,
                 reporter=reporter,
             )
-        content = distribution_bytes(DistributionFile(method.distribution(), provenance(config, data.info, made_from)))
+        origin = provenance(config, data.info, made_from)
+        content = distribution_bytes(DistributionFile(method.distribution(), origin, method.weights()))
         path = destination.write(content)
         if truth is not None and (found := job.derived()):
             reporter.notice(f"what it derives is worth: {truth.tell(found)}")
@@ -159,7 +160,8 @@ class SearchJob:
     ) -> None:
         self.device, self.batch_size = runtime.device, config.batch_size
         self.method = method
-        self._of_cells, self._truth = METHODS[config.method].searches == "cells", truth
+        row = METHODS[config.method]
+        self._stands_for_cells, self._truth = row.searches == "cells" and not row.ranks, truth
         self.steps_per_epoch: int = streams["train"].batches_per_pass
         self._streams: Mapping[str, Stream] = streams
 
@@ -182,8 +184,8 @@ class SearchJob:
         return metrics
 
     def derived(self) -> CellGenotype | None:
-        """The cells that the search would derive now; None where it derives no cells."""
-        if not self._of_cells:
+        """The cells that the search would derive now; None where it derives no cells, or only by ranking some."""
+        if not self._stands_for_cells:
             return None
         distribution = self.method.distribution()
         assert isinstance(distribution, OffersMode)

@@ -3,31 +3,20 @@ sampling child networks and weighing them by their likelihood.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution, Choices
 from nascli.artifacts.distribution import DistributionFile
 from nascli.core.methods.categoricals import Categoricals, draw
-from nascli.core.methods.cells import check_space, other_kind, sized
+from nascli.core.methods.cells import check_space, other_kind
 from nascli.core.methods.protocol import Plan, Stream
-from nascli.core.nn.build import seeded
-from nascli.core.nn.graph_network import SharedNetwork
-from nascli.core.optimization import Schedule, sgd
-from nascli.core.runtime import Runtime, check_memory
-from nascli.graphs.graph import Graph
-from nascli.seeds import derive_seed
-from nascli.spaces import cell_space
-from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.wiring import Shared
-
-LEAST_SHARE = 1e-8
-"""A child with less of the importance weight takes no backward pass: float32 cannot see its part of the gradient."""
+from nascli.core.methods.single_paths import SinglePaths
+from nascli.core.runtime import Runtime
 
 FEWEST_SAMPLES = 2
 
@@ -48,7 +37,7 @@ def effective_samples(weights: Tensor) -> Tensor:
     return 1 / weights.square().sum()
 
 
-class Parsec:
+class Parsec(SinglePaths):
     """Algorithm 1. Children are drawn from independent categoricals over (input, operation), two for each node.
 
     What a step does, with K samples: (1) children alpha_k ~ p(alpha | pi), and log p(y | X, v, alpha_k) on a search
@@ -75,58 +64,25 @@ class Parsec:
         plan: Plan,
         runtime: Runtime,
         *,
-        layers: int,
-        channels: int,
-        nodes: int,
-        stem: str,
-        network: str,
         samples: int,
         adaptive_samples: bool,
-        auxiliary: float,
-        cutout: int,
-        train_fraction: float,
-        search_fraction: float,
-        lr: float,
-        lr_min: float,
-        lr_warmup_epochs: int,
-        momentum: float,
-        weight_decay: float,
-        clip: float,
         arch_lr: float,
         arch_beta1: float,
         arch_beta2: float,
         arch_warmup_epochs: int,
         centred_weights: bool,
+        **shared: Any,
     ) -> None:
-        self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, nodes)
-        self._samples, self._adaptive, self._auxiliary_weight = samples, adaptive_samples, auxiliary
-        self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
-        self.steps_done = 0
-        self._size, self.notices = sized(plan, self._space, layers, channels, stem, auxiliary)
-        if runtime.compile:
-            self.notices += ("--compile does nothing here: every child is another network",)
-        self._wiring = Shared(searching=network == "search")
-        whole = self._space.graph(self._space.everything(), self._size, self._wiring)
-        check_memory(whole.parameters, runtime.device)
-        self.network = seeded(
-            lambda: SharedNetwork(whole, with_tower=self._size.auxiliary), derive_seed(plan.seed, "weights")
-        )
-        runtime.place(self.network)
-        self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
-
+        super().__init__(plan, runtime, **shared)
+        self._samples, self._adaptive = samples, adaptive_samples
         self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
         adam = {"lr": arch_lr, "beta1": arch_beta1, "beta2": arch_beta2}
         self.categoricals, self._drift = (Categoricals(self._space, **adam, centred=centred_weights) for _ in range(2))
-        self._uniform = CategoricalDistribution.uniform(self._space)
-
-    @staticmethod
-    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
-        return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """Algorithm 1, lines 5 to 17; or a step of the warm-up."""
         if self.steps_done < self._first_architecture_step:
-            return self._warm_up(streams["train"])
+            return self.uniform_step(streams["train"])
         now = self.distribution()
         choices = self._draw(now)
         drawn = [self._space.genotype(child) for child in choices.tolist()]
@@ -151,13 +107,6 @@ class Parsec:
             **trained,
         }
 
-    def _warm_up(self, stream: Stream) -> Mapping[str, Tensor]:
-        """A step of SGD on one uniform child."""
-        (choices,) = draw(self._uniform, 1, self._plan.seed, "warm-up", self.steps_done).tolist()
-        metrics = self._train(*stream.next(), [self._graph(self._space.genotype(choices))], [1.0])
-        self.steps_done += 1
-        return metrics
-
     def _drift_on(self, samples: int) -> None:
         """What a constant likelihood makes of the distribution in the same step."""
         now = self._drift.distribution()
@@ -175,57 +124,10 @@ class Parsec:
         left = now.total_entropy() / self._uniform.total_entropy()
         return max(FEWEST_SAMPLES, min(self._samples, math.ceil(self._samples * left)))
 
-    def _graph(self, child: CellGenotype) -> Graph:
-        return self._space.graph(child, self._size, self._wiring)
-
-    def _log_likelihood(self, images: Tensor, labels: Tensor, children: Sequence[Graph]) -> Tensor:
-        """log p(y | X, v, alpha) of each child: the sum over a search batch. -> [children], float64, on the CPU."""
-        with torch.no_grad(), self._runtime.autocast():
-            stem = self.network.before_cells(images)
-            sums = [
-                -F.cross_entropy(self.network(images, child, known=stem).float(), labels, reduction="sum")
-                for child in children
-            ]
-        return torch.stack(sums).double().cpu()
-
-    def _train(
-        self, images: Tensor, labels: Tensor, children: Sequence[Graph], shares: Sequence[float]
-    ) -> dict[str, Tensor]:
-        """SGD on the weights along the shares' mean of the children's gradients, one child's graph at a time."""
-        self._weights.clear()
-        zero = torch.zeros((), device=images.device)
-        loss, accuracy, count = zero, zero, 0
-        for child, share in zip(children, shares, strict=True):
-            if share < LEAST_SHARE:
-                continue
-            part, right = self._loss(images, labels, child)
-            self._weights.accumulate(share * part)
-            loss, accuracy, count = loss + share * part.detach(), accuracy + share * right, count + 1
-        norm = self._weights.apply(self._schedule(self.steps_done))
-        return {
-            "train_loss": loss,
-            "train_accuracy": accuracy,
-            "trained_children": torch.tensor(float(count)),
-            "gradient_norm": norm,
-        }
-
-    def _loss(self, images: Tensor, labels: Tensor, child: Graph) -> tuple[Tensor, Tensor]:
-        with self._runtime.autocast():
-            if self.network.auxiliary is not None:
-                logits, tower = self.network(images, child, with_auxiliary=True)
-                loss = F.cross_entropy(logits, labels) + self._auxiliary_weight * F.cross_entropy(tower, labels)
-            else:
-                logits = self.network(images, child)
-                loss = F.cross_entropy(logits, labels)
-        return loss, (logits.detach().argmax(dim=1) == labels).float().mean()
-
     def logits(self, images: Tensor) -> Tensor:
         """The mode's answer, by the statistics of this batch. [B, C, H, W] -> [B, classes]."""
         logits: Tensor = self.network(images, self._graph(self.distribution().mode()))
         return logits
-
-    def learning_rate(self) -> float:
-        return self._schedule(max(0, self.steps_done - 1))
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """Figure 3: the entropy of p(alpha | pi) in nats (whole, per cell type, per decision: all its draws), and the
@@ -237,10 +139,9 @@ class Parsec:
         mode = now.mode()
         child = self._graph(mode)
         right, images_seen = 0, 0
-        with torch.no_grad(), self._runtime.autocast():
-            for images, labels in streams["search"].once():
-                right += (self.network(images, child).argmax(dim=1) == labels).sum()
-                images_seen += len(labels)
+        for images, labels in streams["search"].once():
+            right += self.right_answers(images, labels, child)
+            images_seen += len(labels)
         entropies = zip(now.decisions, [e for cell in self._space.cells for e in now.entropies(cell)], strict=True)
         return {
             "entropy": now.total_entropy(),
@@ -266,17 +167,10 @@ class Parsec:
         self._drift.start_from(distribution)
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "steps_done": self.steps_done,
-            "network": self.network.state_dict(),
-            "weights_optimizer": self._weights.state_dict(),
-            "architecture": self.categoricals.state_dict(),
-            "drift": self._drift.state_dict(),
-        }
+        own = {"architecture": self.categoricals.state_dict(), "drift": self._drift.state_dict()}
+        return {**super().state_dict(), **own}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.steps_done = state["steps_done"]
-        self.network.load_state_dict(state["network"])
-        self._weights.load_state_dict(state["weights_optimizer"])
+        super().load_state_dict(state)
         self.categoricals.load_state_dict(state["architecture"])
         self._drift.load_state_dict(state["drift"])

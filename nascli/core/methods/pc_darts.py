@@ -231,6 +231,9 @@ class PcDarts:
 
         return MixtureDistribution(self._space, arrays(self.alpha), None if self.beta is None else arrays(self.beta))
 
+    def weights(self) -> None:
+        return None
+
     def start_from(self, start: DistributionFile) -> None:
         """Take alpha, and beta where both have it, from another search of the same space."""
         distribution = start.distribution

@@ -248,6 +248,9 @@ class Pgnas:
             },
         )
 
+    def weights(self) -> None:
+        return None
+
     def start_from(self, start: DistributionFile) -> None:
         """Take the logits and the weights of another search of the same super-network.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nascli.artifacts.data_info import DataInfo
@@ -12,6 +13,10 @@ from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 HELD_OUT = "held_out"
 """The part of the training images that a method only looks at (`Stream.once`). It may be smaller than a batch."""
+
+
+SEARCH = "search"
+"""The part that the architecture learns from, and the weights don't."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,9 @@ class SearchMethod(Protocol):
 
     def distribution(self) -> Distribution:
         """The architecture distribution as it is now, detached."""
+
+    def weights(self) -> Mapping[str, NDArray[Any]] | None:
+        """Those that all cells share and that cells which are drawn can be scored with. None: there are none."""
 
     def start_from(self, start: DistributionFile) -> None:
         """Begin with what another search has learnt of the architecture. Raises UsageError for one of another space."""

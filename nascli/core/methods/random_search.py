@@ -169,6 +169,9 @@ class RandomSearch:
             waiting=self._cells[done:],
         )
 
+    def weights(self) -> None:
+        return None
+
     def start_from(self, start: DistributionFile) -> None:
         """Train the best cells of another random search anew, as many as there are candidates, and rank them again.
 

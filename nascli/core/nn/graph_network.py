@@ -184,6 +184,15 @@ class SharedNetwork(GraphModules):
         order = child.steps((child.nodes[-1].name,), tuple(values))
         return self.answer(child, order, values, NO_ARGUMENTS, with_auxiliary)
 
+    def reusing(
+        self, images: Tensor, child: Graph, known: Mapping[str, Tensor], keep: Collection[str]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits [B, classes] of a child of which some nodes' values are known, and the values of those in `keep`."""
+        start = {self.graph.nodes[0].name: images, **known}
+        last = child.nodes[-1].name
+        values = self.run(child.steps((last,), tuple(start)), start, keep=(last, *keep))
+        return values[last], {name: values[name] for name in keep if name in values}
+
     def before_cells(self, images: Tensor) -> dict[str, Tensor]:
         """What the stem puts out, which is the same for all children."""
         return self.run(

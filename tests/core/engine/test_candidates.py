@@ -18,8 +18,7 @@ from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.scores import best_first
-from nascli.core.engine import candidates as engine
-from nascli.core.engine import scoring
+from nascli.core.engine import channel_pool, scoring
 from nascli.core.engine.candidates import Ranking, held_out_images, rank
 from nascli.core.engine.evaluate import Tally, load_network, score
 from nascli.core.engine.rounds import SHORTLIST_SHARE
@@ -45,7 +44,7 @@ def posterior() -> PosteriorDistribution:
 
 def held_out():
     """The images of the example's search, and those that it held out."""
-    return held_out_images(run(), posterior(), settings(), CPU.device)
+    return held_out_images(run(), posterior().data, settings(), CPU.device)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -82,7 +81,7 @@ def test_one_winner_however_many_share_a_pass(monkeypatch: pytest.MonkeyPatch) -
     found = [rank(run(), settings(batch_size=batch, uniform=False)) for batch in (256, 11)]
     for at_once in (1, 5):
         scorer = lambda *arguments, at_once=at_once: Scorer(*arguments, at_once=at_once)  # noqa: E731
-        monkeypatch.setattr(engine, "Scorer", scorer)
+        monkeypatch.setattr(channel_pool, "Scorer", scorer)
         found.append(rank(run(), settings(uniform=False)))
     assert {result.best[0].number for result in found} == {found[0].best[0].number}
     for result in found[1:]:
@@ -361,7 +360,7 @@ def test_the_batch_size_is_the_most_that_is_asked_for(monkeypatch: pytest.Monkey
 
 def test_the_first_tenth_has_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
     start = run(limit_train=1400)
-    data, images = held_out_images(start, start.value.distribution, settings(), CPU.device)
+    data, images = held_out_images(start, start.value.distribution.data, settings(), CPU.device)
     asked: list[np.ndarray] = []
     scores = Scorer.scores
     monkeypatch.setattr(
@@ -378,7 +377,7 @@ def test_in_python_the_recipe_ranks(tmp_path: Path) -> None:
     assert (by_recipe.candidates, by_recipe.probability is None) == (200, False)
     assert nascli.derive(run()).sha256 == by_recipe.genotypes[0].sha256
     assert nascli.evaluate(tmp_path / "model.safetensors").parameters == by_recipe.best[0].parameters
-    with pytest.raises(UsageError, match=r"text forms are for cells"):
+    with pytest.raises(UsageError, match="what is ranked is written as JSON"):
         nascli.derive(run(), format="darts")
     with pytest.raises(UsageError, match=r"has no ranking \(--top\).*in Python, nascli.rank"):
         nascli.derive_several(run(), nascli.Top(2))
@@ -398,7 +397,7 @@ def test_what_cannot_be_ranked() -> None:
     with pytest.raises(UsageError, match=r"was made with digits.*leave --dataset out"):
         rank(run(), settings(dataset="cifar10"))
     cells = read_artifact(bytes_of(categorical()), "cells")
-    with pytest.raises(UsageError, match="a categorical has no candidates to rank"):
+    with pytest.raises(UsageError, match="has no shared weights to score candidates with"):
         rank(cells, settings())
     unknown = read_artifact(bytes_of(posterior(), method=None), "run")
     with pytest.raises(ArtifactError, match="does not say how it was searched for"):

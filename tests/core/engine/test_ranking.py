@@ -39,7 +39,7 @@ def test_a_candidate_is_that_of_its_number() -> None:
     many, few = posterior_candidates(POSTERIOR, 5, 6), posterior_candidates(POSTERIOR, 5, 3)
     assert [one.number for one in many] == [1, 2, 3, 4, 5, 6]
     for one, again in zip(many, few, strict=False):
-        assert np.array_equal(one.mask(), POSTERIOR.mask(5, one.number))
+        assert np.array_equal(one.draw(), POSTERIOR.mask(5, one.number))
         assert (one.size, one.twin_of) == (again.size, again.twin_of)
     assert many[0].twin_of != posterior_candidates(POSTERIOR, 6, 1)[0].twin_of
 
@@ -89,8 +89,8 @@ def test_a_uniform_posterior_finds_itself() -> None:
 def test_uniform_masks_shrink_as_the_probability_grows() -> None:
     small, large = (uniform_candidates(POSTERIOR, 3, 4, drop) for drop in (0.6, 0.3))
     for one, other in zip(small, large, strict=True):
-        assert np.all(one.mask() <= other.mask())
-        assert not np.array_equal(other.mask(), POSTERIOR.uniforms(3, other.number) >= 0.3), "numbers of its own"
+        assert np.all(one.draw() <= other.draw())
+        assert not np.array_equal(other.draw(), POSTERIOR.uniforms(3, other.number) >= 0.3), "numbers of its own"
 
 
 def scored(number: int, accuracy: float, loss: float) -> Scored:

@@ -15,7 +15,7 @@ from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.core.memory import MemoryMeter
-from nascli.core.methods import parsec as module
+from nascli.core.methods import single_paths as module
 from nascli.core.methods.categoricals import draw
 from nascli.core.methods.parsec import Parsec, effective_samples, importance_weights
 from nascli.core.methods.protocol import Plan
@@ -589,7 +589,7 @@ def test_the_warm_up_trains_one_uniform_child_a_step_and_the_distribution_rests(
     drawn = set()
     for step in range(6):
         uniform = CategoricalDistribution.uniform(search._space)
-        (choices,) = draw(uniform, 1, 0, "warm-up", step).tolist()
+        (choices,) = draw(uniform, 1, 0, "single path", step).tolist()
         drawn.add(search._space.genotype(choices).network())
         images, labels = data["train"].images, data["train"].labels
         loss = F.cross_entropy(search.network(images, search._graph(search._space.genotype(choices))), labels)

@@ -1,0 +1,97 @@
+"""Candidate cells, drawn from a distribution and scored with the weights that its search has shared among all cells.
+
+Single paths with shared weights: Guo et al., "Single Path One-Shot NAS", ECCV 2020; random search with parameter
+sharing: Li & Talwalkar, UAI 2019.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
+
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.provenance import DataDescription, Provenance
+from nascli.artifacts.scores import CELLS, UNIFORM, Scored
+from nascli.config import DeriveConfig, SearchConfig
+from nascli.core.engine.cell_scorer import CellScorer, Children
+from nascli.core.engine.ranking import Candidate
+from nascli.core.runtime import Runtime
+from nascli.data import DataModule
+from nascli.errors import ArtifactError, UsageError
+from nascli.graphs.graph import Size
+from nascli.seeds import derive_seed
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.wiring import Shared
+
+
+class CellPool:
+    """A `Pool` of cells of a file whose search has left its shared weights.
+
+    Sizes are those of a candidate's network in the search, not of the one that will be trained. Raises ArtifactError
+    for a file that does not say what images it is for, UsageError for one without weights.
+    """
+
+    population = CELLS
+
+    def __init__(self, start: LoadedArtifact, distribution: CategoricalDistribution, search: SearchConfig) -> None:
+        assert isinstance(start.value, DistributionFile)
+        weights = start.value.weights
+        if weights is None:
+            raise UsageError(f"{start.where} has no shared weights to score candidates with: search again to have them")
+        if start.provenance.data is None:
+            raise ArtifactError(f"{start.where} does not say what images it is for")
+        self._where, self._distribution, self._search, self._weights = start.where, distribution, search, weights
+        self._uniform = CategoricalDistribution.uniform(distribution.space)
+        self.data: DataDescription = start.provenance.data
+
+    def candidates(self, info: DataInfo, seed: int, count: int) -> list[Candidate]:
+        return self._sized(CELLS, info, (partial(self.genotype, seed, number) for number in range(1, count + 1)))
+
+    def uniform(self, info: DataInfo, seed: int, count: int, parameters: float) -> tuple[list[Candidate], float | None]:
+        if not any(logits.any() for logits in self._distribution.logits):
+            return [], None  # These are uniform themselves.
+        own = derive_seed(seed, UNIFORM)
+        draws = (partial(self._uniform.sample, own, number) for number in range(1, count + 1))
+        return self._sized(UNIFORM, info, draws), None
+
+    def _sized(self, population: str, info: DataInfo, draws: Iterable[Callable[[], CellGenotype]]) -> list[Candidate]:
+        """Candidates with the sizes of their networks; cells that are the same network are twins."""
+        settings, found = self._network(info), []
+        sizes: dict[Hashable, Size] = {}
+        for number, draw in enumerate(draws, 1):
+            genotype = draw()
+            network = genotype.network()
+            if network not in sizes:
+                sizes[network] = genotype.graph(settings).size
+            found.append(Candidate(population, number, sizes[network], network, draw))
+        return found
+
+    def _network(self, info: DataInfo) -> NetworkSettings:
+        """The size of the search network."""
+        own = self._search.settings
+        return NetworkSettings(
+            layers=own["layers"],
+            channels=own["channels"],
+            stem=own["stem"],
+            classes=len(info.classes),
+            image_channels=info.channels,
+            image_size=info.image_size,
+        )
+
+    def scorer(self, data: DataModule, config: DeriveConfig, runtime: Runtime) -> CellScorer:
+        wiring = Shared(searching=self._search.settings["network"] == "search")
+        children = Children(self._distribution.space, self._network(data.info), wiring)
+        return CellScorer(children, self._weights, data, config.batch_size, runtime, self._where)
+
+    def genotype(self, seed: int, number: int) -> CellGenotype:
+        return self._distribution.sample(seed, number)
+
+    def check_model(self) -> None:
+        raise UsageError("shared weights are no candidate's own: leave --model out, and train the genotype")
+
+    def model(self, genotype: Genotype, score: Scored, provenance: Provenance) -> ModelFile:
+        raise NotImplementedError("check_model")

@@ -1,0 +1,135 @@
+"""How well cells do on held-out images with weights that many cells share."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nascli.core.engine.pool import Stop
+from nascli.core.nn.build import load_weights
+from nascli.core.nn.graph_network import SharedNetwork
+from nascli.core.runtime import Runtime, fitting_threads
+from nascli.data import DataModule
+from nascli.errors import Diverged
+from nascli.graphs.graph import Graph
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.protocol import CellSpace
+from nascli.spaces.wiring import Shared
+
+PER_PASS = 64
+"""Candidates that are scored, and kept, together."""
+
+
+@dataclass(frozen=True)
+class Children:
+    """The networks of a space's cells that share their weights."""
+
+    space: CellSpace
+    settings: NetworkSettings
+    wiring: Shared
+
+    def graph(self, genotype: CellGenotype) -> Graph:
+        """Of one child."""
+        return self.space.graph(genotype, self.settings, self.wiring)
+
+    def whole(self) -> Graph:
+        """With the nodes of all children."""
+        return self.space.graph(self.space.everything(), self.settings, self.wiring)
+
+
+class CellScorer:
+    """The shared weights, and the images to rank on.
+
+    Batch norms use the statistics of each batch under the candidate itself: no running ones are true of it. The images
+    come in an order that has nothing to do with their classes, in batches that are the same for all candidates.
+    Candidates of a pass take turns in the order of their operations, and what two neighbours have in common, from the
+    stem up to the first part that differs, is computed once. That changes no score. Raises ArtifactError for weights
+    that don't fit.
+    """
+
+    def __init__(
+        self,
+        children: Children,
+        weights: Mapping[str, NDArray[Any]],
+        data: DataModule,
+        batch_size: int,
+        runtime: Runtime,
+        where: str,
+    ) -> None:
+        with torch.device("meta"):
+            network = SharedNetwork(children.whole())
+        load_weights(network, weights, where)
+        self._network = runtime.place(network).eval()
+        self._children, self._data, self._batch_size = children, data, batch_size
+        self._runtime, self._where = runtime, where
+
+    def at_once(self, images: int) -> int:
+        return 1
+
+    def per_pass(self, images: int) -> int:
+        return PER_PASS
+
+    def scores(
+        self, drawn: Sequence[CellGenotype], images: np.ndarray, stop: Stop = lambda: False
+    ) -> list[tuple[float, float]] | None:
+        """The accuracy, 0 to 1, and mean cross-entropy in nats of each, on the training images at these indices."""
+        order = sorted(range(len(drawn)), key=lambda place: _operations(drawn[place]))
+        graphs = [self._children.graph(drawn[place]) for place in order]
+        right = torch.zeros(len(drawn), dtype=torch.int64, device=self._runtime.device)
+        loss = torch.zeros(len(drawn), dtype=torch.float64, device=self._runtime.device)
+        exact = self._runtime.full_precision() if self._runtime.precision == "fp32" else nullcontext()
+        pixels = self._batch_size * self._children.settings.image_size**2
+        with torch.inference_mode(), exact, fitting_threads(self._runtime, pixels):
+            for batch, labels in self._batches(images):
+                for place, logits in zip(order, self._answers(batch, graphs), strict=True):
+                    if stop():
+                        return None
+                    right[place] += (logits.argmax(dim=1) == labels).sum()
+                    loss[place] += F.cross_entropy(logits.double(), labels, reduction="sum")
+        if not bool(loss.isfinite().all()):
+            raise Diverged(f"a candidate of {self._where} has a loss that is not finite: search with a lower --lr")
+        seen = len(images)
+        return [(hits / seen, total / seen) for hits, total in zip(right.tolist(), loss.tolist(), strict=True)]
+
+    def _answers(self, batch: Tensor, graphs: Sequence[Graph]) -> Iterator[Tensor]:
+        """The logits of each graph in turn. [B, C, H, W] -> [B, classes] of each"""
+        with self._runtime.autocast():
+            stem = self._network.before_cells(batch)
+            known: Mapping[str, Tensor] = {}
+            for graph, following in zip(graphs, [*graphs[1:], None], strict=True):
+                keep = _worth_keeping(graph, following, known) if following else set()
+                logits, known = self._network.reusing(batch, graph, {**stem, **known}, keep)
+                yield logits
+
+    def _batches(self, images: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        shuffled = np.random.default_rng(0).permutation(images)
+        # Of even sizes: the statistics of a last batch of two images would be no statistics.
+        parts = np.array_split(shuffled, max(1, round(len(images) / self._batch_size)))
+        for part in parts:
+            yield from self._data.batches(part, len(part), memory_format=self._runtime.memory_format)
+
+
+def _operations(genotype: CellGenotype) -> tuple[tuple[int, str], ...]:
+    return tuple((pick.input, pick.op) for pick in genotype.picks())
+
+
+def _worth_keeping(graph: Graph, following: Graph, known: Collection[str]) -> set[str]:
+    """The nodes that put out the same in both graphs and that something else in the following one reads."""
+    same = _same(graph, following)
+    read = {name for node in following.nodes if node.name not in same for name in node.inputs}
+    return same & {following.nodes[-1].name, *read, *known}
+
+
+def _same(graph: Graph, other: Graph) -> set[str]:
+    same: set[str] = set()
+    for node in other.nodes:
+        if graph.by_name.get(node.name) == node and same.issuperset(node.inputs):
+            same.add(node.name)
+    return same

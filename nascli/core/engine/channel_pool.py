@@ -1,0 +1,53 @@
+"""The candidates of a posterior over the channels of a super-network (PGNAS, Algorithm 1, lines 7 to 15)."""
+
+from nascli.artifacts.channels_genotype import ChannelsGenotype
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.scores import POSTERIOR, Scored
+from nascli.config import DeriveConfig
+from nascli.core.engine.ranking import Candidate, posterior_candidates, uniform_candidates, uniform_probability
+from nascli.core.engine.scoring import Scorer
+from nascli.core.nn.build import inherited_network
+from nascli.core.runtime import Runtime
+from nascli.data import DataModule
+
+
+class ChannelPool:
+    """A `Pool` of masks. `where` names the posterior's file."""
+
+    population = POSTERIOR
+
+    def __init__(self, posterior: PosteriorDistribution, where: str) -> None:
+        self._posterior, self._where = posterior, where
+        self.data: DataInfo = posterior.data
+
+    def candidates(self, info: DataInfo, seed: int, count: int) -> list[Candidate]:
+        return posterior_candidates(self._posterior, seed, count)
+
+    def uniform(self, info: DataInfo, seed: int, count: int, parameters: float) -> tuple[list[Candidate], float | None]:
+        probability = uniform_probability(self._posterior, seed, count, parameters)
+        return uniform_candidates(self._posterior, seed, count, probability), probability
+
+    def scorer(self, data: DataModule, config: DeriveConfig, runtime: Runtime) -> Scorer:
+        return Scorer(self._posterior, data, config, runtime, self._where)
+
+    def genotype(self, seed: int, number: int) -> ChannelsGenotype:
+        return self._posterior.genotype(self._posterior.mask(seed, number))
+
+    def check_model(self) -> None:
+        """Every candidate is a part of the super-network."""
+
+    def model(self, genotype: Genotype, score: Scored, provenance: Provenance) -> ModelFile:
+        assert isinstance(genotype, ChannelsGenotype)
+        network = inherited_network(genotype, self._posterior, self._where, seed=0)
+        return ModelFile(
+            weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+            genotype=genotype,
+            network=self._posterior.shape,
+            data=self._posterior.data,
+            metrics={"held_out_accuracy": score.accuracy, "held_out_loss": score.loss},
+            provenance=provenance,
+        )

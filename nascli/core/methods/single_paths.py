@@ -1,0 +1,148 @@
+"""Weights that all cells of a space share, and their training one path at a time: what PARSEC and SPOS both do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.core.methods.categoricals import draw
+from nascli.core.methods.cells import sized
+from nascli.core.methods.protocol import SEARCH, Plan, Stream
+from nascli.core.nn.build import seeded
+from nascli.core.nn.graph_network import SharedNetwork
+from nascli.core.optimization import Schedule, sgd
+from nascli.core.runtime import Runtime, check_memory
+from nascli.graphs.graph import Graph
+from nascli.seeds import derive_seed
+from nascli.spaces import cell_space
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.wiring import Shared
+
+LEAST_SHARE = 1e-8
+"""A child with less of the importance weight takes no backward pass: float32 cannot see its part of the gradient."""
+
+
+class SinglePaths:
+    """A network of all operations, SGD on its weights, and children that are paths through it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        *,
+        layers: int,
+        channels: int,
+        nodes: int,
+        stem: str,
+        network: str,
+        auxiliary: float,
+        cutout: int,
+        train_fraction: float,
+        search_fraction: float,
+        lr: float,
+        lr_min: float,
+        lr_warmup_epochs: int,
+        momentum: float,
+        weight_decay: float,
+        clip: float,
+    ) -> None:
+        self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, nodes)
+        self._auxiliary_weight = auxiliary
+        self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
+        self.steps_done = 0
+        self._size, self.notices = sized(plan, self._space, layers, channels, stem, auxiliary)
+        if runtime.compile:
+            self.notices += ("--compile does nothing here: every child is another network",)
+        self._wiring = Shared(searching=network == "search")
+        whole = self._space.graph(self._space.everything(), self._size, self._wiring)
+        check_memory(whole.parameters, runtime.device)
+        self.network = seeded(
+            lambda: SharedNetwork(whole, with_tower=self._size.auxiliary), derive_seed(plan.seed, "weights")
+        )
+        runtime.place(self.network)
+        self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
+        self._uniform = CategoricalDistribution.uniform(self._space)
+
+    @staticmethod
+    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
+        return {"train": settings["train_fraction"], SEARCH: settings["search_fraction"]}
+
+    def uniform_step(self, stream: Stream) -> Mapping[str, Tensor]:
+        """A step of SGD on one uniform child."""
+        (choices,) = draw(self._uniform, 1, self._plan.seed, "single path", self.steps_done).tolist()
+        metrics = self._train(*stream.next(), [self._graph(self._space.genotype(choices))], [1.0])
+        self.steps_done += 1
+        return metrics
+
+    def _graph(self, child: CellGenotype) -> Graph:
+        return self._space.graph(child, self._size, self._wiring)
+
+    def _log_likelihood(self, images: Tensor, labels: Tensor, children: Sequence[Graph]) -> Tensor:
+        """log p(y | X, v, alpha) of each child: the sum over a search batch. -> [children], float64, on the CPU."""
+        with torch.no_grad(), self._runtime.autocast():
+            stem = self.network.before_cells(images)
+            sums = [
+                -F.cross_entropy(self.network(images, child, known=stem).float(), labels, reduction="sum")
+                for child in children
+            ]
+        return torch.stack(sums).double().cpu()
+
+    def _train(
+        self, images: Tensor, labels: Tensor, children: Sequence[Graph], shares: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """SGD on the weights along the shares' mean of the children's gradients, one child's graph at a time."""
+        self._weights.clear()
+        zero = torch.zeros((), device=images.device)
+        loss, accuracy, count = zero, zero, 0
+        for child, share in zip(children, shares, strict=True):
+            if share < LEAST_SHARE:
+                continue
+            part, right = self._loss(images, labels, child)
+            self._weights.accumulate(share * part)
+            loss, accuracy, count = loss + share * part.detach(), accuracy + share * right, count + 1
+        norm = self._weights.apply(self._schedule(self.steps_done))
+        return {
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "trained_children": torch.tensor(float(count)),
+            "gradient_norm": norm,
+        }
+
+    def _loss(self, images: Tensor, labels: Tensor, child: Graph) -> tuple[Tensor, Tensor]:
+        with self._runtime.autocast():
+            if self.network.auxiliary is not None:
+                logits, tower = self.network(images, child, with_auxiliary=True)
+                loss = F.cross_entropy(logits, labels) + self._auxiliary_weight * F.cross_entropy(tower, labels)
+            else:
+                logits = self.network(images, child)
+                loss = F.cross_entropy(logits, labels)
+        return loss, (logits.detach().argmax(dim=1) == labels).float().mean()
+
+    def right_answers(self, images: Tensor, labels: Tensor, child: Graph) -> Tensor:
+        """How many images a child gets right, by the statistics of this batch. -> []"""
+        with torch.no_grad(), self._runtime.autocast():
+            return (self.network(images, child).argmax(dim=1) == labels).sum()
+
+    def learning_rate(self) -> float:
+        return self._schedule(max(0, self.steps_done - 1))
+
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """Of all children. An auxiliary tower scores nothing."""
+        state = self.network.state_dict()
+        return {k: v.detach().cpu().numpy() for k, v in state.items() if not k.startswith("auxiliary.")}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "steps_done": self.steps_done,
+            "network": self.network.state_dict(),
+            "weights_optimizer": self._weights.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps_done = state["steps_done"]
+        self.network.load_state_dict(state["network"])
+        self._weights.load_state_dict(state["weights_optimizer"])

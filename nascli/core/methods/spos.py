@@ -1,0 +1,47 @@
+"""Uniform single paths: Guo et al., "Single Path One-Shot Neural Architecture Search", ECCV 2020. The random search
+with parameter sharing of Li & Talwalkar, UAI 2019, is the same.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.distribution import DistributionFile
+from nascli.core.methods.cells import check_space, other_kind
+from nascli.core.methods.protocol import SEARCH, Stream
+from nascli.core.methods.single_paths import SinglePaths
+
+
+class Spos(SinglePaths):
+    """Each step trains one uniform child. The distribution stays uniform.
+
+    What is found is found afterwards, by ranking cells with the weights that are left. The search part of the images is
+    for that; nothing here learns from it.
+    """
+
+    def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
+        return self.uniform_step(streams["train"])
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The answer of one uniform child. [B, C, H, W] -> [B, classes]."""
+        logits: Tensor = self.network(images, self._graph(self._uniform.sample(self._plan.seed, 0)))
+        return logits
+
+    def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
+        """The accuracy of uniform children on the search part, another one for each of its batches."""
+        right, seen = 0, 0
+        for number, (images, labels) in enumerate(streams[SEARCH].once()):
+            right += self.right_answers(images, labels, self._graph(self._uniform.sample(self._plan.seed, number)))
+            seen += len(labels)
+        return {"sampled_accuracy": float(right) / seen}
+
+    def distribution(self) -> CategoricalDistribution:
+        return self._uniform
+
+    def start_from(self, start: DistributionFile) -> None:
+        """Take the space of another search: of its distribution there is nothing to take."""
+        distribution = start.distribution
+        if not isinstance(distribution, CategoricalDistribution) or any(logits.any() for logits in distribution.logits):
+            raise other_kind(self._plan.method, "uniform distribution", start)
+        check_space(self._space, distribution.space)

@@ -1,0 +1,108 @@
+"""`derive` of cells by ranking candidates with the shared weights of their search."""
+
+import json
+
+import pytest
+
+from nascli.core.engine.cell_scorer import CellScorer
+from nascli.core.engine.signals import StopRequest
+
+TINY = ["--limit-train", 120, "--layers", 3, "--channels", 4, "--epochs", 1, "--batch-size", 30, "-q"]
+FEW = ["--candidates", 9]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def searched(nascli, method="spos", space="nas-bench-201", *more):
+    done = nascli("search", "--method", method, "--space", space, *TINY, *more)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
+def test_what_spos_derives_is_the_best_of_its_candidates(space, here, nascli):
+    searched(nascli, "spos", space)
+    done = nascli("derive", "run.safetensors", *FEW, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    rows = [json.loads(line) for line in (here / "cell.run" / "candidates.jsonl").read_text().splitlines()]
+    assert [row["number"] for row in rows] == list(range(1, 10))
+    assert {row["population"] for row in rows} == {"cells"}
+    assert told["number"] == max(rows, key=lambda row: (row["accuracy"], -row["loss"], -row["number"]))["number"]
+    assert f"best: number {told['number']} of 9" in done.err
+    genotype = json.loads((here / "cell.json").read_text())
+    assert genotype["genotype"]["space"] == space
+    assert genotype["provenance"]["config"]["held_out_images"] == 60
+    assert nascli("train", "cell.json", *TINY).code == 0
+    drawn = nascli("visualize", "cell.run", "-o", "-", "--format", "txt")
+    assert drawn.code == 0
+    assert "9 candidates" in drawn.out
+
+
+def test_several_are_the_best_in_their_order(here, nascli):
+    searched(nascli)
+    done = nascli("derive", "run.safetensors", *FEW, "--top", 3, "--json", "-q")
+    scores = [(-row["accuracy"], row["loss"]) for row in json.loads(done.out)]
+    assert scores == sorted(scores)
+    assert {path.name for path in here.glob("cell-*.json")} == {"cell-1.json", "cell-2.json", "cell-3.json"}
+
+
+def test_a_mode_and_samples_are_there_as_before(here, nascli):
+    searched(nascli, "parsec", "nas-bench-201", "--samples", 2)
+    assert nascli("derive", "run.safetensors", "--overwrite").code == 0
+    assert json.loads((here / "cell.json").read_text())["provenance"]["config"]["choice"] == "mode"
+    done = nascli("derive", "run.safetensors", *FEW, "--overwrite")
+    assert done.code == 0, done.err
+    assert json.loads((here / "cell.json").read_text())["provenance"]["config"]["choice"] == "ranked"
+    assert [line.split()[0] for line in done.err.splitlines() if line.startswith(("cells", "uniform"))] == [
+        "cells",
+        "uniform",
+    ]
+    (here / "c.toml").write_text("candidates = 4\n")
+    told = nascli("derive", "run.safetensors", "--config", "c.toml", "-o", "other.json")
+    assert "best: number" in told.err
+    assert nascli("derive", "run.safetensors", "--sample", 2, "-o", "drawn.json").code == 0
+
+
+def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monkeypatch):
+    searched(nascli)
+    monkeypatch.setattr(CellScorer, "per_pass", lambda self, images: 4)
+    assert nascli("derive", "run.safetensors", *FEW, "-q", "-o", "whole.json").code == 0
+    scores, passes = CellScorer.scores, []
+
+    def interrupted(self, *rest):
+        passes.append(1)
+        return scores(self, *rest[:2]) if len(passes) < 3 else None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CellScorer, "scores", interrupted)
+        patched.setattr(StopRequest, "signal_number", 15, raising=False)
+        done = nascli("derive", "run.safetensors", *FEW, "-q", "-o", "cell.json")
+    assert done.code == 143, done.err
+    assert "stopped by SIGTERM after 8 of 9 candidates" in done.err
+    assert len((here / "cell.run" / "candidates.jsonl").read_text().splitlines()) == 8
+    assert nascli("derive", "run.safetensors", *FEW, "-q", "-o", "cell.json", "--resume").code == 0
+    assert (here / "cell.json").read_bytes() == (here / "whole.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "message"),
+    [
+        ("spos", ["--model", "m.safetensors"], "shared weights are no candidate's own: leave --model out"),
+        ("spos", ["--format", "nas-bench-201"], "what is ranked is written as JSON"),
+        ("spos", [*FEW, "--max-params", 10], "none of 9 candidates is within --max-params 10"),
+        ("darts", FEW, "a mixture has no candidates to rank on images"),
+        ("parsec", ["--shortlist", 3], "--shortlist is for ranking candidates on images: give --candidates, too"),
+    ],
+)
+def test_what_cannot_be_ranked_is_one_line(method, words, message, here, nascli):
+    searched(nascli, method)
+    before = {path.name for path in here.iterdir()}
+    done = nascli("derive", "run.safetensors", *words)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
+    assert {path.name for path in here.iterdir()} == before
