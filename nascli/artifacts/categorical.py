@@ -16,7 +16,7 @@ from nascli.artifacts.provenance import Provenance
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype, Pick
-from nascli.spaces.protocol import CellSpace, Decision
+from nascli.spaces.protocol import NONE, CellSpace, Decision, check_keeps_none
 
 Choices = NDArray[np.int64]
 """The number of an option for every draw of every decision, in order: [draws] of one child, or [children, draws]."""
@@ -104,6 +104,15 @@ class CategoricalDistribution:
     def mode(self) -> CellGenotype:
         """The most probable option of every draw; of equals, the first. Draws of one decision may agree."""
         return self.space.genotype([int(draw.argmax()) for values in self.log_probabilities for draw in values])
+
+    def mode_without_none(self) -> CellGenotype:
+        """The same among options other than `none`. Raises UsageError in a space whose cells never have it."""
+        check_keeps_none(self.space)
+        chosen = []
+        for decision, values in zip(self.decisions, self.log_probabilities, strict=True):
+            something = np.array([option.op != NONE for option in decision.options])
+            chosen += [int(np.where(something, draw, -np.inf).argmax()) for draw in values]
+        return self.space.genotype(chosen)
 
     def sample(self, seed: int, number: int) -> CellGenotype:
         """Child `number` of the sequence `seed`, drawn from p(alpha | pi); whatever other children are drawn."""

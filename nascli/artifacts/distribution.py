@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nascli.artifacts import tensors
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.provenance import Provenance
-from nascli.errors import ArtifactError, unknown
+from nascli.errors import LONGEST_NAME, ArtifactError, UsageError, unknown
 from nascli.faults import shorten
 from nascli.registry import DISTRIBUTIONS, load
 
 FORMAT = "nascli-distribution"
 VERSION = 1
 
-_SHARED = "shared."
-"""What the names of shared weights begin with."""
+_SHARED, _COURSE = "shared.", "course."
+"""What the names of shared weights begin with, and those of the distribution after each epoch."""
 
 
 @runtime_checkable
@@ -49,12 +50,28 @@ class DistributionFile:
     """A distribution and where it comes from: the content of `run.safetensors`.
 
     `weights`: those that the search has shared among all cells, by their names in the search network's state, for
-    scoring cells that are drawn. None where there are none, or where they are part of what was learnt.
+    scoring cells that are drawn. None where there are none, or where they are part of what was learnt. `course`: what
+    the distribution's tensors were after each epoch, [epochs, …] by name, the last as they are now. None where only the
+    last is known.
     """
 
     distribution: Distribution
     provenance: Provenance
     weights: Mapping[str, NDArray[Any]] | None = None
+    course: Mapping[str, NDArray[Any]] | None = None
+
+    def averaged(self, epochs: int) -> Distribution:
+        """The distribution of the mean logits of the last `epochs`. Raises UsageError where so many are not known."""
+        if self.course is None:
+            raise UsageError(f"of a {self.distribution.kind} only the last epoch is known: there is no average")
+        known = len(next(iter(self.course.values())))
+        if not 1 <= epochs <= known:
+            raise UsageError(f"an average can be of 1 to {known} epochs, as many as the search had, not of {epochs}")
+        mean = {
+            name: values[-epochs:].mean(axis=0, dtype=np.float64).astype(values.dtype)
+            for name, values in self.course.items()
+        }
+        return type(self.distribution).assemble(self.distribution.settings(), mean)
 
 
 def distribution_bytes(file: DistributionFile) -> bytes:
@@ -66,8 +83,9 @@ def distribution_bytes(file: DistributionFile) -> bytes:
         "settings": file.distribution.settings(),
         "provenance": file.provenance.model_dump(mode="json"),
     }
-    shared = {_SHARED + name: values for name, values in (file.weights or {}).items()}
-    return tensors.encode({**file.distribution.tensors(), **shared}, document)
+    parts = ((_SHARED, file.weights), (_COURSE, file.course))
+    besides = {prefix + name: values for prefix, part in parts for name, values in (part or {}).items()}
+    return tensors.encode({**file.distribution.tensors(), **besides}, document)
 
 
 def load_distribution(data: bytes, where: str) -> DistributionFile:
@@ -89,10 +107,27 @@ def from_parts(values: Mapping[str, Any], document: Mapping[str, Any], where: st
     if not isinstance(settings, dict):
         raise ArtifactError(f"{where}: settings: must be an object")
     provenance = validate(Provenance, document["provenance"], where, at="provenance")
-    shared = {name.removeprefix(_SHARED): array for name, array in values.items() if name.startswith(_SHARED)}
-    own = {name: array for name, array in values.items() if not name.startswith(_SHARED)}
+    shared, course = (
+        {name.removeprefix(prefix): array for name, array in values.items() if name.startswith(prefix)}
+        for prefix in (_SHARED, _COURSE)
+    )
+    own = {name: array for name, array in values.items() if not name.startswith((_SHARED, _COURSE))}
     try:
         distribution = load(DISTRIBUTIONS[kind].target).assemble(settings, own)
-        return DistributionFile(distribution, provenance, shared or None)
+        _check_course(course, distribution.tensors())
+        return DistributionFile(distribution, provenance, shared or None, course or None)
     except ValueError as error:
         raise ArtifactError(f"{where}: {error}") from None
+
+
+def _check_course(course: Mapping[str, NDArray[Any]], now: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ValueError unless there is none, or one that ends in the distribution as it is."""
+    if not course:
+        return
+    if course.keys() != now.keys():
+        raise ValueError(f"{_COURSE}{min(course.keys() ^ now.keys())[:LONGEST_NAME]}: is missing, or there in vain")
+    for name, values in course.items():
+        if values.dtype != now[name].dtype or values.shape[1:] != now[name].shape or not np.isfinite(values).all():
+            raise ValueError(f"{_COURSE}{name}: does not have the type, the shape and the numbers of {name}")
+        if not np.array_equal(values[-1:], now[name][None]):
+            raise ValueError(f"{_COURSE}{name}: does not end in {name}")

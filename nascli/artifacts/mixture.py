@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nascli.artifacts.logits import Floats, frozen, log_softmax, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import NONE, CellSpace
+from nascli.spaces.protocol import NONE, CellSpace, check_keeps_none
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,14 @@ class MixtureDistribution:
     def mode(self) -> CellGenotype:
         """The cells that the mixture stands for, by the derive rule of its space."""
         return self.space.keep({cell: self._log_strengths(cell).tolist() for cell in self.space.cells})
+
+    def mode_without_none(self) -> CellGenotype:
+        """The same among operations other than `none`. Raises UsageError in a space whose cells never have it."""
+        check_keeps_none(self.space)
+        strengths = {cell: self._log_strengths(cell) for cell in self.space.cells}
+        for values in strengths.values():
+            values[:, self.space.operations.index(NONE)] = -np.inf
+        return self.space.keep({cell: values.tolist() for cell, values in strengths.items()})
 
     def entropy(self, cell: str) -> float:
         """Mean entropy of the operations on an edge, in nats: log(operations) when undecided, 0 when decided."""

@@ -62,6 +62,24 @@ def derive(
         int | None,
         typer.Option("--sample", metavar="M", help="M drawn from the distribution", rich_help_panel=CHOICE_PANEL),
     ] = None,
+    without_none: Annotated[
+        bool,
+        typer.Option(
+            "--without-none",
+            metavar="",
+            help="the mode among operations that are something, where the space lets an edge be nothing",
+            rich_help_panel=CHOICE_PANEL,
+        ),
+    ] = False,
+    average: Annotated[
+        int | None,
+        typer.Option(
+            "--average",
+            metavar="N",
+            help="choose from the mean logits of the last N epochs, not from the last ones",
+            rich_help_panel=CHOICE_PANEL,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -123,13 +141,15 @@ def derive(
 
         if form != JSON:
             raise UsageError("what is ranked is written as JSON, which says by what: leave --format out")
+        if without_none or average is not None:
+            raise UsageError("--without-none and --average are for choosing without a ranking: leave them out")
         rank_candidates(session, start, given, target, count=top, model=model, file=config, dry_run=dry_run, json=json)
         return
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
     extra |= given
     _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
-    choice = _choice(top, sample, given.get("seed"))
-    results = engine.derive_several(start, choice, target, format=form)
+    choice = _choice(top, sample, given.get("seed"), without_none)
+    results = engine.derive_several(start, choice, target, format=form, average=average)
     if len(results) > 1 and not session.quiet:
         print(_table(results), file=sys.stderr)
     if json:
@@ -150,14 +170,17 @@ def _only_for_ranking(names: Sequence[str]) -> None:
         )
 
 
-def _choice(top: int | None, sample: int | None, seed: int | None) -> "Choice":
+def _choice(top: int | None, sample: int | None, seed: int | None, without_none: bool) -> "Choice":
     from nascli.core.engine.derive import Mode, Sample, Top
+
+    if without_none and (top is not None or sample is not None):
+        raise UsageError("--without-none is about the mode: leave it out, or --top and --sample")
 
     if seed is not None and sample is None:
         raise UsageError("--seed is for the draws of --sample; without them nothing is random")
     if top is not None:
         return Top(top)
-    return Mode() if sample is None else Sample(sample, seed or 0)
+    return Mode(without_none) if sample is None else Sample(sample, seed or 0)
 
 
 def _facts(result: LoadedArtifact) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from itertools import product
 from math import comb, prod
 from typing import ClassVar, Protocol
 
+from nascli.errors import UsageError
 from nascli.faults import Fault
 from nascli.graphs.graph import Graph
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
@@ -140,3 +141,9 @@ def all_genotypes(space: CellSpace) -> Iterator[CellGenotype]:
 def cell_count(space: CellSpace) -> int:
     """How many genotypes the decisions of a space are between, those of one network counted once."""
     return prod(decision.outcomes for decision in space.decisions())
+
+
+def check_keeps_none(space: CellSpace) -> None:
+    """Raise UsageError for a space of whose cells no edge is nothing."""
+    if not space.keeps_none:
+        raise UsageError(f"cells of {space.name} are derived without none anyway: leave --without-none out")

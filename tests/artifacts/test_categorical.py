@@ -482,3 +482,65 @@ def test_networks_that_the_distribution_is_not_over() -> None:
     ]:
         with pytest.raises(UsageError, match=message):
             over.log_probability(genotype)
+
+
+def test_the_mode_without_none_is_the_likeliest_of_the_others() -> None:
+    logits = [
+        np.array([[3.0, 1.0, 2.0, 2.0, 0.0]], np.float32),
+        *[np.array([[0.0, 0.0, 0.0, 0.0, 1.0]], np.float32)] * 5,
+    ]
+    distribution = CategoricalDistribution(NAS_BENCH, logits)
+    assert [pick.op for pick in distribution.mode().picks()] == ["none", *["avg_pool_3x3"] * 5]
+    assert [pick.op for pick in distribution.mode_without_none().picks()] == ["nor_conv_1x1", *["avg_pool_3x3"] * 5]
+    with pytest.raises(UsageError, match="cells of darts are derived without none anyway"):
+        CategoricalDistribution.uniform(DARTS).mode_without_none()
+
+
+def course_of(*epochs: CategoricalDistribution) -> dict[str, np.ndarray]:
+    return {name: np.stack([one.tensors()[name] for one in epochs]) for name in epochs[0].tensors()}
+
+
+def test_an_average_is_of_the_logits_of_the_last_epochs_and_survives_the_file() -> None:
+    epochs = [categorical(seed=seed, space="nas-bench-201") for seed in range(4)]
+    file = replace(file_of(epochs[-1]), course=course_of(*epochs), weights={"a.b": np.ones(3, np.float32)})
+    read = load_distribution(distribution_bytes(file), "file")
+    assert read.weights is not None
+    assert read.weights["a.b"].tolist() == [1, 1, 1]
+    for count in (1, 2, 4):
+        found = read.averaged(count).tensors()
+        for name, values in found.items():
+            mean = np.mean([one.tensors()[name] for one in epochs[-count:]], axis=0)
+            np.testing.assert_allclose(values, mean, rtol=1e-6)
+    assert read.averaged(1).mode() == epochs[-1].mode()
+    for count in (0, 5):
+        with pytest.raises(
+            UsageError, match=f"an average can be of 1 to 4 epochs, as many as the search had, not of {count}"
+        ):
+            read.averaged(count)
+    with pytest.raises(UsageError, match="of a categorical only the last epoch is known"):
+        file_of(epochs[0]).averaged(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("logits.cell.0-1"), "course.logits.cell.0-1: is missing, or there in vain"),
+        (lambda c: c.update({"x": np.ones((2, 1))}), "course.x: is missing, or there in vain"),
+        (
+            lambda c: c.update({"logits.cell.0-1": np.ones((2, 1, 4), np.float32)}),
+            "course.logits.cell.0-1: does not have",
+        ),
+        (lambda c: c.update({"logits.cell.0-1": np.ones((2, 1, 5))}), "course.logits.cell.0-1: does not have the type"),
+        (lambda c: c["logits.cell.0-1"].__setitem__(0, np.nan), "course.logits.cell.0-1: does not have"),
+        (
+            lambda c: c["logits.cell.0-1"].__setitem__(-1, 9.0),
+            "course.logits.cell.0-1: does not end in logits.cell.0-1",
+        ),
+    ],
+)
+def test_a_course_that_is_not_the_distributions_is_refused(change, message: str) -> None:
+    one = categorical(space="nas-bench-201")
+    course = course_of(one, one)
+    change(course)
+    with pytest.raises(ArtifactError, match=f"^file: {message}"):
+        load_distribution(distribution_bytes(replace(file_of(one), course=course)), "file")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nascli.artifacts.genotype import Cell
 from nascli.artifacts.mixture import MixtureDistribution
+from nascli.errors import UsageError
 from nascli.spaces import cell_space
 from nascli.spaces.protocol import CellSpace
 from tests.artifacts.examples import mixture, provenance
@@ -225,3 +226,13 @@ def test_each_fault_is_named() -> None:
     assert changed(alpha=cells | {"reduce": good * np.nan}) == "alpha.reduce: has values that are not finite"
     assert changed(alpha=cells | {"reduce": good.astype(int)}).startswith("alpha.reduce: is of type int64")
     assert changed(alpha=cells | {"reduce": good.astype(float) + 2e30}).startswith("alpha.reduce: has values beyond 1e")
+
+
+def test_the_mode_without_none_is_the_best_of_the_others() -> None:
+    """`none` wins on the first edge, a tie of the others goes to the earlier; an edge that is something stays."""
+    rows = [{"none": 0.6, "skip_connect": 0.2, "nor_conv_3x3": 0.2}, *[{"nor_conv_1x1": 0.7, "none": 0.3}] * 5]
+    mixture = make(NAS_BENCH, logits_of(NAS_BENCH, rows), None)
+    assert [pick.op for pick in mixture.mode().picks()] == ["none", *["nor_conv_1x1"] * 5]
+    assert [pick.op for pick in mixture.mode_without_none().picks()] == ["skip_connect", *["nor_conv_1x1"] * 5]
+    with pytest.raises(UsageError, match="cells of darts are derived without none anyway"):
+        make(DARTS, np.zeros((14, 8)), None).mode_without_none()

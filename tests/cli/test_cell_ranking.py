@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nascli.artifacts.load import load_artifact
 from nascli.core.engine.cell_scorer import CellScorer
 from nascli.core.engine.signals import StopRequest
 
@@ -106,3 +107,56 @@ def test_what_cannot_be_ranked_is_one_line(method, words, message, here, nascli)
     assert message in done.err
     assert done.err.count("\n") == 1
     assert {path.name for path in here.iterdir()} == before
+
+
+RULES = ["--limit-train", 120, "--layers", 3, "--channels", 4, "--epochs", 3, "--batch-size", 30, "-q"]
+
+
+@pytest.mark.parametrize("method", ["darts", "parsec"])
+def test_other_rules_to_derive_by(method, here, nascli):
+    """The logits of every epoch are in the file; their mean is that of the last ones, in numbers."""
+    more = ["--samples", 2] if method == "parsec" else []
+    assert nascli("search", "--method", method, "--space", "nas-bench-201", *RULES, *more, "--arch-lr", 0.3).code == 0
+    file = load_artifact("run.safetensors").value
+    ((name, values), *_) = file.course.items()
+    assert values.shape[0] == 3
+    assert (values[-1] == file.distribution.tensors()[name]).all()
+    assert (values[0] != values[1]).any()
+    assert nascli("derive", "run.safetensors", "--average", 2, "-o", "mean.json").code == 0
+    mean = json.loads((here / "mean.json").read_text())["provenance"]["config"]
+    assert mean == {"choice": "mode", "average": 2}
+    assert load_artifact("mean.json").value.genotype == file.averaged(2).mode()
+    assert nascli("derive", "run.safetensors", "--without-none", "-o", "some.json").code == 0
+    found = load_artifact("some.json").value
+    assert found.genotype == file.distribution.mode_without_none()
+    assert "none" not in {pick.op for pick in found.genotype.picks()}
+    assert found.provenance.config == {"choice": "mode", "without_none": True}
+
+
+@pytest.mark.parametrize(
+    ("method", "space", "words", "message"),
+    [
+        (
+            "darts",
+            "darts",
+            ["--without-none"],
+            "cells of darts are derived without none anyway: leave --without-none out",
+        ),
+        (
+            "darts",
+            "nas-bench-201",
+            ["--average", 2],
+            "an average can be of 1 to 1 epochs, as many as the search had, not of 2",
+        ),
+        ("random", "nas-bench-201", ["--average", 1], "of a ranking only the last epoch is known: there is no average"),
+        ("random", "nas-bench-201", ["--without-none"], "a ranking has no operations to choose from"),
+        ("parsec", "nas-bench-201", ["--without-none", "--top", 2], "--without-none is about the mode"),
+        ("spos", "nas-bench-201", ["--average", 1], "are for choosing without a ranking: leave them out"),
+    ],
+)
+def test_rules_that_do_not_fit_are_one_line(method, space, words, message, here, nascli):
+    searched(nascli, method, space, *(["--candidates", 1] if method == "random" else []))
+    done = nascli("derive", "run.safetensors", *words)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nascli import __version__
-from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.distribution import Distribution, DistributionFile
 from nascli.artifacts.files import check_output, sha256
 from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
 from nascli.artifacts.load import LoadedArtifact
@@ -27,6 +27,14 @@ class OffersMode(Protocol):
 
     def mode(self) -> Genotype:
         """That network."""
+
+
+@runtime_checkable
+class OffersModeWithoutNone(Protocol):
+    """A distribution over operations, of which the best may be looked for among those that are something."""
+
+    def mode_without_none(self) -> Genotype:
+        """The mode of what is left without the operation `none`. Raises UsageError where no cell has it anyway."""
 
 
 @runtime_checkable
@@ -64,15 +72,23 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Mode:
-    """The one network that the distribution stands for."""
+    """The one network that the distribution stands for; of cells, without the operation `none` where that is asked."""
 
     count: ClassVar[int] = 1
+    without_none: bool = False
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersMode):
             raise UsageError(_offers(distribution, "no mode (--mode)"))
-        genotype = distribution.mode()
-        yield Chosen(genotype, {"choice": "mode"}, _log_probability(distribution, genotype))
+        if not self.without_none:
+            genotype = distribution.mode()
+            yield Chosen(genotype, {"choice": "mode"}, _log_probability(distribution, genotype))
+            return
+        if not isinstance(distribution, OffersModeWithoutNone):
+            raise UsageError(f"a {distribution.kind} has no operations to choose from (--without-none)")
+        genotype = distribution.mode_without_none()
+        how = {"choice": "mode", "without_none": True}
+        yield Chosen(genotype, how, _log_probability(distribution, genotype))
 
 
 @dataclass(frozen=True)
@@ -143,11 +159,17 @@ def ranks(start: LoadedArtifact) -> bool:
 
 
 def derive_several(
-    source: Source, choice: Choice, destination: Destination = Destination(), *, format: str = "json"
+    source: Source,
+    choice: Choice,
+    destination: Destination = Destination(),
+    *,
+    format: str = "json",
+    average: int | None = None,
 ) -> tuple[LoadedArtifact, ...]:
     """The genotypes of a choice, such as `Top(5)` or `Sample(5, seed=1)`, in its order.
 
-    Several go to numbered files beside the destination's (`numbered`); nothing is written unless all can be. Raises
+    average: choose from the mean logits of so many last epochs, not from the last ones. Several go to numbered files
+    beside the destination's (`numbered`); nothing is written unless all can be. Raises
     UsageError where the distribution offers no such choice, ArtifactError for a source that is no distribution.
     """
     targets = [replace(destination, output=output) for output in numbered(destination.output, choice.count)]
@@ -156,7 +178,7 @@ def derive_several(
     for target in targets:
         if target.output is not None:
             check_output(target.output, target.overwrite)
-    files = [_file(chosen, start) for chosen in choice.of(start.distribution)]
+    files = [_file(chosen, start, average) for chosen in choice.of(_averaged(start, average))]
     contents = [genotype_bytes(file) for file in files]
     written = contents if format == "json" else [text_form(file.genotype, format) for file in files]
     return tuple(
@@ -181,8 +203,14 @@ def numbered(output: Output, count: int) -> list[Output]:
     return [path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}") for number in range(1, count + 1)]
 
 
-def _file(chosen: Chosen, start: LoadedArtifact) -> GenotypeFile:
+def _averaged(start: LoadedArtifact, epochs: int | None) -> Distribution:
+    assert isinstance(start.value, DistributionFile)
+    return start.distribution if epochs is None else start.value.averaged(epochs)
+
+
+def _file(chosen: Chosen, start: LoadedArtifact, average: int | None) -> GenotypeFile:
     origin = start.provenance
+    how = chosen.how if average is None else {**chosen.how, "average": average}
     return GenotypeFile(
         genotype=chosen.genotype,
         provenance=Provenance(
@@ -190,7 +218,7 @@ def _file(chosen: Chosen, start: LoadedArtifact) -> GenotypeFile:
             stage="derive",
             method=origin.method,
             seed=origin.seed,
-            config=chosen.how,
+            config=how,
             data=origin.data,
             made_from=start.ancestor(),
         ),

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile, distribution_bytes
 from nascli.artifacts.genotype import CellGenotype, as_text
 from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.rundir import GENOTYPE, TRUE_ACCURACY
 from nascli.config import FinetuneConfig, SearchConfig
 from nascli.core.engine.derive import OffersMode
@@ -23,6 +27,9 @@ from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.registry import METHODS, load
+
+LOGITS = (CategoricalDistribution, MixtureDistribution)
+"""Distributions whose tensors are logits, of which a mean has a meaning."""
 
 
 def search(
@@ -93,7 +100,7 @@ def _run(
                 reporter=reporter,
             )
         origin = provenance(config, data.info, made_from)
-        content = distribution_bytes(DistributionFile(method.distribution(), origin, method.weights()))
+        content = distribution_bytes(DistributionFile(method.distribution(), origin, method.weights(), job.course()))
         path = destination.write(content)
         if truth is not None and (found := job.derived()):
             reporter.notice(f"what it derives is worth: {truth.tell(found)}")
@@ -164,6 +171,7 @@ class SearchJob:
         self._stands_for_cells, self._truth = row.searches == "cells" and not row.ranks, truth
         self.steps_per_epoch: int = streams["train"].batches_per_pass
         self._streams: Mapping[str, Stream] = streams
+        self._course: dict[str, list[Tensor]] = {}
 
     def step(self) -> Mapping[str, Tensor]:
         return self.method.step(self._streams)
@@ -172,9 +180,19 @@ class SearchJob:
         return self.method.learning_rate()
 
     def start_metrics(self) -> Mapping[str, Any]:
-        return self.epoch_metrics()
+        return self._metrics()
 
     def epoch_metrics(self) -> Mapping[str, Any]:
+        if self._stands_for_cells and isinstance(now := self.method.distribution(), LOGITS):
+            for name, values in now.tensors().items():
+                self._course.setdefault(name, []).append(torch.from_numpy(values.copy()))
+        return self._metrics()
+
+    def course(self) -> dict[str, NDArray[Any]] | None:
+        """The logits after each epoch, [epochs, …] by name; None where they are not what was learnt."""
+        return {name: torch.stack(values).numpy() for name, values in self._course.items()} or None
+
+    def _metrics(self) -> Mapping[str, Any]:
         """The method's own numbers, and the cells that it would derive now, as text."""
         metrics: dict[str, Any] = dict(self.method.health(self._streams))
         if found := self.derived():
@@ -195,9 +213,10 @@ class SearchJob:
 
     def state_dict(self) -> dict[str, Any]:
         positions = {name: stream.position for name, stream in self._streams.items()}
-        return {"method": self.method.state_dict(), "streams": positions}
+        return {"method": self.method.state_dict(), "streams": positions, "course": self._course}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.method.load_state_dict(state["method"])
+        self._course = {name: list(values) for name, values in state["course"].items()}
         for name, position in state["streams"].items():
             self._streams[name].position = position
