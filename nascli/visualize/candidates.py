@@ -37,7 +37,7 @@ def draw_candidates(candidates: Candidates, form: str, title: str | None) -> byt
     def draw(figure: Figure) -> None:
         page = pixel_axes(figure)
         draw_title(page, title)
-        draw_panel(page, top, histogram, "Accuracy on held-out images", "with inherited weights; dashed: the means")
+        draw_panel(page, top, histogram, "Accuracy on held-out images", "with the weights of the search; dashed: the means")
         for number, (name, scored) in enumerate(candidates.populations.items()):
             y = top + HEADING + LINE * (number + 0.5) - 4
             bar(page, MARGIN + 16, y - 6, 18, 12, 1, facecolor=tint(COLOURS[name], 0.5), edgecolor=COLOURS[name])
@@ -47,7 +47,7 @@ def draw_candidates(candidates: Candidates, form: str, title: str | None) -> byt
         y = top + HEADING + lines + above
         _draw_histogram(add_axes(figure, MARGIN + left, y, width, HISTOGRAM), candidates)
         y = top + histogram + MARGIN / 2
-        draw_panel(page, y, scatter, "Accuracy by size", "parameters of the slim networks")
+        draw_panel(page, y, scatter, "Accuracy by size", "parameters of their networks")
         _draw_scatter(add_axes(figure, MARGIN + left, y + HEADING + above, width, SCATTER), candidates)
 
     return picture(WIDTH, top + histogram + MARGIN / 2 + scatter + MARGIN, draw, form)
