@@ -22,8 +22,11 @@ from nascli.spaces import cell_space
 LARGEST_SMALL_IMAGE = 64
 """Sides up to this many pixels use the settings for small images, which lie on the device as a whole."""
 
-UNBOUND = frozenset({"data_dir", "workers", "device", "compile"})
-"""Fields that may differ between a run and its resumption: they say where and how fast, not what."""
+PLACE = frozenset({"data_dir", "workers", "device", "compile"})
+"""Fields that say where a run works and how fast, not what it does."""
+
+UNBOUND = PLACE | {"force"}
+"""Fields that may differ between a run and its resumption: those, and whether it may begin at all."""
 
 
 class Config(BaseModel):
@@ -214,6 +217,7 @@ class TrainConfig(Config):
     validation: float = Field(
         0.0, ge=0, lt=1, description="share of the training images held out to watch the accuracy"
     )
+    force: bool = Field(False, description="train a disconnected cell, too, which can only guess")
 
     @model_validator(mode="after")
     def _known_space_and_readable_milestones(self) -> Self:

@@ -118,6 +118,7 @@ LIGHT_ELSEWHERE = (
     "nascli.artifacts.genotype",
     "nascli.artifacts.published",
     "nascli.artifacts.truth",
+    "nascli.core.engine.health",
     "nascli.core.methods.random_by_table",
 )
 

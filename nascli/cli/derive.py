@@ -125,6 +125,7 @@ def derive(
     images that the weights have not seen, beside as many uniform ones. The best is written, or several (--top).
     """
     from nascli.artifacts.load import load_artifact
+    from nascli.cli.progress import progress
     from nascli.cli.results import destination
     from nascli.core.engine import derive as engine
 
@@ -149,7 +150,8 @@ def derive(
     extra |= given
     _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
     choice = _choice(top, sample, given.get("seed"), without_none)
-    results = engine.derive_several(start, choice, target, format=form, average=average)
+    with progress(session) as reporter:
+        results = engine.derive_several(start, choice, target, reporter, format=form, average=average)
     if len(results) > 1 and not session.quiet:
         print(_table(results), file=sys.stderr)
     if json:

@@ -20,6 +20,7 @@ from nascli.graphs.tower import TOWER_FORMS, Tower
 from nascli.spaces import darts_text
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick, unknown_operations
 from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.paths import read_states
 from nascli.spaces.protocol import NONE, Decision, Edge, Strengths, all_at_once, assembled, edges_between
 from nascli.spaces.stems import STRIDES, stem
 from nascli.spaces.wiring import DERIVED, CellPlace, Wiring
@@ -227,7 +228,7 @@ def _cell(
 
     A node or an input that the output does not depend on is left out: its parameters would count, and never learn.
     """
-    read = read_states(cell)
+    read = read_states(cell, Darts.inputs)
     states = []
     for number, state in enumerate(inputs):
         mapped = number in read
@@ -236,21 +237,6 @@ def _cell(
     for node, picks in enumerate(cell.nodes, start=Darts.inputs):
         states.append(wiring.node(build, place, node, picks, states) if node in read else "")
     return build.add(f"{place.name}.concat", Concat(), *(states[state] for state in cell.concat))
-
-
-def read_states(cell: Cell) -> frozenset[int]:
-    """The states that the cell's output depends on.
-
-    >>> pick = lambda op, state: {"op": op, "input": state}
-    >>> nodes = [[pick("skip_connect", 1)], [pick("skip_connect", 1)]]
-    >>> sorted(read_states(Cell.model_validate({"nodes": nodes, "concat": [3]})))
-    [1, 3]
-    """
-    read = set(cell.concat)
-    for state in range(len(cell.nodes) + Darts.inputs - 1, Darts.inputs - 1, -1):
-        if state in read:
-            read |= {pick.input for pick in cell.nodes[state - Darts.inputs]}
-    return frozenset(read)
 
 
 def _input(build: Builder, name: str, state: str, channels: int, halve: bool, wiring: Wiring) -> str:

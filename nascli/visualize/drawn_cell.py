@@ -6,6 +6,7 @@ from functools import cached_property
 
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
+from nascli.spaces.paths import live_states
 from nascli.spaces.protocol import NONE, CellSpace
 
 
@@ -71,15 +72,7 @@ class DrawnCell:
     @cached_property
     def live(self) -> frozenset[int]:
         """The states on a path from an input to the output."""
-        reached = set(range(self.inputs))
-        for state, picks in self.nodes.items():
-            if any(pick.input in reached for pick in picks):
-                reached.add(state)
-        read = set(self.concat)
-        for state, picks in reversed(self.nodes.items()):
-            if state in read:
-                read.update(pick.input for pick in picks)
-        return frozenset(reached & read)
+        return live_states(self.cell, self.inputs)
 
 
 def drawn(genotype: CellGenotype) -> dict[str, DrawnCell]:

@@ -17,10 +17,10 @@ from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import DataDescription, Provenance
 from nascli.artifacts.rundir import RunDir
 from nascli.artifacts.scores import UNIFORM, Scored, best_first
-from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig
+from nascli.config import PLACE, DeriveConfig, FinetuneConfig, SearchConfig
 from nascli.core.engine.cell_pool import CellPool
 from nascli.core.engine.channel_pool import ChannelPool
-from nascli.core.engine.derive import check_count, numbered
+from nascli.core.engine.derive import check_count, numbered, tell_disconnected
 from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
 from nascli.core.engine.pool import CandidateScorer, Pool
 from nascli.core.engine.ranking import (
@@ -92,6 +92,7 @@ def rank(
     if found is not None and model is not None:
         write_output(model, found, overwrite=destination.overwrite or destination.resume)
         derived = made(found, None if is_pipe(model) else Path(model))
+    tell_disconnected([one.value.genotype for one in genotypes], start.distribution, reporter)
     reporter.end(None if targets[0].is_pipe or targets[0].output is None else Path(targets[0].output))
     return Ranking(tuple(genotypes), derived, tuple(best), tuple(rounds), config.candidates, work.probability)
 
@@ -205,7 +206,7 @@ def search_config(start: LoadedArtifact, config: DeriveConfig) -> SearchConfig:
             f"{start.where} was made with {search.dataset}, and its candidates are ranked on images held out of that: "
             "leave --dataset out"
         )
-    here = {name: getattr(config, name) for name in {*UNBOUND, "download"}}
+    here = {name: getattr(config, name) for name in {*PLACE, "download"}}
     return search.model_copy(update=here)
 
 

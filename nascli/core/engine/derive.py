@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -11,14 +12,19 @@ from nascli.artifacts.files import check_output, sha256
 from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
+from nascli.core.engine.connection import disconnection
 from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
 from nascli.core.engine.ranking import OffersCandidates
+from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination
 from nascli.errors import UsageError
 from nascli.registry import METHODS
 
 MOST = 10_000
 """Genotypes of one derivation. Each is a file, and nobody trains as many."""
+
+SHOWN = 10
+"""Of them that a message names by their numbers."""
 
 
 @runtime_checkable
@@ -134,11 +140,13 @@ class Sample:
 Choice = Mode | Top | Sample
 
 
-def derive(source: Source, destination: Destination = Destination(), *, format: str = "json") -> LoadedArtifact:
+def derive(
+    source: Source, destination: Destination = Destination(), reporter: Reporter = Silent(), *, format: str = "json"
+) -> LoadedArtifact:
     """The genotype that a distribution stands for; written as JSON, or in the text form of its space by its name.
 
-    Of a posterior, and where a method only shares weights among cells, that is the best of its candidates: see `rank`,
-    which also gives all scores, and the posterior's network. Raises
+    The reporter is told where it is disconnected. Of a posterior, and where a method only shares weights among cells,
+    it is the best of its candidates: see `rank`, which also gives all scores, and the posterior's network. Raises
     ArtifactError, UsageError; where candidates are ranked also DataError, MemoryExhausted, Interrupted.
     """
     start = artifact(source, "distribution")
@@ -147,8 +155,8 @@ def derive(source: Source, destination: Destination = Destination(), *, format: 
 
         if format != "json":
             raise UsageError("what is ranked is written as JSON, which says by what: leave the format out")
-        return rank(start, destination=destination).genotypes[0]
-    (result,) = derive_several(start, Mode(), destination, format=format)
+        return rank(start, destination=destination, reporter=reporter).genotypes[0]
+    (result,) = derive_several(start, Mode(), destination, reporter, format=format)
     return result
 
 
@@ -162,6 +170,7 @@ def derive_several(
     source: Source,
     choice: Choice,
     destination: Destination = Destination(),
+    reporter: Reporter = Silent(),
     *,
     format: str = "json",
     average: int | None = None,
@@ -169,8 +178,9 @@ def derive_several(
     """The genotypes of a choice, such as `Top(5)` or `Sample(5, seed=1)`, in its order.
 
     average: choose from the mean logits of so many last epochs, not from the last ones. Several go to numbered files
-    beside the destination's (`numbered`); nothing is written unless all can be. Raises
-    UsageError where the distribution offers no such choice, ArtifactError for a source that is no distribution.
+    beside the destination's (`numbered`); nothing is written unless all can be. The reporter is told which are
+    disconnected. Raises UsageError where the distribution offers no such choice, ArtifactError for a source that is no
+    distribution.
     """
     targets = [replace(destination, output=output) for output in numbered(destination.output, choice.count)]
     start = artifact(source, "distribution")
@@ -181,10 +191,32 @@ def derive_several(
     files = [_file(chosen, start, average) for chosen in choice.of(_averaged(start, average))]
     contents = [genotype_bytes(file) for file in files]
     written = contents if format == "json" else [text_form(file.genotype, format) for file in files]
-    return tuple(
+    results = tuple(
         replace(made(content, target.write(data)), sha256=sha256(data))
         for target, content, data in zip(targets, contents, written, strict=True)
     )
+    tell_disconnected([file.genotype for file in files], start.distribution, reporter)
+    return results
+
+
+def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution, reporter: Reporter) -> None:
+    """Say which of the derived genotypes are disconnected, and what to do; nothing where none is."""
+    texts = enumerate(map(disconnection, genotypes), start=1)
+    faults = {number: text for number, text in texts if text}
+    if not faults:
+        return
+    if len(genotypes) > 1:
+        numbers = [*map(str, islice(faults, SHOWN)), *(["…"] if len(faults) > SHOWN else [])]
+        reporter.notice(
+            f"disconnected cells, whose networks can only guess: {len(faults):,} of {len(genotypes):,} genotypes, "
+            f"number {', '.join(numbers)}"
+        )
+        return
+    ways = ["--without-none"] if isinstance(distribution, OffersModeWithoutNone) else []
+    ways += ["--top"] if isinstance(distribution, OffersTop) else []
+    ways += ["--sample"] if isinstance(distribution, OffersSamples) else []
+    another = f"derive another ({', '.join(ways)}), or " if ways else ""
+    reporter.notice(f"{faults[1]}: {another}search longer")
 
 
 def numbered(output: Output, count: int) -> list[Output]:

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.load import LoadedArtifact
 from nascli.config import SearchConfig, TrainConfig
+from nascli.core.engine.connection import check_connected
 from nascli.core.engine.inheritance import check_start
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.loop import Job
@@ -76,6 +77,7 @@ def plan_train(
     genotype = artifact(source, "genotype")
     origin = None if start is None else artifact(start, "distribution")
     check_start(genotype, origin, config)
+    check_connected(genotype, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
         data = open_data(config, device=runtime.device)

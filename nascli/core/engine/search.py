@@ -16,6 +16,7 @@ from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.rundir import GENOTYPE, TRUE_ACCURACY
 from nascli.config import FinetuneConfig, SearchConfig
 from nascli.core.engine.derive import OffersMode
+from nascli.core.engine.health import health
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
@@ -89,7 +90,7 @@ def _run(
         with open_run(destination, config, made_from) as run, threads:
             if truth is None and run is not None and any(TRUE_ACCURACY in row for row in run.read_metrics()):
                 reporter.notice("the epochs before were looked up in a table: give --table to go on with that")
-            drive(
+            rows = drive(
                 job,
                 stage=config.stage,
                 facts=facts(config, method, data.info, runtime),
@@ -99,9 +100,11 @@ def _run(
                 resume=destination.resume,
                 reporter=reporter,
             )
-        origin = provenance(config, data.info, made_from)
-        content = distribution_bytes(DistributionFile(method.distribution(), origin, method.weights(), job.course()))
+        learnt, origin = method.distribution(), provenance(config, data.info, made_from)
+        content = distribution_bytes(DistributionFile(learnt, origin, method.weights(), job.course()))
         path = destination.write(content)
+        if end := health(rows, learnt):
+            reporter.notice(f"health: {end}")
         if truth is not None and (found := job.derived()):
             reporter.notice(f"what it derives is worth: {truth.tell(found)}")
         reporter.end(path)

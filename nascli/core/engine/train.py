@@ -10,6 +10,7 @@ from nascli.artifacts.genotype import ChannelsGenotype, Genotype
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.config import TrainConfig
+from nascli.core.engine.connection import check_connected
 from nascli.core.engine.evaluate import Tally, score
 from nascli.core.engine.inheritance import check_data, check_start
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
@@ -51,6 +52,7 @@ def train(
     genotype = artifact(source, "genotype")
     origin = None if start is None else artifact(start, "distribution")
     check_start(genotype, origin, config)
+    check_connected(genotype, config)
     keep_artifacts([destination.output], genotype, origin)
     made_from = genotype.ancestor()
     if done := finished(destination, config, made_from):

@@ -10,6 +10,7 @@ from typing import Any
 
 from nascli.artifacts.load import LoadedArtifact
 from nascli.config import TrainConfig
+from nascli.core.engine.connection import check_connected
 from nascli.core.engine.derive import numbered
 from nascli.core.engine.dry_run import plan_train
 from nascli.core.engine.inheritance import check_start
@@ -84,6 +85,7 @@ def train_all(
     for member in planned:
         own, made_from = member.config(config), member.genotype.ancestor()
         check_start(member.genotype, origin, own)
+        check_connected(member.genotype, own)
         keep_artifacts([member.destination.output], *(other.genotype for other in planned), origin)
         if not finished(member.destination, own, made_from):
             check_destination(member.destination, own, made_from)

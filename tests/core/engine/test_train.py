@@ -226,7 +226,7 @@ def test_a_network_of_another_space_is_trained_by_the_space_of_its_genotype():
 
 def test_a_network_without_any_path_is_trained_to_one_answer():
     """Its cells put out zeros, so all images get the answer of the biases behind them."""
-    config = nascli.TrainConfig(**{**SMALL, "space": "nas-bench-201", "epochs": 2})
+    config = nascli.TrainConfig(**{**SMALL, "space": "nas-bench-201", "epochs": 2, "force": True})
     model = nascli.train("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|", config)
     images = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

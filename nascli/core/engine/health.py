@@ -1,0 +1,114 @@
+"""How a search of cells has ended, in one line: how decided it is, what it would derive, and whether that can learn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from math import fsum, log
+from typing import Any
+
+from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.mixture import MixtureDistribution
+from nascli.artifacts.ranking import RankingDistribution
+from nascli.artifacts.rundir import GENOTYPE
+from nascli.core.engine.connection import disconnection
+from nascli.spaces.protocol import NONE
+
+DRIFT, FROZEN = "drift_entropy", "architecture_frozen"
+"""Keys, in the rows of metrics, of the entropy that sampling alone would have left, and of the epochs of a warm-up."""
+
+
+@dataclass(frozen=True)
+class Entropy:
+    """What is left open, in nats: of `limit`, where nothing is decided.
+
+    `per_edge`: the mean over edges, not the whole. `drift`: what sampling alone would have left, where that is known.
+    """
+
+    value: float
+    limit: float
+    per_edge: bool = False
+    drift: float | None = None
+
+    def __str__(self) -> str:
+        digits, unit = (3, "nats an edge") if self.per_edge else (2, "nats")
+        drift = "" if self.drift is None else f" (sampling alone would have left {self.drift:.2f})"
+        return f"entropy {self.value:.{digits}f} of {self.limit:.{digits}f} {unit}{drift}"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of the `epochs` in which the architecture was learnt, the `last` ones would all have derived the same cells.
+
+    `warmup`: the epochs before, in which it was not learnt.
+    """
+
+    last: int
+    epochs: int
+    warmup: int
+
+    def __str__(self) -> str:
+        if not self.epochs:
+            return "no epoch after the warm-up"
+        learnt = f"{self.epochs} epochs{' after the warm-up' if self.warmup else ''}"
+        return f"the same genotype in the last {self.last} of {learnt}"
+
+
+@dataclass(frozen=True)
+class Health:
+    """The end of a search of cells.
+
+    `entropy` and `agreement` are None in random search, which learns nothing by degrees. `skips` and `nones` are shares
+    of the derived picks, 0 to 1; `nones` is None in a space that derives no `none`, where every cell is connected.
+    `disconnected` says in words which cells are not (`disconnection`).
+    """
+
+    entropy: Entropy | None
+    agreement: Agreement | None
+    skips: float
+    nones: float | None
+    disconnected: str
+
+    def __str__(self) -> str:
+        parts = [str(part) for part in (self.entropy, self.agreement) if part is not None]
+        parts.append(f"skips {self.skips:.0%}")
+        if self.nones is not None:
+            parts += [f"none {self.nones:.0%}", self.disconnected or "connected"]
+        return ", ".join(parts)
+
+
+def health(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Health | None:
+    """Of a search by its rows of metrics (`RunDir.read_metrics`) and what it ended in.
+
+    None where it stands for no cells, so that no row has any: a search of channels, or one that only shares weights.
+    """
+    known = CategoricalDistribution | MixtureDistribution | RankingDistribution
+    if not isinstance(distribution, known) or not any(GENOTYPE in row for row in rows):
+        return None
+    entropy, genotype = _entropy(rows, distribution), distribution.mode()
+    return Health(
+        entropy,
+        None if entropy is None else _agreement(rows),
+        genotype.share("skip_connect"),
+        genotype.share(NONE) if distribution.space.keeps_none else None,
+        disconnection(genotype),
+    )
+
+
+def _entropy(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Entropy | None:
+    match distribution:
+        case CategoricalDistribution(space=space):
+            limit = fsum(map(distribution.entropy_limit, space.cells))
+            return Entropy(distribution.total_entropy(), limit, drift=rows[-1].get(DRIFT))
+        case MixtureDistribution(space=space):
+            mean = fsum(map(distribution.entropy, space.cells)) / len(space.cells)
+            return Entropy(mean, log(len(space.operations)), per_edge=True)
+        case _:
+            return None
+
+
+def _agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
+    epochs = [row for row in rows if row["epoch"] > 0 and GENOTYPE in row]
+    learnt = [row[GENOTYPE] for row in epochs if not row.get(FROZEN)]
+    same = takewhile(lambda text: text == learnt[-1], reversed(learnt))
+    return Agreement(sum(1 for _ in same), len(learnt), len(epochs) - len(learnt))
