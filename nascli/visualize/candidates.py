@@ -37,7 +37,8 @@ def draw_candidates(candidates: Candidates, form: str, title: str | None) -> byt
     def draw(figure: Figure) -> None:
         page = pixel_axes(figure)
         draw_title(page, title)
-        draw_panel(page, top, histogram, "Accuracy on held-out images", "with the weights of the search; dashed: the means")
+        remark = "with the weights of the search; dashed: the means"
+        draw_panel(page, top, histogram, "Accuracy on held-out images", remark)
         for number, (name, scored) in enumerate(candidates.populations.items()):
             y = top + HEADING + LINE * (number + 0.5) - 4
             bar(page, MARGIN + 16, y - 6, 18, 12, 1, facecolor=tint(COLOURS[name], 0.5), edgecolor=COLOURS[name])
