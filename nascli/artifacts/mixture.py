@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nascli.artifacts.logits import Floats, frozen, log_softmax, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
+from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.protocol import NONE, CellSpace, check_keeps_none
 
@@ -102,6 +103,28 @@ class MixtureDistribution:
     def mode(self) -> CellGenotype:
         """The cells that the mixture stands for, by the derive rule of its space."""
         return self.space.keep({cell: self._log_strengths(cell).tolist() for cell in self.space.cells})
+
+    @classmethod
+    def uniform(cls, space: CellSpace) -> Self:
+        """Where all operations and all edges weigh the same."""
+        alpha = np.zeros((len(space.edges()), len(space.operations)), np.float32)
+        return cls(space, dict.fromkeys(space.cells, alpha), None)
+
+    def sample(self, seed: int, number: int) -> CellGenotype:
+        """Cells `number` of the sequence `seed`: the derive rule on strengths with Gumbel noise on their logarithms.
+
+        So each edge has an operation with the probability of its softmax (of those that the rule may keep), and where
+        the rule keeps some edges of a node, these are drawn without replacement, each time in proportion to what is
+        left (Kool et al., ICML 2019, "Stochastic Beams and Where to Find Them").
+        """
+        noisy = {}
+        for cell in self.space.cells:
+            logs = self._log_strengths(cell)
+            # numpy promises the bits of a bit generator for all its versions, but not what a Generator makes of them.
+            bits = np.random.Philox(key=derive_seed(seed, "sample", cell, number)).random_raw(logs.size)
+            uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+            noisy[cell] = (logs - np.log(-np.log(uniform)).reshape(logs.shape)).tolist()
+        return self.space.keep(noisy)
 
     def mode_without_none(self) -> CellGenotype:
         """The same among operations other than `none`. Raises UsageError in a space whose cells never have it."""

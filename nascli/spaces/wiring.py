@@ -126,22 +126,65 @@ class Mixture:
 
     def _edge(self, build: Builder, cell: CellPlace, source: int, node: int, row: int, state: str) -> str:
         name = f"{cell.name}.edges.{source}-{node}"
-        x = state
-        if self.partial_channels > 1:
-            x = build.add(
-                f"{name}.draw", Draw(cell.position, row, build.channels(state) // self.partial_channels), state
-            )
+        x = _some(build, cell, name, row, state, self.partial_channels)
         columns = tuple(column for column, op in enumerate(self.operations) if op != NONE)
         ends = [
             cell.operation(f"{name}.{self.operations[column]}", self.operations[column], x, source)
             for column in columns
         ]
         mixed = build.add(f"{name}.mix", MixOperations(cell.type, row, columns), *ends)
+        return _all(build, cell, name, row, (source, state), mixed, self.partial_channels)
+
+
+@dataclass(frozen=True)
+class Path:
+    """One operation on each edge that a genotype picks, with the weights of a mixture: what the mixture is when these
+    operations and edges weigh 1 and all others nothing.
+    """
+
+    edges: tuple[tuple[int, int], ...]
+    """In the order of the mixture's rows."""
+    partial_channels: int
+    searching: bool = True
+
+    def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
+        ends = {pick: self._edge(build, cell, node, pick, states[pick.input]) for pick in dict.fromkeys(picks)}
+        total = _sum(build, cell, node, [end for pick in picks if (end := ends[pick])], states)
         if self.partial_channels == 1:
-            return mixed
-        if cell.stride(source) > 1:
-            state = build.add(f"{name}.shrink", MaxPool(2, 2, 0, ceil=True), state)
-        return build.add(f"{name}.restore", Restore(cell.position, row), state, mixed)
+            return total
+        return build.add(f"{cell.name}.nodes.{node}.shuffle", Shuffle(self.partial_channels), total)
+
+    def _edge(self, build: Builder, cell: CellPlace, node: int, pick: Pick, state: str) -> str:
+        """What comes of an edge; nothing, "", where all of it goes through `none`."""
+        name, row = _path(cell, node, pick), self.edges.index((pick.input, node))
+        x = _some(build, cell, name, row, state, self.partial_channels)
+        if pick.op != NONE:
+            end = cell.operation(name, pick.op, x, pick.input)
+        elif self.partial_channels == 1:
+            return ""
+        else:
+            end = build.add(name, Zeros(), x)
+        return _all(build, cell, name, row, (pick.input, state), end, self.partial_channels)
+
+
+def _some(build: Builder, cell: CellPlace, name: str, row: int, state: str, partial_channels: int) -> str:
+    """The part of a state's channels that goes through the operations of an edge."""
+    if partial_channels == 1:
+        return state
+    mixed = build.channels(state) // partial_channels
+    return build.add(f"{name}.draw", Draw(cell.position, row, mixed), state)
+
+
+def _all(
+    build: Builder, cell: CellPlace, name: str, row: int, start: tuple[int, str], mixed: str, partial_channels: int
+) -> str:
+    """The channels that have been through the operations, and those of the state where the edge starts past them."""
+    source, state = start
+    if partial_channels == 1:
+        return mixed
+    if cell.stride(source) > 1:
+        state = build.add(f"{name}.shrink", MaxPool(2, 2, 0, ceil=True), state)
+    return build.add(f"{name}.restore", Restore(cell.position, row), state, mixed)
 
 
 def _path(cell: CellPlace, node: int, pick: Pick) -> str:

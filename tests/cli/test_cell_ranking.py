@@ -43,6 +43,19 @@ def test_what_spos_derives_is_the_best_of_its_candidates(space, here, nascli):
     assert "9 candidates" in drawn.out
 
 
+@pytest.mark.parametrize("method", ["darts", "pc-darts"])
+@pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
+def test_a_mixture_is_ranked_path_by_path(method, space, here, nascli):
+    searched(nascli, method, space, "--partial-channels", 2 if method == "pc-darts" else 1)
+    done = nascli("derive", "run.safetensors", *FEW)
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in (here / "cell.run" / "candidates.jsonl").read_text().splitlines()]
+    assert [row["population"] for row in rows] == ["cells"] * 9 + ["uniform"] * 9
+    assert len({row["loss"] for row in rows}) > 9
+    file, found = load_artifact("run.safetensors").value, load_artifact("cell.json").value
+    assert found.genotype == file.distribution.sample(0, found.provenance.config["number"])
+
+
 def test_several_are_the_best_in_their_order(here, nascli):
     searched(nascli)
     done = nascli("derive", "run.safetensors", *FEW, "--top", 3, "--json", "-q")
@@ -95,12 +108,12 @@ def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monk
         ("spos", ["--model", "m.safetensors"], "shared weights are no candidate's own: leave --model out"),
         ("spos", ["--format", "nas-bench-201"], "what is ranked is written as JSON"),
         ("spos", [*FEW, "--max-params", 10], "none of 9 candidates is within --max-params 10"),
-        ("darts", FEW, "a mixture has no candidates to rank on images"),
+        ("random", FEW, "a ranking has no candidates to rank on images"),
         ("parsec", ["--shortlist", 3], "--shortlist is for ranking candidates on images: give --candidates, too"),
     ],
 )
 def test_what_cannot_be_ranked_is_one_line(method, words, message, here, nascli):
-    searched(nascli, method)
+    searched(nascli, method, "nas-bench-201", *(["--candidates", 1] if method == "random" else []))
     before = {path.name for path in here.iterdir()}
     done = nascli("derive", "run.safetensors", *words)
     assert (done.code, done.out) == (2, "")

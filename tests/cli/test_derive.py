@@ -96,14 +96,13 @@ def test_bad_options_are_one_line_and_write_nothing(words, message, here, nascli
     assert len(list(here.iterdir())) == 2
 
 
-def test_a_mixture_has_its_mode_alone(here, nascli):
+def test_a_mixture_has_its_mode_and_samples(here, nascli):
     assert nascli("derive", "mixture.safetensors", "--mode").out == "cell.json\n"
     assert "log_probability" not in (here / "cell.json").read_text()
-    done = nascli("derive", "mixture.safetensors", "--sample", 2)
-    assert (done.code, done.err) == (
-        2,
-        "nascli: a mixture has nothing to draw from (--sample); it offers its mode\n",
-    )
+    assert nascli("derive", "mixture.safetensors", "--sample", 2, "-q").out == "cell-1.json\ncell-2.json\n"
+    done = nascli("derive", "mixture.safetensors", "--top", 2)
+    told = "nascli: a mixture has no ranking (--top); it offers its mode, samples (--sample)\n"
+    assert (done.code, done.err) == (2, told)
 
 
 def test_a_ranking_knows_no_probabilities(here, nascli):

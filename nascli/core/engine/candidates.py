@@ -12,6 +12,7 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.files import check_output, is_pipe, same_file, write_output
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.model import model_bytes
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import DataDescription, Provenance
@@ -100,7 +101,7 @@ def rank(
 def ranked_by(source: Source, config: DeriveConfig | None) -> tuple[LoadedArtifact, DeriveConfig]:
     """A distribution and how it is ranked: by `config`, or by the recipe. Raises ArtifactError, UsageError."""
     start = artifact(source, "distribution")
-    if not isinstance(start.distribution, OffersCandidates | CategoricalDistribution):
+    if not isinstance(start.distribution, OffersCandidates | CategoricalDistribution | MixtureDistribution):
         raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
     return start, config or _recipe(start)
 
@@ -110,8 +111,8 @@ def pool_of(start: LoadedArtifact) -> Pool:
     match start.distribution:
         case PosteriorDistribution() as posterior:
             return ChannelPool(posterior, start.where)
-        case CategoricalDistribution() as categorical:
-            return CellPool(start, categorical, _searched(start))
+        case (CategoricalDistribution() | MixtureDistribution()) as cells:
+            return CellPool(start, cells, _searched(start))
     raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
 
 

@@ -12,6 +12,7 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.genotype import Genotype
 from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import DataDescription, Provenance
 from nascli.artifacts.scores import CELLS, UNIFORM, Scored
@@ -25,7 +26,9 @@ from nascli.graphs.graph import Size
 from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.network_settings import NetworkSettings
-from nascli.spaces.wiring import Shared
+from nascli.spaces.wiring import Path, Shared, Wiring
+
+Cells = CategoricalDistribution | MixtureDistribution
 
 
 class CellPool:
@@ -37,7 +40,7 @@ class CellPool:
 
     population = CELLS
 
-    def __init__(self, start: LoadedArtifact, distribution: CategoricalDistribution, search: SearchConfig) -> None:
+    def __init__(self, start: LoadedArtifact, distribution: Cells, search: SearchConfig) -> None:
         assert isinstance(start.value, DistributionFile)
         weights = start.value.weights
         if weights is None:
@@ -45,17 +48,17 @@ class CellPool:
         if start.provenance.data is None:
             raise ArtifactError(f"{start.where} does not say what images it is for")
         self._where, self._distribution, self._search, self._weights = start.where, distribution, search, weights
-        self._uniform = CategoricalDistribution.uniform(distribution.space)
+        self._uniform = type(distribution).uniform(distribution.space)
         self.data: DataDescription = start.provenance.data
 
     def candidates(self, info: DataInfo, seed: int, count: int) -> list[Candidate]:
         return self._sized(CELLS, info, (partial(self.genotype, seed, number) for number in range(1, count + 1)))
 
     def uniform(self, info: DataInfo, seed: int, count: int, parameters: float) -> tuple[list[Candidate], float | None]:
-        if not any(logits.any() for logits in self._distribution.logits):
+        if isinstance(own := self._distribution, CategoricalDistribution) and not any(x.any() for x in own.logits):
             return [], None  # These are uniform themselves.
-        own = derive_seed(seed, UNIFORM)
-        draws = (partial(self._uniform.sample, own, number) for number in range(1, count + 1))
+        others = derive_seed(seed, UNIFORM)
+        draws = (partial(self._uniform.sample, others, number) for number in range(1, count + 1))
         return self._sized(UNIFORM, info, draws), None
 
     def _sized(self, population: str, info: DataInfo, draws: Iterable[Callable[[], CellGenotype]]) -> list[Candidate]:
@@ -83,8 +86,11 @@ class CellPool:
         )
 
     def scorer(self, data: DataModule, config: DeriveConfig, runtime: Runtime) -> CellScorer:
-        wiring = Shared(searching=self._search.settings["network"] == "search")
-        children = Children(self._distribution.space, self._network(data.info), wiring)
+        settings, space = self._search.settings, self._distribution.space
+        wiring: Wiring = Path(space.edges(), settings.get("partial_channels", 1))
+        if isinstance(self._distribution, CategoricalDistribution):
+            wiring = Shared(searching=settings["network"] == "search")
+        children = Children(space, self._network(data.info), wiring)
         return CellScorer(children, self._weights, data, config.batch_size, runtime, self._where)
 
     def genotype(self, seed: int, number: int) -> CellGenotype:

@@ -21,7 +21,7 @@ from nascli.graphs.graph import Graph
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.protocol import CellSpace
-from nascli.spaces.wiring import Shared
+from nascli.spaces.wiring import Wiring
 
 PER_PASS = 64
 """Candidates that are scored, and kept, together."""
@@ -33,7 +33,7 @@ class Children:
 
     space: CellSpace
     settings: NetworkSettings
-    wiring: Shared
+    wiring: Wiring
 
     def graph(self, genotype: CellGenotype) -> Graph:
         """Of one child."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nascli.artifacts.distribution import DistributionFile
@@ -22,6 +23,8 @@ from nascli.errors import UsageError
 from nascli.registry import SPACES, load
 from nascli.seeds import derive_seed
 from nascli.spaces import cell_space
+
+_STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 Batch = tuple[Tensor, Tensor]
 Mixture = tuple[dict[str, Tensor], dict[str, Tensor] | None]
@@ -231,8 +234,11 @@ class PcDarts:
 
         return MixtureDistribution(self._space, arrays(self.alpha), None if self.beta is None else arrays(self.beta))
 
-    def weights(self) -> None:
-        return None
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """Of all operations on all edges: what a path through the mixture has, whose batch norms keep no statistics."""
+        state = self.network.state_dict()
+        kept = (name for name in state if not name.startswith("auxiliary.") and not name.endswith(_STATISTICS))
+        return {name: state[name].detach().cpu().numpy() for name in kept}
 
     def start_from(self, start: DistributionFile) -> None:
         """Take alpha, and beta where both have it, from another search of the same space."""

@@ -128,9 +128,8 @@ def test_nothing_is_written_unless_all_can_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "choice", "message"),
     [
-        (MIXTURE, Top(2), "a mixture has no ranking (--top); it offers its mode"),
-        (MIXTURE, Top(1), "a mixture has no ranking (--top); it offers its mode"),
-        (MIXTURE, Sample(2), "a mixture has nothing to draw from (--sample); it offers its mode"),
+        (MIXTURE, Top(2), "a mixture has no ranking (--top); it offers its mode, samples (--sample)"),
+        (MIXTURE, Top(1), "a mixture has no ranking (--top); it offers its mode, samples (--sample)"),
         (RANKING, Sample(2), "a ranking has nothing to draw from (--sample); it offers its mode, its best (--top)"),
         (RANKING, Top(4), "4 cells were asked for, the search has ranked 3"),
     ],
