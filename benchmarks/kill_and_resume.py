@@ -28,6 +28,9 @@ RUNS = {
     "nas-bench-201": ["search", *BENCHMARK, *SMALL, "--arch-warmup-epochs", "1", "--channel-sampling", "random"],
     "nas-bench-201-darts": ["search", "--method", "darts", *BENCHMARK, *SMALL],
     "nas-bench-201-parsec": ["search", "--method", "parsec", *BENCHMARK, *SMALL, "--adaptive-samples"],
+    "parsec-warmup": ["search", "--method", "parsec", *SMALL, "--arch-warmup-epochs", "1", "--centred-weights"],
+    "spos": ["search", "--method", "spos", *BENCHMARK, *SMALL],
+    "cells-derive": ["derive", "{cells}", "--candidates", "600"],
     "nas-bench-201-random": ["search", "--method", "random", *BENCHMARK, *SMALL, "--candidates", "4"],
     "nas-bench-201-train": ["train", CELL, *SMALL],
     "train": ["train", "pc-darts-cifar10", *SMALL, "--channels", "8", "--drop-path", "0.2"],
@@ -39,6 +42,7 @@ RUNS = {
 }
 PREPARED = {
     "posterior": ["search", "--method", "pgnas", *SMALL],
+    "cells": ["search", "--method", "darts", *BENCHMARK, *SMALL],
     "cell": ["derive", "{posterior}", "--candidates", "20"],
 }
 """What some of them begin with, made once."""
