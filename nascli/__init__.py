@@ -25,6 +25,7 @@ _HOMES = {
     "NascliError": "nascli.errors",
     "SearchConfig": "nascli.config",
     "TrainConfig": "nascli.config",
+    "Mode": "nascli.core.engine.derive",
     "Ranking": "nascli.core.engine.candidates",
     "Sample": "nascli.core.engine.derive",
     "Top": "nascli.core.engine.derive",
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from nascli.config import DeriveConfig, EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
     from nascli.configuration import configure
     from nascli.core.engine.candidates import Ranking, rank
-    from nascli.core.engine.derive import Sample, Top, derive, derive_several
+    from nascli.core.engine.derive import Mode, Sample, Top, derive, derive_several
     from nascli.core.engine.ensemble import EnsembleEvaluation, evaluate_ensemble
     from nascli.core.engine.evaluate import Evaluation, evaluate, load_network
     from nascli.core.engine.search import finetune, search
