@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nascli.artifacts.best_first import best_first
 from nascli.artifacts.logits import Floats, frozen, log_softmax, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.uniforms import uniforms
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype, Pick
@@ -116,9 +117,7 @@ class CategoricalDistribution:
 
     def sample(self, seed: int, number: int) -> CellGenotype:
         """Child `number` of the sequence `seed`, drawn from p(alpha | pi); whatever other children are drawn."""
-        # numpy promises the bits of a bit generator for all its versions, but not what a Generator makes of them.
-        bits = np.random.Philox(key=derive_seed(seed, "sample", number)).random_raw(self._draw_count)
-        uniform = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        uniform = uniforms(self._draw_count, derive_seed(seed, "sample", number))
         return self.space.genotype(self.draw(uniform).tolist())
 
     @cached_property

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nascli.artifacts.logits import Floats, frozen, log_softmax, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.uniforms import uniforms
 from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.protocol import NONE, CellSpace, check_keeps_none
@@ -120,9 +121,8 @@ class MixtureDistribution:
         noisy = {}
         for cell in self.space.cells:
             logs = self._log_strengths(cell)
-            # numpy promises the bits of a bit generator for all its versions, but not what a Generator makes of them.
-            bits = np.random.Philox(key=derive_seed(seed, "sample", cell, number)).random_raw(logs.size)
-            uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+            # Half a step up, since the logarithm of 0 is no number.
+            uniform = uniforms(logs.size, derive_seed(seed, "sample", cell, number)) + 2.0**-54
             noisy[cell] = (logs - np.log(-np.log(uniform)).reshape(logs.shape)).tolist()
         return self.space.keep(noisy)
 

@@ -15,6 +15,7 @@ from nascli.artifacts.formats import validate
 from nascli.artifacts.logits import Floats, frozen
 from nascli.artifacts.masks import Mask, channels_of
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.uniforms import uniforms
 from nascli.errors import LONGEST_NAME, ArtifactError, UsageError
 from nascli.faults import artifact_error, faults_of
 from nascli.frozen import Frozen
@@ -113,9 +114,7 @@ class PosteriorDistribution:
 
     def uniforms(self, seed: int, number: int) -> NDArray[np.float64]:
         """The random numbers in [0, 1) behind candidate `number` of the sequence `seed`. [mask_size]"""
-        # numpy promises the bits of a bit generator for all its versions, but not what a Generator makes of them.
-        bits = np.random.Philox(key=derive_seed(seed, "candidate", number)).random_raw(self.graph.mask_size)
-        return np.asarray((bits >> np.uint64(11)) * 2.0**-53, np.float64)
+        return uniforms(self.graph.mask_size, derive_seed(seed, "candidate", number))
 
     def mask(self, seed: int, number: int) -> Mask:
         """Which channels candidate `number` of the sequence `seed` keeps. [mask_size]"""

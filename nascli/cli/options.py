@@ -22,7 +22,7 @@ GenotypeSources = Annotated[
     list[str],
     typer.Argument(
         metavar="GENOTYPE...",
-        help="JSON or DARTS's text; a published cell's name; '-': standard input",
+        help="JSON or the text form of a space; a published cell's name; '-': standard input",
         autocompletion=among(genotypes),
     ),
 ]

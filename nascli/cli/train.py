@@ -39,7 +39,8 @@ def train(
 ) -> None:
     """Train the networks of genotypes and write the models.
 
-    A genotype is a file (JSON or DARTS's text), '-', or a published cell.
+    A genotype is a file (JSON, or the text of DARTS or NAS-Bench-201), such a
+    text itself, '-', or a published cell.
     Weights are random at the start, or with --from those that a search has left.
 
     Several genotypes, or --seeds, make several models, one after another:

@@ -5,12 +5,10 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal
 
+from nascli.artifacts.rundir import DRIFT, FROZEN
 from nascli.errors import UsageError
 
 Rows = Sequence[Mapping[str, Any]]
-
-FROZEN = "architecture_frozen"
-"""The key that is true in the rows of warm-up epochs, in which only the weights learn."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ CHARTS = (
     Chart(
         "Entropy of p(α | π)",
         "entropy (nats)",
-        (Curve("entropy", "all"), Curve("drift_entropy", "without data", grey=True)),
+        (Curve("entropy", "all"), Curve(DRIFT, "without data", grey=True)),
         1,
         family="entropy/",
         needs="entropy/",

@@ -23,11 +23,10 @@ from nascli.core.engine.cell_pool import CellPool
 from nascli.core.engine.channel_pool import ChannelPool
 from nascli.core.engine.derive import check_count, numbered, tell_disconnected
 from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
-from nascli.core.engine.pool import CandidateScorer, Pool
+from nascli.core.engine.pool import CandidateScorer, OffersModels, Pool
 from nascli.core.engine.ranking import (
     Budget,
     Candidate,
-    OffersCandidates,
     mean_and_deviation,
 )
 from nascli.core.engine.reporter import Reporter, Silent
@@ -70,16 +69,15 @@ def rank(
     `config` None: by the recipe for its method and images. `model`: where to write the network of the best with its
     inherited weights; of a posterior alone. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
     """
-    start, config = ranked_by(source, config)
-    pool = pool_of(start)
-    if model is not None:
-        pool.check_model()
+    start, pool, config = ranked_by(source, config)
+    if model is not None and not isinstance(pool, OffersModels):
+        raise UsageError("shared weights are no candidate's own: leave --model out, and train the genotype")
     targets = _targets(start, destination, count, model)
     folder = Destination(None, destination.run_path, destination.resume, destination.overwrite)
     check_destination(folder, config, start.ancestor())
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        work = prepare(start, config, runtime, reporter, count, pool)
+        work = prepare(start, pool, config, runtime, reporter, count)
         if folder.resume and folder.run_path is not None and not RunDir(folder.run_path).has_run():
             reporter.notice(f"there is no run in {folder.run_path} yet: starting from the beginning")
         with open_run(folder, config, start.ancestor()) as run:
@@ -87,7 +85,9 @@ def rank(
     best = best_first(rounds[-1].own)[:count]
     chosen = _Chosen(start, pool, config, len(work.images))
     contents = [genotype_bytes(chosen.file(score, place)) for place, score in enumerate(best, 1)]
-    found = chosen.model(best[0]) if model is not None else None
+    found = None
+    if model is not None and isinstance(pool, OffersModels):
+        found = model_bytes(pool.model(chosen.file(best[0], 1), best[0]))
     genotypes = [made(content, target.write(content)) for target, content in zip(targets, contents, strict=True)]
     derived = None
     if found is not None and model is not None:
@@ -98,12 +98,13 @@ def rank(
     return Ranking(tuple(genotypes), derived, tuple(best), tuple(rounds), config.candidates, work.probability)
 
 
-def ranked_by(source: Source, config: DeriveConfig | None) -> tuple[LoadedArtifact, DeriveConfig]:
-    """A distribution and how it is ranked: by `config`, or by the recipe. Raises ArtifactError, UsageError."""
+def ranked_by(source: Source, config: DeriveConfig | None) -> tuple[LoadedArtifact, Pool, DeriveConfig]:
+    """A distribution, what its candidates are drawn from, and how they are ranked: by `config`, or by the recipe.
+
+    Raises ArtifactError, UsageError.
+    """
     start = artifact(source, "distribution")
-    if not isinstance(start.distribution, OffersCandidates | CategoricalDistribution | MixtureDistribution):
-        raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
-    return start, config or _recipe(start)
+    return start, pool_of(start), config or _recipe(start)
 
 
 def pool_of(start: LoadedArtifact) -> Pool:
@@ -131,18 +132,10 @@ class Work:
 
 
 def prepare(
-    start: LoadedArtifact,
-    config: DeriveConfig,
-    runtime: Runtime,
-    reporter: Reporter,
-    count: int = 1,
-    pool: Pool | None = None,
+    start: LoadedArtifact, pool: Pool, config: DeriveConfig, runtime: Runtime, reporter: Reporter, count: int = 1
 ) -> Work:
-    """A ranking before its first score, of which the `count` best are wanted. `pool`: `pool_of(start)`. Raises as
-    `rank`.
-    """
+    """A ranking before its first score, of which the `count` best are wanted. Raises as `rank`."""
     check_count(count)
-    pool = pool or pool_of(start)
     data, images = held_out_images(start, pool.data, config, runtime.device)
     for notice in data.notices:
         reporter.notice(notice)
@@ -257,11 +250,6 @@ class _Chosen:
     def file(self, score: Scored, place: int) -> GenotypeFile:
         genotype = self._pool.genotype(self._config.seed, score.number)
         return GenotypeFile(genotype=genotype, provenance=self._provenance(score, place))
-
-    def model(self, score: Scored) -> bytes:
-        """The network of the best candidate, with its inherited weights."""
-        file = self.file(score, 1)
-        return model_bytes(self._pool.model(file.genotype, score, file.provenance))
 
     def _provenance(self, score: Scored, place: int) -> Provenance:
         origin, config = self._start.provenance, self._config

@@ -10,15 +10,14 @@ from functools import partial
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import Genotype
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.mixture import MixtureDistribution
-from nascli.artifacts.model import ModelFile
-from nascli.artifacts.provenance import DataDescription, Provenance
-from nascli.artifacts.scores import CELLS, UNIFORM, Scored
-from nascli.config import DeriveConfig, SearchConfig
+from nascli.artifacts.provenance import DataDescription
+from nascli.artifacts.scores import CELLS, UNIFORM
+from nascli.config import CELL_NETWORK, DeriveConfig, SearchConfig
 from nascli.core.engine.cell_scorer import CellScorer, Children
 from nascli.core.engine.ranking import Candidate
+from nascli.core.engine.sizing import shape_of
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
 from nascli.errors import ArtifactError, UsageError
@@ -75,15 +74,8 @@ class CellPool:
 
     def _network(self, info: DataInfo) -> NetworkSettings:
         """The size of the search network."""
-        own = self._search.settings
-        return NetworkSettings(
-            layers=own["layers"],
-            channels=own["channels"],
-            stem=own["stem"],
-            classes=len(info.classes),
-            image_channels=info.channels,
-            image_size=info.image_size,
-        )
+        own = {name: self._search.settings[name] for name in CELL_NETWORK}
+        return NetworkSettings(**shape_of(info).model_dump(), **own)
 
     def scorer(self, data: DataModule, config: DeriveConfig, runtime: Runtime) -> CellScorer:
         settings, space = self._search.settings, self._distribution.space
@@ -95,9 +87,3 @@ class CellPool:
 
     def genotype(self, seed: int, number: int) -> CellGenotype:
         return self._distribution.sample(seed, number)
-
-    def check_model(self) -> None:
-        raise UsageError("shared weights are no candidate's own: leave --model out, and train the genotype")
-
-    def model(self, genotype: Genotype, score: Scored, provenance: Provenance) -> ModelFile:
-        raise NotImplementedError("check_model")

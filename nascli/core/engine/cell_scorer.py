@@ -16,6 +16,7 @@ from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.runtime import Runtime, fitting_threads
 from nascli.data import DataModule
+from nascli.data.permutation import permutation
 from nascli.errors import Diverged
 from nascli.graphs.graph import Graph
 from nascli.spaces.cell_genotype import CellGenotype
@@ -24,7 +25,8 @@ from nascli.spaces.protocol import CellSpace
 from nascli.spaces.wiring import Wiring
 
 PER_PASS = 64
-"""Candidates that are scored, and kept, together."""
+"""Candidates that are scored, and kept, together: some ten seconds in a small network, which is all that a kill loses,
+and enough for neighbours to have something in common."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class CellScorer:
                 yield logits
 
     def _batches(self, images: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
-        shuffled = np.random.default_rng(0).permutation(images)
+        shuffled = images[permutation(len(images), seed=0)]
         # Of even sizes: the statistics of a last batch of two images would be no statistics.
         parts = np.array_split(shuffled, max(1, round(len(images) / self._batch_size)))
         for part in parts:

@@ -2,10 +2,9 @@
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.posterior import PosteriorDistribution
-from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.scores import POSTERIOR, Scored
 from nascli.config import DeriveConfig
 from nascli.core.engine.ranking import Candidate, posterior_candidates, uniform_candidates, uniform_probability
@@ -37,17 +36,14 @@ class ChannelPool:
     def genotype(self, seed: int, number: int) -> ChannelsGenotype:
         return self._posterior.genotype(self._posterior.mask(seed, number))
 
-    def check_model(self) -> None:
-        """Every candidate is a part of the super-network."""
-
-    def model(self, genotype: Genotype, score: Scored, provenance: Provenance) -> ModelFile:
-        assert isinstance(genotype, ChannelsGenotype)
-        network = inherited_network(genotype, self._posterior, self._where, seed=0)
+    def model(self, file: GenotypeFile, score: Scored) -> ModelFile:
+        assert isinstance(file.genotype, ChannelsGenotype)
+        network = inherited_network(file.genotype, self._posterior, self._where, seed=0)
         return ModelFile(
             weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
-            genotype=genotype,
+            genotype=file.genotype,
             network=self._posterior.shape,
             data=self._posterior.data,
             metrics={"held_out_accuracy": score.accuracy, "held_out_loss": score.loss},
-            provenance=provenance,
+            provenance=file.provenance,
         )

@@ -10,12 +10,9 @@ from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.ranking import RankingDistribution
-from nascli.artifacts.rundir import GENOTYPE
+from nascli.artifacts.rundir import DRIFT, FROZEN, GENOTYPE
 from nascli.core.engine.connection import disconnection
 from nascli.spaces.protocol import NONE
-
-DRIFT, FROZEN = "drift_entropy", "architecture_frozen"
-"""Keys, in the rows of metrics, of the entropy that sampling alone would have left, and of the epochs of a warm-up."""
 
 
 @dataclass(frozen=True)

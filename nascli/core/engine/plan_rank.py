@@ -25,10 +25,10 @@ def plan_rank(
 
     Raises as `rank` would before its first score, and MemoryExhausted where a pass does not fit.
     """
-    start, config = ranked_by(source, config)
+    start, pool, config = ranked_by(source, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        work = prepare(start, config, runtime, reporter, count)
+        work = prepare(start, pool, config, runtime, reporter, count)
         distinct = list({candidate.twin_of: candidate for candidate in work.candidates}.values())
         reporter.notice("measuring two passes")
         seconds = _seconds(work.scorer, distinct, work.images)

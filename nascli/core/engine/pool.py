@@ -1,14 +1,14 @@
 """What candidates are drawn from and how they are scored: the one thing in which channels and cells differ."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.genotype import Genotype, GenotypeFile
 from nascli.artifacts.model import ModelFile
-from nascli.artifacts.provenance import DataDescription, Provenance
+from nascli.artifacts.provenance import DataDescription
 from nascli.artifacts.scores import Scored
 from nascli.config import DeriveConfig
 from nascli.core.engine.ranking import Candidate
@@ -59,8 +59,10 @@ class Pool(Protocol):
     def genotype(self, seed: int, number: int) -> Genotype:
         """That of candidate `number`."""
 
-    def check_model(self) -> None:
-        """Raise UsageError where no candidate has weights of its own that could be written as a model."""
 
-    def model(self, genotype: Genotype, score: Scored, provenance: Provenance) -> ModelFile:
+@runtime_checkable
+class OffersModels(Protocol):
+    """A pool whose candidates have weights that are good for themselves alone."""
+
+    def model(self, file: GenotypeFile, score: Scored) -> ModelFile:
         """The network of a candidate with the weights that it was scored with."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution, Choices
 from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.rundir import DRIFT, FROZEN
 from nascli.core.methods.categoricals import Categoricals, draw
 from nascli.core.methods.cells import check_space, other_kind
 from nascli.core.methods.protocol import Plan, Stream
@@ -19,9 +20,6 @@ from nascli.core.methods.single_paths import SinglePaths
 from nascli.core.runtime import Runtime
 
 FEWEST_SAMPLES = 2
-
-DRIFT = "drift_entropy"
-"""The key of the entropy that the steps so far would have left under a constant likelihood."""
 
 
 def importance_weights(log_likelihood: Tensor) -> Tensor:
@@ -151,7 +149,7 @@ class Parsec(SinglePaths):
             "mode_accuracy": float(right) / images_seen,
             "mode_probability": math.exp(now.log_probability(mode)),
             "skip_share": mode.share("skip_connect"),
-            "architecture_frozen": self.steps_done <= self._first_architecture_step,
+            FROZEN: self.steps_done <= self._first_architecture_step,
         }
 
     def distribution(self) -> CategoricalDistribution:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.mixture import MixtureDistribution
+from nascli.artifacts.rundir import FROZEN
 from nascli.core.methods.cells import check_space, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import seeded
@@ -226,7 +227,7 @@ class PcDarts:
         now = self.distribution()
         entropy = {f"edge_entropy/{cell}": now.entropy(cell) for cell in self._space.cells}
         frozen = self.steps_done <= self._first_architecture_step
-        return {**entropy, "skip_share": now.mode().share("skip_connect"), "architecture_frozen": frozen}
+        return {**entropy, "skip_share": now.mode().share("skip_connect"), FROZEN: frozen}
 
     def distribution(self) -> MixtureDistribution:
         def arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:

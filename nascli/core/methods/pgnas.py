@@ -13,6 +13,7 @@ from nascli import supernets
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.rundir import FROZEN
 from nascli.core.methods.cells import other_kind
 from nascli.core.methods.protocol import HELD_OUT, Plan, Stream
 from nascli.core.nn.build import seeded
@@ -207,7 +208,7 @@ class Pgnas:
             "drop_min": float(drop.min()),
             "drop_max": float(drop.max()),
             "entropy": float(self.dropout.entropy().detach()),
-            "architecture_frozen": self.steps_done <= self._first_dropout_step,
+            FROZEN: self.steps_done <= self._first_dropout_step,
         }
 
     def _held_out_metrics(self, stream: Stream) -> dict[str, float]:

@@ -16,6 +16,7 @@ from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
+from nascli.data.permutation import permutation
 from nascli.data.splits import split
 from nascli.errors import ArtifactError, Diverged, UsageError
 from nascli.registry import SPACES
@@ -56,7 +57,7 @@ def test_scores_are_those_of_each_cell_by_itself(start):
     cells = [uniform.sample(5, number) for number in range(20)]
     network = SharedNetwork(children.whole())
     load_weights(network, start.value.weights, "run")
-    order = np.random.default_rng(0).permutation(images)
+    order = images[permutation(len(images), 0)]
     assert len(images) == 100
     batches = [batch for part in np.array_split(order, 3) for batch in data.batches(part, len(part))]
     assert [len(labels) for _, labels in batches] == [34, 33, 33]
@@ -124,7 +125,7 @@ def test_a_learnt_distribution_is_compared_with_uniform_cells():
     (ranked,) = result.rounds
     uniform = CategoricalDistribution.uniform(cell_space("nas-bench-201"))
     assert [len(ranked.of(name)) for name in ("cells", "uniform")] == [12, 12]
-    work = prepare(start, settings("parsec"), CPU, Silent())
+    work = prepare(start, pool_of(start), settings("parsec"), CPU, Silent())
     others = [one.draw().network() for one in work.candidates if one.population == "uniform"]
     assert others != [one.draw().network() for one in work.candidates if one.population == "cells"]
     assert not set(others) & {uniform.sample(0, number).network() for number in range(1, 13)}, "numbers of their own"
