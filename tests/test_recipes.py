@@ -203,11 +203,11 @@ def test_nodes_that_are_not_given_are_those_of_the_space():
 def test_the_space_of_a_search_is_one_that_its_method_searches():
     assert [SearchConfig(method=method).space for method in OF_CELLS] == ["darts"] * len(OF_CELLS)
     with pytest.raises(
-        UsageError, match="parsec searches cells, and enas is a space of channels: give --space darts or"
+        UsageError, match="parsec searches cells, and enas is a space of channels: give another --method, or one of"
     ):
         SearchConfig(method="parsec", space="enas")
     with pytest.raises(
-        UsageError, match="pgnas searches channels, and nas-bench-201 is a space of cells: give --space"
+        UsageError, match="pgnas searches channels, and nas-bench-201 is a space of cells: give another --method"
     ):
         SearchConfig(method="pgnas", space="nas-bench-201")
     for config in (SearchConfig, TrainConfig):

@@ -126,8 +126,8 @@ def test_every_fault_of_a_cell_is_told_at_once(nascli):
     assert done.err.count("node ") == 3
 
 
-OF_CELLS = "give --space darts or nas-bench-201"
-OF_CHANNELS = "give --space resnet-mb or"
+OF_CELLS = "give another --method, or one of these as --space: darts, nas-bench-201"
+OF_CHANNELS = "give another --method, or one of these as --space: resnet-mb, "
 STAGES = "3 stages of as many cells each: --layers is a multiple of 3, not"
 
 
