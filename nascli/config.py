@@ -91,8 +91,8 @@ def _fitting_space(method: str, name: str | None) -> str:
         return next(iter(SPACES_OF[kind]))
     if (other := kind_of_space(name)) != kind:
         raise UsageError(
-            f"{method} searches {kind}, and {name} is a space of {other}: give another --method, or one of these as --space: "
-            f"{', '.join(SPACES_OF[kind])}"
+            f"{method} searches {kind}, and {name} is a space of {other}: give another --method, or one of "
+            f"these as --space: {', '.join(SPACES_OF[kind])}"
         )
     return name
 
