@@ -62,6 +62,19 @@ SETTINGS: Mapping[str, Setting] = {
 }
 
 
+def search_config(setting: Setting, seed: int, images: Path) -> SearchConfig:
+    """A search of CIFAR-10 as a folder of images."""
+    return SearchConfig(
+        method=setting.method,
+        space="nas-bench-201",
+        recipe="proxy-nas-bench-201",
+        dataset="folder",
+        data_dir=images,
+        seed=seed,
+        **setting.changes,
+    )
+
+
 def derived(setting: Setting, found: LoadedArtifact, options: argparse.Namespace) -> Iterator[tuple[str, CellGenotype]]:
     """Every rule that the distribution offers, and its cell."""
     assert isinstance(found.value, DistributionFile)
@@ -94,16 +107,7 @@ def run(name: str, seed: int, table: TruthTable, options: argparse.Namespace) ->
     kept = output.with_suffix(".rows.json")
     if kept.exists():
         return
-    config = SearchConfig(
-        method=setting.method,
-        space="nas-bench-201",
-        recipe="proxy-nas-bench-201",
-        dataset="folder",
-        data_dir=options.images,
-        seed=seed,
-        **setting.changes,
-    )
-    found = search(config, Destination(output, resume=True))
+    found = search(search_config(setting, seed, options.images), Destination(output, resume=True))
     epochs = RunDir(output.with_suffix(".run")).read_metrics()
     seconds = sum(row.get("seconds", 0.0) for row in epochs)
     column, rows = table.column(None, "test"), []

@@ -1,9 +1,9 @@
 """How well can a cheap search tell good cells from bad? The ceiling of a proxy, before any search in it.
 
     python benchmarks/proxy_ceiling.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
-        [--proxies c8n1p16 …] [--cells 40] [--epochs 12] [--seed 0]
+        [--proxies c8n1p16 …] [--limit-train 10000] [--cells 40] [--epochs 12] [--seed 0]
 
-Random cells of NAS-Bench-201, each trained alone in a small network on half of 10,000 images and scored on the other
+Random cells of NAS-Bench-201, each trained alone in a small network on half of the images and scored on the other
 half; then the rank correlation (Spearman's rho) of these scores with the true accuracies, over all cells and over those
 above 90 %. No search with shared weights can be expected to do better in a network of that size. A proxy c8n1p16 has
 8 channels, 1 cell per stage and images of 16x16 pixels. All proxies train the same cells. What is done stays in FOLDER
@@ -32,11 +32,11 @@ from nascli.config import TrainConfig  # noqa: E402
 from nascli.core.engine.train import train  # noqa: E402
 from nascli.spaces import cell_space  # noqa: E402
 
-IMAGES, GOOD = 10_000, 90.0
+GOOD = 90.0
 PROXY = re.compile(r"c(?P<channels>\d+)n(?P<per_stage>\d+)p(?P<image_size>\d+)")
 
 
-def config(proxy: str, data_dir: Path, epochs: int) -> TrainConfig:
+def config(proxy: str, options: argparse.Namespace) -> TrainConfig:
     """How a cell is trained alone: as long as its share of a search, by the search's schedule."""
     found = PROXY.fullmatch(proxy)
     if found is None:
@@ -44,15 +44,15 @@ def config(proxy: str, data_dir: Path, epochs: int) -> TrainConfig:
     size = {name: int(value) for name, value in found.groupdict().items()}
     return TrainConfig(
         dataset="folder",
-        data_dir=data_dir,
+        data_dir=options.images,
         space="nas-bench-201",
         image_size=size["image_size"],
-        limit_train=IMAGES,
+        limit_train=options.limit_train,
         validation=0.5,
         layers=3 * size["per_stage"],
         channels=size["channels"],
         stem="cifar",
-        epochs=epochs,
+        epochs=options.epochs,
         batch_size=64,
         lr=0.1,
         lr_min=0.0,
@@ -63,14 +63,14 @@ def config(proxy: str, data_dir: Path, epochs: int) -> TrainConfig:
 
 def trained(proxy: str, cells: list[str], options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row per cell: its scores on the images that it was not trained on."""
-    kept = options.folder / f"{proxy}-{options.epochs}.jsonl"
+    kept = options.folder / f"{proxy}-{options.limit_train}-{options.epochs}.jsonl"
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     known = {row["architecture"] for row in rows}
     for text in cells:
         if text in known:
             continue
         start = time.perf_counter()
-        metrics = train(text, config(proxy, options.images, options.epochs)).value.metrics
+        metrics = train(text, config(proxy, options)).value.metrics
         seconds = time.perf_counter() - start
         scores = {name: metrics[f"validation_{name}"] for name in ("accuracy", "loss")}
         rows.append({"architecture": text, **scores, "seconds": round(seconds, 1)})
@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--proxies", nargs="+", default=["c8n1p16", "c16n1p16", "c16n2p16"])
+    parser.add_argument("--limit-train", type=int, default=10_000)
     parser.add_argument("--cells", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
@@ -107,7 +108,10 @@ def main() -> None:
     column = table.column(None, "test")
     uniform = CategoricalDistribution.uniform(cell_space("nas-bench-201"))
     cells = [as_text(uniform.sample(options.seed, number)) for number in range(options.cells)]
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; {len(cells)} cells, {options.epochs} epochs")
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads; {len(cells)} cells, "
+        f"{options.epochs} epochs of half of {options.limit_train:,} images"
+    )
     for proxy in options.proxies:
         rows = trained(proxy, cells, options)
         seconds = sum(row["seconds"] for row in rows) / len(rows)

@@ -1,0 +1,178 @@
+"""The pictures of `nas_bench_201.csv` and `rank_correlation.csv`.
+
+python benchmarks/draw_nas_bench_201.py --table TRUE-ACCURACIES [--output docs]
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.nas_bench_201_table import SIX_CONVOLUTIONS  # noqa: E402
+from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
+from nascli.visualize.canvas import WIDTH, picture, points  # noqa: E402
+from nascli.visualize.chart import add_axes, dress  # noqa: E402
+from nascli.visualize.style import FAINT, HIGHLIGHT, INK, MUTED, SERIES  # noqa: E402
+
+BENCHMARKS = ROOT / "benchmarks"
+ROW, LEFT, TOP, RIGHT, BELOW = 24.0, 232.0, 76.0, 24.0, 56.0
+CROWD = 3
+"""Rows that the distribution of random cells is high."""
+WORST = 85.0
+"""Per cent, at the left end; what is worse is drawn there."""
+TICKS = (85, 88, 90, 91, 92, 93, 93.5, 94, 94.37)
+METHODS = ("darts", "pc-darts", "parsec", "spos", "random")
+COLOURS = dict(zip(METHODS, SERIES, strict=False))
+CORRELATIONS = {"accuracy": "-", "log-likelihood": (0, (4, 2)), "probability": (0, (1, 1.5))}
+
+Row = Mapping[str, str]
+
+
+def rows_of(name: str) -> list[Row]:
+    """Of a CSV file of the benchmarks."""
+    with (BENCHMARKS / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def place(accuracy: float) -> float:
+    """On a logarithmic scale of the error, where good cells lie apart."""
+    return -float(np.log(100 - max(accuracy, WORST)))
+
+
+def searches(rows: Sequence[Row], table: TruthTable) -> bytes:
+    """The true accuracy of every derived cell: a line per setting, under the distribution of random cells."""
+    column = table.column(None, "test")
+    key = lambda row: (METHODS.index(row["method"]), row["setting"])  # noqa: E731
+    settings = {name: list(own) for (_, name), own in groupby(sorted(rows, key=key), key=key)}
+    height = TOP + ROW * (len(settings) + CROWD) + BELOW
+
+    def draw(figure: Figure) -> None:
+        axes = add_axes(figure, LEFT, TOP, WIDTH - LEFT - RIGHT, height - TOP - BELOW)
+        _random_cells(axes, table, column)
+        for line, own in enumerate(settings.values(), CROWD):
+            _runs(axes, line, own)
+        _dress(axes, list(settings))
+        _levels(axes, table, column)
+
+    return picture(WIDTH, height, draw, "svg")
+
+
+def _random_cells(axes: Axes, table: TruthTable, column: str) -> None:
+    """How many of all cells have such an accuracy, each bar as wide as the others on the scale."""
+    values = [place(accuracy) for accuracy in table.accuracies[column]]
+    counts, edges = np.histogram(values, bins=90)
+    heights = counts[1:] / counts[1:].max() * (CROWD - 0.9)  # the first bar has all that are worse
+    axes.bar(edges[1:-1], -heights, np.diff(edges[1:]), bottom=CROWD - 1 + 0.4, align="edge", color=FAINT)
+
+
+def _runs(axes: Axes, line: int, rows: Sequence[Row]) -> None:
+    """A dot per search, hollow where something was chosen on its seed; a bar at the mean of the others."""
+    colour = COLOURS[rows[0]["method"]]
+    fresh = [float(row["cifar10_test"]) for row in rows if row["tuned_on"] == "False"]
+    tuned = [float(row["cifar10_test"]) for row in rows if row["tuned_on"] != "False"]
+    look = {"color": colour, "markersize": points(7), "linestyle": "none", "marker": "o", "clip_on": False, "zorder": 3}
+    axes.plot([place(value) for value in tuned], [line] * len(tuned), **look, fillstyle="none")
+    axes.plot([place(value) for value in fresh], [line] * len(fresh), **look, alpha=0.75)
+    if fresh:
+        axes.plot([place(float(np.mean(fresh)))] * 2, [line - 0.38, line + 0.38], color=INK, linewidth=points(2))
+
+
+def _dress(axes: Axes, names: Sequence[str]) -> None:
+    dress(axes, "true test accuracy (%), errors on a logarithmic scale", "", 0)
+    axes.grid(axis="y", visible=False)
+    axes.set_ylim(CROWD + len(names) - 0.4, -0.6)  # downwards, as one reads
+    axes.set_xlim(place(WORST), place(94.5))
+    axes.set_xticks([place(tick) for tick in TICKS], [f"{tick:g}" for tick in TICKS])
+    axes.set_yticks([CROWD - 1, *range(CROWD, CROWD + len(names))], ["all 15,625 cells", *names])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+
+
+def _levels(axes: Axes, table: TruthTable, column: str) -> None:
+    """What to compare with: lines with their names above."""
+    six = table.accuracy(table.space.parse(SIX_CONVOLUTIONS, "the cell"), column)
+    for name, level, colour in (
+        ("the median cell", table.median(column), MUTED),
+        ("six 3×3 convolutions,\nno search", six, HIGHLIGHT),
+    ):
+        axes.axvline(place(level), color=colour, linewidth=points(1.4), linestyle=(0, (4, 3)), zorder=2)
+        axes.annotate(
+            f"{name}: {level:.2f}",
+            (place(level), 1),
+            (0, points(6)),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="center",
+            fontsize=points(10.5),
+            color=colour,
+        )
+
+
+def correlations(rows: Sequence[Row]) -> bytes:
+    """Spearman's rho with the truth along searches, over all cells and over the good ones."""
+    height, upper, gap, left, right = 330.0, 56.0, 64.0, 62.0, 20.0
+    width = (WIDTH - 2 * left - 2 * right + left - gap / 2) / 2
+    panels = {"all": "of 1,000 random cells", "good": "of those above 90 %"}
+
+    def draw(figure: Figure) -> None:
+        for number, (name, title) in enumerate(panels.items()):
+            axes = add_axes(figure, left + number * (width + gap), upper, width, height - upper - 92)
+            for (setting, by), own in groupby(rows, key=lambda row: (row["setting"], row["by"])):
+                told = [row for row in own if row[name]]
+                colour = COLOURS[
+                    next(method for method in sorted(METHODS, key=len)[::-1] if setting.startswith(method))
+                ]
+                axes.plot(
+                    [int(row["step"]) for row in told], [float(row[name]) for row in told], color=colour,
+                    linestyle=CORRELATIONS[by], linewidth=points(2), marker="o", markersize=points(3.5),
+                )  # fmt: skip
+            dress(axes, "steps of the search", "rank correlation with the truth" if number == 0 else "", 0)
+            axes.set_ylim(-0.62, 1)
+            axes.axhline(0, color=MUTED, linewidth=points(1))
+            axes.set_title(title, fontsize=points(13), weight="bold", loc="left", pad=points(12), color=INK)
+        _legend(figure, rows)
+
+    return picture(WIDTH, height, draw, "svg")
+
+
+def _legend(figure: Figure, rows: Sequence[Row]) -> None:
+    settings = list(dict.fromkeys(row["setting"] for row in rows))
+    methods = {
+        name: COLOURS[next(m for m in sorted(METHODS, key=len)[::-1] if name.startswith(m))] for name in settings
+    }
+    axes = figure.axes[0]
+    handles = [axes.plot([], [], color=colour, linewidth=points(2), label=name)[0] for name, colour in methods.items()]
+    names = {"accuracy": "by accuracy", "log-likelihood": "by log-likelihood", "probability": "by the distribution"}
+    handles += [
+        axes.plot([], [], color=INK, linestyle=line, linewidth=points(2), label=names[by])[0]
+        for by, line in CORRELATIONS.items()
+    ]
+    figure.legend(
+        handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=points(10.5), handlelength=2,
+        columnspacing=1.2,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Write what there are figures for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--output", type=Path, default=ROOT / "docs")
+    options = parser.parse_args()
+    (options.output / "searches.svg").write_bytes(searches(rows_of("nas_bench_201.csv"), load_table(options.table)))
+    if (BENCHMARKS / "rank_correlation.csv").exists():
+        (options.output / "rank-correlation.svg").write_bytes(correlations(rows_of("rank_correlation.csv")))
+
+
+if __name__ == "__main__":
+    main()
