@@ -1,0 +1,106 @@
+"""How much of PARSEC's concentration is signal? Searches in NAS-Bench-201 with true labels, and with labels dealt out.
+
+    python benchmarks/parsec_signal.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
+        [--setting parsec-warm] [--seeds 11 12 13]
+
+With labels dealt out at random nothing can be learnt of unseen images, and whatever the distribution does comes of
+sampling alone. Printed per search: its entropy beside the drift's, the true accuracy of the mode, the mean under the
+distribution (over all cells, exact) beside that of uniform cells; then, for each pair of seeds, the correlation of their
+probabilities and the share of the modes' picks in common. Searches are kept in FOLDER, and those of `nas_bench_201.py`
+that lie there are used.
+"""
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.nas_bench_201 import SETTINGS, search_config  # noqa: E402
+from benchmarks.parsec_control import shared_picks  # noqa: E402
+from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
+from nascli.artifacts.load import load_artifact  # noqa: E402
+from nascli.artifacts.rundir import DRIFT, RunDir  # noqa: E402
+from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
+from nascli.core.engine.search import search  # noqa: E402
+from nascli.core.engine.session import Destination  # noqa: E402
+
+
+def dealt_out(images: Path, folder: Path) -> Path:
+    """The same training pictures in other classes, drawn uniformly, as links."""
+    if folder.exists():
+        return folder
+    classes = sorted(path.name for path in (images / "train").iterdir())
+    files = sorted(path for name in classes for path in (images / "train" / name).iterdir())
+    labels = np.random.default_rng(0).integers(len(classes), size=len(files))
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    for name in classes:
+        (unfinished / "train" / name).mkdir(parents=True, exist_ok=True)
+    for number, (file, label) in enumerate(zip(files, labels, strict=True)):
+        link = unfinished / "train" / classes[label] / f"{number}{file.suffix}"
+        if not link.is_symlink():
+            link.symlink_to(file.resolve())
+    return unfinished.rename(folder)
+
+
+def found(name: str, seed: int, images: Path, output: Path) -> CategoricalDistribution:
+    """The distribution of a search, which is made where it is not there yet."""
+    if not output.exists():
+        search(search_config(SETTINGS[name], seed, images), Destination(output, resume=True))
+    distribution = load_artifact(output).value.distribution  # type: ignore[union-attr]
+    assert isinstance(distribution, CategoricalDistribution)
+    return distribution
+
+
+def flat(distribution: CategoricalDistribution) -> np.ndarray:
+    """All probabilities of all decisions in one row."""
+    cells = distribution.space.cells
+    return np.concatenate([np.ravel(values) for cell in cells for values in distribution.probabilities(cell)])
+
+
+def expected(distribution: CategoricalDistribution, table: TruthTable, column: str) -> float:
+    """The mean true accuracy under the distribution."""
+    return table.expected([np.exp(distribution.log_probability(cell)) for cell in table.genotypes], column)
+
+
+def main() -> None:
+    """A line per search and per pair of seeds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--setting", default="parsec-warm")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[11, 12, 13])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    table = load_table(options.table)
+    column = table.column(None, "test")
+    shuffled = dealt_out(options.images, options.folder / "labels-dealt-out")
+    for labels, images, suffix in (("true", options.images, ""), ("dealt out", shuffled, ".dealt-out")):
+        distributions = []
+        for seed in options.seeds:
+            output = options.folder / f"{options.setting}-{seed}{suffix}.safetensors"
+            one = found(options.setting, seed, images, output)
+            drift = RunDir(output.with_suffix(".run")).read_metrics()[-1][DRIFT]
+            mode = table.worth(one.mode(), column)
+            uniform = expected(CategoricalDistribution.uniform(one.space), table, column)
+            print(
+                f"{labels} labels, seed {seed}: entropy {one.total_entropy():.2f}, drift's {drift:.2f} nats, mode "
+                f"{mode.accuracy:.2f} % (rank {mode.rank:,}), mean {expected(one, table, column):.2f} %, of uniform "
+                f"cells {uniform:.2f} %",
+                flush=True,
+            )
+            distributions.append(one)
+        for first, second in itertools.combinations(distributions, 2):
+            agreement = np.corrcoef(flat(first), flat(second))[0, 1]
+            print(f"  two seeds: correlation {agreement:.2f}, picks in common {shared_picks(first, second):.0%}")
+
+
+if __name__ == "__main__":
+    main()
