@@ -52,11 +52,14 @@ class Setting:
 SETTINGS: Mapping[str, Setting] = {
     "darts": Setting("darts", {}),
     "pc-darts": Setting("pc-darts", {}),
+    # As many steps on a fifth of the images.
+    "darts-10k": Setting("darts", {"epochs": 40, "limit_train": 10_000}),
+    "pc-darts-10k": Setting("pc-darts", {"epochs": 40, "arch_warmup_epochs": 25, "limit_train": 10_000}),
+    # And half of the steps, at twice the rate.
+    "darts-10k-short": Setting("darts", {"epochs": 20, "limit_train": 10_000, "arch_lr": 0.02}),
+    "pc-darts-10k-short": Setting("pc-darts", {"epochs": 20, "limit_train": 10_000, "arch_lr": 0.02}),
     "parsec": Setting("parsec", {}, candidates=300),
-    "parsec-warm": Setting("parsec", {"epochs": 130, "arch_warmup_epochs": 110}, candidates=300),
-    "parsec-warm-centred": Setting(
-        "parsec", {"epochs": 130, "arch_warmup_epochs": 110, "centred_weights": True}, candidates=300
-    ),
+    "parsec-centred": Setting("parsec", {"centred_weights": True}, candidates=300),
     "spos": Setting("spos", {}, candidates=1000),
     "random": Setting("random", {}),
 }

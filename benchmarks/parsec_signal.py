@@ -5,7 +5,7 @@
 
 With labels dealt out at random nothing can be learnt of unseen images, and whatever the distribution does comes of
 sampling alone. Printed per search: its entropy beside the drift's, the true accuracy of the mode, the mean under the
-distribution (over all cells, exact) beside that of uniform cells; then, for each pair of seeds, the correlation of their
+distribution (over all cells, exact) beside that of uniform ones; then, for each pair of seeds, the correlation of their
 probabilities and the share of the modes' picks in common. Searches are kept in FOLDER, and those of `nas_bench_201.py`
 that lie there are used.
 """

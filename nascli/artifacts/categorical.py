@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascli.artifacts.best_first import best_first
-from nascli.artifacts.logits import Floats, frozen, log_softmax, space_of, space_settings
+from nascli.artifacts.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.uniforms import uniforms
 from nascli.errors import UsageError
@@ -61,6 +61,18 @@ class CategoricalDistribution:
     def uniform(cls, space: CellSpace) -> Self:
         """Where a search begins: all logits zero."""
         return cls(space, [np.zeros((row.draws, len(row.options)), np.float32) for row in space.decisions()])
+
+    @classmethod
+    def mean(cls, several: Sequence[Self]) -> Self:
+        """Of the mean logits of several over the same space.
+
+        The draws of a decision may change places without a change of p(alpha | pi). So each distribution's are taken in
+        the order whose probabilities are nearest to those of the first.
+        """
+        first = several[0]
+        aligned = [[_nearest(*pair) for pair in zip(first.logits, other.logits, strict=True)] for other in several]
+        rows = [cls(first.space, logits).tensors() for logits in aligned]
+        return cls.assemble(first.settings(), mean_logits(rows))
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
@@ -234,6 +246,13 @@ class CategoricalDistribution:
         if missing := set(names) - tensors.keys():
             raise ValueError(f"the tensor {min(missing)!r} is missing (nodes: {space.nodes})")
         return cls(space, [tensors[name] for name in names])
+
+
+def _nearest(logits: Floats, others: Floats) -> Floats:
+    """The other draws, [draws, options], in the order whose probabilities are nearest to the first ones."""
+    own, theirs = np.exp(log_softmax(logits)), np.exp(log_softmax(others))
+    orders = map(list, permutations(range(len(logits))))
+    return others[min(orders, key=lambda order: float(np.square(theirs[order] - own).sum()))]
 
 
 def _name(decision: Decision) -> str:

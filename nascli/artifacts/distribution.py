@@ -1,6 +1,6 @@
 """The distribution over architectures that a search has learnt, and its file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nascli.artifacts import tensors
 from nascli.artifacts.formats import check_format, validate
+from nascli.artifacts.logits import mean_logits
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import LONGEST_NAME, ArtifactError, UsageError, unknown
 from nascli.faults import shorten
@@ -45,6 +46,15 @@ class Distribution(Protocol):
         """The inverse of `settings` and `tensors`. Raises ValueError for whatever doesn't fit."""
 
 
+@runtime_checkable
+class OffersMean(Protocol):
+    """A distribution whose tensors are all logits, so that several have a mean."""
+
+    @classmethod
+    def mean(cls, several: Sequence[Self]) -> Self:
+        """That of the mean logits of several over the same space."""
+
+
 @dataclass(frozen=True, eq=False)
 class DistributionFile:
     """A distribution and where it comes from: the content of `run.safetensors`.
@@ -67,11 +77,8 @@ class DistributionFile:
         known = len(next(iter(self.course.values())))
         if not 1 <= epochs <= known:
             raise UsageError(f"an average can be of 1 to {known} epochs, as many as the search had, not of {epochs}")
-        mean = {
-            name: values[-epochs:].mean(axis=0, dtype=np.float64).astype(values.dtype)
-            for name, values in self.course.items()
-        }
-        return type(self.distribution).assemble(self.distribution.settings(), mean)
+        rows = [{name: values[row] for name, values in self.course.items()} for row in range(known - epochs, known)]
+        return type(self.distribution).assemble(self.distribution.settings(), mean_logits(rows))
 
 
 def distribution_bytes(file: DistributionFile) -> bytes:

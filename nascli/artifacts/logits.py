@@ -1,6 +1,6 @@
 """What distributions made of logits have in common: the space in their files, and the check of their arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +31,17 @@ def frozen(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> Floats:
         raise ValueError(f"{name}: has values beyond {LARGEST:g}, which no search learns")
     copy.setflags(write=False)
     return copy
+
+
+def mean_logits(several: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The mean of tensors of the same names and shapes, summed in float64, in their own type.
+
+    Of logits it is the normalised geometric mean of the probabilities.
+    """
+    return {
+        name: np.mean([own[name] for own in several], axis=0, dtype=np.float64).astype(values.dtype)
+        for name, values in several[0].items()
+    }
 
 
 def log_softmax(logits: Floats) -> Floats:

@@ -1,13 +1,13 @@
 """The mixture of PC-DARTS and DARTS: logits of the operations on every edge, and of the edges into every node."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascli.artifacts.logits import Floats, frozen, log_softmax, space_of, space_settings
+from nascli.artifacts.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.uniforms import uniforms
 from nascli.seeds import derive_seed
@@ -110,6 +110,11 @@ class MixtureDistribution:
         """Where all operations and all edges weigh the same."""
         alpha = np.zeros((len(space.edges()), len(space.operations)), np.float32)
         return cls(space, dict.fromkeys(space.cells, alpha), None)
+
+    @classmethod
+    def mean(cls, several: Sequence[Self]) -> Self:
+        """Of the mean logits of several over the same space: alpha, and beta where there is one."""
+        return cls.assemble(several[0].settings(), mean_logits([other.tensors() for other in several]))
 
     def sample(self, seed: int, number: int) -> CellGenotype:
         """Cells `number` of the sequence `seed`: the derive rule on strengths with Gumbel noise on their logarithms.

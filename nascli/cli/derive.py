@@ -14,7 +14,7 @@ from nascli.cli.configuration import flag, options
 from nascli.cli.options import (
     OUTPUT_PANEL,
     ConfigFile,
-    DistributionSource,
+    DistributionSources,
     DryRun,
     Json,
     Overwrite,
@@ -42,7 +42,7 @@ ROWS_SHOWN = 20
 def derive(
     session: Session,
     given: dict[str, Any],
-    source: DistributionSource,
+    sources: DistributionSources,
     mode: Annotated[
         bool,
         typer.Option(
@@ -119,15 +119,16 @@ def derive(
 ) -> None:
     """Write the best network of a search as a genotype, or several.
 
-    Of a distribution over cells: its mode, the most probable (--top) or samples (--sample).
+    Of a distribution over cells: its mode, the most probable (--top) or samples (--sample). Of several searches that
+    differ in their seeds: of the mean of what they have learnt, which depends less on chance than any of them.
 
     Of a posterior over channels, and with --candidates of a distribution over cells: candidates are drawn and ranked on
     images that the weights have not seen, beside as many uniform ones. The best is written, or several (--top).
     """
-    from nascli.artifacts.load import load_artifact
     from nascli.cli.progress import progress
     from nascli.cli.results import destination
     from nascli.core.engine import derive as engine
+    from nascli.core.engine.inputs import artifacts
 
     if form not in FORMATS:
         raise UsageError(unknown("--format", form, FORMATS))
@@ -135,23 +136,27 @@ def derive(
         raise UsageError("--mode, --top and --sample exclude each other: give one of them")
     named = output or Path("cell.json" if form == JSON else "cell.txt")
     target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
-    start = load_artifact(source, expect={"distribution"})
+    starts = artifacts(sources, "distribution")
     asked = "candidates" in {**(read_file(config) if config else {}), **given}
-    if (asked or engine.ranks(start)) and not mode and sample is None:
+    if (asked or engine.ranks(starts[0])) and not mode and sample is None:
         from nascli.cli.ranking import rank_candidates
 
         if form != JSON:
             raise UsageError("what is ranked is written as JSON, which says by what: leave --format out")
         if without_none or average is not None:
             raise UsageError("--without-none and --average are for choosing without a ranking: leave them out")
-        rank_candidates(session, start, given, target, count=top, model=model, file=config, dry_run=dry_run, json=json)
+        if len(starts) > 1:
+            raise UsageError("candidates are ranked with the weights of one search: give one")
+        rank_candidates(
+            session, starts[0], given, target, count=top, model=model, file=config, dry_run=dry_run, json=json
+        )
         return
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
     extra |= given
     _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
     choice = _choice(top, sample, given.get("seed"), without_none)
     with progress(session) as reporter:
-        results = engine.derive_several(start, choice, target, reporter, format=form, average=average)
+        results = engine.derive_several(starts, choice, target, reporter, format=form, average=average)
     if len(results) > 1 and not session.quiet:
         print(_table(results), file=sys.stderr)
     if json:

@@ -227,4 +227,6 @@ def _choice(config: Mapping[str, Any]) -> list[str]:
     names = ("rank", "candidates", "seed", "number", "held_out_accuracy")
     known = {name.replace("_", " "): config[name] for name in names if name in config}
     which = ", ".join(f"{name} {_shown(value) if isinstance(value, float) else value}" for name, value in known.items())
-    return [f"({config['choice']}: {which})"] if config.get("choice") in ("top", "sample", "ranked") else []
+    chosen = [f"({config['choice']}: {which})"] if config.get("choice") in ("top", "sample", "ranked") else []
+    others = config.get("mean_with", [])
+    return [*chosen, f"(of the mean with {len(others)} more)"] if others else chosen

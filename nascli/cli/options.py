@@ -18,6 +18,13 @@ TRUTH_PANEL = "True accuracies"
 DistributionSource = Annotated[
     str, typer.Argument(metavar="RUN", help="the result of a search or of finetune; '-': standard input")
 ]
+DistributionSources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="the result of a search or of finetune, or several to take their mean; '-': standard input",
+    ),
+]
 GenotypeSources = Annotated[
     list[str],
     typer.Argument(

@@ -96,6 +96,27 @@ def test_bad_options_are_one_line_and_write_nothing(words, message, here, nascli
     assert len(list(here.iterdir())) == 2
 
 
+def test_several_searches_are_one(here, nascli):
+    (here / "other.safetensors").write_bytes(bytes_of(mixture(seed=1), seed=4))
+    done = nascli("derive", "mixture.safetensors", "other.safetensors")
+    assert (done.code, done.out, done.err) == (0, "cell.json\n", "")
+    assert config(here / "cell.json") == {
+        "choice": "mode",
+        "mean_with": [sha256((here / "other.safetensors").read_bytes())],
+    }
+    assert "by pc-darts (of the mean with 1 more)" in nascli("info", "cell.json").out
+    for words, message in (
+        (["run.safetensors"], "run.safetensors is not of the same method as mixture.safetensors"),
+        (["mixture.safetensors"], "mixture.safetensors is given twice"),
+        (["other.safetensors", "--candidates", 3], "candidates are ranked with the weights of one search: give one"),
+        (["other.safetensors", "-o", "other.safetensors"], "other.safetensors"),
+    ):
+        refused = nascli("derive", "mixture.safetensors", *words, *([] if "-o" in words else ["-o", "new.json"]))
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+        assert message in refused.err
+    assert not (here / "new.json").exists()
+
+
 def test_a_mixture_has_its_mode_and_samples(here, nascli):
     assert nascli("derive", "mixture.safetensors", "--mode").out == "cell.json\n"
     assert "log_probability" not in (here / "cell.json").read_text()

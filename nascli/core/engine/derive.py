@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nascli import __version__
-from nascli.artifacts.distribution import Distribution, DistributionFile
+from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.files import check_output, sha256
 from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
 from nascli.core.engine.connection import disconnection
-from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
+from nascli.core.engine.inputs import Output, Source, artifacts, keep_artifacts, made
 from nascli.core.engine.ranking import OffersCandidates
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination
+from nascli.core.engine.several import mean_distribution
 from nascli.errors import UsageError
 from nascli.registry import METHODS
 
@@ -141,22 +142,30 @@ Choice = Mode | Top | Sample
 
 
 def derive(
-    source: Source, destination: Destination = Destination(), reporter: Reporter = Silent(), *, format: str = "json"
+    source: Source | Sequence[Source],
+    destination: Destination = Destination(),
+    reporter: Reporter = Silent(),
+    *,
+    format: str = "json",
 ) -> LoadedArtifact:
-    """The genotype that a distribution stands for; written as JSON, or in the text form of its space by its name.
+    """The genotype that a distribution stands for, or the mean of several (`mean_distribution`).
+
+    It is written as JSON, or in the text form of its space by its name.
 
     The reporter is told where it is disconnected. Of a posterior, and where a method only shares weights among cells,
     it is the best of its candidates: see `rank`, which also gives all scores, and the posterior's network. Raises
     ArtifactError, UsageError; where candidates are ranked also DataError, MemoryExhausted, Interrupted.
     """
-    start = artifact(source, "distribution")
-    if ranks(start):
+    starts = _starts(source)
+    if ranks(starts[0]):
         from nascli.core.engine.candidates import rank
 
+        if len(starts) > 1:
+            raise UsageError("candidates are ranked with the weights of one search: give one")
         if format != "json":
             raise UsageError("what is ranked is written as JSON, which says by what: leave the format out")
-        return rank(start, destination=destination, reporter=reporter).genotypes[0]
-    (result,) = derive_several(start, Mode(), destination, reporter, format=format)
+        return rank(starts[0], destination=destination, reporter=reporter).genotypes[0]
+    (result,) = derive_several(starts, Mode(), destination, reporter, format=format)
     return result
 
 
@@ -167,7 +176,7 @@ def ranks(start: LoadedArtifact) -> bool:
 
 
 def derive_several(
-    source: Source,
+    source: Source | Sequence[Source],
     choice: Choice,
     destination: Destination = Destination(),
     reporter: Reporter = Silent(),
@@ -177,26 +186,31 @@ def derive_several(
 ) -> tuple[LoadedArtifact, ...]:
     """The genotypes of a choice, such as `Top(5)` or `Sample(5, seed=1)`, in its order.
 
-    average: choose from the mean logits of so many last epochs, not from the last ones. Several go to numbered files
-    beside the destination's (`numbered`); nothing is written unless all can be. The reporter is told which are
-    disconnected. Raises UsageError where the distribution offers no such choice, ArtifactError for a source that is no
-    distribution.
+    Of several searches: of their mean (`mean_distribution`). average: choose from the mean logits of so many last
+    epochs, not from the last ones. Several genotypes go to numbered files beside the destination's (`numbered`);
+    nothing is written unless all can be. The reporter is told which are disconnected. Raises UsageError where the
+    distribution offers no such choice, ArtifactError for a source that is no distribution.
     """
     targets = [replace(destination, output=output) for output in numbered(destination.output, choice.count)]
-    start = artifact(source, "distribution")
-    keep_artifacts((target.output for target in targets), start)
+    starts = _starts(source)
+    keep_artifacts((target.output for target in targets), *starts)
     for target in targets:
         if target.output is not None:
             check_output(target.output, target.overwrite)
-    files = [_file(chosen, start, average) for chosen in choice.of(_averaged(start, average))]
+    distribution = mean_distribution(starts, average)
+    files = [_file(chosen, starts, average) for chosen in choice.of(distribution)]
     contents = [genotype_bytes(file) for file in files]
     written = contents if format == "json" else [text_form(file.genotype, format) for file in files]
     results = tuple(
         replace(made(content, target.write(data)), sha256=sha256(data))
         for target, content, data in zip(targets, contents, written, strict=True)
     )
-    tell_disconnected([file.genotype for file in files], start.distribution, reporter)
+    tell_disconnected([file.genotype for file in files], distribution, reporter)
     return results
+
+
+def _starts(source: Source | Sequence[Source]) -> tuple[LoadedArtifact, ...]:
+    return artifacts([source] if isinstance(source, str | Path | LoadedArtifact) else source, "distribution")
 
 
 def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution, reporter: Reporter) -> None:
@@ -235,21 +249,19 @@ def numbered(output: Output, count: int) -> list[Output]:
     return [path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}") for number in range(1, count + 1)]
 
 
-def _averaged(start: LoadedArtifact, epochs: int | None) -> Distribution:
-    assert isinstance(start.value, DistributionFile)
-    return start.distribution if epochs is None else start.value.averaged(epochs)
-
-
-def _file(chosen: Chosen, start: LoadedArtifact, average: int | None) -> GenotypeFile:
-    origin = start.provenance
-    how = chosen.how if average is None else {**chosen.how, "average": average}
+def _file(chosen: Chosen, starts: Sequence[LoadedArtifact], average: int | None) -> GenotypeFile:
+    start, origin, how = starts[0], starts[0].provenance, dict(chosen.how)
+    if average is not None:
+        how["average"] = average
+    if len(starts) > 1:
+        how["mean_with"] = [other.sha256 for other in starts[1:]]
     return GenotypeFile(
         genotype=chosen.genotype,
         provenance=Provenance(
             nascli=__version__,
             stage="derive",
             method=origin.method,
-            seed=origin.seed,
+            seed=origin.seed if len(starts) == 1 else None,
             config=how,
             data=origin.data,
             made_from=start.ancestor(),

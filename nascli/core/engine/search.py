@@ -7,12 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.distribution import DistributionFile, OffersMean, distribution_bytes
 from nascli.artifacts.genotype import CellGenotype, as_text
 from nascli.artifacts.load import LoadedArtifact
-from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.rundir import GENOTYPE, TRUE_ACCURACY
 from nascli.config import FinetuneConfig, SearchConfig
 from nascli.core.engine.derive import OffersMode
@@ -28,9 +26,6 @@ from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.registry import METHODS, load
-
-LOGITS = (CategoricalDistribution, MixtureDistribution)
-"""Distributions whose tensors are logits, of which a mean has a meaning."""
 
 
 def search(
@@ -186,7 +181,8 @@ class SearchJob:
         return self._metrics()
 
     def epoch_metrics(self) -> Mapping[str, Any]:
-        if self._stands_for_cells and isinstance(now := self.method.distribution(), LOGITS):
+        now = self.method.distribution()
+        if self._stands_for_cells and isinstance(now, OffersMean):
             for name, values in now.tensors().items():
                 self._course.setdefault(name, []).append(torch.from_numpy(values.copy()))
         return self._metrics()

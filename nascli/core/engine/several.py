@@ -1,0 +1,57 @@
+"""Several searches as one: the distribution of their mean logits.
+
+A search of minutes ends where its seed takes it; what several of them have in common is what the images said.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from nascli.artifacts.distribution import Distribution, DistributionFile, OffersMean
+from nascli.artifacts.load import LoadedArtifact
+from nascli.core.engine.inputs import twice
+from nascli.errors import UsageError
+
+_ALIKE = ("method", "search space", "logits", "images")
+"""What searches have in common that a mean can be taken of."""
+
+
+def mean_distribution(starts: Sequence[LoadedArtifact], epochs: int | None = None) -> Distribution:
+    """The distribution of a search; of several, that of their mean logits.
+
+    epochs: take the mean of so many last epochs of each, not its last one. Raises UsageError for a kind without logits,
+    and for searches by other methods, of other spaces, or on other images than the first.
+    """
+    parts = [_own(start, epochs) for start in starts]
+    if len(starts) == 1:
+        return parts[0]
+    kind = type(parts[0])
+    if not issubclass(kind, OffersMean):
+        raise UsageError(f"of a {parts[0].kind} there is no mean: give one")
+    _check_alike(starts)
+    mean: Distribution = kind.mean(parts)
+    return mean
+
+
+def _own(start: LoadedArtifact, epochs: int | None) -> Distribution:
+    assert isinstance(start.value, DistributionFile)
+    return start.distribution if epochs is None else start.value.averaged(epochs)
+
+
+def _check_alike(starts: Sequence[LoadedArtifact]) -> None:
+    first = starts[0]
+    for one, other in combinations(starts, 2):
+        if one.sha256 == other.sha256:
+            raise UsageError(f"{twice(one, other)}: the mean is of different searches")
+    for other in starts[1:]:
+        for what, mine, others in zip(_ALIKE, _about(first), _about(other), strict=True):
+            if mine != others:
+                raise UsageError(
+                    f"{other.where} is not of the same {what} as {first.where}: a mean is of searches that differ in "
+                    "their seeds, or in how they were trained"
+                )
+
+
+def _about(start: LoadedArtifact) -> tuple[object, ...]:
+    """Of a search, what `_ALIKE` names."""
+    origin, distribution = start.provenance, start.distribution
+    return origin.method, (distribution.kind, distribution.settings()), set(distribution.tensors()), origin.data
