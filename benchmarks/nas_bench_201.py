@@ -5,8 +5,9 @@
 
 One search after the other, each on one thread, resumed where it was stopped; what is done stays in FOLDER and is not
 done again. Every rule to derive by is a row of the CSV file, which has all that is done and is written anew after each
-search. `--tuned-on` names the seeds on which anything was chosen with the truth in sight: their rows say so, and count
-for nothing. Two of these may run side by side on different settings, each on a core of its own.
+search; so is what several searches of a setting derive together, in the order of their seeds. `--tuned-on` names the
+seeds on which anything was chosen with the truth in sight: their rows say so, and count for nothing. Two of these may
+run side by side on different settings, each on a core of its own.
 """
 
 import argparse
@@ -25,19 +26,22 @@ sys.path.insert(0, str(ROOT))
 
 from nascli.artifacts.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.genotype import as_text  # noqa: E402
-from nascli.artifacts.load import LoadedArtifact  # noqa: E402
+from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
 from nascli.artifacts.rundir import RunDir  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import DeriveConfig, SearchConfig  # noqa: E402
 from nascli.core.engine.candidates import rank  # noqa: E402
 from nascli.core.engine.search import search  # noqa: E402
 from nascli.core.engine.session import Destination  # noqa: E402
+from nascli.core.engine.several import mean_distribution  # noqa: E402
 from nascli.spaces.cell_genotype import CellGenotype  # noqa: E402
 
 COLUMNS = (
     "method", "setting", "seed", "tuned_on", "seconds", "threads", "candidates", "architecture", "cifar10_test", "rank",
 )  # fmt: skip
 AVERAGE = 5
+MEANS = (2, 5, 10)
+"""How many searches are taken together."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +130,45 @@ def run(name: str, seed: int, table: TruthTable, options: argparse.Namespace) ->
     kept.write_text(json.dumps(rows))
 
 
-def write(folder: Path, path: Path) -> None:
+def means(folder: Path, table: TruthTable, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Rows of what the searches of a setting derive together, `MEANS` at a time, no search twice in a size."""
+    column = table.column(None, "test")
+    for name, setting in SETTINGS.items():
+        done = {
+            int(path.name.removeprefix(f"{name}-").split(".")[0]): json.loads(path.read_text())[0]
+            for path in folder.glob(f"{name}-[0-9]*.rows.json")
+        }
+        seeds = sorted(seed for seed in done if seed not in options.tuned_on)
+        files = {seed: load_artifact(folder / f"{name}-{seed}.safetensors") for seed in seeds}
+        if not files or next(iter(files.values())).value.course is None:  # type: ignore[union-attr]
+            continue
+        for size in MEANS:
+            for start in range(0, len(seeds) - size + 1, size):
+                own = seeds[start : start + size]
+                mean: Any = mean_distribution([files[seed] for seed in own])
+                for rule, genotype in (("mode", mean.mode()), ("without none", mean.mode_without_none())):
+                    worth = table.worth(genotype, column)
+                    values = (
+                        setting.method, f"{name}, mean of {size}, {rule}", f"{own[0]}-{own[-1]}", False,
+                        sum(done[seed]["seconds"] for seed in own), 1, 0, as_text(genotype), f"{worth.accuracy:.2f}",
+                        worth.rank,
+                    )  # fmt: skip
+                    yield dict(zip(COLUMNS, values, strict=True))
+
+
+def write(folder: Path, path: Path, table: TruthTable, options: argparse.Namespace) -> None:
     """The rows of all searches that are done, by method, setting and seed."""
     rows = [row for kept in folder.glob("*.rows.json") for row in json.loads(kept.read_text())]
+    rows += means(folder, table, options)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: (row["method"], row["setting"], row["seed"])))
+        writer.writerows(sorted(rows, key=lambda row: (row["method"], row["setting"], first(row))))
+
+
+def first(row: Mapping[str, Any]) -> int:
+    """The seed of a row, or the first of several."""
+    return int(str(row["seed"]).split("-")[0])
 
 
 def main() -> None:
@@ -153,7 +189,7 @@ def main() -> None:
         for name in options.settings:
             run(name, seed, table, options)
             if options.csv is not None:
-                write(options.folder, options.csv)
+                write(options.folder, options.csv, table, options)
 
 
 if __name__ == "__main__":

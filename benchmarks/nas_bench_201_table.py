@@ -37,7 +37,7 @@ def fresh(path: Path) -> dict[str, list[Row]]:
     """The rows of seeds on which nothing was chosen, by setting."""
     with path.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["tuned_on"] == "False"]
-    rows.sort(key=lambda row: (row["method"], row["setting"], int(row["seed"])))
+    rows.sort(key=lambda row: row["setting"])
     return {name: list(own) for name, own in groupby(rows, key=lambda row: row["setting"])}
 
 
