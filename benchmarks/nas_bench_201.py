@@ -46,7 +46,10 @@ MEANS = (2, 5, 10)
 
 @dataclass(frozen=True)
 class Setting:
-    """A method, and what differs from its recipe `proxy-nas-bench-201`. candidates: of a ranking; 0: none."""
+    """A method, and what differs from its recipe `proxy-nas-bench-201`.
+
+    candidates: of a ranking, the best twentieth of them on all images; 0: none.
+    """
 
     method: str
     changes: Mapping[str, Any]
@@ -65,6 +68,7 @@ SETTINGS: Mapping[str, Setting] = {
     "parsec": Setting("parsec", {}, candidates=300),
     "parsec-centred": Setting("parsec", {"centred_weights": True}, candidates=300),
     "spos": Setting("spos", {}, candidates=1000),
+    "spos-long": Setting("spos", {"epochs": 300}, candidates=1000),
     "random": Setting("random", {}),
 }
 
@@ -99,6 +103,7 @@ def derived(setting: Setting, found: LoadedArtifact, options: argparse.Namespace
             dataset="folder",
             data_dir=options.images,
             candidates=setting.candidates,
+            shortlist=setting.candidates // 20,
             uniform=False,
         )
         target = Destination(Path(found.where).with_suffix(".json"), resume=True)
