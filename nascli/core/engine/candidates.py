@@ -31,6 +31,7 @@ from nascli.core.engine.ranking import (
 )
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.rounds import Round, Rounds
+from nascli.core.engine.same_data import difference
 from nascli.core.engine.session import Destination, check_destination, open_run
 from nascli.core.methods.protocol import HELD_OUT, SEARCH
 from nascli.core.runtime import Runtime, memory_errors, open_runtime
@@ -80,7 +81,7 @@ def rank(
         work = prepare(start, pool, config, runtime, reporter, count)
         if folder.resume and folder.run_path is not None and not RunDir(folder.run_path).has_run():
             reporter.notice(f"there is no run in {folder.run_path} yet: starting from the beginning")
-        with open_run(folder, config, start.ancestor()) as run:
+        with open_run(folder, config, start.ancestor(), work.data.info) as run:
             rounds = Rounds(work.scorer, run, config, reporter, work.data, work.images).run(work.candidates)
     best = best_first(rounds[-1].own)[:count]
     chosen = _Chosen(start, pool, config, len(work.images))
@@ -159,11 +160,11 @@ def held_out_images(
     """
     search = search_config(start, config)
     data = open_data(search, device=device)
-    now = data.info
-    if (now.fingerprint, now.train_images) != (then.fingerprint, then.train_images):
+    before = then.description() if isinstance(then, DataInfo) else then
+    if found := difference(before, data.info.description()):
         raise DataError(
-            f"the images of {search.dataset} are not those that {start.where} was made with: candidates are ranked on "
-            "images that its search held out, so give the same --data-dir"
+            f"the images of {search.dataset} are not those that {start.where} was made with ({found}): candidates are "
+            "ranked on images that its search held out, so give the same --data-dir"
         )
     shares = load(METHODS[search.method].target).shares(search.settings)
     part = HELD_OUT if HELD_OUT in shares or SEARCH not in shares else SEARCH

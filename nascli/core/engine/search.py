@@ -82,7 +82,7 @@ def _run(
         if text := stem_notice(config.settings.get("stem", ""), data.info.image_size):
             reporter.notice(text)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
-        with open_run(destination, config, made_from) as run, threads:
+        with open_run(destination, config, made_from, data.info) as run, threads:
             if truth is None and run is not None and any(TRUE_ACCURACY in row for row in run.read_metrics()):
                 reporter.notice("the epochs before were looked up in a table: give --table to go on with that")
             rows = drive(

@@ -9,12 +9,14 @@ from typing import Any
 from nascli import __version__
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.files import check_output, is_pipe, write_output
+from nascli.artifacts.formats import validate
 from nascli.artifacts.load import LoadedArtifact, load_artifact
-from nascli.artifacts.provenance import Ancestor, Provenance
+from nascli.artifacts.provenance import Ancestor, DataDescription, Provenance
 from nascli.artifacts.rundir import RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Output
-from nascli.errors import ArtifactError, UsageError
+from nascli.core.engine.same_data import difference
+from nascli.errors import ArtifactError, DataError, UsageError
 
 Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
 
@@ -114,17 +116,30 @@ def check_destination(destination: Destination, config: Stage, made_from: Ancest
 
 
 @contextmanager
-def open_run(destination: Destination, config: Stage, made_from: Ancestor | None) -> Iterator[RunDir | None]:
-    """Hold the run directory, which is made only now that there is something to put in it. Raises UsageError."""
+def open_run(
+    destination: Destination, config: Stage, made_from: Ancestor | None, data: DataInfo
+) -> Iterator[RunDir | None]:
+    """Hold the run directory, which is made only now that there is something to put in it.
+
+    Raises UsageError; DataError where a run that goes on would see other images than before.
+    """
     if destination.run_path is None:
         yield None
         return
     run = RunDir(destination.run_path)
     with run.locked():
         check_destination(destination, config, made_from)  # another process may have been here since the first time
-        if not destination.resume or run.read_config() is None:
+        saved = run.read_config() if destination.resume else None
+        if saved is None:
             run.clear()
-            run.write_config(_description(config, made_from))
+            run.write_config({**_description(config, made_from), "data": data.description().model_dump(mode="json")})
+        elif found := difference(
+            validate(DataDescription, saved.get("data"), str(run.path), at="data"), data.description()
+        ):
+            raise DataError(
+                f"cannot resume {run.path}: the images are not those that it began with ({found}); put them back as "
+                "they were, or begin again with --overwrite"
+            )
         yield run
 
 

@@ -6,16 +6,18 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.model import ModelFile, model_bytes
-from nascli.config import TrainConfig
+from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.evaluate import Tally, score
 from nascli.core.engine.inheritance import check_data, check_start
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.same_data import changed_since
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
 from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.sizing import derived_network, in_words, shape_of, stem_notice, tower_notice
@@ -64,9 +66,11 @@ def train(
         data = open_data(config, device=runtime.device)
         for notice in data.notices:
             reporter.notice(notice)
+        if found := _since_the_search(genotype, config, data.info):
+            reporter.notice(f"the images have changed since the search ({found})")
         job, graph = open_training(genotype, origin, config, data, runtime, reporter)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
-        with open_run(destination, config, made_from) as run, threads:
+        with open_run(destination, config, made_from, data.info) as run, threads:
             rows = drive(
                 job,
                 stage=config.stage,
@@ -92,6 +96,13 @@ def train(
         path = destination.write(content)
         reporter.end(path)
     return made(content, path)
+
+
+def _since_the_search(genotype: LoadedArtifact, config: TrainConfig, data: DataInfo) -> str:
+    """What has changed of the images since the genotype was searched for, in words; empty for none, or for others."""
+    searches = (one for one in genotype.provenance.descent() if one.stage in (SearchConfig.stage, FinetuneConfig.stage))
+    last = next(searches, None)
+    return changed_since(last, data.description(), config.data_dir) if last else ""
 
 
 def open_training(

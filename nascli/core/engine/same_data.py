@@ -1,0 +1,37 @@
+"""Whether images are still those that something was made with."""
+
+from pathlib import Path
+
+from nascli.artifacts.provenance import DataDescription, Provenance
+
+SHOWN = 3
+"""Classes that a message names."""
+
+
+def difference(then: DataDescription, now: DataDescription) -> str:
+    """What tells images from those of an earlier time, in words; empty where they are the same."""
+    if (then.dataset, then.fingerprint) == (now.dataset, now.fingerprint):
+        return ""
+    if then.dataset != now.dataset:
+        return f"the data set was {then.dataset} and is {now.dataset}"
+    parts = []
+    if gone := [name for name in then.classes if name not in now.classes]:
+        parts.append(f"missing: {_named(gone)}")
+    if new := [name for name in now.classes if name not in then.classes]:
+        parts.append(f"new: {_named(new)}")
+    if then.train_images != now.train_images:
+        parts.append(f"{then.train_images:,} training images then, {now.train_images:,} now")
+    return ", ".join(parts) or "other files, or other images in them"
+
+
+def changed_since(origin: Provenance, now: DataDescription, data_dir: Path | None) -> str:
+    """What has changed since an earlier stage at the place where its images were; empty for another place."""
+    then, place = origin.data, None if data_dir is None else str(data_dir)
+    if then is None or then.dataset != now.dataset or origin.config.get("data_dir") != place:
+        return ""
+    return difference(then, now)
+
+
+def _named(classes: list[str]) -> str:
+    more = f" and {len(classes) - SHOWN:,} more" if len(classes) > SHOWN else ""
+    return f"class{'es' if len(classes) > 1 else ''} {', '.join(map(repr, classes[:SHOWN]))}{more}"
