@@ -215,7 +215,10 @@ class TrainConfig(Config):
     cutout: int = Field(0, ge=0, description="side of the square that is cut out of each image, in pixels; 0: none")
     auxiliary: float = Field(0.0, ge=0, description="weight of the auxiliary tower's loss; 0: no tower")
     validation: float = Field(
-        0.0, ge=0, lt=1, description="share of the training images held out to watch the accuracy"
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training images held out to watch the accuracy; 0: val/ beside test/, if it is there",
     )
     force: bool = Field(False, description="train a disconnected cell, too, which can only guess")
 

@@ -28,7 +28,8 @@ class DataModule:
 
     Images come as float32 [B, C, H, W], with mean 0 and deviation 1 per channel over the training images; labels as
     int64 [B].
-    Training images are decoded when they are first needed, test images when `test_batches` is called.
+    Training images are decoded when they are first needed, test images when `test_batches` is called, those to watch a
+    training with likewise.
     """
 
     info: DataInfo
@@ -114,6 +115,18 @@ class DataModule:
         """One pass over the test images as they are; the last batch may be smaller."""
         return self._pass(self._test, np.arange(len(self._test.labels)), batch_size, memory_format)
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are further images, which are neither for training nor for the test."""
+        return self._source.validation is not None
+
+    def validation_batches(
+        self, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> Batches:
+        """One pass over these images as they are; the last batch may be smaller."""
+        part = self._validation
+        return self._pass(part, np.arange(len(part.labels)), batch_size, memory_format)
+
     def _pass(self, part: Part, indices: np.ndarray, batch_size: int, memory_format: torch.memory_format) -> Batches:
         requests = [Request(indices[k : k + batch_size]) for k in range(0, len(indices), batch_size)]
         for images, labels in part.feed.read(requests):
@@ -135,6 +148,11 @@ class DataModule:
     @cached_property
     def _test(self) -> Part:
         return self._open(self._ordered(self._source.test()))
+
+    @cached_property
+    def _validation(self) -> Part:
+        assert self._source.validation is not None
+        return self._open(self._ordered(self._source.validation()))
 
     def _ordered(self, images: Images) -> Images:
         return images.in_order_of(self._classes) if self._classes else images

@@ -10,6 +10,7 @@ import pytest
 import nascli as package
 from nascli.artifacts.files import sha256
 from nascli.core.engine.train import TrainJob
+from tests.data.pictures import make_folder
 
 TINY = ["--epochs", 1, "--limit-train", 96, "--batch-size", 32, "--layers", 3, "--channels", 2]
 
@@ -124,3 +125,35 @@ def test_cells_of_different_methods_and_data_are_trained_by_what_is_given(here, 
     (here / "mine.toml").write_text('method = "pc-darts"\ndataset = "digits"\n')
     done = nascli("train", *cells, *TINY, "--dry-run", "--config", "mine.toml", "-q", "--json")
     assert {plan["config"]["method"] for plan in json.loads(done.out)} == {"pc-darts"}
+
+
+def test_val_beside_test_watches_a_training(here, nascli):
+    for part, count in (("train", 12), ("test", 2), ("val", 5)):
+        make_folder(here / "p" / part, {"a": count, "b": count}, side=8)
+    words = [
+        "train",
+        "enas",
+        *TINY[:2],
+        *TINY[6:],
+        "--batch-size",
+        8,
+        "--auxiliary",
+        0,
+        "--dataset",
+        "folder",
+        "--data-dir",
+        "p",
+        "-q",
+    ]
+    assert nascli(*words).code == 0
+    last = json.loads((here / "model.run" / "metrics.jsonl").read_text().splitlines()[-1])
+    (here / "p" / "test").rename(here / "p" / "kept")
+    told = json.loads(nascli("eval", "model.safetensors", "--json").out)
+    assert told["images"] == 10, "val/ alone is the test"
+    assert last["validation_accuracy"] == told["top1"]
+    assert last["validation_loss"] == pytest.approx(told["loss"], rel=1e-5)
+    (here / "p" / "kept").rename(here / "p" / "test")
+    held_out = nascli(*words, "--validation", 0.25, "-o", "other.safetensors")
+    assert held_out.code == 0
+    other = json.loads((here / "other.run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert other["validation_accuracy"] * 6 == pytest.approx(round(other["validation_accuracy"] * 6)), "a quarter of 24"

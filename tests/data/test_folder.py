@@ -66,7 +66,9 @@ def test_test_wins_over_val_and_val_alone_is_the_test(tmp_path: Path):
         make_folder(tmp_path / part, {"a": count, "b": count})
     data = open_folder(tmp_path)
     assert data.info.test_images == 6
-    assert data.notices == (f"{tmp_path / 'val'} is left alone: the test images are those in test/",)
+    assert data.notices == ("the test images are those in test/; a training is watched by those in val/",)
+    assert data.has_validation
+    assert [len(labels) for _, labels in data.validation_batches(8)] == [2]
     (tmp_path / "test").rename(tmp_path / "elsewhere")
     assert open_folder(tmp_path).info.test_images == 2
 

@@ -237,11 +237,15 @@ class TrainJob:
         return {}
 
     def epoch_metrics(self) -> Mapping[str, float]:
-        """Loss and accuracy on the held-out images, where there are any."""
-        if not len(self._held_out):
+        """Loss and accuracy on images that the training does not see, where there are any: held out, or of val/."""
+        form = self._runtime.memory_format
+        if len(self._held_out):
+            batches = self._data.batches(self._held_out, self.batch_size, memory_format=form)
+        elif self._data.has_validation:
+            batches = self._data.validation_batches(self.batch_size, memory_format=form)
+        else:
             return {}
         tally = Tally(len(self._data.info.classes))
-        batches = self._data.batches(self._held_out, self.batch_size, memory_format=self._runtime.memory_format)
         score(self._runnable, batches, self._runtime, tally)
         return {"validation_loss": tally.loss, "validation_accuracy": tally.top1}
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -11,7 +12,9 @@ import numpy as np
 from nascli.config import Config
 from nascli.data.decoding import SUFFIXES
 from nascli.data.images import FileImages
+from nascli.data.sources.layout import read_layout
 from nascli.data.sources.source import Source
+from nascli.data.sources.walking import files, has_images, is_image, reading, subfolders
 from nascli.data.splits import hold_out
 from nascli.errors import DataError, UsageError
 
@@ -19,15 +22,30 @@ CONTENT_HASHED_FILES = 10_000
 CONTENT_HASHED_BYTES = 64 * 2**20
 """Folders up to these sizes are fingerprinted by the content of their files, larger ones by the files' sizes."""
 
+CONVERTIBLE = frozenset(
+    {".heic", ".heif", ".svg", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".jxl", ".tga", ".pdf", ".npy"}
+)
+"""Endings of pictures that other programs read."""
+
+NOTHING = -1
+"""The size of a file that is not there."""
+
+SHOWN = 5
+"""Endings that a message names."""
+
 
 @dataclass(frozen=True)
 class Listing:
-    """The images below one folder of class folders: sorted paths relative to it, and their labels."""
+    """The images below one folder of class folders: sorted paths relative to it, and their labels.
+
+    others: how many files of each ending are no images that can be read.
+    """
 
     root: Path
     classes: tuple[str, ...]
     paths: tuple[str, ...]
     labels: np.ndarray
+    others: Mapping[str, int]
 
     def images(self) -> FileImages:
         return FileImages(self.root, np.array([os.fsencode(path) for path in self.paths]), self.labels, self.classes)
@@ -36,9 +54,10 @@ class Listing:
 def folder(config: Config) -> Source:
     """A user's own images: `root/class/image.jpg`, or `root/train/class/…` with `root/test/class/…` or `root/val/…`.
 
-    test/ wins over val/. Without either, a fifth of each class is held out, always the same images. Classes are the
-    sorted names of the class folders. Hidden files and files without an image's suffix are ignored; links are followed.
-    Raises UsageError without data_dir, DataError for a folder that cannot serve.
+    `read_layout` says how a folder is read. val/ without test/ has the test images, and beside it those to watch a
+    training with. Without either, a fifth of each class is held out, always the same images. Classes are the sorted
+    names of the class folders. Hidden files are passed over, files without an image's suffix left out; links are
+    followed. Raises UsageError without data_dir, DataError for a folder that cannot serve.
     """
     return read_folder(required_folder(config))
 
@@ -55,102 +74,101 @@ def required_folder(config: Config) -> Path:
 def find_training_part(config: Config) -> FileImages:
     """The images that `folder` would train on and hold out, without the parts for testing. For looking at headers."""
     root = required_folder(config)
-    return list_classes(root / "train" if (root / "train").is_dir() else root).images()
+    _check_folder(root)
+    layout = read_layout(root)
+    return list_classes(layout.train, layout.aside).images()
 
 
 def read_folder(root: Path) -> Source:
     """`folder` for a known place."""
     _check_folder(root)
-    if not (root / "train").is_dir():
-        tests = [name for name in ("test", "val") if (root / name).is_dir()]
-        if tests and not any(name not in ("test", "val") for name in _subfolders(root)):
-            raise DataError(
-                f"{root} has {tests[0]}/ but no train/: put the training images into {root / 'train'}/CLASS/"
-            )
-        listing = list_classes(root)
-        return _with_held_out(listing, ())
-    train = list_classes(root / "train")
-    found = [name for name in ("test", "val") if (root / name).is_dir()]
-    if not found:
-        return _with_held_out(
-            train, (f"{root} has neither test/ nor val/: a fifth of train/ is held out as test images",)
+    layout = read_layout(root)
+    train = list_classes(layout.train, layout.aside)
+    test, val = (None if part is None else list_classes(part) for part in (layout.test, layout.val))
+    parts = [part for part in (train, test, val) if part is not None]
+    for other in parts[1:]:
+        _check_agreement(train, other)
+    notices = (*layout.notices, *filter(None, map(_left_out, parts)))
+    fingerprint = _fingerprint(*parts)
+    if test is None:
+        kept, held_out = hold_out(train.labels, train.paths, train.classes)
+        return Source(
+            train=lambda: train.images().select(kept),
+            test=lambda: train.images().select(held_out),
+            train_images=len(kept),
+            test_images=len(held_out),
+            fingerprint=fingerprint,
+            notices=notices,
         )
-    test = list_classes(root / found[0])
-    _check_agreement(train, test)
-    notices = (f"{root / 'val'} is left alone: the test images are those in test/",) if len(found) == 2 else ()
     return Source(
         train=train.images,
         test=test.images,
         train_images=len(train.paths),
         test_images=len(test.paths),
-        fingerprint=_fingerprint(train, test),
+        fingerprint=fingerprint,
         notices=notices,
+        validation=None if val is None else val.images,
     )
 
 
-def _with_held_out(listing: Listing, notices: tuple[str, ...]) -> Source:
-    train, test = hold_out(listing.labels, listing.paths, listing.classes)
-    return Source(
-        train=lambda: listing.images().select(train),
-        test=lambda: listing.images().select(test),
-        train_images=len(train),
-        test_images=len(test),
-        fingerprint=_fingerprint(listing),
-        notices=notices,
-    )
+def list_classes(root: Path, aside: Collection[str] = ()) -> Listing:
+    """Find the images below `root/class/`, at any depth. aside: folders that are no classes.
 
-
-def list_classes(root: Path) -> Listing:
-    """Find the images below `root/class/`, at any depth. Raises DataError for a folder that cannot serve."""
+    Raises DataError for a folder that cannot serve.
+    """
     _check_folder(root)
-    classes = _subfolders(root)
+    classes = [name for name in subfolders(root) if name not in aside]
     if not classes:
-        loose = any(path.suffix.lower() in SUFFIXES for path in root.iterdir())
-        what = "has images, but no class folders" if loose else "is empty: it has no class folders"
+        what = "has images, but no class folders" if has_images(root) else "is empty: it has no class folders"
         raise DataError(f"{root} {what}; put each image into {root}/CLASS/")
     paths: list[str] = []
     labels: list[int] = []
+    others: Counter[str] = Counter()
     for label, name in enumerate(classes):
-        found = sorted(_walk(root, name, frozenset()))
+        _check_name(root, name)
+        there = sorted(files(root, name))
+        found = [path for path in there if is_image(path)]
+        others.update(PurePath(path).suffix.lower() or "without an ending" for path in there if not is_image(path))
         if not found:
             raise DataError(
-                f"class folder {root / name} has no image ({' '.join(sorted(SUFFIXES))}); fill or remove it"
+                f"class folder {root / name} has no image ({' '.join(sorted(SUFFIXES))})"
+                f"{f', but {_counted(others)}{_advice(others)}' if others else ''}; fill or remove it"
             )
         paths += found
         labels += [label] * len(found)
     if len(classes) == 1:
         raise DataError(f"{root} has one class only ({classes[0]!r}); a classifier needs two or more")
-    return Listing(root, tuple(classes), tuple(paths), np.array(labels, np.int64))
+    return Listing(root, tuple(classes), tuple(paths), np.array(labels, np.int64), others)
 
 
-def _subfolders(root: Path) -> list[str]:
+def _left_out(listing: Listing) -> str:
+    """The notice of files that are no images, by their endings; empty for none."""
+    if not listing.others:
+        return ""
+    return f"left out of {listing.root}: {_counted(listing.others)}{_advice(listing.others)}"
+
+
+def _counted(others: Mapping[str, int]) -> str:
+    ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {sum(count for _, count in ordered[SHOWN:]):,} more" if len(ordered) > SHOWN else ""
+    return ", ".join(f"{count:,} {ending}" for ending, count in ordered[:SHOWN]) + more
+
+
+def _advice(others: Mapping[str, int]) -> str:
+    pictures = sorted(CONVERTIBLE & others.keys())
+    return f"; convert {' and '.join(pictures)} to .jpg or .png to use them" if pictures else ""
+
+
+def _check_name(root: Path, name: str) -> None:
+    """Raise DataError for the name of a class that no file could hold."""
     try:
-        with os.scandir(root) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"cannot read {root}: {error.strerror}") from None
-
-
-def _walk(root: Path, below: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Images at any depth, as paths relative to `root` with forward slashes.
-
-    above: device and inode of the folders around this one, so that a loop of links comes to an end.
-    """
-    try:
-        status = (root / below).stat()
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            return
-        with os.scandir(root / below) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    yield from _walk(root, f"{below}/{entry.name}", above | {here})
-                elif PurePath(entry.name).suffix.lower() in SUFFIXES:
-                    yield f"{below}/{entry.name}"
-    except OSError as error:
-        raise DataError(f"cannot read {error.filename or root / below}: {error.strerror}") from None
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise DataError(
+            f"the name of the class folder {shown} in {root} is not in UTF-8, as those of old archives: rename it "
+            "(convmv does many at once)"
+        ) from None
 
 
 def _check_folder(root: Path) -> None:
@@ -178,19 +196,18 @@ def _check_agreement(train: Listing, test: Listing) -> None:
 
 def _fingerprint(*listings: Listing) -> str:
     """SHA-256 of all relative paths with the contents of the files or, for large folders, their sizes."""
-    files = [
+    listed = [
         (listing.root.name if len(listings) > 1 else "", path, listing.root / path)
         for listing in listings
         for path in listing.paths
     ]
-    try:
-        sizes = [file.stat().st_size for _, _, file in files]
-        by_content = len(files) <= CONTENT_HASHED_FILES and sum(sizes) <= CONTENT_HASHED_BYTES
+    with reading(listings[0].root):
+        # What is not there, such as the end of a broken link, is for whoever reads the images to tell of.
+        sizes = [file.stat().st_size if file.exists() else NOTHING for _, _, file in listed]
+        by_content = len(listed) <= CONTENT_HASHED_FILES and sum(sizes) <= CONTENT_HASHED_BYTES
         total = hashlib.sha256(b"content" if by_content else b"sizes")
-        for (part, path, file), size in zip(files, sizes, strict=True):
+        for (part, path, file), size in zip(listed, sizes, strict=True):
             total.update(f"\0{part}\0{path}\0{size}\0".encode("utf-8", "surrogateescape"))
-            if by_content:
+            if by_content and size != NOTHING:
                 total.update(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"cannot read {error.filename}: {error.strerror}") from None
     return total.hexdigest()

@@ -12,7 +12,7 @@ class Source:
 
     train, test: read the two parts. train_images, test_images: how many they hold, known beforehand.
     fingerprint: SHA-256 that changes when any image or label of either part does.
-    notices: what the user should know.
+    notices: what the user should know. validation: further images to watch a training with, where there are any.
     """
 
     train: Callable[[], Images]
@@ -21,3 +21,4 @@ class Source:
     test_images: int
     fingerprint: str
     notices: tuple[str, ...] = ()
+    validation: Callable[[], Images] | None = None
