@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from nascli import recipes
-from nascli.errors import UsageError, unknown
+from nascli.errors import UsageError, escaped, unknown
 from nascli.milestones import milestones
 from nascli.registry import DATASETS, METHODS, SPACES_OF, Setting, kind_of_space, lookup
 from nascli.spaces import cell_space
@@ -59,8 +59,15 @@ class Config(BaseModel):
     deterministic: bool = Field(False, description="the same bytes on a GPU each time; slower there")
 
     @model_validator(mode="after")
-    def _known_dataset(self) -> Self:
+    def _known_dataset_and_a_name_that_files_can_hold(self) -> Self:
         lookup(DATASETS, "dataset", self.dataset)
+        try:
+            str(self.data_dir).encode()
+        except UnicodeEncodeError:
+            # Every result says where its images were, in JSON.
+            raise UsageError(
+                f"--data-dir {escaped(str(self.data_dir))} is not in UTF-8: give the folder another name"
+            ) from None
         return self
 
 

@@ -64,3 +64,12 @@ def unknown(what: str, value: object, known: Iterable[str]) -> str:
     hint = f": did you mean {close[0]!r}?" if close else "."
     shown = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
     return f"unknown {what} {shown!r}{hint} Known: {', '.join(names)}"
+
+
+def escaped(name: str) -> str:
+    r"""A name of the file system as a message shows it, where its bytes are not UTF-8.
+
+    >>> escaped("caf\udce9")
+    'caf\\xe9'
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

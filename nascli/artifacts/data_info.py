@@ -35,6 +35,11 @@ class DataInfo(Frozen):
             raise ValueError(f"a standard deviation is {min(self.std):g}; it must be positive")
         return self
 
+    def in_words(self) -> str:
+        """What is worth a line before a run starts."""
+        side = f"{self.image_size}x{self.image_size}"
+        return f"{self.dataset}: {self.train_images} images of {side} pixels, {len(self.classes)} classes"
+
     def description(self) -> DataDescription:
         """The part that belongs into a provenance."""
         return DataDescription(

@@ -4,9 +4,9 @@ import hashlib
 import heapq
 import os
 from abc import ABC, abstractmethod
-from collections import Counter
 from copy import copy
 from pathlib import Path
+from statistics import median_low
 from typing import Self
 
 import numpy as np
@@ -19,7 +19,10 @@ from nascli.data.resizing import to_channels
 from nascli.errors import DataError
 
 LARGE_SIDE = 224
-"""Side that images above LARGEST_SMALL_IMAGE are brought to unless another is asked for: ImageNet's custom."""
+"""Side that larger images are brought to unless another is asked for: ImageNet's custom."""
+
+GRID = 8
+"""By which the stem for large images divides their side."""
 
 PROBED_FILES = 256
 """Files whose headers decide on the side of the images of a folder."""
@@ -130,22 +133,21 @@ class FileImages(Images):
         return hashlib.sha256(bytes(self.paths[index])).digest()
 
     def side(self) -> int:
-        """Of a sample of files that their names alone decide: the most common shorter side if none has a side above
-        LARGEST_SMALL_IMAGE, the smallest of several equally common ones; otherwise LARGE_SIDE. Raises DataError if
-        the sample has no readable image.
+        """The median of the shorter sides in a sample of files that their names alone decide, the lower of two.
+
+        At most LARGE_SIDE; above LARGEST_SMALL_IMAGE a multiple of GRID, rounded down. So a few images of another size
+        change nothing, and at most half of them are enlarged. Raises DataError if the sample has no readable image.
         """
-        sides: Counter[int] = Counter()
+        sides: list[int] = []
         unreadable: list[UnreadableImage] = []
         sample = heapq.nsmallest(PROBED_FILES, range(len(self)), key=self._digest)
         for index in sample:
             try:
                 header = read_header(self.path(index))
+                sides.append(min(header.width, header.height))
             except UnreadableImage as error:
                 unreadable.append(error)
-                continue
-            if max(header.width, header.height) > LARGEST_SMALL_IMAGE:
-                return LARGE_SIDE
-            sides[min(header.width, header.height)] += 1
         if not sides:
             raise DataError(f"{self.root} has no readable image; {unreadable[0]}")
-        return min(sides, key=lambda side: (-sides[side], side))
+        side = median_low(sides)
+        return side if side <= LARGEST_SMALL_IMAGE else min(LARGE_SIDE, side - side % GRID)

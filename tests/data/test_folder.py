@@ -192,7 +192,7 @@ def test_corrupt_images_may_be_skipped(tmp_path: Path):
         open_folder(tmp_path, skip_corrupt=True)
 
 
-def test_mixed_small_sizes_take_the_most_common_one(tmp_path: Path):
+def test_mixed_sizes_take_the_median(tmp_path: Path):
     make_folder(tmp_path / "train", {"a": 5, "b": 5}, side=16)
     for index in range(4):
         save(tmp_path / "train" / "a" / f"wide{index}.png", noise(index, 20, 30))
@@ -219,7 +219,18 @@ def test_a_small_image_is_resized_by_its_shorter_side_and_cut_to_the_centre(tmp_
 
 
 @pytest.mark.parametrize(
-    ("sides", "expected"), [([12], 12), ([12, 12, 64], 12), ([64], 64), ([65], 224), ([12, 300], 224)]
+    ("sides", "expected"),
+    [
+        ([12], 12),
+        ([12, 12, 64], 12),
+        ([64], 64),
+        ([65], 64),
+        ([75], 72),
+        ([300], 224),
+        ([12, 300, 12], 12),
+        ([32] * 20 + [300], 32),
+        ([300] * 9 + [32], 224),
+    ],
 )
 def test_the_probe_tells_small_from_large(tmp_path: Path, sides: list[int], expected: int):
     for name in "ab":

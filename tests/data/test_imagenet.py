@@ -24,7 +24,7 @@ def config_of(root: Path | None, **options) -> SearchConfig:
 
 
 def test_folders_named_by_wordnet(tmp_path: Path):
-    make_folder(tmp_path / "train", dict.fromkeys(WNIDS, 4), side=(90, 70), suffix=".JPEG")
+    make_folder(tmp_path / "train", dict.fromkeys(WNIDS, 4), side=(290, 230), suffix=".JPEG")
     make_folder(tmp_path / "val", dict.fromkeys(WNIDS, 2), side=(90, 70), suffix=".JPEG")
     data = open_data(config_of(tmp_path), device=CPU)
     assert data.info.classes == WNIDS

@@ -8,7 +8,7 @@ from nascli.config import SearchConfig
 from nascli.data import open_data, probe_image_size
 from nascli.data.sources.folders import read_folder
 from nascli.data.sources.layout import read_layout
-from nascli.errors import DataError
+from nascli.errors import DataError, UsageError
 from tests.data.pictures import CPU, make_folder, noise, save
 
 FEW = {"cat": 5, "dog": 5}
@@ -156,6 +156,11 @@ def test_a_class_whose_name_is_not_utf_8_is_refused(tmp_path):
     (tmp_path / "cat").rename(tmp_path / "caf\udce9")
     with pytest.raises(DataError, match=r"^the name of the class folder caf\\xe9 in .* is not in UTF-8"):
         read_folder(tmp_path)
+
+
+def test_a_data_dir_whose_name_is_not_utf_8_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"^--data-dir .*/caf\\xe9 is not in UTF-8: give the folder another name$"):
+        SearchConfig(dataset="folder", data_dir=tmp_path / "caf\udce9")
 
 
 def test_a_broken_link_is_an_unreadable_picture(tmp_path):

@@ -145,7 +145,9 @@ def facts(config: SearchConfig, method: SearchMethod, data: DataInfo, runtime: R
     """What is worth a line before a search starts."""
     return {
         "method": config.method,
-        "data": f"{data.dataset}: {data.train_images} images, {len(data.classes)} classes",
+        "data": data.in_words(),
+        "recipe": config.recipe,
+        **({"stem": config.settings["stem"]} if "stem" in config.settings else {}),
         "parameters": count_parameters(method.network),
         "device": str(runtime.device),
         "precision": runtime.precision,

@@ -135,7 +135,9 @@ def open_training(
 def facts(genotype: Genotype, config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
     """What is worth a line before a training starts."""
     return {
-        "data": f"{data.info.dataset}: {data.info.train_images} images, {len(data.info.classes)} classes",
+        "data": data.info.in_words(),
+        "recipe": config.recipe,
+        **({"stem": config.stem} if config.stem else {}),
         "network": in_words(genotype, config),
         "parameters": size.parameters,
         "multiply-adds": size.multiply_adds,

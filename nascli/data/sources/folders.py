@@ -16,7 +16,7 @@ from nascli.data.sources.layout import read_layout
 from nascli.data.sources.source import Source
 from nascli.data.sources.walking import files, has_images, is_image, reading, subfolders
 from nascli.data.splits import hold_out
-from nascli.errors import DataError, UsageError
+from nascli.errors import DataError, UsageError, escaped
 
 CONTENT_HASHED_FILES = 10_000
 CONTENT_HASHED_BYTES = 64 * 2**20
@@ -72,11 +72,12 @@ def required_folder(config: Config) -> Path:
 
 
 def find_training_part(config: Config) -> FileImages:
-    """The images that `folder` would train on and hold out, without the parts for testing. For looking at headers."""
+    """The images that `folder` would train on, without their fingerprint. For looking at headers."""
     root = required_folder(config)
     _check_folder(root)
     layout = read_layout(root)
-    return list_classes(layout.train, layout.aside).images()
+    listing = list_classes(layout.train, layout.aside)
+    return listing.images() if layout.test else listing.images().select(_held_out(listing)[0])
 
 
 def read_folder(root: Path) -> Source:
@@ -91,7 +92,7 @@ def read_folder(root: Path) -> Source:
     notices = (*layout.notices, *filter(None, map(_left_out, parts)))
     fingerprint = _fingerprint(*parts)
     if test is None:
-        kept, held_out = hold_out(train.labels, train.paths, train.classes)
+        kept, held_out = _held_out(train)
         return Source(
             train=lambda: train.images().select(kept),
             test=lambda: train.images().select(held_out),
@@ -141,6 +142,11 @@ def list_classes(root: Path, aside: Collection[str] = ()) -> Listing:
     return Listing(root, tuple(classes), tuple(paths), np.array(labels, np.int64), others)
 
 
+def _held_out(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
+    """Indices to train on and to test with, where there is no test part."""
+    return hold_out(listing.labels, listing.paths, listing.classes)
+
+
 def _left_out(listing: Listing) -> str:
     """The notice of files that are no images, by their endings; empty for none."""
     if not listing.others:
@@ -164,9 +170,8 @@ def _check_name(root: Path, name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         raise DataError(
-            f"the name of the class folder {shown} in {root} is not in UTF-8, as those of old archives: rename it "
+            f"the name of the class folder {escaped(name)} in {root} is not in UTF-8, as in old archives: rename it "
             "(convmv does many at once)"
         ) from None
 
