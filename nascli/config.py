@@ -49,6 +49,17 @@ class Config(BaseModel):
         None, ge=1, description="use only so many training images, equally many of each class"
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be read, instead of stopping")
+    flip: bool | None = Field(
+        None,
+        description="mirror training images left and right at random; none: where that keeps the class, as the "
+        "data set says",
+    )
+    fit: Literal["crop", "pad", "squash"] | None = Field(
+        None,
+        description="make pictures square: cut out the centre, add borders, or squash; none: crop, and squash "
+        "where most are more than twice as long as wide",
+    )
+    background: str = Field("white", description="colour behind transparent parts and of borders: a name or #rrggbb")
     workers: int = Field(0, ge=0, le=256, description="processes that load large images")
     download: bool = Field(True, description="fetch the data set where it is missing")
 
@@ -259,7 +270,7 @@ class DeriveConfig(Config):
 
     stage: ClassVar[str] = "derive"
     inherits = frozenset({"method", "dataset", "data_dir"})
-    unused = frozenset({"method", "image_size", "limit_train", "skip_corrupt", "compile"})
+    unused = frozenset({"method", "image_size", "limit_train", "skip_corrupt", "compile", "flip", "fit", "background"})
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the networks that are drawn")
     method: str = Field(description="the method that made the distribution, whose recipe counts")
@@ -292,7 +303,7 @@ class EvalConfig(Config):
     """The evaluation of a trained model on the test images. `dataset` None: the one that the model was trained on."""
 
     inherits = frozenset({"dataset", "data_dir"})
-    unused = frozenset({"limit_train", "seed"})
+    unused = frozenset({"limit_train", "seed", "flip", "fit", "background"})
 
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images per step")
 

@@ -1,20 +1,26 @@
 """What a network must know of the images that it is for."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from nascli.artifacts.provenance import DataDescription
 from nascli.frozen import Frozen
 
+Fit = Literal["crop", "pad", "squash"]
+"""How a picture becomes a square: its centre is cut out, borders are added, or it is squashed."""
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+WHITE = "white"
 
 
 class DataInfo(Frozen):
     """A data set as a network sees it.
 
     `image_size` is the side in pixels; `mean` and `std` are per channel, of pixels scaled to [0, 1], over the training
-    images; `fingerprint` changes when any image or label does.
+    images; `fingerprint` changes when any image or label does. `background` is the colour behind what is transparent,
+    and of the borders that `fit` may add.
     """
 
     dataset: str
@@ -26,6 +32,8 @@ class DataInfo(Frozen):
     train_images: int = Field(ge=0)
     test_images: int = Field(ge=0)
     fingerprint: str
+    fit: Fit = "crop"
+    background: str = WHITE
 
     @model_validator(mode="after")
     def _statistics_per_channel(self) -> Self:

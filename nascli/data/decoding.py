@@ -58,11 +58,11 @@ def check(path: Path) -> None:
         raise _unreadable(path, error) from None
 
 
-def decode(path: Path, channels: int) -> Tensor:
+def decode(path: Path, channels: int, background: tuple[int, int, int] = (255, 255, 255)) -> Tensor:
     """The pixels of an image file, upright as its EXIF orientation says. -> uint8 [channels, height, width].
 
-    channels: 1 for grey or 3 for RGB; the image is converted. Transparency is dropped, 16 bits per pixel are scaled to
-    8, of an animation the first frame is taken. Raises UnreadableImage.
+    channels: 1 for grey or 3 for RGB; the image is converted. Transparent parts show the background (red, green, blue),
+    16 bits per pixel are scaled to 8, of an animation the first frame is taken. Raises UnreadableImage.
     """
     try:
         content = path.read_bytes()
@@ -73,7 +73,7 @@ def decode(path: Path, channels: int) -> Tensor:
         with Image.open(BytesIO(content)) as image:
             image.load()
             upright = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
-            pixels = np.array(_eight_bit(upright, "L" if channels == 1 else "RGB"))
+            pixels = np.array(_eight_bit(_opaque(upright, background), "L" if channels == 1 else "RGB"))
     except MemoryError:
         raise
     except Exception as error:  # as in read_header
@@ -97,6 +97,14 @@ def _plain_jpeg(content: bytes, channels: int) -> Tensor | None:
     return pixels if len(pixels) == channels else None
 
 
+def _opaque(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """The image before the background, where it has transparent parts."""
+    if not image.has_transparency_data:
+        return image
+    behind = Image.new("RGBA", image.size, background)
+    return Image.alpha_composite(behind, image.convert("RGBA")).convert("RGB")
+
+
 def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
     """The image in mode "L" or "RGB"."""
     if image.mode == mode:
@@ -107,8 +115,6 @@ def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
         # Pillow's own conversion clips at 255 instead of scaling.
         values = np.asarray(image).astype(np.int64).clip(0, 65535)
         image = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns about the direct way
     return image.convert(mode)
 
 

@@ -5,6 +5,7 @@ import heapq
 import os
 from abc import ABC, abstractmethod
 from copy import copy
+from functools import cached_property
 from pathlib import Path
 from statistics import median_low
 from typing import Self
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor
 
 from nascli.config import LARGEST_SMALL_IMAGE
-from nascli.data.decoding import UnreadableImage, check, decode, read_header
+from nascli.data.decoding import Header, UnreadableImage, check, decode, read_header
+from nascli.data.format import Format
 from nascli.data.resizing import to_channels
 from nascli.errors import DataError
 
@@ -56,7 +58,7 @@ class Images(ABC):
         return other
 
     @abstractmethod
-    def load(self, index: int, channels: int) -> Tensor:
+    def load(self, index: int, format: Format) -> Tensor:
         """One image at its own size. -> uint8 [channels, h, w]. Raises UnreadableImage."""
 
     @abstractmethod
@@ -64,12 +66,16 @@ class Images(ABC):
         """Raises UnreadableImage if `load` would."""
 
     @abstractmethod
-    def channels(self) -> int:
-        """1 if every image is grey, otherwise 3."""
+    def channels(self, background: tuple[int, int, int]) -> int:
+        """1 if every image is grey, and what may be behind it, otherwise 3."""
 
     @abstractmethod
     def side(self) -> int:
         """The side in pixels that suits the images."""
+
+    @abstractmethod
+    def elongation(self) -> float:
+        """How many times as long as their shorter sides the longer ones are, in the median."""
 
 
 class ArrayImages(Images):
@@ -82,17 +88,20 @@ class ArrayImages(Images):
     def select(self, indices: np.ndarray) -> Self:
         return type(self)(self.pixels[indices], self.labels[indices], self.classes)
 
-    def load(self, index: int, channels: int) -> Tensor:
-        return to_channels(torch.from_numpy(self.pixels[index]), channels)
+    def load(self, index: int, format: Format) -> Tensor:
+        return to_channels(torch.from_numpy(self.pixels[index]), format.channels)
 
     def check(self, index: int) -> None:
         """An array has no unreadable image."""
 
-    def channels(self) -> int:
+    def channels(self, background: tuple[int, int, int]) -> int:
         return int(self.pixels.shape[1])
 
     def side(self) -> int:
         return int(min(self.pixels.shape[2:]))
+
+    def elongation(self) -> float:
+        return float(max(self.pixels.shape[2:]) / min(self.pixels.shape[2:]))
 
 
 class FileImages(Images):
@@ -113,15 +122,15 @@ class FileImages(Images):
     def path(self, index: int) -> Path:
         return self.root / os.fsdecode(self.paths[index])
 
-    def load(self, index: int, channels: int) -> Tensor:
-        return decode(self.path(index), channels)
+    def load(self, index: int, format: Format) -> Tensor:
+        return decode(self.path(index), format.channels, format.background)
 
     def check(self, index: int) -> None:
         check(self.path(index))
 
-    def channels(self) -> int:
+    def channels(self, background: tuple[int, int, int]) -> int:
         """1 if the headers of all files say so, palettes included, otherwise 3. Stops at the first colour image."""
-        return 1 if all(self._is_grey(index) for index in range(len(self))) else 3
+        return 1 if len(set(background)) == 1 and all(self._is_grey(index) for index in range(len(self))) else 3
 
     def _is_grey(self, index: int) -> bool:
         try:
@@ -138,16 +147,24 @@ class FileImages(Images):
         At most LARGE_SIDE; above LARGEST_SMALL_IMAGE a multiple of GRID, rounded down. So a few images of another size
         change nothing, and at most half of them are enlarged. Raises DataError if the sample has no readable image.
         """
-        sides: list[int] = []
+        side = median_low(min(header.width, header.height) for header in self._sample)
+        return side if side <= LARGEST_SMALL_IMAGE else min(LARGE_SIDE, side - side % GRID)
+
+    def elongation(self) -> float:
+        """In the same sample."""
+        return median_low(
+            max(header.width, header.height) / min(header.width, header.height) for header in self._sample
+        )
+
+    @cached_property
+    def _sample(self) -> list[Header]:
+        found: list[Header] = []
         unreadable: list[UnreadableImage] = []
-        sample = heapq.nsmallest(PROBED_FILES, range(len(self)), key=self._digest)
-        for index in sample:
+        for index in heapq.nsmallest(PROBED_FILES, range(len(self)), key=self._digest):
             try:
-                header = read_header(self.path(index))
-                sides.append(min(header.width, header.height))
+                found.append(read_header(self.path(index)))
             except UnreadableImage as error:
                 unreadable.append(error)
-        if not sides:
+        if not found:
             raise DataError(f"{self.root} has no readable image; {unreadable[0]}")
-        side = median_low(sides)
-        return side if side <= LARGEST_SMALL_IMAGE else min(LARGE_SIDE, side - side % GRID)
+        return found

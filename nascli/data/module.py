@@ -12,10 +12,10 @@ from nascli.config import Config
 from nascli.data import splits
 from nascli.data.augmentation import Augmentation, Normalization
 from nascli.data.feed import Request
+from nascli.data.format import ELONGATED, Format, colour
 from nascli.data.images import Images
-from nascli.data.part import Format, Part, open_part, part_statistics
+from nascli.data.part import Part, open_part, part_statistics
 from nascli.data.sources.source import Source
-from nascli.data.statistics import Statistics
 from nascli.data.stream import Stream
 from nascli.registry import DATASETS, load, lookup
 from nascli.seeds import derive_seed
@@ -40,32 +40,45 @@ class DataModule:
         config: Config,
         device: torch.device,
         classes: tuple[str, ...] | None = None,
-        statistics: Statistics | None = None,
-        image_size: int | None = None,
+        like: DataInfo | None = None,
     ) -> None:
         self._source = source
         self._config = config
         self._device = device
         self._classes = classes
         self._notices = list(source.notices)
-        side = image_size or config.image_size or self._all_train_images.side()
-        channels = len(statistics[0]) if statistics else self._all_train_images.channels()
-        self._format = Format(channels, side)
-        mean, std = statistics or part_statistics(self._train, self._format)
+        self._format = self._own_format() if like is None else _format_of(like)
+        mean, std = part_statistics(self._train, self._format) if like is None else (like.mean, like.std)
         self._normalize = Normalization(mean, std, device)
         self.info = DataInfo(
             dataset=config.dataset,
             classes=classes or self._all_train_images.classes,
-            channels=channels,
-            image_size=side,
+            channels=self._format.channels,
+            image_size=self._format.side,
             mean=mean,
             std=std,
             train_images=min(source.train_images, config.limit_train or source.train_images)
-            if statistics
+            if like
             else len(self._train.labels),
             test_images=source.test_images,
             fingerprint=source.fingerprint,
+            fit=self._format.fit,
+            background=config.background if like is None else like.background,
         )
+
+    def _own_format(self) -> Format:
+        """What suits the training images, unless the configuration says otherwise."""
+        images, config = self._all_train_images, self._config
+        background = colour(config.background)
+        fit, longer = config.fit, images.elongation()
+        if fit is None:
+            fit = "squash" if longer > ELONGATED else "crop"
+            if fit == "squash":
+                self._notices.append(
+                    f"pictures are {longer:.1f} times as long as wide in the median: squashed to squares, since their "
+                    "centre would be too little (--fit crop cuts it out, --fit pad adds borders)"
+                )
+        return Format(images.channels(background), config.image_size or images.side(), fit, background)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -174,14 +187,17 @@ def open_data(
     *,
     device: torch.device,
     classes: tuple[str, ...] | None = None,
-    statistics: Statistics | None = None,
-    image_size: int | None = None,
+    like: DataInfo | None = None,
 ) -> DataModule:
     """Find the data set of a configuration.
 
-    classes: those of a model to be evaluated; labels then count in its order. statistics: (mean, std) to normalise by;
-    the training images are then not decoded before they are asked for. image_size: beats the configuration's.
-    Raises DataError for images that are missing or unusable, UsageError for settings that don't fit them.
+    classes: those of a model to be evaluated; labels then count in its order. like: the images that a model knows;
+    those that are found are made square and normalised as those, and none for training is decoded before it is asked
+    for. Raises DataError for images that are missing or unusable, UsageError for settings that don't fit them.
     """
     source = load(lookup(DATASETS, "dataset", config.dataset).target)(config)
-    return DataModule(source, config, device, classes, statistics, image_size)
+    return DataModule(source, config, device, classes, like)
+
+
+def _format_of(known: DataInfo) -> Format:
+    return Format(known.channels, known.image_size, known.fit, colour(known.background))

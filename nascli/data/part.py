@@ -1,13 +1,15 @@
 """The training or the test images, ready to be asked for batches."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from nascli.config import LARGEST_SMALL_IMAGE
+from nascli.artifacts.data_info import Fit
 from nascli.data.decoding import UnreadableImage
 from nascli.data.feed import Feed
+from nascli.data.format import Format
 from nascli.data.images import Images
 from nascli.data.permutation import permutation
 from nascli.data.reading import decode_all, find_unreadable
@@ -24,17 +26,11 @@ _SAMPLE_SEED = 0
 _CHUNK = 128
 
 
-@dataclass(frozen=True)
-class Format:
-    """What the network gets: square images. side: in pixels."""
-
-    channels: int
-    side: int
-
-    @property
-    def resident(self) -> bool:
-        """Whether images of this size lie on the device as a whole."""
-        return self.side <= LARGEST_SMALL_IMAGE
+MADE_SQUARE: Mapping[Fit, str] = {
+    "crop": "and cut to their centre",
+    "pad": "with borders where they are not square",
+    "squash": "and squashed where they are not square",
+}
 
 
 @dataclass(frozen=True)
@@ -53,12 +49,12 @@ def open_part(images: Images, format: Format, *, device: torch.device, workers: 
     """
     notices = []
     if format.resident:
-        decoded = decode_all(images, format.channels, format.side)
+        decoded = decode_all(images, format)
         kept, unreadable = decoded.kept, decoded.unreadable
         if decoded.resized:
             notices.append(
                 f"{decoded.resized} of {len(images)} images were of another size: "
-                f"resized, and cut to their centre, at {format.side}x{format.side} pixels"
+                f"resized, {MADE_SQUARE[format.fit]}, at {format.side}x{format.side} pixels"
             )
     elif skip_corrupt:
         kept, unreadable = find_unreadable(images)
@@ -74,7 +70,7 @@ def open_part(images: Images, format: Format, *, device: torch.device, workers: 
         feed: Feed = ResidentFeed(decoded.pixels.to(device), torch.from_numpy(labels).to(device))
     else:
         readable = images.select(kept) if unreadable else images
-        feed = WorkerFeed(readable, format.channels, format.side, workers, device)
+        feed = WorkerFeed(readable, format, workers, device)
     return Part(feed, labels, tuple(notices))
 
 
@@ -99,7 +95,7 @@ def part_statistics(part: Part, format: Format) -> Statistics:
 
 
 def _sampled(images: Images, indices: np.ndarray, format: Format) -> torch.Tensor:
-    decoded = decode_all(images.select(indices), format.channels, format.side, evaluation_side(format.side))
+    decoded = decode_all(images.select(indices), format, evaluation_side(format.side))
     if decoded.unreadable:
         _left_out(decoded.unreadable, skip_corrupt=False)
     return decoded.pixels

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from nascli.config import LARGEST_SMALL_IMAGE
 from nascli.data.decoding import UnreadableImage
+from nascli.data.format import Format
 from nascli.data.images import ArrayImages, Images
-from nascli.data.resizing import fit_square
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Decoded:
     resized: int
 
 
-def decode_all(images: Images, channels: int, side: int, shorter: int | None = None) -> Decoded:
-    """Read every image and bring it to `side` by `side` pixels as `fit_square` does."""
-    count = len(images)
+def decode_all(images: Images, format: Format, shorter: int | None = None) -> Decoded:
+    """Read every image and make it square; `shorter` as in `fit_square`."""
+    count, channels, side = len(images), format.channels, format.side
     if isinstance(images, ArrayImages) and images.pixels.shape[1:] == (channels, side, side) and shorter is None:
         return Decoded(torch.from_numpy(images.pixels), np.arange(count), (), 0)
     pixels = torch.empty((count, channels, side, side), dtype=torch.uint8)
@@ -39,12 +39,12 @@ def decode_all(images: Images, channels: int, side: int, shorter: int | None = N
         unreadable, resized = [], 0
         for index in indices:
             try:
-                image = images.load(index, channels)
+                image = images.load(index, format)
             except UnreadableImage as error:
                 unreadable.append((index, error))
                 continue
             resized += image.shape[1:] != (side, side)
-            pixels[index] = fit_square(image, side, shorter)
+            pixels[index] = format.square(image, shorter)
         return unreadable, resized
 
     with ThreadPoolExecutor(_threads(images)) as threads:

@@ -3,22 +3,35 @@
 torchvision takes longer to import than a small data set to read, so it waits until an image needs it.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor
+
+from nascli.artifacts.data_info import Fit
 
 _MOST_ELONGATED = 8
 
 
-def fit_square(images: Tensor, side: int, shorter: int | None = None) -> Tensor:
-    """Resize the shorter side (bilinear, antialiased), then cut out the centre.
+def fit_square(
+    images: Tensor, side: int, shorter: int | None = None, *, fit: Fit = "crop", background: Sequence[int] = (255,)
+) -> Tensor:
+    """Make pictures square (bilinear, antialiased). uint8 [..., C, h, w] -> uint8 [..., C, side, side].
 
-    uint8 [..., C, h, w] -> uint8 [..., C, side, side].
-
-    shorter: what the shorter side becomes first, at least `side` (the default).
+    crop: resize the shorter side, then cut out the centre. pad: resize the longer one, then add borders of the
+    background, a value or one for each channel. squash: resize both. shorter: what the shorter side becomes before
+    the centre is cut out, at least `side` (the default).
     """
-    if images.shape[-2:] == (side, side) and shorter is None:
+    if images.shape[-2:] == (side, side) and (shorter is None or fit != "crop"):
         return images
     from torchvision.transforms.v2 import functional as transforms
 
+    if fit == "squash":
+        return transforms.resize(images, [side, side], antialias=True)
+    if fit == "pad":
+        height, width = (max(1, round(length * side / max(images.shape[-2:]))) for length in images.shape[-2:])
+        whole = transforms.resize(images, [height, width], antialias=True)
+        left, top = (side - width) // 2, (side - height) // 2
+        return transforms.pad(whole, [left, top, side - width - left, side - height - top], fill=list(background))
     height, width = images.shape[-2:]
     most = _MOST_ELONGATED * min(height, width)
     if max(height, width) > most:  # a strip of 1 by 60,000 pixels would take gigabytes before its ends are cut off

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 from nascli.data.augmentation import Augmentation
 from nascli.data.decoding import UnreadableImage
 from nascli.data.feed import Request
+from nascli.data.format import Format
 from nascli.data.images import Images
-from nascli.data.resizing import evaluation_side, fit_square
+from nascli.data.resizing import evaluation_side
 from nascli.errors import DataError, NascliError
 from nascli.seeds import derive_seed
 
@@ -24,13 +25,12 @@ Answer = tuple[Tensor, Tensor] | UnreadableImage
 class WorkerFeed:
     """Answers requests out of files.
 
-    side: of the images given, in pixels. workers: processes, 0 for none; the numbers don't depend on it.
+    format: of the images given. workers: processes, 0 for none; the numbers don't depend on it.
     """
 
-    def __init__(self, images: Images, channels: int, side: int, workers: int, device: torch.device) -> None:
+    def __init__(self, images: Images, format: Format, workers: int, device: torch.device) -> None:
         self.images = images
-        self.channels = channels
-        self.side = side
+        self.format = format
         self.workers = workers
         self.device = device
 
@@ -38,7 +38,7 @@ class WorkerFeed:
         self, requests: Iterable[Request], augmentation: Augmentation | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         loader: DataLoader[Answer] = DataLoader(
-            _Batches(self.images, self.channels, self.side, augmentation),
+            _Batches(self.images, self.format, augmentation),
             batch_size=None,
             sampler=requests,
             num_workers=self.workers,
@@ -77,37 +77,40 @@ def _next(answers: Iterator[Answer]) -> Answer | None:
 class _Batches(Dataset[Answer]):  # type: ignore[misc, unused-ignore]  # torch is untyped to mypy
     """Requests to batches; runs in a worker. A failure is returned, since raising it would wrap it in a traceback."""
 
-    def __init__(self, images: Images, channels: int, side: int, augmentation: Augmentation | None) -> None:
+    def __init__(self, images: Images, format: Format, augmentation: Augmentation | None) -> None:
         self.images = images
-        self.channels = channels
-        self.side = side
-        self.transform = None if augmentation is None else _random_transform(augmentation, side)
+        self.format = format
+        self.transform = None if augmentation is None else _random_transform(augmentation, format)
         self.labels = torch.from_numpy(images.labels)
 
     def __getitem__(self, request: Request) -> Answer:
-        batch = torch.empty((len(request.indices), self.channels, self.side, self.side), dtype=torch.uint8)
+        channels, side = self.format.channels, self.format.side
+        batch = torch.empty((len(request.indices), channels, side, side), dtype=torch.uint8)
         for row, index in enumerate(request.indices.tolist()):
             try:
-                image = self.images.load(index, self.channels)
+                image = self.images.load(index, self.format)
             except UnreadableImage as error:
                 return error
             if self.transform is None:
-                batch[row] = fit_square(image, self.side, evaluation_side(self.side))
+                batch[row] = self.format.square(image, evaluation_side(side))
             else:
                 with _seeded(derive_seed(request.seed, "image", index)):
                     batch[row] = self.transform(image)
         return batch, self.labels[torch.from_numpy(request.indices)]
 
 
-def _random_transform(augmentation: Augmentation, side: int) -> Callable[[Tensor], Tensor]:
+def _random_transform(augmentation: Augmentation, format: Format) -> Callable[[Tensor], Tensor]:
     """The part of an augmentation that precedes the batch: uint8 [C, h, w] -> uint8 [C, side, side]."""
     from torchvision.transforms import v2
 
-    steps: list[v2.Transform] = [
-        v2.RandomResizedCrop(side, antialias=True)
-        if augmentation.resized_crop
-        else v2.Lambda(partial(fit_square, side=side, shorter=evaluation_side(side)))
-    ]
+    larger = evaluation_side(format.side)
+    steps: list[v2.Transform] = []
+    if not augmentation.resized_crop:
+        steps.append(v2.Lambda(partial(format.square, shorter=larger)))
+    else:
+        if format.fit != "crop":  # a window of the whole picture as the network will see it
+            steps.append(v2.Lambda(format.at(larger).square))
+        steps.append(v2.RandomResizedCrop(format.side, antialias=True))
     if augmentation.color_jitter:
         steps.append(v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.2))
     return v2.Compose(steps)

@@ -54,7 +54,7 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path):
 def test_palette_bilevel_cmyk_and_alpha(tmp_path: Path):
     colour = Image.fromarray(np.full((4, 4, 3), (250, 20, 30), np.uint8))
     opaque = colour.convert("RGBA")
-    opaque.putalpha(7)
+    opaque.putalpha(255)
     pictures = {
         "palette.png": colour.convert("P", palette=Image.Palette.ADAPTIVE, colors=4),
         "palette.gif": colour.convert("P", palette=Image.Palette.ADAPTIVE, colors=4),
@@ -71,6 +71,24 @@ def test_palette_bilevel_cmyk_and_alpha(tmp_path: Path):
     assert decode(tmp_path / "bilevel.png", 1).tolist() == [(np.eye(4, dtype=int) * 255).tolist()]
     Image.fromarray(noise(0, 4, 4, 1)).convert("LA").save(tmp_path / "la.png")
     assert np.array_equal(decode(tmp_path / "la.png", 1).numpy()[0], noise(0, 4, 4, 1))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+@pytest.mark.parametrize("background", [(255, 255, 255), (0, 0, 0), (10, 200, 30)])
+def test_transparent_parts_show_the_background(tmp_path: Path, mode: str, background: tuple[int, int, int]):
+    """Black at 0, 20 and 100 % over it, by the formula of alpha compositing."""
+    alphas = np.array([[0, 51, 255]], np.uint8)
+    if mode in ("P", "PA"):
+        picture = Image.fromarray(np.array([[0, 1, 2]], np.uint8)).convert("P")
+        picture.putpalette([0] * 768)
+        picture.save(tmp_path / "a.png", transparency=alphas[0].tobytes() + bytes([255] * 253))
+    else:
+        layers = [np.zeros((1, 3), np.uint8)] * (len(mode) - 1) + [alphas]
+        Image.merge(mode, [Image.fromarray(layer) for layer in layers]).save(tmp_path / "a.png")
+    seen = decode(tmp_path / "a.png", 3, background).numpy()
+    for channel, value in enumerate(background):
+        assert np.abs(seen[channel, 0] - value * (1 - alphas[0] / 255)).max() <= 1
+    assert np.abs(decode(tmp_path / "a.png", 1)[0, 0].numpy() - 255 * (1 - alphas[0] / 255)).max() <= 1
 
 
 def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path):

@@ -10,7 +10,7 @@ import torch
 from nascli.config import SearchConfig
 from nascli.data import DataModule, open_data, probe_image_size
 from nascli.errors import DataError, UsageError
-from tests.data.pictures import CPU, make_folder, noise, read, save
+from tests.data.pictures import CPU, known, make_folder, noise, read, save
 
 
 def config_of(root: Path | None, **options) -> SearchConfig:
@@ -96,12 +96,11 @@ def test_given_statistics_spare_the_training_images(tmp_path: Path):
     make_folder(tmp_path / "test", {"a": 1, "b": 1})
     for path in (tmp_path / "train").rglob("*.png"):
         path.write_bytes(b"not an image")
-    statistics = ((0.5,) * 3, (0.25,) * 3)
-    data = open_data(config_of(tmp_path), device=CPU, classes=("b", "a"), statistics=statistics, image_size=10)
+    data = open_data(config_of(tmp_path), device=CPU, classes=("b", "a"), like=known(side=10))
     images, labels = next(data.test_batches(2))
     assert labels.tolist() == [1, 0]  # in the order of the given classes
     assert images.shape == (2, 3, 10, 10)
-    assert (data.info.mean, data.info.std) == statistics
+    assert (data.info.mean, data.info.std) == ((0.5,) * 3, (0.25,) * 3)
     assert data.info.train_images == 8
     with pytest.raises(DataError, match="not an image"):
         data.batches(None, 2)

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from nascli.config import SearchConfig
 from nascli.data import Augmentation, open_data
-from tests.data.pictures import CPU
+from tests.data.pictures import CPU, known
 
 
 def test_digits_are_scikit_learns():
@@ -58,7 +58,7 @@ def test_another_size_resizes_small_and_large(image_size):
 
 
 def test_batches_come_in_the_memory_format_asked_for():
-    data = open_data(SearchConfig(), device=CPU, statistics=((0.3,) * 3, (0.3,) * 3))
+    data = open_data(SearchConfig(), device=CPU, like=known())
     options = {"memory_format": torch.channels_last}
     stream = data.stream(np.arange(9), 4, seed=0, name="t", augmentation=Augmentation(flip=True), **options)
     for images, _ in (stream.next(), next(data.batches(None, 4, **options)), next(data.test_batches(4, **options))):

@@ -18,7 +18,7 @@ from nascli.config import SearchConfig
 from nascli.data import DataModule, open_data
 from nascli.data.sources import public
 from nascli.errors import DataError
-from tests.data.pictures import CPU
+from tests.data.pictures import CPU, known
 
 TRAIN, TEST = 20, 10
 RNG = np.random.default_rng(0)
@@ -209,5 +209,5 @@ def test_evaluation_reads_the_test_images_alone(tmp_path: Path):
     (tmp_path / "FashionMNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(b"rubbish")
     config = SearchConfig(dataset="fashion-mnist", data_dir=tmp_path)
     classes = tuple(torchvision.datasets.FashionMNIST.classes)
-    data = open_data(config, device=CPU, classes=classes, statistics=((0.5,), (0.5,)), image_size=28)
+    data = open_data(config, device=CPU, classes=classes, like=known(channels=1, side=28))
     assert torch.cat([labels for _, labels in data.test_batches(4)]).tolist() == parts[1][1].tolist()

@@ -47,6 +47,31 @@ def test_a_strip_of_sixty_thousand_pixels_takes_no_gigabytes():
     assert fit_square(torch.zeros((3, 1, 60_000), dtype=torch.uint8), 224).shape == (3, 224, 224)
 
 
+@pytest.mark.parametrize(("height", "width"), [(20, 60), (60, 20), (30, 30), (1, 50)])
+def test_squashing_keeps_all_corners(height: int, width: int):
+    image = gradient(height, width)
+    square = fit_square(image, 16, fit="squash").double()
+    assert square.shape == (3, 16, 16)
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        assert abs(float(square[0, row, column] - image[0, row, column])) <= 20
+    assert abs(float(square.mean() - image.double().mean())) < 2
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 60), (60, 20), (30, 30), (1, 5000)])
+def test_padding_keeps_the_proportions_and_fills_with_the_background(height: int, width: int):
+    image = gradient(height, width)
+    square = fit_square(image, 24, fit="pad", background=(1, 2, 3))
+    inner = [max(1, round(length * 24 / max(height, width))) for length in (height, width)]
+    top, left = ((24 - length) // 2 for length in inner)
+    middle = square[:, top : top + inner[0], left : left + inner[1]]
+    assert torch.equal(middle, transforms.resize(image, inner, antialias=True))
+    border = square.clone()
+    border[:, top : top + inner[0], left : left + inner[1]] = 0
+    for channel in range(3):
+        assert set(border[channel].unique().tolist()) <= {0, channel + 1}
+        assert (border[channel] == channel + 1).sum() == 24 * 24 - inner[0] * inner[1]
+
+
 def test_grey_is_repeated_and_colour_weighted():
     colour = torch.tensor([200, 100, 50], dtype=torch.uint8).view(3, 1, 1).expand(3, 2, 2)
     grey = to_channels(colour, 1)

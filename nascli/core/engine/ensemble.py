@@ -8,6 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.load import LoadedArtifact
 from nascli.config import EvalConfig
 from nascli.core.engine.evaluate import Evaluation, Tally, evaluate_on, evaluation, resolved, test_data
@@ -106,7 +107,7 @@ def evaluate_ensemble(
                     "seen the test images"
                 )
             # Members of one training see the same pictures: those are not read again.
-            if data is None or _view(data) != (model.data.mean, model.data.std, model.data.image_size):
+            if data is None or _seen(data.info) != _seen(model.data):
                 data = test_data(model, config, runtime, first.classes)
             mean.begin_member()
             alone = evaluate_on(data, loaded, config, runtime, mean)
@@ -125,9 +126,9 @@ def evaluate_ensemble(
     return EnsembleEvaluation(members=tuple(members), ensemble=ensemble)
 
 
-def _view(data: DataModule) -> tuple[object, ...]:
-    """What of a model decides how it sees the images."""
-    return data.info.mean, data.info.std, data.info.image_size
+def _seen(info: DataInfo) -> tuple[object, ...]:
+    """What decides how a model sees images."""
+    return info.mean, info.std, info.image_size, info.fit, info.background
 
 
 def _check_members(models: Sequence[LoadedArtifact]) -> None:

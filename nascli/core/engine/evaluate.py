@@ -156,8 +156,7 @@ def test_data(model: ModelFile, config: EvalConfig, runtime: Runtime, classes: t
         config,
         device=runtime.device,
         classes=classes,
-        statistics=(model.data.mean, model.data.std),
-        image_size=model.data.image_size,
+        like=model.data,
     )
 
 

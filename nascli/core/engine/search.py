@@ -127,7 +127,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
             min(config.batch_size, len(indices)) if name == HELD_OUT else config.batch_size,
             seed=config.seed,
             name=name,
-            augmentation=Augmentation.for_dataset(data.info, cutout=config.settings.get("cutout", 0)),
+            augmentation=Augmentation.for_dataset(data.info, config.settings.get("cutout", 0), config.flip),
             memory_format=runtime.memory_format,
         )
         for name, indices in data.split(shares, config.seed).items()

@@ -172,7 +172,7 @@ class TrainJob:
             config.batch_size,
             seed=config.seed,
             name="train",
-            augmentation=Augmentation.for_dataset(data.info, cutout=config.cutout),
+            augmentation=Augmentation.for_dataset(data.info, config.cutout, config.flip),
             memory_format=runtime.memory_format,
         )
         self.steps_per_epoch: int = self._stream.batches_per_pass

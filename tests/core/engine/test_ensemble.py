@@ -67,8 +67,7 @@ def probabilities(model: LoadedArtifact) -> tuple[torch.Tensor, torch.Tensor]:
         nascli.EvalConfig(),
         device=torch.device("cpu"),
         classes=model.value.data.classes,
-        statistics=(model.value.data.mean, model.value.data.std),
-        image_size=model.value.data.image_size,
+        like=model.value.data,
     )
     network = nascli.load_network(model)
     batches = data.test_batches(100)

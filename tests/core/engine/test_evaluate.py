@@ -97,7 +97,7 @@ def test_a_derived_network_answers_as_the_masked_super_network_without_any_train
     derived = model_file(run, mask)
     assert "dataset" not in derived.provenance.config
     result = nascli.evaluate(derived)
-    data = open_data(nascli.EvalConfig(), device=CPU.device, statistics=(posterior.data.mean, posterior.data.std))
+    data = open_data(nascli.EvalConfig(), device=CPU.device, like=posterior.data)
     images, labels = (torch.cat(parts) for parts in zip(*data.test_batches(100), strict=True))
     logits = masked(run, images, mask)
     assert result.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), abs=1e-5)

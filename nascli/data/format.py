@@ -1,0 +1,55 @@
+"""What becomes of a picture of any size, shape and colour: a square of one size and one number of channels."""
+
+from dataclasses import dataclass
+
+from PIL import ImageColor
+from torch import Tensor
+
+from nascli.artifacts.data_info import WHITE, Fit
+from nascli.config import LARGEST_SMALL_IMAGE
+from nascli.data.resizing import fit_square
+from nascli.errors import UsageError
+
+ELONGATED = 2.0
+"""Sides in this proportion are cut to their centre unless another fit is asked for; beyond, that loses too much."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What the network gets: square images.
+
+    side: in pixels. fit: how pictures become square. background: what is behind transparent parts, and in the borders
+    of `fit` pad, as (red, green, blue).
+    """
+
+    channels: int
+    side: int
+    fit: Fit = "crop"
+    background: tuple[int, int, int] = (255, 255, 255)
+
+    @property
+    def resident(self) -> bool:
+        """Whether images of this size lie on the device as a whole."""
+        return self.side <= LARGEST_SMALL_IMAGE
+
+    def square(self, image: Tensor, shorter: int | None = None) -> Tensor:
+        """uint8 [C, h, w] -> uint8 [C, side, side]; `shorter` as in `fit_square`."""
+        return fit_square(image, self.side, shorter, fit=self.fit, background=self._fill())
+
+    def at(self, side: int) -> "Format":
+        """The same with another side."""
+        return Format(self.channels, side, self.fit, self.background)
+
+    def _fill(self) -> tuple[int, ...]:
+        red, green, blue = self.background
+        # The luminance that Pillow turns colours into (ITU-R 601-2).
+        return self.background if self.channels == 3 else (round(0.299 * red + 0.587 * green + 0.114 * blue),)
+
+
+def colour(name: str = WHITE) -> tuple[int, int, int]:
+    """A colour by its name or as #rrggbb, as red, green and blue. Raises UsageError."""
+    try:
+        red, green, blue = ImageColor.getrgb(name)[:3]
+    except ValueError:
+        raise UsageError(f"--background {name!r} is no colour: give a name such as white, or #rrggbb") from None
+    return red, green, blue
