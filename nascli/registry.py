@@ -319,7 +319,7 @@ _PARSEC = (
     _FORM,
     Setting("samples", int, 16, "K: children drawn in a step", minimum=2, maximum=4096),
     Setting("adaptive_samples", bool, False, "fewer samples as the entropy falls, never under 2"),
-    Setting("centred_weights", bool, False, "weights less their mean, w - 1/K: no drift of the distribution by itself"),
+    Setting("centred_weights", bool, False, "weights less their mean, w - 1/K: no drift where all children are alike"),
     _WARMUP,
     *_AS_TRAINED,
     *_TWO_HALVES,

@@ -66,13 +66,13 @@ class CategoricalDistribution:
     def mean(cls, several: Sequence[Self]) -> Self:
         """Of the mean logits of several over the same space.
 
-        The draws of a decision may change places without a change of p(alpha | pi). So each distribution's are taken in
-        the order whose probabilities are nearest to those of the first.
+        The draws of a decision may change places without a change of p(alpha | pi). So they are taken in the orders in
+        which the distributions agree best, whichever of them is given first.
         """
-        first = several[0]
-        aligned = [[_nearest(*pair) for pair in zip(first.logits, other.logits, strict=True)] for other in several]
-        rows = [cls(first.space, logits).tensors() for logits in aligned]
-        return cls.assemble(first.settings(), mean_logits(rows))
+        space = several[0].space
+        aligned = [_aligned(decision) for decision in zip(*(other.logits for other in several), strict=True)]
+        rows = [cls(space, logits).tensors() for logits in zip(*aligned, strict=True)]
+        return cls.assemble(several[0].settings(), mean_logits(rows))
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
@@ -248,11 +248,33 @@ class CategoricalDistribution:
         return cls(space, [tensors[name] for name in names])
 
 
-def _nearest(logits: Floats, others: Floats) -> Floats:
-    """The other draws, [draws, options], in the order whose probabilities are nearest to the first ones."""
-    own, theirs = np.exp(log_softmax(logits)), np.exp(log_softmax(others))
-    orders = map(list, permutations(range(len(logits))))
-    return others[min(orders, key=lambda order: float(np.square(theirs[order] - own).sum()))]
+def _aligned(several: Sequence[Floats]) -> list[Floats]:
+    """The draws of each, [draws, options], in the orders that are nearest to their common mean.
+
+    As k-means finds them: each starts from one of the distributions, and the closest agreement counts.
+    """
+    logs = [log_softmax(values) for values in several]
+    orders = [list(order) for order in permutations(range(len(several[0])))]
+    if len(orders) == 1:
+        return list(several)
+    best: tuple[float, list[list[int]]] | None = None
+    for centre in logs:
+        chosen: list[list[int]] = []
+        while True:
+            nearest = [min(orders, key=lambda order: _distance(own[order], centre)) for own in logs]
+            if nearest == chosen:
+                break
+            chosen = nearest
+            centre = np.mean([own[order] for own, order in zip(logs, chosen, strict=True)], axis=0)
+        spread = sum(_distance(own[order], centre) for own, order in zip(logs, chosen, strict=True))
+        if best is None or spread < best[0]:
+            best = spread, chosen
+    assert best is not None
+    return [values[order] for values, order in zip(several, best[1], strict=True)]
+
+
+def _distance(first: Floats, second: Floats) -> float:
+    return float(np.square(first - second).sum())
 
 
 def _name(decision: Decision) -> str:

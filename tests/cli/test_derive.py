@@ -102,7 +102,7 @@ def test_several_searches_are_one(here, nascli):
     assert (done.code, done.out, done.err) == (0, "cell.json\n", "")
     assert config(here / "cell.json") == {
         "choice": "mode",
-        "mean_with": [sha256((here / "other.safetensors").read_bytes())],
+        "mean_with": [{"sha256": sha256((here / "other.safetensors").read_bytes()), "seed": 4}],
     }
     assert "by pc-darts (of the mean with 1 more)" in nascli("info", "cell.json").out
     for words, message in (

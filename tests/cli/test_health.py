@@ -27,7 +27,7 @@ def test_a_search_that_ends_in_nothing_says_so_and_so_does_derive(here, nascli):
     done = nascli(*SEARCH)
     assert (done.code, done.out) == (0, "run.safetensors\n")
     assert [line for line in done.err.splitlines() if "health" in line] == [
-        "note: health: entropy 9.66 of 9.66 nats (sampling alone would have left 9.66), no epoch after the warm-up, "
+        "note: health: entropy 9.66 of 9.66 nats (without images it would be 9.66), no epoch after the warm-up, "
         f"skips 0%, none 100%, {FAULT}"
     ]
     derived = nascli("derive", "run.safetensors")

@@ -254,7 +254,7 @@ def _file(chosen: Chosen, starts: Sequence[LoadedArtifact], average: int | None)
     if average is not None:
         how["average"] = average
     if len(starts) > 1:
-        how["mean_with"] = [other.sha256 for other in starts[1:]]
+        how["mean_with"] = [{"sha256": other.sha256, "seed": other.provenance.seed} for other in starts[1:]]
     return GenotypeFile(
         genotype=chosen.genotype,
         provenance=Provenance(

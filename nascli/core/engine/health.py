@@ -19,7 +19,8 @@ from nascli.spaces.protocol import NONE
 class Entropy:
     """What is left open, in nats: of `limit`, where nothing is decided.
 
-    `per_edge`: the mean over edges, not the whole. `drift`: what sampling alone would have left, where that is known.
+    `per_edge`: the mean over edges, not the whole. `drift`: what the same steps would have left without
+    images, where that is known.
     """
 
     value: float
@@ -29,7 +30,7 @@ class Entropy:
 
     def __str__(self) -> str:
         digits, unit = (3, "nats an edge") if self.per_edge else (2, "nats")
-        drift = "" if self.drift is None else f" (sampling alone would have left {self.drift:.2f})"
+        drift = "" if self.drift is None else f" (without images it would be {self.drift:.2f})"
         return f"entropy {self.value:.{digits}f} of {self.limit:.{digits}f} {unit}{drift}"
 
 

@@ -11,7 +11,7 @@ from nascli.artifacts.load import LoadedArtifact
 from nascli.core.engine.inputs import twice
 from nascli.errors import UsageError
 
-_ALIKE = ("method", "search space", "logits", "images")
+_ALIKE = ("stage", "method", "search space", "logits", "images")
 """What searches have in common that a mean can be taken of."""
 
 
@@ -54,4 +54,5 @@ def _check_alike(starts: Sequence[LoadedArtifact]) -> None:
 def _about(start: LoadedArtifact) -> tuple[object, ...]:
     """Of a search, what `_ALIKE` names."""
     origin, distribution = start.provenance, start.distribution
-    return origin.method, (distribution.kind, distribution.settings()), set(distribution.tensors()), origin.data
+    space = distribution.kind, distribution.settings()
+    return origin.stage, origin.method, space, set(distribution.tensors()), origin.data

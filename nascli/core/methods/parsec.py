@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution, Choices
@@ -55,6 +56,7 @@ class Parsec(SinglePaths):
 
     Sampling again what was drawn concentrates the distribution without any data. How far is told beside the entropy,
     by a second distribution that takes the same steps with children of its own whose likelihoods are all the same.
+    Centred weights, w_k - 1/K, take that drift away, but not the random walk of a few children with most of the weight.
     """
 
     def __init__(
@@ -72,8 +74,13 @@ class Parsec(SinglePaths):
         **shared: Any,
     ) -> None:
         super().__init__(plan, runtime, **shared)
-        self._samples, self._adaptive = samples, adaptive_samples
+        self._samples, self._adaptive, self._centred = samples, adaptive_samples, centred_weights
         self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
+        if arch_warmup_epochs >= plan.epochs:
+            self.notices += (
+                f"the distribution will not learn: all {plan.epochs} epochs are warm-up "
+                f"(--arch-warmup-epochs {arch_warmup_epochs})",
+            )
         adam = {"lr": arch_lr, "beta1": arch_beta1, "beta2": arch_beta2}
         self.categoricals, self._drift = (Categoricals(self._space, **adam, centred=centred_weights) for _ in range(2))
 
@@ -93,7 +100,7 @@ class Parsec(SinglePaths):
         shares = torch.zeros(len(places), dtype=weights.dtype).index_add(0, torch.tensor(which), weights)
         trained = self._train(*streams["train"].next(), children, shares.tolist())
         self.categoricals.ascend(now, choices, weights.numpy())
-        self._drift_on(len(choices))
+        self._drift_on(weights.numpy())
 
         self.steps_done += 1
         search_batch = streams["search"].batch_size
@@ -105,11 +112,15 @@ class Parsec(SinglePaths):
             **trained,
         }
 
-    def _drift_on(self, samples: int) -> None:
-        """What a constant likelihood makes of the distribution in the same step."""
+    def _drift_on(self, weights: NDArray[np.float64]) -> None:
+        """The same step of a distribution that knows nothing of the images.
+
+        Its children are its own, and all equally likely. Centred, equal weights would move nothing, while those of the
+        step go on in a random walk: so its children get these, whoever they are.
+        """
         now = self._drift.distribution()
-        choices = draw(now, samples, self._plan.seed, "drift", self.steps_done)
-        self._drift.ascend(now, choices, np.full(samples, 1 / samples))
+        choices = draw(now, len(weights), self._plan.seed, "drift", self.steps_done)
+        self._drift.ascend(now, choices, weights if self._centred else np.full(len(weights), 1 / len(weights)))
 
     def _draw(self, now: CategoricalDistribution) -> Choices:
         """Children alpha_k ~ p(alpha | pi) of this step. -> [samples, draws]"""
@@ -130,8 +141,8 @@ class Parsec(SinglePaths):
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """Figure 3: the entropy of p(alpha | pi) in nats (whole, per cell type, per decision: all its draws), and the
         accuracy of the mode on all images of the search part, with the statistics of each batch. Besides, the entropy
-        that sampling alone would have left; the mode's probability and share of skip connections; and whether this was
-        an epoch of the warm-up.
+        that the same steps would have left without images; the mode's probability and share of skip connections; and
+        whether this was an epoch of the warm-up.
         """
         now = self.distribution()
         mode = now.mode()

@@ -72,7 +72,7 @@ def test_of_categoricals() -> None:
         disconnected="",
     )
     assert str(end) == (
-        "entropy 4.83 of 9.66 nats (sampling alone would have left 7.10), the same genotype in the last 3 of 6 epochs, "
+        "entropy 4.83 of 9.66 nats (without images it would be 7.10), the same genotype in the last 3 of 6 epochs, "
         "skips 33%, none 67%, connected"
     )
 

@@ -643,11 +643,56 @@ def test_the_drift_is_a_search_without_data(monkeypatch):
     drift = search.health(streams())["drift_entropy"]
     assert drift == blind.health(streams())["entropy"] == other.health(streams())["drift_entropy"]
     assert drift != search.health(streams())["entropy"]
-    centred = method(samples=3, centred_weights=True)
-    for _ in range(5):
-        centred.step(streams())
-    uniform = CategoricalDistribution.uniform(cell_space("darts", 2)).total_entropy()
-    assert centred.health(streams())["drift_entropy"] == pytest.approx(uniform, rel=1e-12)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_the_drift_of_centred_weights_is_that_of_the_steps_weights_on_children_of_its_own(adaptive):
+    """Equal weights would move nothing. As many children as the step has, however many these are."""
+    search = method(samples=6, centred_weights=True, adaptive_samples=adaptive)
+    tilt(search, 3.0)
+    by_hand = method(samples=6, centred_weights=True).categoricals
+    counts = []
+    ascend = search.categoricals.ascend
+
+    def spied(now, choices, weights):
+        counts.append(len(weights))
+        own = by_hand.distribution()
+        by_hand.ascend(own, draw(own, len(weights), 0, "drift", search.steps_done), weights)
+        ascend(now, choices, weights)
+
+    search.categoricals.ascend = spied
+    for _ in range(4):
+        search.step(streams())
+    assert search.health(streams())["drift_entropy"] == by_hand.distribution().total_entropy()
+    assert by_hand.distribution().total_entropy() < CategoricalDistribution.uniform(search._space).total_entropy()
+    assert (max(counts) < 6) is adaptive
+
+
+def test_a_plain_drift_has_as_many_children_as_the_step():
+    search = method(samples=6, adaptive_samples=True)
+    tilt(search, 3.0)
+    by_hand = method(samples=6).categoricals
+    for number in range(3):
+        count = search._sample_count(search.distribution())
+        assert count < 6
+        own = by_hand.distribution()
+        by_hand.ascend(own, draw(own, count, 0, "drift", number), np.full(count, 1 / count))
+        search.step(streams())
+    assert search.health(streams())["drift_entropy"] == by_hand.distribution().total_entropy()
+
+
+def test_a_drift_begins_where_the_distribution_does():
+    first, second = method(), method()
+    tilt(first)
+    second.start_from(file_of(first))
+    assert second.health(streams())["drift_entropy"] == pytest.approx(first.distribution().total_entropy(), rel=1e-6)
+
+
+def test_a_warm_up_to_the_end_is_told():
+    assert method(arch_warmup_epochs=9).notices == (
+        f"the distribution will not learn: all {method()._plan.epochs} epochs are warm-up (--arch-warmup-epochs 9)",
+    )
+    assert method().notices == ()
 
 
 def test_a_resumed_search_drifts_on():
