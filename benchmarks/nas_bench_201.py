@@ -5,17 +5,22 @@
 
 One search after the other, each on one thread, resumed where it was stopped; what is done stays in FOLDER and is not
 done again. Every rule to derive by is a row of the CSV file, which has all that is done and is written anew after each
-search; so is what several searches of a setting derive together, in the order of their seeds. `--tuned-on` names the
-seeds on which anything was chosen with the truth in sight: their rows say so, and count for nothing. Two of these may
-run side by side on different settings, each on a core of its own.
+search; so is what several searches of a setting derive together, in the order of their seeds. `seconds` are those of
+the search, and of the ranking where candidates are ranked; `score` is the accuracy on held-out images by which a cell
+was chosen, where it was. `--tuned-on` names the seeds on which anything was chosen with the truth in sight: their rows
+say so, and count for nothing. Two of these may run side by side on different settings, each on a core of its own.
 """
 
 import argparse
 import csv
+import io
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +30,26 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from nascli.artifacts.distribution import DistributionFile  # noqa: E402
-from nascli.artifacts.genotype import as_text  # noqa: E402
+from nascli.artifacts.files import write_atomically  # noqa: E402
+from nascli.artifacts.genotype import GenotypeFile, as_text  # noqa: E402
 from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
 from nascli.artifacts.rundir import RunDir  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
-from nascli.config import DeriveConfig, SearchConfig  # noqa: E402
+from nascli.config import PLACE, DeriveConfig, SearchConfig  # noqa: E402
 from nascli.core.engine.candidates import rank  # noqa: E402
 from nascli.core.engine.search import search  # noqa: E402
 from nascli.core.engine.session import Destination  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402
-from nascli.spaces.cell_genotype import CellGenotype  # noqa: E402
 
 COLUMNS = (
-    "method", "setting", "seed", "tuned_on", "seconds", "threads", "candidates", "architecture", "cifar10_test", "rank",
+    "method", "setting", "seed", "tuned_on", "seconds", "threads", "candidates", "score", "architecture",
+    "cifar10_test", "rank",
 )  # fmt: skip
 AVERAGE = 5
 MEANS = (2, 5, 10)
 """How many searches are taken together."""
+TUNED_ON = (0, 1, 2, 3, 4, 100)
+"""Seeds whose true accuracies were seen before the recipes were what they are."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ SETTINGS: Mapping[str, Setting] = {
 
 
 def search_config(setting: Setting, seed: int, images: Path) -> SearchConfig:
-    """A search of CIFAR-10 as a folder of images."""
+    """A search of CIFAR-10 as a folder of images. Raises UsageError for impossible settings."""
     return SearchConfig(
         method=setting.method,
         space="nas-bench-201",
@@ -86,94 +94,122 @@ def search_config(setting: Setting, seed: int, images: Path) -> SearchConfig:
     )
 
 
-def derived(setting: Setting, found: LoadedArtifact, options: argparse.Namespace) -> Iterator[tuple[str, CellGenotype]]:
-    """Every rule that the distribution offers, and its cell."""
-    assert isinstance(found.value, DistributionFile)
-    distribution: Any = found.distribution
-    if setting.method != "spos":
-        yield "mode", distribution.mode()
-    if found.value.course is not None:
-        mean: Any = found.value.averaged(min(AVERAGE, len(next(iter(found.value.course.values())))))
-        yield f"average {AVERAGE}", mean.mode()
-        yield "without none", distribution.mode_without_none()
-        yield f"average {AVERAGE}, without none", mean.mode_without_none()
+@dataclass(frozen=True)
+class Found:
+    """A cell that a search, or several, derive by a rule."""
+
+    rule: str
+    architecture: str
+    seconds: float
+    candidates: int = 0
+    score: float | None = None
+
+
+def derived(setting: Setting, start: LoadedArtifact, seconds: float, images: Path) -> Iterator[Found]:
+    """By every rule that the distribution offers. seconds: that the search took."""
+    assert isinstance(start.value, DistributionFile)
+    distribution: Any = start.distribution
+    if setting.method == "random":
+        best = distribution.candidates[0]
+        yield Found("best of all", as_text(best.genotype), seconds, len(distribution.candidates), best.accuracy)
+    elif setting.method != "spos":
+        yield Found("mode", as_text(distribution.mode()), seconds)
+    if start.value.course is not None:
+        mean: Any = start.value.averaged(min(AVERAGE, len(next(iter(start.value.course.values())))))
+        yield Found(f"average {AVERAGE}", as_text(mean.mode()), seconds)
+        yield Found("without none", as_text(distribution.mode_without_none()), seconds)
+        yield Found(f"average {AVERAGE}, without none", as_text(mean.mode_without_none()), seconds)
     if setting.candidates:
-        config = DeriveConfig(
-            method=setting.method,
-            dataset="folder",
-            data_dir=options.images,
-            candidates=setting.candidates,
-            shortlist=setting.candidates // 20,
-            uniform=False,
-        )
-        target = Destination(Path(found.where).with_suffix(".json"), resume=True)
-        (best,) = rank(found, config, target).genotypes
-        genotype = best.value.genotype  # type: ignore[union-attr]
-        assert isinstance(genotype, CellGenotype)
-        yield f"best of {setting.candidates}", genotype
+        yield best_of(setting, start, seconds, images)
 
 
-def run(name: str, seed: int, table: TruthTable, options: argparse.Namespace) -> None:
-    """One search, and a row for every rule; nothing where it is done already."""
-    setting, output = SETTINGS[name], options.folder / f"{name}-{seed}.safetensors"
-    kept = output.with_suffix(".rows.json")
+def best_of(setting: Setting, start: LoadedArtifact, seconds: float, images: Path) -> Found:
+    """The best of candidates that are ranked; from the beginning, so that the time is that of all of it."""
+    config = DeriveConfig(
+        method=setting.method,
+        dataset="folder",
+        data_dir=images,
+        candidates=setting.candidates,
+        shortlist=setting.candidates // 20,
+        uniform=False,
+    )
+    began = time.perf_counter()
+    (best,) = rank(start, config).genotypes
+    took = seconds + time.perf_counter() - began
+    score = best.provenance.config["held_out_accuracy"]
+    assert isinstance(best.value, GenotypeFile) and isinstance(score, float)  # noqa: PT018
+    return Found(f"best of {setting.candidates}", as_text(best.value.genotype), took, setting.candidates, score)
+
+
+def run(name: str, seed: int, options: argparse.Namespace) -> None:
+    """One search and its derivations, which are kept; nothing where it is done already."""
+    config, output = search_config(SETTINGS[name], seed, options.images), options.folder / f"{name}-{seed}.safetensors"
+    kept = output.with_suffix(".found.json")
+    mine = config.model_dump(mode="json", exclude=set(PLACE))
     if kept.exists():
+        if json.loads(kept.read_text())["config"] != mine:
+            sys.exit(f"{kept} is of another configuration, such as that of an older recipe: give another folder")
         return
-    found = search(search_config(setting, seed, options.images), Destination(output, resume=True))
-    epochs = RunDir(output.with_suffix(".run")).read_metrics()
-    seconds = sum(row.get("seconds", 0.0) for row in epochs)
-    column, rows = table.column(None, "test"), []
-    for rule, genotype in derived(setting, found, options):
-        worth = table.worth(genotype, column)
-        values = (
-            setting.method, f"{name}, {rule}", seed, seed in options.tuned_on, round(seconds), torch.get_num_threads(),
-            setting.candidates if rule.startswith("best of") else 0, as_text(genotype), f"{worth.accuracy:.2f}",
-            worth.rank,
-        )  # fmt: skip
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
-        print(f"{name}, seed {seed}, {rule}: {worth.accuracy:.2f} %, rank {worth.rank:,}", flush=True)
-    kept.write_text(json.dumps(rows))
+    start = search(config, Destination(output, resume=True))
+    seconds = sum(row.get("seconds", 0.0) for row in RunDir(output.with_suffix(".run")).read_metrics())
+    found = [asdict(one) for one in derived(SETTINGS[name], start, seconds, options.images)]
+    write_atomically(kept, json.dumps({"config": mine, "threads": torch.get_num_threads(), "found": found}).encode())
 
 
-def means(folder: Path, table: TruthTable, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Rows of what the searches of a setting derive together, `MEANS` at a time, no search twice in a size."""
+def done(folder: Path, name: str) -> dict[int, dict[str, Any]]:
+    """What is kept of the searches of a setting, by seed."""
+    pattern = re.compile(rf"{re.escape(name)}-(\d+)\.found\.json")
+    named = ((pattern.fullmatch(path.name), path) for path in folder.iterdir())
+    return {int(match[1]): json.loads(path.read_text()) for match, path in sorted(named, key=str) if match}
+
+
+def rows(folder: Path, table: TruthTable, tuned_on: Collection[int]) -> Iterator[dict[str, Any]]:
+    """Every derived cell of the folder and what it is worth; then what several searches derive together."""
     column = table.column(None, "test")
     for name, setting in SETTINGS.items():
-        done = {
-            int(path.name.removeprefix(f"{name}-").split(".")[0]): json.loads(path.read_text())[0]
-            for path in folder.glob(f"{name}-[0-9]*.rows.json")
-        }
-        seeds = sorted(seed for seed in done if seed not in options.tuned_on)
-        files = {seed: load_artifact(folder / f"{name}-{seed}.safetensors") for seed in seeds}
-        if not files or next(iter(files.values())).value.course is None:  # type: ignore[union-attr]
-            continue
-        for size in MEANS:
-            for start in range(0, len(seeds) - size + 1, size):
-                own = seeds[start : start + size]
-                mean: Any = mean_distribution([files[seed] for seed in own])
-                for rule, genotype in (("mode", mean.mode()), ("without none", mean.mode_without_none())):
-                    worth = table.worth(genotype, column)
-                    values = (
-                        setting.method, f"{name}, mean of {size}, {rule}", f"{own[0]}-{own[-1]}", False,
-                        sum(done[seed]["seconds"] for seed in own), 1, 0, as_text(genotype), f"{worth.accuracy:.2f}",
-                        worth.rank,
-                    )  # fmt: skip
-                    yield dict(zip(COLUMNS, values, strict=True))
+        kept = done(folder, name)
+        for seeds, threads, one in (*alone(kept), *together(folder, name, kept, tuned_on)):
+            worth = table.worth(table.space.parse(one.architecture, "a cell"), column)
+            score = "" if one.score is None else f"{one.score:.4f}"
+            values = (
+                setting.method, f"{name}, {one.rule}", " ".join(map(str, seeds)), bool(set(seeds) & set(tuned_on)),
+                round(one.seconds), threads, one.candidates, score, one.architecture, f"{worth.accuracy:.2f}",
+                worth.rank,
+            )  # fmt: skip
+            yield dict(zip(COLUMNS, values, strict=True))
 
 
-def write(folder: Path, path: Path, table: TruthTable, options: argparse.Namespace) -> None:
-    """The rows of all searches that are done, by method, setting and seed."""
-    rows = [row for kept in folder.glob("*.rows.json") for row in json.loads(kept.read_text())]
-    rows += means(folder, table, options)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: (row["method"], row["setting"], first(row))))
+def alone(kept: Mapping[int, Mapping[str, Any]]) -> Iterator[tuple[list[int], int, Found]]:
+    """Seed, threads and cell of every search by every rule."""
+    for seed, own in sorted(kept.items()):
+        yield from (([seed], own["threads"], Found(**one)) for one in own["found"])
 
 
-def first(row: Mapping[str, Any]) -> int:
-    """The seed of a row, or the first of several."""
-    return int(str(row["seed"]).split("-")[0])
+def together(
+    folder: Path, name: str, kept: Mapping[int, Mapping[str, Any]], tuned_on: Collection[int]
+) -> Iterator[tuple[list[int], int, Found]]:
+    """The same of the mean of `MEANS` fresh searches each, in the order of their seeds; none is in two of a size."""
+    fresh = [seed for seed in sorted(kept) if seed not in tuned_on]
+    files = {seed: load_artifact(folder / f"{name}-{seed}.safetensors") for seed in fresh}
+    if any(getattr(file.value, "course", None) is None for file in files.values()):
+        return
+    for size in MEANS:
+        for number in range(len(fresh) // size):
+            own = fresh[number * size : (number + 1) * size]
+            mean: Any = mean_distribution([files[seed] for seed in own])
+            seconds = sum(kept[seed]["found"][0]["seconds"] for seed in own)
+            threads = kept[own[0]]["threads"]
+            yield own, threads, Found(f"mean of {size}", as_text(mean.mode()), seconds)
+            yield own, threads, Found(f"mean of {size}, without none", as_text(mean.mode_without_none()), seconds)
+
+
+def write(path: Path, found: Iterable[Mapping[str, Any]]) -> None:
+    """Replace the CSV file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(found, key=lambda row: (row["method"], row["setting"], int(row["seed"].split()[0]))))
+    write_atomically(path, text.getvalue().encode())
 
 
 def main() -> None:
@@ -182,19 +218,23 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--tuned-on", nargs="*", type=int, default=[0])
+    parser.add_argument("--settings", nargs="*", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[11, 12, 13, 14, 15])
+    parser.add_argument("--tuned-on", nargs="*", type=int, default=TUNED_ON)
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     table = load_table(options.table)
-    for seed in options.seeds:
-        for name in options.settings:
-            run(name, seed, table, options)
-            if options.csv is not None:
-                write(options.folder, options.csv, table, options)
+    for seed, name in product(options.seeds, options.settings):
+        run(name, seed, options)
+        print(f"{name}, seed {seed}: done", file=sys.stderr, flush=True)
+        if options.csv is not None:
+            write(options.csv, rows(options.folder, table, options.tuned_on))
+    for row in rows(options.folder, table, options.tuned_on):
+        print(f"{row['setting']}, seed {row['seed']}: {row['cifar10_test']} %, rank {row['rank']:,}")
+    if options.csv is not None:
+        write(options.csv, rows(options.folder, table, options.tuned_on))
 
 
 if __name__ == "__main__":

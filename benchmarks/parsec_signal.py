@@ -1,7 +1,7 @@
 """How much of PARSEC's concentration is signal? Searches in NAS-Bench-201 with true labels, and with labels dealt out.
 
     python benchmarks/parsec_signal.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
-        [--setting parsec-warm] [--seeds 11 12 13]
+        [--setting parsec] [--seeds 11 12 13]
 
 With labels dealt out at random nothing can be learnt of unseen images, and whatever the distribution does comes of
 sampling alone. Printed per search: its entropy beside the drift's, the true accuracy of the mode, the mean under the
@@ -32,19 +32,18 @@ from nascli.core.engine.session import Destination  # noqa: E402
 
 
 def dealt_out(images: Path, folder: Path) -> Path:
-    """The same training pictures in other classes, drawn uniformly, as links."""
+    """The same pictures as links, the labels of each part dealt out among them: as many to a class as before."""
     if folder.exists():
         return folder
-    classes = sorted(path.name for path in (images / "train").iterdir())
-    files = sorted(path for name in classes for path in (images / "train" / name).iterdir())
-    labels = np.random.default_rng(0).integers(len(classes), size=len(files))
     unfinished = folder.with_name(folder.name + ".unfinished")
-    for name in classes:
-        (unfinished / "train" / name).mkdir(parents=True, exist_ok=True)
-    for number, (file, label) in enumerate(zip(files, labels, strict=True)):
-        link = unfinished / "train" / classes[label] / f"{number}{file.suffix}"
-        if not link.is_symlink():
-            link.symlink_to(file.resolve())
+    for part in ("train", "test"):
+        files = sorted((images / part).glob("*/*"))
+        labels = np.random.default_rng(0).permutation([file.parent.name for file in files])
+        for number, (file, label) in enumerate(zip(files, labels, strict=True)):
+            link = unfinished / part / label / f"{number}{file.suffix}"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(file.resolve())
     return unfinished.rename(folder)
 
 
@@ -74,7 +73,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--setting", default="parsec-warm")
+    parser.add_argument("--setting", default="parsec")
     parser.add_argument("--seeds", nargs="+", type=int, default=[11, 12, 13])
     options = parser.parse_args()
     torch.set_num_threads(1)

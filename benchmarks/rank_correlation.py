@@ -1,7 +1,7 @@
 """When may a ranking by shared weights be believed? Its agreement with the truth, along searches in NAS-Bench-201.
 
     python benchmarks/rank_correlation.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
-        [--settings spos parsec-warm darts pc-darts] [--seed 0] [--cells 1000] [--scored-on 1000] [--csv FILE]
+        [--settings spos parsec darts pc-darts] [--seed 0] [--cells 1000] [--scored-on 1000] [--csv FILE]
 
 The settings are those of `nas_bench_201.py`. At a few epochs of each search the same uniformly random cells are scored
 with its weights, as `derive --candidates` does, on images that only the architecture learns from. A row of the CSV file
@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.nas_bench_201 import SETTINGS, search_config  # noqa: E402
 from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
 from nascli.artifacts.distribution import DistributionFile, distribution_bytes  # noqa: E402
+from nascli.artifacts.files import write_atomically  # noqa: E402
 from nascli.artifacts.mixture import MixtureDistribution  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import DeriveConfig, SearchConfig  # noqa: E402
@@ -40,6 +41,7 @@ from nascli.core.engine.session import provenance  # noqa: E402
 from nascli.core.methods.protocol import SEARCH  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
 from nascli.data import DataModule  # noqa: E402
+from nascli.registry import METHODS, load  # noqa: E402
 from nascli.spaces import cell_space  # noqa: E402
 from nascli.spaces.cell_genotype import CellGenotype  # noqa: E402
 
@@ -114,7 +116,7 @@ def watched(name: str, table: TruthTable, options: argparse.Namespace) -> list[d
     uniform, column = CategoricalDistribution.uniform(cell_space("nas-bench-201")), table.column(None, "test")
     cells = [uniform.sample(options.seed, number) for number in range(options.cells)]
     truth = np.array([table.accuracy(cell, column) for cell in cells])
-    part = data.split({"train": 0.5, SEARCH: 0.5}, config.seed)[SEARCH]
+    part = data.split(load(METHODS[config.method].target).shares(config.settings), config.seed)[SEARCH]
     images = np.random.default_rng(0).choice(part, min(options.scored_on, len(part)), replace=False)
     asked = Asked(config, data, job, runtime, cells, truth, images)
     asked.epoch({"epoch": 0})
@@ -123,7 +125,7 @@ def watched(name: str, table: TruthTable, options: argparse.Namespace) -> list[d
         resume=False, reporter=asked,
     )  # fmt: skip
     rows = [{"setting": name, "seed": options.seed, "cells": options.cells, **row} for row in asked.rows]
-    kept.write_text(json.dumps(rows))
+    write_atomically(kept, json.dumps(rows).encode())
     return rows
 
 
@@ -133,7 +135,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["spos", "parsec-warm", "darts", "pc-darts"])
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["spos", "parsec", "darts", "pc-darts"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cells", type=int, default=1000)
     parser.add_argument("--scored-on", type=int, default=1000)
