@@ -33,6 +33,8 @@ WORST = 85.0
 TICKS = (85, 88, 90, 91, 92, 93, 93.5, 94, 94.37)
 METHODS = ("darts", "pc-darts", "parsec", "spos", "random")
 COLOURS = dict(zip(METHODS, SERIES, strict=False))
+LATER = SERIES[len(METHODS) :]
+"""Colours of further settings of one method."""
 CORRELATIONS = {"accuracy": "-", "log-likelihood": (0, (4, 2)), "probability": (0, (1, 1.5))}
 
 Row = Mapping[str, str]
@@ -50,9 +52,13 @@ def place(accuracy: float) -> float:
 
 
 def searches(rows: Sequence[Row], table: TruthTable) -> bytes:
-    """The true accuracy of every derived cell: a line per setting, under the distribution of random cells."""
+    """The true accuracy of every derived cell: a line per setting, under the distribution of random cells.
+
+    Without the averages over epochs, which derive what the last epoch does or nearly so.
+    """
     column = table.column(None, "test")
     key = lambda row: (METHODS.index(row["method"]), row["setting"])  # noqa: E731
+    rows = [row for row in rows if "average" not in row["setting"]]
     settings = {name: list(own) for (_, name), own in groupby(sorted(rows, key=key), key=key)}
     height = TOP + ROW * (len(settings) + CROWD) + BELOW
 
@@ -122,36 +128,39 @@ def correlations(rows: Sequence[Row]) -> bytes:
     """Spearman's rho with the truth along searches, over all cells and over the good ones."""
     height, upper, gap, left, right = 330.0, 56.0, 64.0, 62.0, 20.0
     width = (WIDTH - 2 * left - 2 * right + left - gap / 2) / 2
-    panels = {"all": "of 1,000 random cells", "good": "of those above 90 %"}
+    panels = {"all": f"of {int(rows[0]['cells']):,} random cells", "good": "of those above 90 %"}
+    key = lambda row: (row["setting"], row["by"])  # noqa: E731
+    lines = {name: list(own) for name, own in groupby(sorted(rows, key=key), key=key)}
+    colours = _colours(rows)
 
     def draw(figure: Figure) -> None:
         for number, (name, title) in enumerate(panels.items()):
             axes = add_axes(figure, left + number * (width + gap), upper, width, height - upper - 92)
-            for (setting, by), own in groupby(rows, key=lambda row: (row["setting"], row["by"])):
-                told = [row for row in own if row[name]]
-                colour = COLOURS[
-                    next(method for method in sorted(METHODS, key=len)[::-1] if setting.startswith(method))
-                ]
+            for (setting, by), own in lines.items():
+                told = sorted((row for row in own if row[name]), key=lambda row: int(row["step"]))
                 axes.plot(
-                    [int(row["step"]) for row in told], [float(row[name]) for row in told], color=colour,
+                    [int(row["step"]) for row in told], [float(row[name]) for row in told], color=colours[setting],
                     linestyle=CORRELATIONS[by], linewidth=points(2), marker="o", markersize=points(3.5),
                 )  # fmt: skip
             dress(axes, "steps of the search", "rank correlation with the truth" if number == 0 else "", 0)
             axes.set_ylim(-0.62, 1)
             axes.axhline(0, color=MUTED, linewidth=points(1))
             axes.set_title(title, fontsize=points(13), weight="bold", loc="left", pad=points(12), color=INK)
-        _legend(figure, rows)
+        _legend(figure, colours)
 
     return picture(WIDTH, height, draw, "svg")
 
 
-def _legend(figure: Figure, rows: Sequence[Row]) -> None:
-    settings = list(dict.fromkeys(row["setting"] for row in rows))
-    methods = {
-        name: COLOURS[next(m for m in sorted(METHODS, key=len)[::-1] if name.startswith(m))] for name in settings
-    }
+def _colours(rows: Sequence[Row]) -> dict[str, str]:
+    """That of its method for each setting that is called like one, others for the rest."""
+    further = iter(LATER)
+    names = dict.fromkeys(row["setting"] for row in rows)
+    return {name: COLOURS[name] if name in COLOURS else next(further) for name in names}
+
+
+def _legend(figure: Figure, colours: Mapping[str, str]) -> None:
     axes = figure.axes[0]
-    handles = [axes.plot([], [], color=colour, linewidth=points(2), label=name)[0] for name, colour in methods.items()]
+    handles = [axes.plot([], [], color=colour, linewidth=points(2), label=name)[0] for name, colour in colours.items()]
     names = {"accuracy": "by accuracy", "log-likelihood": "by log-likelihood", "probability": "by the distribution"}
     handles += [
         axes.plot([], [], color=INK, linestyle=line, linewidth=points(2), label=names[by])[0]

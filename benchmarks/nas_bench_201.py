@@ -191,7 +191,7 @@ def together(
     """The same of the mean of `MEANS` fresh searches each, in the order of their seeds; none is in two of a size."""
     fresh = [seed for seed in sorted(kept) if seed not in tuned_on]
     files = {seed: load_artifact(folder / f"{name}-{seed}.safetensors") for seed in fresh}
-    if any(getattr(file.value, "course", None) is None for file in files.values()):
+    if not all(map(has_course, files.values())):
         return
     for size in MEANS:
         for number in range(len(fresh) // size):
@@ -201,6 +201,11 @@ def together(
             threads = kept[own[0]]["threads"]
             yield own, threads, Found(f"mean of {size}", as_text(mean.mode()), seconds)
             yield own, threads, Found(f"mean of {size}, without none", as_text(mean.mode_without_none()), seconds)
+
+
+def has_course(file: LoadedArtifact) -> bool:
+    """Whether the logits are what a search has learnt."""
+    return isinstance(file.value, DistributionFile) and file.value.course is not None
 
 
 def write(path: Path, found: Iterable[Mapping[str, Any]]) -> None:
