@@ -14,6 +14,28 @@ from typing import BinaryIO
 from nascli.errors import ArtifactError, NascliError, UsageError
 
 PIPE = "-"
+BINARY = ".safetensors"
+PROMISES = frozenset(
+    {BINARY, ".json", ".jsonl", ".onnx", ".pt", ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".h5", ".hdf5"}
+    | {
+        ".npy",
+        ".npz",
+        ".pb",
+        ".tflite",
+        ".csv",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".svg",
+        ".png",
+        ".pdf",
+        ".zip",
+        ".tar",
+        ".gz",
+    }
+)
+"""Endings by which programs, and people, tell a format."""
+
 LARGEST_INPUT = 1 << 33
 """Bytes that are read at most, 8 GiB: a pipe or a device has no size to look at beforehand."""
 
@@ -78,19 +100,25 @@ def read_once(*sources: str | Path | None) -> None:
         raise UsageError("'-' is given twice, but standard input can be read once: name files for the others")
 
 
-def check_output(target: str | Path, overwrite: bool, *, binary: bool = False) -> None:
+def check_output(target: str | Path, overwrite: bool, *, ending: str | None = None) -> None:
     """Raise UsageError if `write_output` could not write there; called before the work that makes the content.
 
-    `binary` content is not sent to a terminal.
+    `ending`: of the content's format, such as ".json"; a name that promises another one is refused, and BINARY content
+    is not sent to a terminal.
     """
     if is_pipe(target):
         _check_standard_output()
-        if binary and sys.stdout.isatty():
+        if ending == BINARY and sys.stdout.isatty():
             raise UsageError(
                 "the result is binary and standard output is a terminal: pipe it on, or name a file with -o"
             )
         return
     path = Path(target)
+    if ending is not None and ending != path.suffix.lower() in PROMISES:
+        raise UsageError(
+            f"{path} would be no {path.suffix} file, since the result is written as {ending}: call it "
+            f"{path.with_suffix(ending)}"
+        )
     with folder_errors(path):
         if path.is_dir():
             raise UsageError(f"{path} is a folder: name a file in it")

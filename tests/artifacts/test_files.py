@@ -146,6 +146,31 @@ def test_a_device_as_output_stays_a_device() -> None:
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
+@pytest.mark.parametrize(
+    ("name", "ending", "right"),
+    [
+        ("net.onnx", ".safetensors", "net.safetensors"),
+        ("model.PTH", ".safetensors", "model.safetensors"),
+        ("run.json", ".safetensors", "run.safetensors"),
+        ("cell.safetensors", ".json", "cell.json"),
+        ("cell.json", ".txt", "cell.txt"),
+    ],
+)
+def test_a_name_that_promises_another_format_is_refused(tmp_path: Path, name: str, ending: str, right: str) -> None:
+    path = tmp_path / name
+    message = (
+        f"{path} would be no {path.suffix} file, since the result is written as {ending}: call it {tmp_path / right}"
+    )
+    with pytest.raises(UsageError) as caught:
+        files.check_output(path, overwrite=True, ending=ending)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["run", "run.safetensors", "RUN.SAFETENSORS", "run.v2", "resnet.1", "x.y.safetensors"])
+def test_other_names_are_fine(tmp_path: Path, name: str) -> None:
+    files.check_output(tmp_path / name, overwrite=False, ending=".safetensors")
+
+
 def test_check_output_names_what_is_in_the_way(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_bytes(b"")
@@ -236,7 +261,7 @@ def test_standard_output_that_is_a_terminal_gets_no_binary() -> None:
     code = """
 files.check_output("-", False)
 try:
-    files.check_output("-", False, binary=True)
+    files.check_output("-", False, ending=files.BINARY)
 except NascliError as error:
     sys.stderr.write(f"{error.exit_code} {error}")
 """

@@ -9,7 +9,7 @@ import numpy as np
 from nascli import __version__
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.files import check_output, is_pipe, same_file, write_output
+from nascli.artifacts.files import BINARY, check_output, is_pipe, same_file, write_output
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.mixture import MixtureDistribution
@@ -215,10 +215,10 @@ def _targets(start: LoadedArtifact, destination: Destination, count: int, model:
             raise UsageError("the genotype and the model cannot both go to standard output: name a file for one")
         if not is_pipe(model) and any(out is not None and same_file(out, model) for out in outputs):
             raise UsageError(f"{model} cannot be both the genotype and the model: name another file")
-        check_output(model, replaces, binary=True)
+        check_output(model, replaces, ending=BINARY)
     for output in outputs:
         if output is not None:
-            check_output(output, replaces)
+            check_output(output, replaces, ending=".json")
     return [replace(destination, output=output) for output in outputs]
 
 

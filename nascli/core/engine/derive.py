@@ -196,7 +196,7 @@ def derive_several(
     keep_artifacts((target.output for target in targets), *starts)
     for target in targets:
         if target.output is not None:
-            check_output(target.output, target.overwrite)
+            check_output(target.output, target.overwrite, ending=".json" if format == "json" else ".txt")
     distribution = mean_distribution(starts, average)
     files = [_file(chosen, starts, average) for chosen in choice.of(distribution)]
     contents = [genotype_bytes(file) for file in files]

@@ -8,7 +8,7 @@ from typing import Any
 
 from nascli import __version__
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.files import check_output, is_pipe, write_output
+from nascli.artifacts.files import BINARY, check_output, is_pipe, write_output
 from nascli.artifacts.formats import validate
 from nascli.artifacts.load import LoadedArtifact, load_artifact
 from nascli.artifacts.provenance import Ancestor, DataDescription, Provenance
@@ -99,7 +99,7 @@ def check_destination(destination: Destination, config: Stage, made_from: Ancest
     """Raise UsageError for whatever would keep the result from being written, before any work is done for it."""
     replace = destination.overwrite or destination.resume
     if destination.output is not None:
-        check_output(destination.output, replace, binary=True)
+        check_output(destination.output, replace, ending=BINARY)
     if destination.run_path is None:
         if destination.resume:
             raise UsageError("--resume needs the run directory: give --run-dir")
