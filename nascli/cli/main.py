@@ -113,6 +113,8 @@ def nascli(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run nascli with `arguments` (by default the program's own) and return its exit code; prints every failure."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    for stream in (sys.stdout, sys.stderr):
+        _print_anything(stream)
     try:
         code = get_command(app).main(arguments, prog_name="nascli", standalone_mode=False)
         sys.stdout.flush()
@@ -127,6 +129,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
             _silence(sys.stdout)
         return _fail(str(explained(error)), 1)
     return code if isinstance(code, int) else 0
+
+
+def _print_anything(stream: Any) -> None:
+    """Let a stream replace what its encoding lacks, such as the lines of a tree on a Windows code page.
+
+    A name of the file system whose bytes are not UTF-8 goes to a UTF-8 stream as these bytes.
+    """
+    if hasattr(stream, "reconfigure"):
+        known = (stream.encoding or "").lower().replace("-", "") == "utf8"
+        stream.reconfigure(errors="surrogateescape" if known else "replace")
 
 
 def _one_line(error: typer.TyperException) -> str:

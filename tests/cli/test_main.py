@@ -1,5 +1,6 @@
 """The program as a whole: its table of commands, and how failures become one line and an exit code."""
 
+import io
 import subprocess
 import sys
 from inspect import getdoc
@@ -161,3 +162,20 @@ def test_the_shell_completes_commands_and_values(line, offers, monkeypatch, nasc
     monkeypatch.setenv("COMP_WORDS", line)
     monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
     assert set(nascli().out.split()) == offers
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "expected"),
+    [
+        ("ascii", "└─ café", b"?? caf?"),
+        ("cp1252", "└─ café", b"?? caf\xe9"),
+        ("utf-8", "└─ caf\udce9", "└─ caf".encode() + b"\xe9"),
+    ],
+)
+def test_output_that_an_encoding_lacks_is_replaced(encoding, text, expected, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert main.run(["--version"]) == 0
+    sys.stdout.seek(0)
+    sys.stdout.truncate()
+    print(text, end="", flush=True)
+    assert sys.stdout.buffer.getvalue() == expected
