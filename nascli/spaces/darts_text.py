@@ -1,10 +1,13 @@
 """DARTS's text form of a genotype, `Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), …)`.
 
 The text is Python, but it is never run: it is parsed to a syntax tree, of which a few kinds of node are understood.
+What stands before and after it, as in the line of a log, is left aside.
 """
 
 import ast
+import re
 import warnings
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
@@ -20,7 +23,7 @@ EXAMPLE = "Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6)
 
 
 def parse(text: str, where: str = "the text") -> CellGenotype:
-    """Read the text form, with or without `NAME =` in front. Raises ArtifactError."""
+    """Read the one text form that a text has. Raises ArtifactError."""
     call = _genotype_call(text, where)
     fields = _fields(call, where)
     cells = {
@@ -54,20 +57,36 @@ def render(genotype: CellGenotype) -> str:
 def _genotype_call(text: str, where: str) -> ast.Call:
     if len(text) > LONGEST_TEXT:
         raise ArtifactError(f"{where}: is not DARTS's text form, and has {len(text):,} characters")
+    starts = [match.start() for match in re.finditer(r"\bGenotype\s*\(", text)]
+    if len(starts) > 1:
+        raise ArtifactError(f"{where}: has {len(starts)} genotypes: keep the line of one")
+    if not starts:
+        raise ArtifactError(f"{where}: is not DARTS's text form, which looks like {EXAMPLE}")
+    (start,) = starts
+    end = _closing(text, text.index("(", start))
+    if end is None:
+        raise ArtifactError(f"{where}: is cut off: a bracket of Genotype( is never closed")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a SyntaxWarning about the user's text would only repeat the error below
-            statements = ast.parse(text.strip()).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else "not Python's syntax"
-        raise ArtifactError(f"{where}: is not DARTS's text form ({reason})") from None
-    if len(statements) != 1:
-        raise ArtifactError(f"{where}: needs one genotype, but has {len(statements)} statements")
-    statement = statements[0]
-    value = statement.value if isinstance(statement, (ast.Expr, ast.Assign)) else None
-    if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "Genotype"):
-        raise ArtifactError(f"{where}: is not DARTS's text form, which looks like {EXAMPLE}")
+            value = ast.parse(text[start : end + 1], mode="eval").body
+    except SyntaxError as error:
+        place = f"line {error.lineno}, character {error.offset} of it" if error.lineno else "its brackets"
+        raise ArtifactError(f"{where}: Genotype(…) is not in order at {place}; it looks like {EXAMPLE}") from None
+    except (ValueError, RecursionError, MemoryError):
+        raise ArtifactError(f"{where}: is not DARTS's text form, which looks like {EXAMPLE}") from None
+    assert isinstance(value, ast.Call)
     return value
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the bracket that opens at `start` closes; None: nowhere. Names of operations have no brackets."""
+    depth = 0
+    for place, character in enumerate(text[start:], start):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return place
+    return None
 
 
 def _fields(call: ast.Call, where: str) -> dict[str, ast.expr]:
@@ -90,24 +109,36 @@ def _nodes(expression: ast.expr, name: str, where: str) -> list[list[Pick]]:
     if not isinstance(expression, (ast.List, ast.Tuple)):
         raise ArtifactError(f"{where}: {name}: must be a list of ('op', input)")
     picks = []
-    for index, item in enumerate(expression.elts):
+    for place, item in _pairs(expression, name):
         match item:
             case (
                 ast.Tuple(elts=[ast.Constant(value=str(op)), state])
                 | ast.List(elts=[ast.Constant(value=str(op)), state])
             ):
-                place = f"{name}[{index}]"
                 value = _whole(state, place, where)
                 if value < 0:
                     raise ArtifactError(f"{where}: {place}: the input {value} is negative")
                 picks.append(Pick(op=op, input=value))
             case _:
-                raise ArtifactError(f"{where}: {name}[{index}]: must be ('op', input)")
+                raise ArtifactError(f"{where}: {place}: must be ('op', input)")
     if not picks or len(picks) % PICKS_PER_NODE:
         raise ArtifactError(
             f"{where}: {name}: has {len(picks)} pairs; a node takes {PICKS_PER_NODE}, a cell at least one node"
         )
     return [picks[start : start + PICKS_PER_NODE] for start in range(0, len(picks), PICKS_PER_NODE)]
+
+
+def _pairs(expression: ast.List | ast.Tuple, name: str) -> Iterator[tuple[str, ast.expr]]:
+    """The pairs with their places, whether they stand in one row or in a list for each node."""
+    for index, item in enumerate(expression.elts):
+        match item:
+            case (
+                ast.List(elts=[ast.List() | ast.Tuple(), *_] as pairs)
+                | ast.Tuple(elts=[ast.List() | ast.Tuple(), *_] as pairs)
+            ):
+                yield from ((f"{name}[{index}][{number}]", pair) for number, pair in enumerate(pairs))
+            case _:
+                yield f"{name}[{index}]", item
 
 
 def _concat(expression: ast.expr, place: str, where: str) -> list[int]:

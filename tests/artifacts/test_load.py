@@ -96,7 +96,7 @@ def test_a_file_and_a_folder_named_like_a_text(tmp_path: Path, monkeypatch: pyte
             "node 2, edge 0: must come from ~0, not from ~1; node 2, edge 1: must come from ~1, not from ~0",
         ),
         ("Genotype(normal=[], reduce=[])", "Genotype: normal_concat, reduce_concat are missing"),
-        ("Genotype(", "is not DARTS's text form ('(' was never closed)"),
+        ("Genotype(", "is cut off: a bracket of Genotype( is never closed"),
         ("|" * (2 * LONGEST_PATH), "a cell of nas-bench-201 needs 3 nodes (parts between '+'), and this one has 1"),
     ],
 )
