@@ -82,6 +82,12 @@ class Config(BaseModel):
         return self
 
 
+def _usual_batch(config: "SearchConfig | TrainConfig") -> int:
+    """That of the recipe; 0 where it has none."""
+    recipe = recipes.load(config.stage, config.method, config.recipe) if config.recipe else {}
+    return int(recipe.get("batch_size", 0))
+
+
 def _recipe_name(stage: str, method: str, given: dict[str, Any], variants: Sequence[str] = ()) -> str:
     """The recipe that suits the data: the data set's own, that of its kind, or `pictures` where the latter is made for
     smaller images. One that is made for a variant, such as "cifar10-enas" for the first of `variants`, goes first.
@@ -139,6 +145,17 @@ class SearchConfig(Config):
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
     settings: dict[str, Any] = Field(default_factory=dict, description="the method's own settings")
+
+    @property
+    def usual_batch(self) -> int:
+        """The recipe's batch size, 0 without one."""
+        return _usual_batch(self)
+
+    @property
+    def smallest_share(self) -> float:
+        """Of the training images, that of the smallest part which batches are drawn from."""
+        parts = [self.settings.get(name, 0.0) for name in ("train_fraction", "search_fraction")]
+        return float(min((share for share in parts if share > 0), default=1.0 - self.settings.get("held_out", 0.0)))
 
     @model_validator(mode="before")
     @classmethod
@@ -239,6 +256,16 @@ class TrainConfig(Config):
         description="share of the training images held out to watch the accuracy; 0: val/ beside test/, if it is there",
     )
     force: bool = Field(False, description="train a disconnected cell, too, which can only guess")
+
+    @property
+    def usual_batch(self) -> int:
+        """The recipe's batch size, 0 without one."""
+        return _usual_batch(self)
+
+    @property
+    def smallest_share(self) -> float:
+        """Of the training images, that of those which batches are drawn from."""
+        return 1.0 - self.validation
 
     @model_validator(mode="after")
     def _known_space_and_readable_milestones(self) -> Self:

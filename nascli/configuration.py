@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from nascli.config import Config, describe
+from nascli.config import Config, SearchConfig, TrainConfig, describe
 from nascli.errors import UsageError
 from nascli.registry import DATASETS
 
@@ -16,15 +16,30 @@ def configure(model: type[AnyConfig], **given: Any) -> AnyConfig:
 
     Where only the images say how large they are, as in a folder, they are looked at first: a few headers of files.
     `configure(SearchConfig, dataset="folder", data_dir="pictures")` is what `nascli search` gets for these options;
-    `SearchConfig(…)` alone takes images of unknown size for small ones. All faults are one UsageError; raises DataError
-    for images that are missing.
+    `SearchConfig(…)` alone takes images of unknown size for small ones. Where a part has fewer images than the
+    recipe's batch, a smaller one is taken. All faults are one UsageError; raises DataError for images that are missing.
     """
     config = _build(model, given)
     if "recipe" in model.model_fields and config.image_size is None and DATASETS[config.dataset].image_size is None:
         from nascli.data import probe_image_size
 
         config = _build(model, {**given, "image_size": probe_image_size(config)})
+    if isinstance(config, SearchConfig | TrainConfig) and given.get("batch_size") is None:
+        from nascli.data import probe_train_images
+
+        images = probe_train_images(config)
+        if images is not None and (fits := fitting_batch(images, config)) < config.batch_size:
+            return config.model_copy(update={"batch_size": fits})
     return config
+
+
+def fitting_batch(images: int, config: SearchConfig | TrainConfig) -> int:
+    """The configuration's batch; where it is more than the images of a part, a power of two of at most half of those.
+
+    At least 2, as a batch norm needs.
+    """
+    part = int(images * config.smallest_share)
+    return config.batch_size if config.batch_size <= part else 1 << max(1, (part // 2).bit_length() - 1)
 
 
 def _build(model: type[AnyConfig], given: dict[str, Any]) -> AnyConfig:

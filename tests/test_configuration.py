@@ -9,13 +9,14 @@ from nascli.errors import DataError, UsageError
 from tests.data.pictures import make_folder
 
 
-@pytest.mark.parametrize(("side", "size", "recipe"), [(12, 12, "cifar10"), ((90, 120), 224, "pictures")])
+@pytest.mark.parametrize(("side", "size", "recipe"), [(12, 12, "cifar10"), ((240, 320), 224, "pictures")])
 @pytest.mark.parametrize("model", [SearchConfig, TrainConfig])
 def test_the_images_of_a_folder_choose_the_recipe(tmp_path, model, side, size, recipe):
     make_folder(tmp_path, {"a": 2, "b": 2}, side=side)
     config = nascli.configure(model, dataset="folder", data_dir=str(tmp_path))
     assert (config.image_size, config.recipe) == (size, recipe)
-    assert config == model(dataset="folder", data_dir=tmp_path, image_size=size)
+    assert config == model(dataset="folder", data_dir=tmp_path, image_size=size, batch_size=2)
+    assert nascli.configure(model, dataset="folder", data_dir=str(tmp_path), batch_size=9).batch_size == 9
     assert configure(model, **config.model_dump()) == config
 
 

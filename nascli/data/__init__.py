@@ -2,7 +2,7 @@
 
 from nascli.data.augmentation import Augmentation
 from nascli.data.module import DataModule, open_data
-from nascli.data.probe import probe_image_size
+from nascli.data.probe import probe_image_size, probe_train_images
 from nascli.data.stream import Stream
 
-__all__ = ["Augmentation", "DataModule", "Stream", "open_data", "probe_image_size"]
+__all__ = ["Augmentation", "DataModule", "Stream", "open_data", "probe_image_size", "probe_train_images"]

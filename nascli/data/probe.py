@@ -1,4 +1,4 @@
-"""The size that images want, before anything else is decided."""
+"""What images want, before anything else is decided."""
 
 from nascli.config import Config
 from nascli.data.images import LARGE_SIDE
@@ -15,3 +15,11 @@ def probe_image_size(config: Config) -> int | None:
     if config.dataset == "folder":
         return config.image_size or find_training_part(config).side()
     return None
+
+
+def probe_train_images(config: Config) -> int | None:
+    """The number of training images, where it may be small: of a folder, or of those that are left; None: enough."""
+    if config.dataset == "folder":
+        count = len(find_training_part(config))
+        return count if config.limit_train is None else min(count, config.limit_train)
+    return config.limit_train

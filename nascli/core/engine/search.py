@@ -19,7 +19,7 @@ from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
 from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
-from nascli.core.engine.sizing import stem_notice
+from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, rank_by_table
 from nascli.core.methods.protocol import HELD_OUT, Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
@@ -77,7 +77,8 @@ def _run(
     with memory_errors(config.batch_size):
         data, job = open_search(config, start, runtime, truth)
         method = job.method
-        for notice in (*data.notices, *method.notices):
+        few = batch_notice(config, data.info.train_images)
+        for notice in (*data.notices, *method.notices, *([few] if few else [])):
             reporter.notice(notice)
         if text := stem_notice(config.settings.get("stem", ""), data.info.image_size):
             reporter.notice(text)

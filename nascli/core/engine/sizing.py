@@ -2,7 +2,7 @@
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
-from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, TrainConfig
+from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
 from nascli.registry import DATASETS, METHODS, SPACES_OF, lookup
@@ -86,6 +86,15 @@ def tower_notice(wanted: float, settings: DataShape, graph: Graph) -> str | None
     if wanted == 0 or settings.auxiliary:
         return None
     return f"trained without an auxiliary tower: {graph.why_no_tower}"
+
+
+def batch_notice(config: SearchConfig | TrainConfig, images: int) -> str | None:
+    """What to say where the recipe's batch would be more than the images of a part; None where all is well."""
+    part = int(images * config.smallest_share)
+    usual = config.usual_batch
+    if not config.batch_size <= part < usual:
+        return None
+    return f"batches of {config.batch_size} images: the recipe's {usual} are more than the {part} of a part"
 
 
 def stem_notice(stem: str | None, image_size: int) -> str | None:

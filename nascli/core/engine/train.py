@@ -5,6 +5,7 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
@@ -20,7 +21,7 @@ from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
 from nascli.core.engine.signals import StopRequest
-from nascli.core.engine.sizing import derived_network, in_words, shape_of, stem_notice, tower_notice
+from nascli.core.engine.sizing import batch_notice, derived_network, in_words, shape_of, stem_notice, tower_notice
 from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.optimization import Schedule, sgd
@@ -30,6 +31,9 @@ from nascli.graphs.graph import Graph, Size
 from nascli.milestones import milestones
 from nascli.seeds import derive_seed
 from nascli.spaces.network_settings import DataShape
+
+FEW_STEPS = 100
+"""Under so many, running statistics are still of what the weights were before: each step has a tenth of the say."""
 
 AUXILIARY = "auxiliary."
 """Names of the auxiliary tower's weights begin with this; the tower ends with the training."""
@@ -82,6 +86,12 @@ def train(
                 reporter=reporter,
                 stop=stop,
             )
+        if job.steps_done < FEW_STEPS:
+            job.settle()
+            reporter.notice(
+                f"after {job.steps_done} steps the running statistics of batch norms lag behind the weights: the "
+                "model's are those of one pass over the training images"
+            )
         weights = {k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(AUXILIARY)}
         content = model_bytes(
             ModelFile(
@@ -118,7 +128,11 @@ def open_training(
     if start is not None:
         check_data(start, data.info)
     settings, graph = derived_network(found, config, shape_of(data.info))
-    notices = stem_notice(config.stem, data.info.image_size), tower_notice(config.auxiliary, settings, graph)
+    notices = (
+        stem_notice(config.stem, data.info.image_size),
+        tower_notice(config.auxiliary, settings, graph),
+        batch_notice(config, data.info.train_images),
+    )
     for text in filter(None, notices):
         reporter.notice(text)
     smaller = "a genotype that keeps less" if config.layers is None else "fewer --channels or --layers"
@@ -250,6 +264,11 @@ class TrainJob:
         tally = Tally(len(self._data.info.classes))
         score(self._runnable, batches, self._runtime, tally)
         return {"validation_loss": tally.loss, "validation_accuracy": tally.top1}
+
+    def settle(self) -> None:
+        """Give batch norms the statistics of the training images as they are, under the weights as they are now."""
+        with self._runtime.autocast():
+            update_bn(self._stream.once(), self.network)
 
     def state_dict(self) -> dict[str, Any]:
         return {
