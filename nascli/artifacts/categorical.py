@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, permutations
-from math import fsum, log
+from itertools import combinations_with_replacement, islice, permutations
+from math import exp, fsum, log
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -169,10 +169,11 @@ class CategoricalDistribution:
         return tuple(found)
 
     def top(self, count: int) -> tuple[tuple[CellGenotype, float], ...]:
-        """The `count` most probable networks with their log-probabilities, the most probable first: the mode.
+        """The `count` most probable networks with their log-probabilities, the most probable first.
 
-        Every network once, the draws of a decision in the likeliest order, so `log_probability` says the same of it.
-        Fewer where there are no more. Found best-first from the factorised distribution.
+        Every network once, its probability that of all orders of its draws together. So where both draws of a decision
+        believe in the same two options the first network need not be the mode, which takes each draw's best. Fewer
+        where there are no more. Found best-first from the factorised distribution.
         """
         factors = [_ranked_outcomes(values, count) for values in self.log_probabilities]
         combinations = best_first([[value for _, value in factor] for factor in factors])
@@ -185,15 +186,12 @@ class CategoricalDistribution:
         )
 
     def log_probability(self, genotype: CellGenotype) -> float:
-        """log p(alpha | pi), in nats, of a network, the draws of a decision in the likeliest order.
+        """log p, in nats, of a network: of all orders of its draws, which make the same network, together.
 
-        Raises UsageError for a network that the distribution is not over.
+        Over all networks the probabilities sum to 1. Raises UsageError for one that the distribution is not over.
         """
-        terms = []
-        for values, options in zip(self.log_probabilities, self._options_of(genotype), strict=True):
-            orders = permutations(options)
-            terms.append(max(fsum(draw[o] for draw, o in zip(values, order, strict=True)) for order in orders))
-        return fsum(terms)
+        pairs = zip(self.log_probabilities, self._options_of(genotype), strict=True)
+        return min(0.0, fsum(_of_all_orders(values, options) for values, options in pairs))
 
     def _options_of(self, genotype: CellGenotype) -> list[list[int]]:
         """The options that a genotype consists of, per decision. Raises UsageError where it consists of others."""
@@ -288,18 +286,30 @@ def _choice(pick: Pick, log_probability: float) -> Choice:
 def _ranked_outcomes(values: Floats, count: int) -> list[tuple[tuple[int, ...], float]]:
     """The `count` likeliest outcomes of a decision, each with its log-probability, the likeliest first.
 
-    Draws in any order are one outcome, with the likeliest order. Of equals, those go first whose first draw is
-    likelier, so the decision's mode is the first of all.
+    Draws in any order are one outcome, which is given in its likeliest order. Of equals, those go first that are
+    likelier in that order, then those whose first draw is.
     """
-    orders = [_falling(draw) for draw in values]
-    ranked = best_first([[float(draw[option]) for option in order] for draw, order in zip(values, orders, strict=True)])
-    found: dict[tuple[int, ...], tuple[tuple[int, ...], float]] = {}
-    for positions, value in ranked:
-        outcome = tuple(int(order[position]) for order, position in zip(orders, positions, strict=True))
-        found.setdefault(tuple(sorted(outcome)), (outcome, value))
-        if len(found) == count:
-            break
-    return list(found.values())
+    draws, options = values.shape
+
+    def likeliest_order(outcome: tuple[int, ...]) -> tuple[int, ...]:
+        return max(sorted(set(permutations(outcome))), key=lambda order: _of_order(values, order))
+
+    outcomes = [likeliest_order(outcome) for outcome in combinations_with_replacement(range(options), draws)]
+    ranked = [(outcome, min(0.0, _of_all_orders(values, outcome))) for outcome in outcomes]
+    ranked.sort(key=lambda row: (-row[1], -_of_order(values, row[0]), [-values[0, o] for o in row[0][:1]], row[0]))
+    return ranked[:count]
+
+
+def _of_order(values: Floats, order: Sequence[int]) -> float:
+    """The log-probability of a decision's draws in this order."""
+    return fsum(float(draw[option]) for draw, option in zip(values, order, strict=True))
+
+
+def _of_all_orders(values: Floats, options: Sequence[int]) -> float:
+    """The log-probability of drawing these options in any order."""
+    terms = [_of_order(values, order) for order in set(permutations(options))]
+    largest = max(terms)
+    return largest + log(fsum(exp(term - largest) for term in terms))
 
 
 def _falling(values: Floats) -> NDArray[np.intp]:

@@ -14,6 +14,8 @@ LABELS = {
     "largest_entropy": "at most",
     "mode_probability": "mode's probability",
     "mode_log_probability": "its logarithm",
+    "top_probability": "the likeliest network's",
+    "top_is_mode": "which is the mode",
 }
 
 
@@ -22,6 +24,7 @@ def facts(value: CategoricalDistribution) -> dict[str, Any]:
     cells = value.space.cells
     limits = {cell: value.entropy_limit(cell) for cell in cells}
     mode = value.log_probability(value.mode())
+    ((likeliest, most),) = value.top(1)
     return {
         "kind": value.kind,
         "space": value.space.name,
@@ -31,6 +34,8 @@ def facts(value: CategoricalDistribution) -> dict[str, Any]:
         "largest_entropy": {**limits, "total": sum(limits.values())},
         "mode_probability": exp(mode),
         "mode_log_probability": mode,
+        "top_probability": exp(most),
+        "top_is_mode": likeliest.network() == value.mode().network(),
         "likeliest": {cell: _likeliest(value, cell) for cell in cells},
     }
 

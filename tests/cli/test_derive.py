@@ -63,7 +63,7 @@ def test_json_lists_all(here, nascli):
     ]
     assert len(json.loads(nascli("derive", "run.safetensors", "--top", 1, "--json").out)) == 1
     mode = json.loads(nascli("derive", "run.safetensors", "--json", "-o", "mode.json").out)
-    assert mode["log_probability"] == rows[0]["log_probability"]
+    assert mode["log_probability"] == categorical().log_probability(categorical().mode()) < rows[0]["log_probability"]
 
 
 def test_repeated_samples_are_counted(here, nascli):
@@ -142,7 +142,12 @@ def test_info_of_the_distribution(here, nascli):
     assert facts["largest_entropy"] == pytest.approx(
         {"normal": 25.142264678, "reduce": 25.142264678, "total": 4 * log(14 * 21 * 28 * 35)}
     )
-    assert facts["mode_log_probability"] == distribution.top(1)[0][1]
+    ((likeliest, most),) = distribution.top(1)
+    mode = distribution.mode()
+    assert facts["mode_log_probability"] == distribution.log_probability(mode)
+    assert facts["top_probability"] == pytest.approx(exp(most))
+    assert likeliest.network() != mode.network()
+    assert facts["top_is_mode"] is False
     assert facts["mode_probability"] == exp(facts["mode_log_probability"])
     node = facts["likeliest"]["reduce"][1]
     assert node["node"] == 3
