@@ -148,7 +148,9 @@ def test_headings_say_how_decided_everything_is(drawn) -> None:
         for decision, logits in zip(distribution.decisions, distribution.logits, strict=True):
             if decision.cell == cell:
                 draws = [softmax(row) for row in logits]
-                best += [max(draw) for draw in draws]
+                first, second = (np.argmax(draw) for draw in draws)
+                other_order = draws[0][second] * draws[1][first] if first != second else 0.0
+                best.append(draws[0][first] * draws[1][second] + other_order)
                 entropies.append(-sum(p * log(p) for draw in draws for p in draw))
                 assert f"{entropies[-1]:.2f} of {2 * log(decision.node * 7):.2f} nats" in shown
         totals.append(sum(entropies))
