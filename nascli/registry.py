@@ -69,6 +69,8 @@ class Dataset:
     classes: int | None = None
     image_size: int | None = None
     image_channels: int | None = None
+    labelled: str | None = None
+    """Where a model may be evaluated on others than it was trained on: "module:function" that finds these."""
 
 
 @dataclass(frozen=True)
@@ -529,7 +531,12 @@ DATASETS: Mapping[str, Dataset] = {
         image_size=224,
         image_channels=3,
     ),
-    "folder": Dataset("nascli.data.sources:folder", "a folder of class folders, images of any size", "cifar10"),
+    "folder": Dataset(
+        "nascli.data.sources:folder",
+        "a folder of class folders, images of any size",
+        "cifar10",
+        labelled="nascli.data.sources.folders:labelled_folder",
+    ),
 }
 
 

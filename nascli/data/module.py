@@ -160,7 +160,12 @@ class DataModule:
 
     @cached_property
     def _test(self) -> Part:
-        return self._open(self._ordered(self._source.test()))
+        images = self._source.test()
+        if missing := [name for name in self._classes or () if name not in images.classes]:
+            self._notices.append(
+                f"no image is of {len(missing)} of the {len(self._classes or ())} classes: {missing[0]!r}"
+            )
+        return self._open(self._ordered(images))
 
     @cached_property
     def _validation(self) -> Part:
@@ -188,14 +193,20 @@ def open_data(
     device: torch.device,
     classes: tuple[str, ...] | None = None,
     like: DataInfo | None = None,
+    trained_here: bool = False,
 ) -> DataModule:
     """Find the data set of a configuration.
 
-    classes: those of a model to be evaluated; labels then count in its order. like: the images that a model knows;
-    those that are found are made square and normalised as those, and none for training is decoded before it is asked
-    for. Raises DataError for images that are missing or unusable, UsageError for settings that don't fit them.
+    classes: those of a model to be evaluated; labels then count in its order. like: the images that a model was trained
+    on; those that are found are for its evaluation, made square and normalised as those, and none for training is
+    decoded before it is asked for. trained_here: these lay at the place of the configuration. Raises DataError for
+    images that are missing or unusable, UsageError for settings that don't fit them.
     """
-    source = load(lookup(DATASETS, "dataset", config.dataset).target)(config)
+    row = lookup(DATASETS, "dataset", config.dataset)
+    if like is not None and row.labelled is not None:
+        source = load(row.labelled)(config, like.fingerprint, trained_here)
+    else:
+        source = load(row.target)(config)
     return DataModule(source, config, device, classes, like)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -157,7 +158,15 @@ def test_data(model: ModelFile, config: EvalConfig, runtime: Runtime, classes: t
         device=runtime.device,
         classes=classes,
         like=model.data,
+        trained_here=_trained_at(model) == (config.dataset, config.data_dir),
     )
+
+
+def _trained_at(model: ModelFile) -> tuple[object, Path | None]:
+    """The data set that a model was trained on, and where it lay."""
+    config = model.provenance.config
+    place = config.get("data_dir")
+    return config.get("dataset"), Path(place) if isinstance(place, str) else None
 
 
 def evaluate_on(

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -112,10 +112,60 @@ def read_folder(root: Path) -> Source:
     )
 
 
-def list_classes(root: Path, aside: Collection[str] = ()) -> Listing:
+def labelled_folder(config: Config, fingerprint: str, trained_here: bool) -> Source:
+    """A folder to evaluate a model on that was trained on images with this fingerprint. Its training part is not used.
+
+    The test images are those of test/ or val/, with or without train/. Of class folders they are all, unless the model
+    was trained on this folder: then the fifth that was held out. trained_here: the training's images lay here. The
+    folder may lack classes. Raises as `folder`.
+    """
+    root = required_folder(config)
+    _check_folder(root)
+    layout = read_layout(root, training=False)
+    if layout.test is not None:
+        test = list_classes(layout.test, several=False)
+        if layout.train == layout.test:
+            return _to_test(test, _fingerprint(test), layout.notices)
+        train = list_classes(layout.train, layout.aside)
+        found = _to_test(test, _fingerprint(train, test), layout.notices)
+        return replace(found, train=train.images, train_images=len(train.paths))
+    listing = list_classes(layout.train, layout.aside, several=False)
+    now = _fingerprint(listing)
+    if now != fingerprint and not trained_here:
+        told = f"all {len(listing.paths):,} images of {layout.train} count: the model was trained on others"
+        return _to_test(listing, now, (*layout.notices, told))
+    kept, held_out = _held_out(listing)
+    told = (
+        f"{layout.train} has changed since the training: among the {len(held_out):,} images that count, a fifth of "
+        "each class, may be some that the model was trained on"
+    )
+    found = _to_test(listing, now, (*layout.notices, *([told] if now != fingerprint else [])))
+    return replace(
+        found,
+        train=lambda: listing.images().select(kept),
+        train_images=len(kept),
+        test=lambda: listing.images().select(held_out),
+        test_images=len(held_out),
+    )
+
+
+def _to_test(listing: Listing, fingerprint: str, notices: tuple[str, ...]) -> Source:
+    """Images of which all are to test with."""
+    left_out = _left_out(listing)
+    return Source(
+        train=listing.images,
+        test=listing.images,
+        train_images=0,
+        test_images=len(listing.paths),
+        fingerprint=fingerprint,
+        notices=(*notices, *([left_out] if left_out else [])),
+    )
+
+
+def list_classes(root: Path, aside: Collection[str] = (), *, several: bool = True) -> Listing:
     """Find the images below `root/class/`, at any depth. aside: folders that are no classes.
 
-    Raises DataError for a folder that cannot serve.
+    several: there must be two classes or more. Raises DataError for a folder that cannot serve.
     """
     _check_folder(root)
     classes = [name for name in subfolders(root) if name not in aside]
@@ -137,7 +187,7 @@ def list_classes(root: Path, aside: Collection[str] = ()) -> Listing:
             )
         paths += found
         labels += [label] * len(found)
-    if len(classes) == 1:
+    if several and len(classes) == 1:
         raise DataError(f"{root} has one class only ({classes[0]!r}); a classifier needs two or more")
     return Listing(root, tuple(classes), tuple(paths), np.array(labels, np.int64), others)
 

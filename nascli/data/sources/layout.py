@@ -28,17 +28,19 @@ class Layout:
     notices: tuple[str, ...] = ()
 
 
-def read_layout(root: Path) -> Layout:
+def read_layout(root: Path, *, training: bool = True) -> Layout:
     """Decide by names, and where these can be read in two ways by what lies in the folders.
 
-    A folder that holds nothing but another one is that one. Raises DataError for a folder that cannot serve, or that
-    could be read in two ways.
+    A folder that holds nothing but another one is that one. training: there must be training images; otherwise `train`
+    is `test` where there are none. Raises DataError for a folder that cannot serve, or that could be read in two ways.
     """
     names = subfolders(root)
     parts = _parts(root, names)
     others = [name for name in names if name not in parts.values()]
     filled = [name for name in others if holds_images(root / name)]
     train, tests = parts.get("train"), [parts[part] for part in ("test", "val") if part in parts]
+    if train is None and tests and not filled and not training:
+        return Layout(root / tests[0], root / tests[0])
     if train is None:
         return _classes_beside_tests(root, filled, tests) if tests else _of_classes(root, names)
     if not class_folders(root / train):
