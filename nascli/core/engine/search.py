@@ -26,6 +26,7 @@ from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.registry import METHODS, load
+from nascli.seeds import derive_seed
 
 
 def search(
@@ -126,7 +127,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
         name: data.stream(
             indices,
             min(config.batch_size, len(indices)) if name == HELD_OUT else config.batch_size,
-            seed=config.seed,
+            seed=drawing_seed(config),
             name=name,
             augmentation=Augmentation.for_dataset(data.info, config.settings.get("cutout", 0), config.flip),
             memory_format=runtime.memory_format,
@@ -135,9 +136,18 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
     }
 
 
+def drawing_seed(config: SearchConfig) -> int:
+    """The seed of everything that is drawn in a stage, so that a finetune does not repeat the search's first batches.
+
+    The split alone has the configuration's own: images that a search held out are held out in all stages.
+    """
+    return config.seed if config.stage == SearchConfig.stage else derive_seed(config.seed, config.stage)
+
+
 def build_method(config: SearchConfig, data: DataInfo, streams: Mapping[str, Any], runtime: Runtime) -> SearchMethod:
     """The method of the configuration, its network freshly initialised. Raises UsageError for impossible settings."""
-    plan = Plan(config.method, config.space, data, config.epochs, streams["train"].batches_per_pass, config.seed)
+    steps, seed = streams["train"].batches_per_pass, drawing_seed(config)
+    plan = Plan(config.method, config.space, data, config.epochs, steps, seed, split_seed=config.seed)
     method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, **config.settings)
     return method
 

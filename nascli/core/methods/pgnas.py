@@ -307,7 +307,7 @@ class Pgnas:
         differences = [
             f"{flag} {theirs} (here {mine})"
             for flag, theirs, mine in (
-                ("--seed", origin.seed, self._plan.seed),
+                ("--seed", origin.seed, self._plan.seed if self._plan.split_seed is None else self._plan.split_seed),
                 ("--held-out", held_out, self._held_out),
                 ("--limit-train", origin.data.train_images, self._plan.data.train_images),
             )

@@ -21,7 +21,10 @@ SEARCH = "search"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a method is told besides its own settings."""
+    """What a method is told besides its own settings.
+
+    seed: of all that the method draws. split_seed: of the parts of the images, where that is another; None: the same.
+    """
 
     method: str
     space: str
@@ -29,6 +32,7 @@ class Plan:
     epochs: int
     steps_per_epoch: int
     seed: int
+    split_seed: int | None = None
 
     @property
     def shape(self) -> DataShape:

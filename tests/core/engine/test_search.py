@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nascli.config import SearchConfig
-from nascli.core.engine.search import open_streams
+from nascli.config import FinetuneConfig, SearchConfig
+from nascli.core.engine.search import build_method, open_streams
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
 
@@ -23,3 +23,23 @@ def test_cutout_reaches_the_images() -> None:
     # The mean area of a 4x4 square around a uniform centre that lies within an 8x8 image, as a share of the image.
     inside = (sum(min(8, c + 2) - max(0, c - 2) for c in range(8)) / 8) ** 2 / 64
     assert float(holes) == pytest.approx(inside, abs=0.02)
+
+
+def test_a_finetune_splits_the_images_as_the_search_and_draws_anew() -> None:
+    """Not the batches and the augmentation of the search's first epoch once more; the held-out images are the same."""
+    settings = {"method": "pgnas", "limit_train": 200, "batch_size": 20, "epochs": 1, "seed": 7}
+    search, finetune = SearchConfig(**settings), FinetuneConfig(**settings)
+    data = open_data(search, device=CPU.device)
+    before, after = (open_streams(config, data, CPU) for config in (search, finetune))
+    assert before["train"].next()[1].tolist() != after["train"].next()[1].tolist()
+    for name in before:
+        parts = [
+            {image.numpy().tobytes() for images, _ in streams[name].once() for image in images}
+            for streams in (before, after)
+        ]
+        assert parts[0] == parts[1]
+    methods = [
+        build_method(config, data.info, streams, CPU) for config, streams in ((search, before), (finetune, after))
+    ]
+    masks = [torch.rand(5, generator=method._generator("masks", 0)) for method in methods]
+    assert masks[0].tolist() != masks[1].tolist()
