@@ -97,6 +97,11 @@ def test_all_faults_are_told_at_once():
         resolve(TrainConfig, {"epochs": 0, "batch_size": -1})
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbfepochs = 7\n")
+    assert resolve(SearchConfig, {}, file=tmp_path / "c.toml").epochs == 7
+
+
 def test_wrong_values_in_a_file_are_named_too(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('precision = "bf6"\n')
