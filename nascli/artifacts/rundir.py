@@ -48,11 +48,14 @@ class RunDir:
 
     @staticmethod
     def for_output(output: str | Path) -> Path | None:
-        """The folder beside a result: `run.safetensors` has `run.run`. None for standard output, which has no place."""
+        """The folder beside a result: `run.safetensors` has `run.run`, the genotype `run.json` the ranking `run.ranking`.
+
+        None for standard output, which has no place.
+        """
         if is_pipe(output):
             return None
         path = Path(output)
-        return path.with_name(f"{path.stem}.run")
+        return path.with_name(f"{path.stem}.{'ranking' if path.suffix == '.json' else 'run'}")
 
     @contextmanager
     def locked(self) -> Iterator[Self]:

@@ -24,6 +24,7 @@ def run(tmp_path: Path) -> Iterator[RunDir]:
 def test_its_name_comes_from_the_output() -> None:
     assert RunDir.for_output("out/run.safetensors") == Path("out/run.run")
     assert RunDir.for_output(Path("model")) == Path("model.run")
+    assert RunDir.for_output("out/run.json") == Path("out/run.ranking"), "both have a folder of their own"
     assert RunDir.for_output("-") is None
 
 

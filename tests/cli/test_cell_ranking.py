@@ -29,7 +29,7 @@ def test_what_spos_derives_is_the_best_of_its_candidates(space, here, nascli):
     done = nascli("derive", "run.safetensors", *FEW, "--json")
     assert done.code == 0, done.err
     told = json.loads(done.out)
-    rows = [json.loads(line) for line in (here / "cell.run" / "candidates.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (here / "cell.ranking" / "candidates.jsonl").read_text().splitlines()]
     assert [row["number"] for row in rows] == list(range(1, 10))
     assert {row["population"] for row in rows} == {"cells"}
     assert told["number"] == max(rows, key=lambda row: (row["accuracy"], -row["loss"], -row["number"]))["number"]
@@ -38,7 +38,7 @@ def test_what_spos_derives_is_the_best_of_its_candidates(space, here, nascli):
     assert genotype["genotype"]["space"] == space
     assert genotype["provenance"]["config"]["held_out_images"] == 60
     assert nascli("train", "cell.json", *TINY).code == 0
-    drawn = nascli("visualize", "cell.run", "-o", "-", "--format", "txt")
+    drawn = nascli("visualize", "cell.ranking", "-o", "-", "--format", "txt")
     assert drawn.code == 0
     assert "9 candidates" in drawn.out
 
@@ -49,7 +49,7 @@ def test_a_mixture_is_ranked_path_by_path(method, space, here, nascli):
     searched(nascli, method, space, "--partial-channels", 2 if method == "pc-darts" else 1)
     done = nascli("derive", "run.safetensors", *FEW)
     assert done.code == 0, done.err
-    rows = [json.loads(line) for line in (here / "cell.run" / "candidates.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (here / "cell.ranking" / "candidates.jsonl").read_text().splitlines()]
     assert [row["population"] for row in rows] == ["cells"] * 9 + ["uniform"] * 9
     assert len({row["loss"] for row in rows}) > 9
     file, found = load_artifact("run.safetensors").value, load_artifact("cell.json").value
@@ -97,7 +97,7 @@ def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monk
         done = nascli("derive", "run.safetensors", *FEW, "-q", "-o", "cell.json")
     assert done.code == 143, done.err
     assert "stopped by SIGTERM after 8 of 9 candidates" in done.err
-    assert len((here / "cell.run" / "candidates.jsonl").read_text().splitlines()) == 8
+    assert len((here / "cell.ranking" / "candidates.jsonl").read_text().splitlines()) == 8
     assert nascli("derive", "run.safetensors", *FEW, "-q", "-o", "cell.json", "--resume").code == 0
     assert (here / "cell.json").read_bytes() == (here / "whole.json").read_bytes()
 

@@ -19,7 +19,7 @@ DERIVE = ["derive", "run.safetensors", "--candidates", 3, "-q"]
 COMMANDS = {
     "search": (SEARCH, SearchJob, "step", "run.run"),
     "train": (TRAIN, TrainJob, "step", "model.run"),
-    "derive": (DERIVE, CellScorer, "scores", "cell.run"),
+    "derive": (DERIVE, CellScorer, "scores", "cell.ranking"),
 }
 
 

@@ -28,7 +28,7 @@ def test_paths_on_standard_output_and_the_comparison_on_standard_error(here, nas
     assert (done.code, done.out) == (0, "cell.json\nmodel.safetensors\n")
     lines = [line.split() for line in done.err.splitlines() if line.startswith(("posterior", "uniform "))]
     rows = {line[0]: line for line in lines}
-    scores = [json.loads(line) for line in (here / "cell.run" / "candidates.jsonl").read_text().splitlines()]
+    scores = [json.loads(line) for line in (here / "cell.ranking" / "candidates.jsonl").read_text().splitlines()]
     for name, row in rows.items():
         own = [score for score in scores if score["population"] == name]
         assert row[1:3] == ["8", str(HELD_OUT_IMAGES)]
@@ -77,7 +77,7 @@ def test_what_a_result_is_made_from_is_not_overwritten(here, nascli, arguments, 
 def test_a_resumption_of_nothing_says_so(here, nascli):
     done = nascli("derive", "run.safetensors", *FEW, "--no-uniform", "--resume")
     assert done.code == 0
-    assert "there is no run in cell.run yet: starting from the beginning" in done.err
+    assert "there is no run in cell.ranking yet: starting from the beginning" in done.err
 
 
 def test_a_dry_run_tells_sizes_and_time_and_writes_nothing(here, nascli):
@@ -192,3 +192,12 @@ def test_errors_are_a_line_and_nothing_is_written(here, nascli, words, message):
     assert message in done.err
     assert done.err.strip().count("\n") <= 1
     assert {path.name for path in here.iterdir()} == {"run.safetensors", "cells.safetensors"}
+
+
+def test_a_posterior_and_the_genotype_of_its_name_have_folders_of_their_own(here, nascli):
+    (here / "run.safetensors").rename(here / "g.safetensors")
+    (here / "g.run").mkdir()
+    done = nascli("derive", "g.safetensors", *FEW, "-q", "-o", "g.json")
+    assert (done.code, done.out) == (0, "g.json\n")
+    assert (here / "g.ranking" / "candidates.jsonl").exists()
+    assert not list((here / "g.run").iterdir())

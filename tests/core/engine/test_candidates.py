@@ -179,14 +179,14 @@ def test_a_shortlist_is_of_the_best_on_a_tenth(tmp_path: Path) -> None:
         assert {s.number for s in last.of(name)} == {s.number for s in best}
     whole = {s.number: s.accuracy for s in rank(run(), settings()).rounds[0].of("posterior")}
     assert all(s.accuracy == whole[s.number] for s in last.of("posterior"))
-    rows = (tmp_path / "cell.run" / "shortlist.jsonl").read_text().splitlines()
+    rows = (tmp_path / "cell.ranking" / "shortlist.jsonl").read_text().splitlines()
     assert len(rows) == 24
-    assert len((tmp_path / "cell.run" / "candidates.jsonl").read_text().splitlines()) == 6
+    assert len((tmp_path / "cell.ranking" / "candidates.jsonl").read_text().splitlines()) == 6
 
 
 def test_scores_are_kept(tmp_path: Path) -> None:
     result = rank(run(), settings(), Destination(tmp_path / "cell.json"))
-    lines = (tmp_path / "cell.run" / "candidates.jsonl").read_text().splitlines()
+    lines = (tmp_path / "cell.ranking" / "candidates.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [score.row() for score in result.rounds[0].scores]
     assert {*json.loads(lines[0])} == {"population", "number", "accuracy", "loss", "parameters", "multiply_adds"}
 
@@ -204,12 +204,12 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(
     monkeypatch.setattr(Scorer, "per_pass", lambda self, images: 5)
     derive_in(tmp_path / "whole", shortlist=shortlist)
     expected = files(tmp_path / "whole")
-    names = ["cell.run/shortlist.jsonl", "cell.run/candidates.jsonl"] if shortlist else ["cell.run/candidates.jsonl"]
+    names = ["cell.ranking/shortlist.jsonl", "cell.ranking/candidates.jsonl"] if shortlist else ["cell.ranking/candidates.jsonl"]
     for place, name in enumerate(names):
         for cut in (0, len(expected[name]) // 2, len(expected[name]) - 1):
             folder = tmp_path / f"{place}-{cut}"
-            (folder / "cell.run").mkdir(parents=True)
-            (folder / "cell.run" / "config.json").write_bytes(expected["cell.run/config.json"])
+            (folder / "cell.ranking").mkdir(parents=True)
+            (folder / "cell.ranking" / "config.json").write_bytes(expected["cell.ranking/config.json"])
             for earlier in names[:place]:
                 (folder / earlier).write_bytes(expected[earlier])
             (folder / name).write_bytes(expected[name][:cut])
@@ -248,7 +248,7 @@ def test_a_signal_ends_it_after_the_pass_and_it_goes_on(tmp_path: Path, monkeypa
 def test_a_pass_that_was_cut_short_is_done_again_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scorer, "per_pass", lambda self, images: 5)
     derive_in(tmp_path)
-    path = tmp_path / "cell.run" / "candidates.jsonl"
+    path = tmp_path / "cell.ranking" / "candidates.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:8]))
     scores, resumed = Scorer.scores, []
     monkeypatch.setattr(
@@ -261,7 +261,7 @@ def test_a_pass_that_was_cut_short_is_done_again_as_a_whole(tmp_path: Path, monk
 
 def test_scores_of_another_run_are_not_gone_on_with(tmp_path: Path) -> None:
     derive_in(tmp_path / "a")
-    path = tmp_path / "a" / "cell.run" / "candidates.jsonl"
+    path = tmp_path / "a" / "cell.ranking" / "candidates.jsonl"
     path.write_text(path.read_text().replace("posterior", "uniform", 1))
     with pytest.raises(ArtifactError, match="not those of this run"):
         derive_in(tmp_path / "a", resume=True)
@@ -385,7 +385,7 @@ def test_in_python_the_recipe_ranks(tmp_path: Path) -> None:
 
 def test_scores_that_cannot_be_are_not_gone_on_with(tmp_path: Path) -> None:
     derive_in(tmp_path)
-    path = tmp_path / "cell.run" / "candidates.jsonl"
+    path = tmp_path / "cell.ranking" / "candidates.jsonl"
     row = json.loads(path.read_text().splitlines()[0])
     for broken in ({"accuracy": 9.0}, {"loss": -1.0}, {"accuracy": "high"}):
         path.write_text(json.dumps(row | broken) + "\n")
