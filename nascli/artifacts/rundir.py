@@ -48,7 +48,7 @@ class RunDir:
 
     @staticmethod
     def for_output(output: str | Path) -> Path | None:
-        """The folder beside a result: `run.safetensors` has `run.run`, the genotype `run.json` the ranking `run.ranking`.
+        """The folder beside a result: `run.safetensors` has `run.run`, a ranked `run.json` has `run.ranking`.
 
         None for standard output, which has no place.
         """

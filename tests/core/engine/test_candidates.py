@@ -204,7 +204,7 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(
     monkeypatch.setattr(Scorer, "per_pass", lambda self, images: 5)
     derive_in(tmp_path / "whole", shortlist=shortlist)
     expected = files(tmp_path / "whole")
-    names = ["cell.ranking/shortlist.jsonl", "cell.ranking/candidates.jsonl"] if shortlist else ["cell.ranking/candidates.jsonl"]
+    names = [f"cell.ranking/{name}.jsonl" for name in (["shortlist"] if shortlist else []) + ["candidates"]]
     for place, name in enumerate(names):
         for cut in (0, len(expected[name]) // 2, len(expected[name]) - 1):
             folder = tmp_path / f"{place}-{cut}"
