@@ -17,6 +17,7 @@ from nascli.data.images import Images
 from nascli.data.part import Part, open_part, part_statistics
 from nascli.data.sources.source import Source
 from nascli.data.stream import Stream
+from nascli.data.workers import WorkerFeed
 from nascli.registry import DATASETS, load, lookup
 from nascli.seeds import derive_seed
 
@@ -47,6 +48,7 @@ class DataModule:
         self._device = device
         self._classes = classes
         self._notices = list(source.notices)
+        self._parts: list[Part] = []
         self._format = self._own_format() if like is None else _format_of(like)
         mean, std = part_statistics(self._train, self._format) if like is None else (like.mean, like.std)
         self._normalize = Normalization(mean, std, device)
@@ -84,6 +86,14 @@ class DataModule:
     def notices(self) -> tuple[str, ...]:
         """What the user should know of the images that have been read so far."""
         return tuple(self._notices)
+
+    @property
+    def lost(self) -> str:
+        """What to say of pictures that could be read at first and were left out later; empty where there are none."""
+        feeds = [part.feed for part in self._parts if isinstance(part.feed, WorkerFeed)]
+        lost = [text for feed in feeds for text in feed.lost]
+        more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+        return f"left out since the beginning, as they can no longer be read: {lost[0]}{more}" if lost else ""
 
     @property
     def train_labels(self) -> np.ndarray:
@@ -184,6 +194,7 @@ class DataModule:
             skip_corrupt=self._config.skip_corrupt,
         )
         self._notices += part.notices
+        self._parts.append(part)
         return part
 
 

@@ -70,7 +70,7 @@ def open_part(images: Images, format: Format, *, device: torch.device, workers: 
         feed: Feed = ResidentFeed(decoded.pixels.to(device), torch.from_numpy(labels).to(device))
     else:
         readable = images.select(kept) if unreadable else images
-        feed = WorkerFeed(readable, format, workers, device)
+        feed = WorkerFeed(readable, format, workers, device, skip_corrupt)
     return Part(feed, labels, tuple(notices))
 
 

@@ -19,16 +19,22 @@ from nascli.data.resizing import evaluation_side
 from nascli.errors import DataError, NascliError
 from nascli.seeds import derive_seed
 
-Answer = tuple[Tensor, Tensor] | UnreadableImage
+Answer = tuple[Tensor, Tensor, tuple[UnreadableImage, ...]]
+"""Images and labels of a request, without those that cannot be read."""
 
 
 class WorkerFeed:
     """Answers requests out of files.
 
-    format: of the images given. workers: processes, 0 for none; the numbers don't depend on it.
+    format: of the images given. workers: processes, 0 for none; the numbers don't depend on it. skip_corrupt: leave out
+    pictures that can no longer be read, which `lost` then has.
     """
 
-    def __init__(self, images: Images, format: Format, workers: int, device: torch.device) -> None:
+    def __init__(
+        self, images: Images, format: Format, workers: int, device: torch.device, skip_corrupt: bool = False
+    ) -> None:
+        self.lost: dict[str, UnreadableImage] = {}
+        self._skip_corrupt = skip_corrupt
         self.images = images
         self.format = format
         self.workers = workers
@@ -51,11 +57,13 @@ class WorkerFeed:
         answers = iter(loader)
         try:
             while (answer := _next(answers)) is not None:
-                if isinstance(answer, UnreadableImage):
+                images, labels, lost = answer
+                if lost and not (self._skip_corrupt and len(labels)):
                     raise DataError(
-                        f"cannot read {answer}; repair or remove the file, or leave such images out with --skip-corrupt"
+                        f"cannot read {lost[0]}; repair the file and go on with --resume, or begin again without "
+                        "it, or with --skip-corrupt"
                     )
-                images, labels = answer
+                self.lost |= {str(one): one for one in lost}
                 yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
         finally:
             del answers  # ends the workers now, even while the traceback of an error keeps this frame alive
@@ -86,17 +94,22 @@ class _Batches(Dataset[Answer]):  # type: ignore[misc, unused-ignore]  # torch i
     def __getitem__(self, request: Request) -> Answer:
         channels, side = self.format.channels, self.format.side
         batch = torch.empty((len(request.indices), channels, side, side), dtype=torch.uint8)
-        for row, index in enumerate(request.indices.tolist()):
+        kept: list[int] = []
+        lost: list[UnreadableImage] = []
+        for index in request.indices.tolist():
             try:
                 image = self.images.load(index, self.format)
             except UnreadableImage as error:
-                return error
+                lost.append(error)
+                continue
+            row = len(kept)
+            kept.append(index)
             if self.transform is None:
                 batch[row] = self.format.square(image, evaluation_side(side))
             else:
                 with _seeded(derive_seed(request.seed, "image", index)):
                     batch[row] = self.transform(image)
-        return batch, self.labels[torch.from_numpy(request.indices)]
+        return batch[: len(kept)], self.labels[kept], tuple(lost)
 
 
 def _random_transform(augmentation: Augmentation, format: Format) -> Callable[[Tensor], Tensor]:

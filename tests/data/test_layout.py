@@ -151,6 +151,25 @@ def test_files_that_cannot_be_read_are_counted_by_their_endings(tmp_path):
         read_folder(tmp_path)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_is_deleted_during_the_run(tmp_path, workers):
+    make_folder(tmp_path, {"cat": 6, "dog": 6}, side=72)
+    config = SearchConfig(dataset="folder", data_dir=tmp_path, workers=workers)
+    stopping, going_on = (open_data(c, device=CPU) for c in (config, config.model_copy(update={"skip_corrupt": True})))
+    whole = [labels.tolist() for _, labels in going_on.batches(None, 4)]
+    images = going_on._train.feed.images
+    gone = images.path(len(images) - 1)
+    gone.unlink()
+    advice = "repair the file and go on with --resume, or begin again without it, or with --skip-corrupt"
+    with pytest.raises(DataError, match=f"^cannot read {gone}: No such file or directory; {advice}$"):
+        list(stopping.batches(None, 4))
+    left = [labels.tolist() for _, labels in going_on.batches(None, 4)]
+    assert sum(map(len, left)) == sum(map(len, whole)) - 1
+    assert going_on.lost == (
+        f"left out since the beginning, as they can no longer be read: {gone}: No such file or directory"
+    )
+
+
 def test_a_class_whose_name_is_not_utf_8_is_refused(tmp_path):
     make_folder(tmp_path, FEW, side=6)
     (tmp_path / "cat").rename(tmp_path / "caf\udce9")

@@ -100,6 +100,8 @@ def _run(
         learnt, origin = method.distribution(), provenance(config, data.info, made_from)
         content = distribution_bytes(DistributionFile(learnt, origin, method.weights(), job.course()))
         path = destination.write(content)
+        if data.lost:
+            reporter.notice(data.lost)
         if end := health(rows, learnt):
             reporter.notice(f"health: {end}")
         if truth is not None and (found := job.derived()):

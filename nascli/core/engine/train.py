@@ -86,6 +86,8 @@ def train(
                 reporter=reporter,
                 stop=stop,
             )
+        if data.lost:
+            reporter.notice(data.lost)
         if job.steps_done < FEW_STEPS:
             job.settle()
             reporter.notice(
