@@ -130,9 +130,11 @@ def fitting_threads(runtime: Runtime, pixels: int) -> Iterator[None]:
     thread was as fast as with two on an idle machine. The result depends on the number of threads in its last bits, so
     the rule looks at the configuration alone.
     """
+    if runtime.device.type != "cpu" or pixels >= SERIAL_PIXELS:
+        yield  # Setting the number that there is already starts threads, which never returns where memory has run out.
+        return
     before = torch.get_num_threads()
-    if runtime.device.type == "cpu" and pixels < SERIAL_PIXELS:
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
