@@ -21,7 +21,7 @@ def test_photographs_are_searched_and_trained_on_without_another_word(photograph
     done = nascli("search", *data, *SMALL, "--nodes", 1, "--arch-warmup-epochs", 0)
     assert done.code == 0, done.err
     told = json.loads(nascli("info", "run.safetensors", "--json").out)["provenance"]["config"]
-    assert (told["recipe"], told["image_size"], told["batch_size"]) == ("pictures", 224, 32)
+    assert (told["recipe"], told["image_size"], told["batch_size"]) == ("pictures", 88, 32)
     assert told["settings"]["stem"] == "imagenet"
     assert nascli("derive", "run.safetensors").code == 0
     done = nascli("train", "cell.json", *SMALL)  # the folder is known from the search

@@ -127,7 +127,8 @@ def test_cells_of_different_methods_and_data_are_trained_by_what_is_given(here, 
     assert {plan["config"]["method"] for plan in json.loads(done.out)} == {"pc-darts"}
 
 
-def test_val_beside_test_watches_a_training(here, nascli):
+def test_val_beside_test_watches_a_training(here, nascli, monkeypatch):
+    monkeypatch.setattr("nascli.core.engine.train.FEW_STEPS", 0)
     for part, count in (("train", 12), ("test", 2), ("val", 5)):
         make_folder(here / "p" / part, {"a": count, "b": count}, side=8)
     words = [
