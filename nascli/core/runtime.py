@@ -109,16 +109,34 @@ def check_memory(parameters: int, device: torch.device, smaller: str = "fewer --
 
     A machine that runs out is slowed to a standstill before it says so, and the system may end any process then.
     """
-    needed = BYTES_PER_PARAMETER * parameters
-    if device.type == "cuda":
-        there = torch.cuda.mem_get_info(device)[1]
-    else:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed, there = BYTES_PER_PARAMETER * parameters, _whole_memory(device)
     if needed > there:
         raise MemoryExhausted(
             f"a network of {parameters:,} parameters takes {needed / 2**30:,.0f} GiB to train, the {device.type} has "
             f"{there / 2**30:,.0f} GiB: no batch size fits; use {smaller}"
         )
+
+
+def check_maps(batch_size: int, channels: int, side: int, runtime: Runtime) -> None:
+    """Raise MemoryExhausted where the maps of one layer, for one batch, exceed the whole memory.
+
+    channels, side: of the largest maps that the network is known to have. Far from all that a step needs, but enough to
+    tell of images that are too large before the machine stands still.
+    """
+    needed = batch_size * channels * side**2 * (4 if runtime.precision == "fp32" else 2)
+    there = _whole_memory(runtime.device)
+    if needed > there:
+        raise MemoryExhausted(
+            f"a layer alone takes {needed / 2**30:,.0f} GiB for {batch_size} images of {side} pixels, the "
+            f"{runtime.device.type} has {there / 2**30:,.0f} GiB: use a smaller --image-size or --batch-size, or "
+            "--stem imagenet"
+        )
+
+
+def _whole_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @contextmanager

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from nascli.config import TrainConfig
+from nascli.core import runtime
 from nascli.core.runtime import SERIAL_PIXELS, Runtime, check_memory, fitting_threads, memory_errors, open_runtime
 from nascli.errors import MemoryExhausted, UsageError
 
@@ -96,3 +97,31 @@ def test_full_precision_holds_within_half_precision_and_lets_go_of_tf32():
     with pytest.raises(ArithmeticError), runtime.full_precision():
         raise ArithmeticError
     assert torch.backends.cudnn.allow_tf32 == before
+
+
+@pytest.mark.parametrize(
+    ("side", "precision", "fits"), [(100, "fp32", True), (4000, "fp32", False), (4000, "bf16", True)]
+)
+def test_maps_that_no_machine_holds_are_refused_before_they_are_made(monkeypatch, side, precision, fits):
+    """64 images of 16 channels and 4000 x 4000 pixels: 61 GiB in four bytes a number, half of it in two."""
+    monkeypatch.setattr(runtime, "_whole_memory", lambda device: 60 * 2**30)
+    own = Runtime(torch.device("cpu"), precision)
+    if fits:
+        runtime.check_maps(64, 16, side, own)
+        return
+    with pytest.raises(MemoryExhausted) as caught:
+        runtime.check_maps(64, 16, side, own)
+    assert str(caught.value) == (
+        "a layer alone takes 61 GiB for 64 images of 4000 pixels, the cpu has 60 GiB: use a smaller --image-size or "
+        "--batch-size, or --stem imagenet"
+    )
+
+
+@pytest.mark.parametrize("words", [["search"], ["search", "--method", "parsec"], ["train", "darts-v2"]])
+def test_images_of_4000_pixels_are_refused_before_one_is_enlarged(words, nascli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runtime, "_whole_memory", lambda device: 24 * 2**30)
+    refused = nascli(*words, "--image-size", 4000)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (5, "", 1)
+    assert "images of 4000 pixels" in refused.err
+    assert not list(tmp_path.iterdir())

@@ -25,7 +25,7 @@ from nascli.core.engine.sizing import batch_notice, derived_network, in_words, s
 from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.optimization import Schedule, sgd
-from nascli.core.runtime import Runtime, check_memory, fitting_threads, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, check_maps, check_memory, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.graphs.graph import Graph, Size
 from nascli.milestones import milestones
@@ -67,6 +67,8 @@ def train(
     check_destination(destination, config, made_from)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
+        if config.image_size is not None and config.stem == "cifar":  # before any image is enlarged
+            check_maps(config.batch_size, config.channels or 1, config.image_size, runtime)
         data = open_data(config, device=runtime.device)
         for notice in data.notices:
             reporter.notice(notice)
@@ -140,6 +142,8 @@ def open_training(
     smaller = "a genotype that keeps less" if config.layers is None else "fewer --channels or --layers"
     tower = graph.tower_parameters if settings.auxiliary else 0
     check_memory(graph.parameters + tower, runtime.device, smaller)
+    largest = max(graph.shapes.values(), key=lambda shape: shape.channels * shape.side**2)
+    check_maps(config.batch_size, largest.channels, largest.side, runtime)
     job = TrainJob(found, graph, settings, config, data, runtime, start)
     if start is not None and config.validation > 0:
         reporter.notice("the search has learnt from most of the images that are held out here: their accuracy flatters")
