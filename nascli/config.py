@@ -82,6 +82,14 @@ class Config(BaseModel):
         return self
 
 
+def fitting_batch(part: int, usual: int) -> int:
+    """The usual batch; where it is more than the images of a part, a power of two of at most half of those.
+
+    At least 2, as a batch norm needs.
+    """
+    return usual if usual <= part else 1 << max(1, (part // 2).bit_length() - 1)
+
+
 def _usual_batch(config: "SearchConfig | TrainConfig") -> int:
     """That of the recipe; 0 where it has none."""
     recipe = recipes.load(config.stage, config.method, config.recipe) if config.recipe else {}

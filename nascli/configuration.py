@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from nascli.config import Config, SearchConfig, TrainConfig, describe
+from nascli.config import Config, SearchConfig, TrainConfig, describe, fitting_batch
 from nascli.errors import UsageError
 from nascli.registry import DATASETS
 
@@ -28,18 +28,12 @@ def configure(model: type[AnyConfig], **given: Any) -> AnyConfig:
         from nascli.data import probe_train_images
 
         images = probe_train_images(config)
-        if images is not None and (fits := fitting_batch(images, config)) < config.batch_size:
+        if (
+            images is not None
+            and (fits := fitting_batch(int(images * config.smallest_share), config.batch_size)) < config.batch_size
+        ):
             return config.model_copy(update={"batch_size": fits})
     return config
-
-
-def fitting_batch(images: int, config: SearchConfig | TrainConfig) -> int:
-    """The configuration's batch; where it is more than the images of a part, a power of two of at most half of those.
-
-    At least 2, as a batch norm needs.
-    """
-    part = int(images * config.smallest_share)
-    return config.batch_size if config.batch_size <= part else 1 << max(1, (part // 2).bit_length() - 1)
 
 
 def _build(model: type[AnyConfig], given: dict[str, Any]) -> AnyConfig:

@@ -5,8 +5,7 @@ import torch
 
 import nascli as package
 from nascli.artifacts.load import load_artifact
-from nascli.config import SearchConfig, TrainConfig
-from nascli.configuration import fitting_batch
+from nascli.config import SearchConfig, TrainConfig, fitting_batch
 from nascli.core.engine import train as engine
 from nascli.data import open_data
 from tests.data.pictures import CPU, make_folder
@@ -30,7 +29,7 @@ def test_a_batch_of_at_most_half_of_a_part(images, batch, share, expected):
     config = TrainConfig(batch_size=batch)
     if share < 1:
         config = SearchConfig(batch_size=batch, train_fraction=share, search_fraction=share)
-    assert fitting_batch(images, config) == expected
+    assert fitting_batch(int(images * config.smallest_share), batch) == expected
 
 
 def test_a_recipe_whose_batch_is_too_large_is_told_of(nascli):
@@ -53,6 +52,7 @@ def test_a_recipe_whose_batch_is_too_large_is_told_of(nascli):
 def test_after_few_steps_batch_norms_have_the_statistics_of_the_training_images(nascli, monkeypatch):
     words = ["train", "enas", "--dataset", "folder", "--data-dir", "p", *SMALL, "--batch-size", 19]
     told = nascli(*words)
+    assert "the recipe's" not in told.err, "a batch that was asked for is no news"
     assert "after 6 steps the running statistics of batch norms lag behind the weights" in told.err
     model = load_artifact("model.safetensors")
     network = package.load_network(model)

@@ -2,7 +2,7 @@
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
-from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig
+from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig, fitting_batch
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
 from nascli.registry import DATASETS, METHODS, SPACES_OF, lookup
@@ -92,8 +92,8 @@ def batch_notice(config: SearchConfig | TrainConfig, images: int) -> str | None:
     """What to say where the recipe's batch would be more than the images of a part; None where all is well."""
     part = int(images * config.smallest_share)
     usual = config.usual_batch
-    if not config.batch_size <= part < usual:
-        return None
+    if part >= usual or config.batch_size != fitting_batch(part, usual):
+        return None  # the recipe's, or one that was asked for
     return f"batches of {config.batch_size} images: the recipe's {usual} are more than the {part} of a part"
 
 
