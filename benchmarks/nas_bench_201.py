@@ -73,6 +73,9 @@ SETTINGS: Mapping[str, Setting] = {
     # And half of the steps, at twice the rate.
     "darts-10k-short": Setting("darts", {"epochs": 20, "limit_train": 10_000, "arch_lr": 0.02}),
     "pc-darts-10k-short": Setting("pc-darts", {"epochs": 20, "limit_train": 10_000, "arch_lr": 0.02}),
+    # Ten times as long, the architecture at a tenth of the rate, so that it moves as far.
+    "darts-long": Setting("darts", {"epochs": 80, "arch_lr": 1e-3}),
+    "pc-darts-long": Setting("pc-darts", {"epochs": 80, "arch_warmup_epochs": 50, "arch_lr": 3e-3}),
     "parsec": Setting("parsec", {}, candidates=300),
     "parsec-centred": Setting("parsec", {"centred_weights": True}, candidates=300),
     "spos": Setting("spos", {}, candidates=1000),

@@ -64,8 +64,11 @@ class Runtime:
         return torch.compile(network) if self.compile else network
 
     def generator(self, seed: int, *purpose: str | int) -> torch.Generator:
-        """A generator on the device for one purpose, a step's number included where there is one."""
-        return torch.Generator(self.device).manual_seed(derive_seed(seed, *purpose))
+        """A generator for one purpose, a step's number included where there is one.
+
+        It is the CPU's on every device, so that a seed means the same random numbers on all of them.
+        """
+        return torch.Generator().manual_seed(derive_seed(seed, *purpose))
 
 
 def open_runtime(config: Config) -> Runtime:

@@ -3,7 +3,7 @@
 Everything happens on the device of the images, on uint8 until the last step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import torch
@@ -59,12 +59,16 @@ class Draws:
     row: Tensor
     column: Tensor
 
+    def to(self, device: torch.device) -> Self:
+        """The same choices on a device."""
+        return type(self)(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+
 
 def draw(augmentation: Augmentation, batch: int, height: int, width: int, generator: torch.Generator) -> Draws:
-    """Independent uniform choices for every image of a batch, on the generator's device."""
+    """Independent uniform choices for every image of a batch, by a generator of the CPU."""
 
     def uniform(below: int) -> Tensor:
-        return torch.randint(below, (batch,), generator=generator, device=generator.device)
+        return torch.randint(below, (batch,), generator=generator)
 
     windows = 2 * augmentation.crop_padding + 1
     return Draws(uniform(windows), uniform(windows), uniform(2), uniform(height), uniform(width))
@@ -118,7 +122,7 @@ def augment(
 ) -> Tensor:
     """Crop, flip, normalise and cut out a batch. uint8 [B, C, H, W] -> float32 [B, C, H, W]."""
     batch, _, height, width = images.shape
-    draws = draw(augmentation, batch, height, width, generator)
+    draws = draw(augmentation, batch, height, width, generator).to(images.device)
     if augmentation.crop_padding or augmentation.flip:
         images = crop_and_flip(images, draws, augmentation.crop_padding, augmentation.flip)
     normal = normalize(images, memory_format)

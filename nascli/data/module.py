@@ -123,7 +123,6 @@ class DataModule:
             name=name,
             augmentation=augmentation,
             normalize=self._normalize,
-            device=self._device,
             memory_format=memory_format,
         )
 

@@ -32,7 +32,6 @@ class Stream:
         name: str,
         augmentation: Augmentation,
         normalize: Normalization,
-        device: torch.device,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         if not 1 <= batch_size <= len(indices):
@@ -48,7 +47,6 @@ class Stream:
         self._seed = seed
         self._augmentation = augmentation
         self._normalize = normalize
-        self._device = device
         self._memory_format = memory_format
         self._order = lru_cache(maxsize=1)(self._shuffled)
         self._position = 0
@@ -78,8 +76,8 @@ class Stream:
         except BaseException:
             self.close()  # a generator that has raised is finished
             raise
-        generator = torch.Generator(self._device)
-        generator.manual_seed(derive_seed(self._seed, self.name, "augmentation", self._position))
+        # Drawn on the CPU: the same numbers on every device.
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, self.name, "augmentation", self._position))
         self._position += 1
         return augment(images, self._augmentation, self._normalize, generator, self._memory_format), labels
 

@@ -125,7 +125,7 @@ def test_a_gpu_does_what_the_cpu_does_with_the_same_draws():
     pixels = torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     augmentation = Augmentation(crop_padding=4, flip=True)
     draws = draw(augmentation, 9, 32, 32, torch.Generator().manual_seed(0))
-    moved = Draws(*(getattr(draws, name).cuda() for name in ("top", "left", "mirrored", "row", "column")))
+    moved = draws.to(torch.device("cuda"))
     here, there = crop_and_flip(pixels, draws, 4, flip=True), crop_and_flip(pixels.cuda(), moved, 4, flip=True)
     assert torch.equal(here, there.cpu())
     assert torch.equal(cutout_mask(draws, 8, 32, 32), cutout_mask(moved, 8, 32, 32).cpu())

@@ -30,7 +30,7 @@ def numbered_stream(images: int, batch_size: int, **options) -> Stream:
     feed = ResidentFeed(pixels, torch.arange(images))
     settings = {"seed": 0, "name": "train", "augmentation": Augmentation(), "indices": np.arange(images), **options}
     indices = settings.pop("indices")
-    return Stream(feed, indices, batch_size, normalize=Normalization((0.0,), (1.0,), CPU), device=CPU, **settings)
+    return Stream(feed, indices, batch_size, normalize=Normalization((0.0,), (1.0,), CPU), **settings)
 
 
 def labels_of(stream: Stream, batches: int) -> list[list[int]]:

@@ -7,7 +7,8 @@ at any moment continues from its last checkpoint and ends in the same bytes.
 import math
 import signal
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -70,11 +71,19 @@ class _Means:
 
 def all_finite(state: Any) -> bool:
     """Whether every tensor in a nesting of dicts, lists and tuples has finite values only."""
+    # Asked one by one, the thousands of tensors of a search keep a GPU waiting for a second.
+    answers: dict[torch.device, list[Tensor]] = defaultdict(list)
+    for tensor in _tensors(state):
+        answers[tensor.device].append(tensor.isfinite().all())
+    return all(bool(torch.stack(own).all()) for own in answers.values())
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
     if isinstance(state, Tensor):
-        return bool(state.isfinite().all())
-    if isinstance(state, Mapping):
-        state = list(state.values())
-    return all(map(all_finite, state)) if isinstance(state, list | tuple) else True
+        yield state
+    elif isinstance(state, Mapping | list | tuple):
+        for part in state.values() if isinstance(state, Mapping) else state:
+            yield from _tensors(part)
 
 
 def drive(

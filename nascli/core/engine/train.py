@@ -250,7 +250,7 @@ class TrainJob:
         if probability == 0:
             return None
         draw = self._runtime.generator(self._config.seed, "drop_path", self.steps_done)
-        return draw_paths(self.network.path_count, batch, probability, draw)
+        return draw_paths(self.network.path_count, batch, probability, draw, self._runtime.device)
 
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1))

@@ -178,7 +178,8 @@ class Pgnas:
         probability = self._drop_path * epoch / max(1, self._plan.epochs - 1)
         if probability == 0 or not self.network.path_count:
             return None
-        return draw_paths(self.network.path_count, batch, probability, self._generator("drop_path", self.steps_done))
+        draw = self._generator("drop_path", self.steps_done)
+        return draw_paths(self.network.path_count, batch, probability, draw, self._runtime.device)
 
     def _generator(self, *purpose: str | int) -> torch.Generator:
         return self._runtime.generator(self._plan.seed, *purpose)

@@ -40,7 +40,7 @@ class ConcreteDropout(nn.Module):
         """A relaxed mask for every image, differentiable in the logits. -> [batch, entries], each in [0, 1]; 1 is kept.
 
         1 - sigmoid((logit p + log(-log r2) - log(-log r1)) / tau), Eq. 16. The difference of the two Gumbel variables
-        is logistic, that is the logit of one uniform number. The generator is one on the logits' device.
+        is logistic, that is the logit of one uniform number. The generator is one of the CPU.
         """
         # A uniform number of 0 has the logit -inf, and the mask is then 1: the gradient there is 0, not NaN.
         return torch.sigmoid((self.logit[self.group] + self._uniforms(batch, generator).logit()) / -self.temperature)
@@ -52,7 +52,8 @@ class ConcreteDropout(nn.Module):
             return kept.to(self.logit.dtype)
 
     def _uniforms(self, rows: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(rows, len(self.group), generator=generator, device=self.logit.device, dtype=self.logit.dtype)
+        drawn = torch.rand(rows, len(self.group), generator=generator, dtype=self.logit.dtype)
+        return drawn.to(self.logit.device, non_blocking=True)
 
     def penalty(self, squared_norms: Tensor, *, weight_prior: float, images: float) -> Tensor:
         """The part of the loss that is the divergence from the prior, per image of the training set. -> scalar

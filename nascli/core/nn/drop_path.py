@@ -24,16 +24,16 @@ def draw_paths(
     batch: int,
     probability: float,
     generator: torch.Generator,
-    device: torch.device | str | None = None,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Multipliers of the paths: 0 with `probability`, otherwise 1 / (1 - probability). -> [path_count, batch], float32.
 
-    Their expectation is 1, so that nothing is rescaled when the network is evaluated. They are drawn on the generator's
-    device and moved to `device` (None: left there). Raises ValueError unless 0 <= probability < 1.
+    Their expectation is 1, so that nothing is rescaled when the network is evaluated. They are drawn by a generator
+    of the CPU and moved to `device`, if there is one. Raises ValueError unless 0 <= probability < 1.
     """
     if not 0.0 <= probability < 1.0:
         raise ValueError(f"a path is dropped with a probability in [0, 1), not {probability}")
-    draws = torch.rand(path_count, batch, generator=generator, device=generator.device)
+    draws = torch.rand(path_count, batch, generator=generator)
     multipliers = (draws >= probability).float() / (1.0 - probability)
     return multipliers if device is None else multipliers.to(device, non_blocking=True)
 
