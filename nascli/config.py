@@ -317,6 +317,9 @@ class DeriveConfig(Config):
     max_params: int | None = Field(None, ge=1, description="rank only networks of at most so many parameters")
     max_macs: int | None = Field(None, ge=1, description="rank only networks of at most so many multiply-adds")
     uniform: bool = Field(True, description="rank as many uniform ones beside them, to compare")
+    recalibrate: bool = Field(
+        False, description="score every network with batch-norm statistics of its own, from training images"
+    )
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images that a network sees at a time")
 
     @model_validator(mode="before")

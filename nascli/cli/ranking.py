@@ -98,8 +98,18 @@ def table(result: "Ranking") -> str:
         f"{best.multiply_adds:,} multiply-adds"
     )
     if result.probability is not None:
-        lines.append(f"uniform: every channel dropped with probability {result.probability:.4f}")
+        lines.append(f"uniform: every channel dropped with probability {result.probability:.4f}{_foreign(result)}")
     return "\n".join(lines)
+
+
+def _foreign(result: "Ranking") -> str:
+    """What makes the uniform networks look worse than they are."""
+    if result.genotypes[0].provenance.config.get("recalibrate"):
+        return ""
+    return (
+        "; these networks have the batch-norm statistics of the posterior's, which costs them most of their accuracy: "
+        "--recalibrate gives every network its own"
+    )
 
 
 def _populations(ranked: "Round") -> list[str]:

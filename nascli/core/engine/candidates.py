@@ -88,7 +88,7 @@ def rank(
     contents = [genotype_bytes(chosen.file(score, place)) for place, score in enumerate(best, 1)]
     found = None
     if model is not None and isinstance(pool, OffersModels):
-        found = model_bytes(pool.model(chosen.file(best[0], 1), best[0]))
+        found = model_bytes(pool.model(chosen.file(best[0], 1), best[0], work.scorer))
     genotypes = [made(content, target.write(content)) for target, content in zip(targets, contents, strict=True)]
     derived = None
     if found is not None and model is not None:
@@ -112,7 +112,7 @@ def pool_of(start: LoadedArtifact) -> Pool:
     """What the candidates of a distribution are drawn from. Raises ArtifactError, UsageError where there is nothing."""
     match start.distribution:
         case PosteriorDistribution() as posterior:
-            return ChannelPool(posterior, start.where)
+            return ChannelPool(posterior, start.where, _searched(start))
         case (CategoricalDistribution() | MixtureDistribution()) as cells:
             return CellPool(start, cells, _searched(start))
     raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
@@ -261,6 +261,7 @@ class _Chosen:
             "shortlist": config.shortlist,
             "max_params": config.max_params,
             "max_macs": config.max_macs,
+            "recalibrate": config.recalibrate or None,
             "number": score.number,
             "rank": place,
             "held_out_images": self._images,

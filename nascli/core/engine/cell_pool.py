@@ -78,6 +78,8 @@ class CellPool:
         return NetworkSettings(**shape_of(info).model_dump(), **own)
 
     def scorer(self, data: DataModule, config: DeriveConfig, runtime: Runtime) -> CellScorer:
+        if config.recalibrate:
+            raise UsageError("cells always have the statistics of their own batches: leave --recalibrate out")
         settings, space = self._search.settings, self._distribution.space
         wiring: Wiring = Path(space.edges(), settings.get("partial_channels", 1))
         if isinstance(self._distribution, CategoricalDistribution):

@@ -64,5 +64,5 @@ class Pool(Protocol):
 class OffersModels(Protocol):
     """A pool whose candidates have weights that are good for themselves alone."""
 
-    def model(self, file: GenotypeFile, score: Scored) -> ModelFile:
-        """The network of a candidate with the weights that it was scored with."""
+    def model(self, file: GenotypeFile, score: Scored, scorer: CandidateScorer) -> ModelFile:
+        """The network of a candidate with the weights and statistics that it was scored with by the pool's `scorer`."""

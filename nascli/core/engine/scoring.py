@@ -16,6 +16,7 @@ from nascli.core.engine.ranking import OffersCandidates
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
+from nascli.core.nn.recalibrate import recalibrated
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
@@ -53,6 +54,10 @@ class Scorer:
     own, since the parts of a small convolution are too small to share. `at_once` candidates are in a forward pass,
     `per_pass` are scored in one pass over the images. None of this changes a score, but for its last bits; the number
     of cores changes nothing.
+
+    calibration: batches of images as the network was trained on; each candidate then has statistics of its own from
+    them, instead of those of the search, and is scored by itself.
+
     Raises ArtifactError for weights that don't fit the super-network; `scores` raises Diverged where a loss is not
     finite.
     """
@@ -66,6 +71,7 @@ class Scorer:
         where: str,
         *,
         at_once: int | None = None,
+        calibration: Sequence[Tensor] = (),
     ) -> None:
         with torch.device("meta"):
             network = GraphNetwork(posterior.graph)
@@ -78,7 +84,7 @@ class Scorer:
         rows = MAP_BYTES.get(runtime.device.type, MAP_BYTES["cpu"]) // (4 * largest_map(posterior.graph))
         self._rows = max(FEWEST_IMAGES, rows)
         self._batch = min(config.batch_size, self._rows)
-        self._at_once = at_once
+        self._at_once, self._calibration = at_once, calibration
         self._cores = torch.get_num_threads() if runtime.device.type == "cpu" else 1
         self._kept: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
 
@@ -89,7 +95,7 @@ class Scorer:
 
     def at_once(self, images: int) -> int:
         """Candidates in a forward pass, where there are so many images."""
-        if self.cuts(images):
+        if self._calibration or self.cuts(images):
             return 1
         return self._at_once or max(1, self._rows // min(self._batch, images))
 
@@ -153,12 +159,20 @@ class Scorer:
         """What answers for these candidates."""
         rows = torch.from_numpy(np.stack(masks)).to(self._runtime.device)
         if not self.cuts(images):
-            return lambda batch: self._stacked(batch, rows)
+            stacked = StackedNetwork(self.supernet(masks[0])) if self._calibration else self._stacked
+            return lambda batch: stacked(batch, rows)
         left = slim(self._graph, channels_of(self._graph, masks[0]))
         network = GraphNetwork(left.graph)
-        inherit(network, left, self._supernet, rows.float())
+        inherit(network, left, self.supernet(masks[0]), rows.float())
         alone = StackedNetwork(self._runtime.place(network))
         return lambda batch: alone(batch, rows[:, :0])
+
+    def supernet(self, mask: Mask) -> GraphNetwork:
+        """What a candidate is scored with: with statistics of its own where there are images for them."""
+        if not self._calibration:
+            return self._supernet
+        row = torch.from_numpy(mask[None]).to(self._runtime.device)
+        return recalibrated(self._supernet, row.float(), self._calibration)
 
     def _batches(self, images: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         """Small images are normalised once and kept."""

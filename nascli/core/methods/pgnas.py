@@ -195,10 +195,10 @@ class Pgnas:
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """How the posterior and its networks are doing.
 
-        On all held-out images, with running statistics: accuracy and loss of the whole super-network, and in the mean
-        of WATCHED networks drawn from the posterior, always by the same random numbers. Of p: its mean over channels,
-        its least and greatest value, the share of channels that is kept in the mean, the entropy in nats, and whether
-        this was an epoch of the warm-up, in which it does not move.
+        On all held-out images, with running statistics: accuracy and loss of the whole super-network, whose channels
+        are scaled by 1 - p, and on average of WATCHED networks drawn from the posterior, always by the same random
+        numbers. Of p: its mean over channels, its least and greatest value, the share of channels that is kept on
+        average, the entropy in nats, and whether this was an epoch of the warm-up, in which it does not move.
         """
         drop = self.dropout.probabilities().detach()
         kept = float(self.dropout.kept_share().detach())
@@ -214,7 +214,9 @@ class Pgnas:
 
     def _held_out_metrics(self, stream: Stream) -> dict[str, float]:
         masks = self.dropout.hard(WATCHED, self._generator("watched"))
-        whole = torch.ones_like(masks[:1])
+        # As every network that is trained with dropout: nothing is dropped, and what is handed on is as large as it was
+        # on average.
+        whole = (1 - self.dropout.probabilities().detach())[self.dropout.group][None]
         loss = torch.zeros(1 + WATCHED, device=masks.device, dtype=torch.float64)
         right, seen = torch.zeros_like(loss), 0
         stacked = StackedNetwork(self.network)

@@ -4,7 +4,6 @@ Batch norms, whose statistics rest, are folded into the convolutions before them
 are stacked in the batch. Rectifying and masking work in place on maps that nobody else reads.
 """
 
-import copy
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from nascli.core.nn.computations import COMPUTATIONS
 from nascli.core.nn.graph_network import NO_ARGUMENTS, GraphNetwork
+from nascli.core.nn.recalibrate import copied
 from nascli.graphs.graph import Graph, Node
 from nascli.graphs.operations import Concat, Conv, DropPath, GlobalPool, Image, Norm, Relu, Sum
 
@@ -40,7 +40,8 @@ class StackedNetwork:
     def __call__(self, images: Tensor, masks: Tensor) -> Tensor:
         """What every candidate says of every image.
 
-        images: [B, image_channels, H, W]; masks: [candidates, mask_size], 1 or True where a channel is kept
+        images: [B, image_channels, H, W]; masks: [candidates, mask_size], 1 or True where a channel is kept; or
+        what it is multiplied with
         -> [candidates, B, classes]. What comes before the first mask is computed once for all.
         """
         stack = _Stack(len(masks), len(images))
@@ -113,8 +114,7 @@ class _Stack:
 def _folded(network: GraphNetwork) -> dict[str, nn.Module]:
     """Copies of the modules of all nodes that have one, in evaluation mode, with batch norms inside convolutions."""
     graph = network.graph
-    frozen: dict[int, object] = {id(part): part for part in (graph, *graph.nodes)}  # not worth copying
-    own = copy.deepcopy(network, frozen).eval().requires_grad_(False)
+    own = copied(network).eval().requires_grad_(False)
     known = dict(own.named_modules())
     modules = {node.name: known[node.name] for node in graph.nodes if node.name in known}
     for node in graph.nodes:

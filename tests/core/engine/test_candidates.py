@@ -23,6 +23,7 @@ from nascli.core.engine.candidates import Ranking, held_out_images, rank
 from nascli.core.engine.evaluate import Tally, load_network, score
 from nascli.core.engine.rounds import SHORTLIST_SHARE
 from nascli.core.engine.scoring import Scorer
+from nascli.core.engine.search import open_streams
 from nascli.core.engine.session import Destination
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
@@ -80,7 +81,7 @@ def test_held_out_images_are_none_that_the_search_learnt_from() -> None:
 def test_one_winner_however_many_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [rank(run(), settings(batch_size=batch, uniform=False)) for batch in (256, 11)]
     for at_once in (1, 5):
-        scorer = lambda *arguments, at_once=at_once: Scorer(*arguments, at_once=at_once)  # noqa: E731
+        scorer = lambda *given, at_once=at_once, **more: Scorer(*given, at_once=at_once, **more)  # noqa: E731
         monkeypatch.setattr(channel_pool, "Scorer", scorer)
         found.append(rank(run(), settings(uniform=False)))
     assert {result.best[0].number for result in found} == {found[0].best[0].number}
@@ -287,6 +288,42 @@ def test_the_model_says_what_the_masked_super_network_says(tmp_path: Path) -> No
         torch.testing.assert_close(load_network(made)(images), masked, atol=1e-4, rtol=1e-4)
     learnt = [tensor.size for name, tensor in model.weights.items() if "running" not in name and "num_" not in name]
     assert sum(learnt) == result.best[0].parameters
+
+
+def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_it_was = rank(run(), settings())
+    result = rank(run(), settings(recalibrate=True), Destination(tmp_path / "a.json"), model=tmp_path / "a.safetensors")
+    assert result.genotypes[0].provenance.config["recalibrate"] is True
+    assert [one.loss for one in result.rounds[0].scores] != [one.loss for one in as_it_was.rounds[0].scores]
+    # The model has the statistics that it was ranked with.
+    data, images = held_out()
+    tally = Tally(10)
+    score(load_network(load_artifact(tmp_path / "a.safetensors")), data.batches(images, 30), CPU, tally)
+    assert tally.top1 == result.best[0].accuracy
+    assert tally.loss == pytest.approx(result.best[0].loss, rel=1e-4)
+    # So do networks that are cut out.
+    monkeypatch.setattr(scoring, "WORTH_CUTTING", 0)
+    for one, other in zip(
+        rank(run(), settings(recalibrate=True)).rounds[0].scores, result.rounds[0].scores, strict=True
+    ):
+        assert one.loss == pytest.approx(other.loss, rel=1e-4)
+
+
+def test_statistics_of_its_own_are_of_images_that_the_search_has_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+    whole = Scorer.__init__
+
+    def watched(self: Scorer, *given: object, calibration: list[torch.Tensor], **more: object) -> None:
+        seen.extend(calibration)
+        whole(self, *given, calibration=calibration, **more)
+
+    monkeypatch.setattr(Scorer, "__init__", watched)
+    rank(run(), settings(recalibrate=True, uniform=False, candidates=1))
+    search = nascli.SearchConfig(**run().provenance.config)
+    data, _ = held_out()
+    train = open_streams(search, data, CPU)["train"]
+    assert len(seen) == train.batches_per_pass  # fewer than 2,048 images
+    assert all(torch.equal(batch, train.next()[0]) for batch in seen)
 
 
 @pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("bf16", True)])

@@ -1,0 +1,40 @@
+"""Batch-norm statistics of a masked network's own.
+
+Those of a super-network belong to the masks that it was trained with. Under masks from elsewhere every map has another
+mean and variance, and what such a network answers says more of that than of its channels.
+"""
+
+import copy
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from nascli.core.nn.graph_network import GraphNetwork
+
+
+def copied(network: GraphNetwork) -> GraphNetwork:
+    """A copy with weights of its own and the same graph."""
+    graph = network.graph
+    shared: dict[int, object] = {id(part): part for part in (graph, *graph.nodes)}  # not worth copying
+    return copy.deepcopy(network, shared)
+
+
+def recalibrated(network: GraphNetwork, masks: Tensor, batches: Iterable[Tensor]) -> GraphNetwork:
+    """A copy in evaluation mode whose running statistics are the averages over these batches under `masks`.
+
+    masks: [1, mask_size]; batches: images [B, C, H, W], as the network is trained on, all of them of one size.
+    """
+    own = copied(network)
+    update_bn(batches, _Masked(own, masks))
+    return own.eval()
+
+
+class _Masked(nn.Module):
+    def __init__(self, network: GraphNetwork, masks: Tensor) -> None:
+        super().__init__()
+        self._network, self._masks = network, masks
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self._network(images, masks=self._masks)
+        return logits
