@@ -1,16 +1,18 @@
 """PGNAS's Tables 3 to 6 in small, on digits; or on CIFAR-10 as image files, 4,000 of them.
 
     python benchmarks/pgnas_tables.py FOLDER [--cifar DIR] [--tables 3 p 4 5 6] [--seeds 0 1 2] [--candidates 200]
-        [--epochs N]
+        [--recalibrated 100] [--prior 100] [--epochs N]
 
 What every step makes stays in FOLDER and is not made again. All accuracies are in per cent. DIR has `train/` and
 `test/` with a folder per class each.
 
 Table 3: candidates of the posterior beside those of uniform dropout at equal expected size, on the held-out images:
-with the weights of the search, and, as Bender et al., with those of a search whose dropout was uniform and fixed at
-that size from the beginning. Beside them the candidates of a posterior whose probabilities are dealt out among its
-groups at random. Then test errors of the best candidate as it is, trained on from the inherited weights ("w/ FT") and
-from scratch, and of the full super-network trained alone by the same schedule.
+with those of a search whose dropout was uniform and fixed at that size from the beginning (Bender et al.), and with
+the weights of the search, whose batch-norm statistics are not theirs. Beside them the candidates of a posterior whose
+probabilities are dealt out among its groups at random. "Own statistics": `derive --recalibrate`. Then test errors of
+the best candidate as it is and from scratch, and of the full super-network of the search (its inputs times 1 - p),
+trained alone, and trained alone with the decay of the search's prior, l^2 / N, all on as many images as the search;
+and of the best candidate trained on from the inherited weights ("w/ FT") and from scratch on all of them.
 Table p: how far p agrees between seeds, and with a search whose labels were dealt out among the images at random, where
 only the prior has something to say.
 Table 4: the prior l^2. Table 5: the temperature. Table 6: the number of candidates.
@@ -115,14 +117,17 @@ class Runs:
         """Of a search."""
         return self.budget.search_config(**self.epochs, seed=seed, **settings)
 
-    def rank(self, run: LoadedArtifact, name: str, count: int) -> dict[str, Any]:
+    def rank(self, run: LoadedArtifact, name: str, count: int, *, recalibrate: bool = False) -> dict[str, Any]:
         """The best of `count` candidates of both populations: their scores, and the probability of the uniform ones."""
+        name += "-recalibrated" if recalibrate else ""
         path = self.folder / f"{name}-{count}.scores"
         if not path.exists():
             print(f"… {path.name}", file=sys.stderr, flush=True)
             model = path.with_suffix(".safetensors")
             target = Destination(path.with_suffix(".json"), overwrite=True)
-            found = rank(run, DeriveConfig(**self.budget.data, candidates=count), target, model=model)
+            found = rank(
+                run, DeriveConfig(**self.budget.data, candidates=count, recalibrate=recalibrate), target, model=model
+            )
             scores = [score.row() for score in found.rounds[-1].scores]
             path.write_text(json.dumps({"probability": found.probability, "scores": scores}))
         known = json.loads(path.read_text())
@@ -135,11 +140,13 @@ class Runs:
             "model": load_artifact(path.with_suffix(".safetensors")),
         }
 
-    def train(self, name: str, genotype: LoadedArtifact, seed: int, start: LoadedArtifact | None = None) -> Any:
+    def train(
+        self, name: str, genotype: LoadedArtifact, seed: int, start: LoadedArtifact | None = None, **more: Any
+    ) -> Any:
         """A trained model, by the recipe for inherited weights where it starts from a run."""
         budget = self.budget
         settings = {**budget.inherited, "weights": "inherited"} if start else {**budget.train, **self.epochs}
-        config = TrainConfig(**budget.data, **settings, seed=seed)
+        config = TrainConfig(**{**budget.data, **settings, **more, "seed": seed})
         return self._made(f"{name}.safetensors", lambda target: train(genotype, config, target, start=start))
 
     def _made(self, name: str, make: Any) -> LoadedArtifact:
@@ -157,18 +164,22 @@ def columns(rows: Rows) -> str:
     return f"{mean(accuracies):.2f} ± {stdev(accuracies):.2f} | {max(accuracies):.2f} | {size:,.0f}"
 
 
-def table3(runs: Runs, seeds: Sequence[int], count: int) -> None:
+def table3(runs: Runs, seeds: Sequence[int], count: int, recalibrated: int) -> None:
     print("### Table 3\n\n| seed | candidates | mean ± sd | best | mean parameters |\n|---|---|---|---|---|")
     errors = []
     for seed in seeds:
         run = runs.search(f"seed{seed}", seed)
         ranked = runs.rank(run, f"seed{seed}", count)
         fixed = runs.search(f"fixed{seed}", seed, initial_dropout=ranked["probability"], arch_lr_scale=0.0)
+        own = runs.rank(run, f"seed{seed}", recalibrated, recalibrate=True)
+        other = runs.rank(dealt(run, seed), f"dealt{seed}", recalibrated, recalibrate=True)
         rows = {
             "posterior": ranked["posterior"],
-            "uniform, weights of the search": ranked["uniform"],
             "uniform from the beginning": runs.rank(fixed, f"fixed{seed}", count)["posterior"],
-            "posterior, its p dealt out anew": runs.rank(dealt(run, seed), f"dealt{seed}", count)["posterior"],
+            "posterior, own statistics": own["posterior"],
+            "uniform, weights of the search, own statistics": own["uniform"],
+            "posterior, its p dealt out anew, own statistics": other["posterior"],
+            "uniform, weights of the search": ranked["uniform"],
         }
         for name, candidates in rows.items():
             print(f"| {seed} | {name} | {columns(candidates)} |", flush=True)
@@ -230,13 +241,19 @@ def dealt(run: LoadedArtifact, seed: int) -> LoadedArtifact:
 
 def test_errors(runs: Runs, seed: int, run: LoadedArtifact, ranked: dict[str, Any]) -> dict[str, tuple[float, int]]:
     """Test error and parameters of the networks of one seed."""
-    cell = ranked["genotype"]
+    cell, prior = ranked["genotype"], runs.config(seed).settings
+    whole, held_out = full(runs, cell), prior["held_out"]
+    decay = prior["weight_prior"] / prior["effective_images"]
     models = {
-        "full super-network, trained alone": runs.train(f"full{seed}", full(runs, cell), seed),
+        "full super-network, trained alone": runs.train(f"full{seed}", whole, seed, validation=held_out),
+        "the same with the decay of the search": runs.train(
+            f"decayed{seed}", whole, seed, validation=held_out, weight_decay=decay
+        ),
         "full super-network of the search": searched(runs, run, ranked),
         "best candidate, as it is": ranked["model"],
+        "best candidate, from scratch": runs.train(f"scratch{seed}", cell, seed, validation=held_out),
         "best candidate, trained on": runs.train(f"tuned{seed}", cell, seed, run),
-        "best candidate, from scratch": runs.train(f"scratch{seed}", cell, seed),
+        "best candidate, from scratch, all images": runs.train(f"scratch-all{seed}", cell, seed),
     }
     found = {name: evaluate(model) for name, model in models.items()}
     return {name: (100 * (1 - result.top1), result.parameters) for name, result in found.items()}
@@ -257,10 +274,13 @@ def full(runs: Runs, cell: LoadedArtifact) -> LoadedArtifact:
 
 
 def searched(runs: Runs, run: LoadedArtifact, ranked: dict[str, Any]) -> LoadedArtifact:
-    """The model that keeps every channel, with the weights of the search."""
+    """The model that keeps every channel, with the weights of the search, every input times 1 - p."""
     genotype, posterior, model = full(runs, ranked["genotype"]).value.genotype, run.distribution, ranked["model"].value
     assert isinstance(posterior, PosteriorDistribution)
     network = inherited_network(genotype, posterior, run.where, seed=0)
+    kept = torch.from_numpy(1 - posterior.probabilities).float()
+    for name, entries in posterior.graph.mask_ranges.items():
+        network.get_parameter(f"{name}.weight").data.mul_(kept[entries.start : entries.stop, None, None])
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     value = replace(model, genotype=genotype, weights=weights)
     return LoadedArtifact("model", value, ranked["model"].sha256, run.where)
@@ -302,11 +322,16 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=list("3p456"), choices=list("3p456"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--candidates", type=int, default=200)
+    parser.add_argument("--recalibrated", type=int, default=100, help="candidates with statistics of their own")
+    parser.add_argument("--prior", type=float, help="l^2 in place of the recipe's, or of the script's for --cifar")
     parser.add_argument("--epochs", type=int)
     given = parser.parse_args()
-    runs = Runs(given.folder, cifar(given.cifar) if given.cifar else digits(), given.epochs)
+    budget = cifar(given.cifar) if given.cifar else digits()
+    if given.prior is not None:
+        budget = replace(budget, search={**budget.search, "weight_prior": given.prior})
+    runs = Runs(given.folder, budget, given.epochs)
     if "3" in given.tables:
-        table3(runs, given.seeds, given.candidates)
+        table3(runs, given.seeds, given.candidates, given.recalibrated)
     if "p" in given.tables:
         table_p(runs, given.seeds)
     if "4" in given.tables:

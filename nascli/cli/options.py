@@ -26,7 +26,7 @@ DistributionSources = Annotated[
     ),
 ]
 GenotypeSources = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="GENOTYPE...",
         help="JSON or the text form of a space; a published cell's name; '-': standard input",

@@ -17,7 +17,7 @@ def train(
     session: Session,
     given: dict[str, Any],
     stage: StageOptions,
-    sources: GenotypeSources,
+    sources: GenotypeSources = None,
     seeds: Annotated[
         str | None,
         typer.Option(
@@ -40,7 +40,7 @@ def train(
     """Train the networks of genotypes and write the models.
 
     A genotype is a file (JSON, or the text of DARTS or NAS-Bench-201), such a
-    text itself, '-', or a published cell.
+    text itself, '-', or a published cell. --resume needs none: the run has it.
     Weights are random at the start, or with --from those that a search has left.
 
     Several genotypes, or --seeds, make several models, one after another:
@@ -48,26 +48,30 @@ def train(
     'nascli eval' takes them as an ensemble.
     """
     from nascli.artifacts.files import read_once
-    from nascli.artifacts.load import load_artifact
+    from nascli.artifacts.load import LoadedArtifact, load_artifact
     from nascli.cli.dry_run import print_plan, print_plans
     from nascli.cli.inherit import inherited_by_all
     from nascli.cli.models_table import models_table
     from nascli.cli.progress import progress
     from nascli.cli.results import print_result, print_results, stage_destination
     from nascli.cli.seeds import seeds as parsed
-    from nascli.core.engine.session import stored_config
+    from nascli.core.engine.session import stored_config, stored_genotype
     from nascli.core.engine.train_all import members, plan_train_all, train_all
 
     if seeds is not None and "seed" in given:
         raise UsageError("--seed and --seeds contradict each other: give one of them")
-    origin = None
+    target, origin = stage_destination(stage), None
+    named: list[str | LoadedArtifact] = list(sources or ())
+    if not named:
+        if not stage.resume or seeds is not None:
+            raise UsageError("no genotype is given: name at least one. See 'nascli train --help'")
+        named = [stored_genotype(target)]
     if start is not None:
-        read_once(start, *sources)
+        read_once(start, *(sources or ()))
         origin = load_artifact(start, expect={"distribution"})
         given = {**given, "weights": "inherited"}
-    target = stage_destination(stage)
     numbers = parsed(seeds) if seeds is not None else None
-    planned = members(sources, numbers, target)
+    planned = members(named, numbers, target)
     genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())
     runs = (
         stored_config(member.destination, TrainConfig.stage, given.get("method")) for member in planned if stage.resume

@@ -1,6 +1,7 @@
 """Where and in what arithmetic a network runs: device, precision, memory format, compilation."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from nascli.seeds import derive_seed
 
 SERIAL_PIXELS = 128 * 16 * 16
 """Steps on fewer pixels than this run on one CPU thread; see `fitting_threads`."""
+
+OR_ANOTHER_STEM = "a smaller --image-size or --batch-size, or --stem imagenet"
+"""How networks of cells take large images."""
 
 BYTES_PER_PARAMETER = 3 * 4
 """What training keeps of each parameter at least: value, gradient and momentum in float32."""
@@ -63,6 +67,13 @@ class Runtime:
         """What to call in place of `network`: itself or, where asked for, its compiled form with the same weights."""
         return torch.compile(network) if self.compile else network
 
+    @property
+    def compile_notice(self) -> str:
+        """What to expect of compiling; empty where there is nothing to say."""
+        if not self.compile or self.device.type != "cpu":
+            return ""
+        return "--compile on a CPU takes minutes before the first step, more than ten for a search: it is for GPUs"
+
     def generator(self, seed: int, *purpose: str | int) -> torch.Generator:
         """A generator for one purpose, a step's number included where there is one.
 
@@ -78,6 +89,12 @@ def open_runtime(config: Config) -> Runtime:
     device = _select_device(config.device)
     if config.precision == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16 needs a GPU: use bf16 or fp32 on a CPU")
+    if (
+        config.compile
+        and device.type == "cpu"
+        and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++")))
+    ):
+        raise UsageError("--compile on a CPU needs a C++ compiler, g++ or clang++: install one, or leave --compile out")
     if config.deterministic:
         # cuBLAS reads this when it starts, and without it torch refuses deterministic matrix products.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -120,19 +137,25 @@ def check_memory(parameters: int, device: torch.device, smaller: str = "fewer --
         )
 
 
-def check_maps(batch_size: int, channels: int, side: int, runtime: Runtime) -> None:
+def check_maps(
+    batch_size: int,
+    largest: int,
+    side: int,
+    runtime: Runtime,
+    smaller: str = "a smaller --image-size or --batch-size",
+) -> None:
     """Raise MemoryExhausted where the maps of one layer, for one batch, exceed the whole memory.
 
-    channels, side: of the largest maps that the network is known to have. Far from all that a step needs, but enough to
-    tell of images that are too large before the machine stands still.
+    largest: numbers in the largest map that the network is known to have, for one image; side: of the image; smaller:
+    what to use, for the message. Far from all that a step needs, but enough to tell of images that are too large before
+    the machine stands still.
     """
-    needed = batch_size * channels * side**2 * (4 if runtime.precision == "fp32" else 2)
+    needed = batch_size * largest * (4 if runtime.precision == "fp32" else 2)
     there = _whole_memory(runtime.device)
     if needed > there:
         raise MemoryExhausted(
             f"a layer alone takes {needed / 2**30:,.0f} GiB for {batch_size} images of {side} pixels, the "
-            f"{runtime.device.type} has {there / 2**30:,.0f} GiB: use a smaller --image-size or --batch-size, or "
-            "--stem imagenet"
+            f"{runtime.device.type} has {there / 2**30:,.0f} GiB: use {smaller}"
         )
 
 

@@ -201,6 +201,11 @@ class Graph:
         """The learnt numbers: weights, scales and shifts, biases. The auxiliary tower's are not among them."""
         return sum(count for count, _ in self._costs())
 
+    @cached_property
+    def largest_map(self) -> int:
+        """The numbers that the largest node puts out for one image."""
+        return max(shape.channels * max(1, shape.side) ** 2 for shape in self.shapes.values())
+
     @property
     def size(self) -> Size:
         """Parameters and multiply-adds."""

@@ -71,6 +71,32 @@ def test_an_interrupted_call_says_130_and_goes_on_without_being_told_the_setting
     assert (here / "alone.safetensors").read_bytes() == (here / "model-seed2.safetensors").read_bytes()
 
 
+def test_resuming_needs_no_genotype(here, nascli, monkeypatch):
+    def interrupt(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return step(self)
+
+    step = TrainJob.step
+    text = "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainJob, "step", interrupt)
+        assert nascli("train", text, *TINY, "-q", "-o", "a.safetensors").code == 130
+    assert nascli("train", text, *TINY, "-q", "-o", "whole.safetensors").code == 0
+    done = nascli("train", "--resume", "-q", "-o", "a.safetensors")
+    assert (done.code, done.out) == (0, "a.safetensors\n"), done.err
+    assert (here / "a.safetensors").read_bytes() == (here / "whole.safetensors").read_bytes()
+    # And once more, now that it is complete.
+    assert nascli("train", "--resume", "-q", "-o", "a.safetensors").code == 0
+
+
+def test_without_a_genotype_there_is_nothing_to_train(here, nascli):
+    for arguments in ((), ("--resume",), ("--resume", "--seeds", "0-1")):
+        done = nascli("train", *arguments)
+        assert done.code == 2
+        assert "no genotype is given" in done.err
+    assert "model.run holds none: name the one to train" in nascli("train", "--resume").err
+
+
 def test_a_dry_run_tells_of_every_training_and_writes_nothing(here, nascli):
     arguments = ["train", "darts-v1", "enas", *TINY, "--seeds", "0,5", "--method", "darts", "--dry-run", "-q"]
     done = nascli(*arguments)
@@ -98,7 +124,7 @@ def test_a_dry_run_tells_of_every_training_and_writes_nothing(here, nascli):
         (["darts-v1", "--seeds", "0;1"], 2, "'0;1' is no seed"),
         (["darts-v1", "pc-darts-cifar10"], 2, "say with --method which of them is meant for all"),
         (["darts-v1", "missing.json"], 3, "no such file: missing.json"),
-        ([], 2, "GENOTYPE"),
+        ([], 2, "no genotype is given"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_trained(arguments, code, message, here, nascli):

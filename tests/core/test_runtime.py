@@ -107,10 +107,10 @@ def test_maps_that_no_machine_holds_are_refused_before_they_are_made(monkeypatch
     monkeypatch.setattr(runtime, "_whole_memory", lambda device: 60 * 2**30)
     own = Runtime(torch.device("cpu"), precision)
     if fits:
-        runtime.check_maps(64, 16, side, own)
+        runtime.check_maps(64, 16 * side**2, side, own)
         return
     with pytest.raises(MemoryExhausted) as caught:
-        runtime.check_maps(64, 16, side, own)
+        runtime.check_maps(64, 16 * side**2, side, own, runtime.OR_ANOTHER_STEM)
     assert str(caught.value) == (
         "a layer alone takes 61 GiB for 64 images of 4000 pixels, the cpu has 60 GiB: use a smaller --image-size or "
         "--batch-size, or --stem imagenet"
@@ -125,3 +125,28 @@ def test_images_of_4000_pixels_are_refused_before_one_is_enlarged(words, nascli,
     assert (refused.code, refused.out, refused.err.count("\n")) == (5, "", 1)
     assert "images of 4000 pixels" in refused.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("space", ["resnet-mb", "densenet121"])
+def test_a_super_network_is_refused_for_images_that_no_machine_holds(monkeypatch, space):
+    import nascli
+
+    monkeypatch.setattr(runtime, "_whole_memory", lambda device: 60 * 2**30)
+    config = nascli.SearchConfig(method="pgnas", space=space, dataset="digits", image_size=4000, batch_size=256)
+    with pytest.raises(
+        MemoryExhausted, match="256 images of 4000 pixels.*: use a smaller --image-size or --batch-size$"
+    ):
+        nascli.search(config)
+
+
+def test_compiling_for_a_cpu_is_told_before_and_needs_a_compiler(monkeypatch):
+    import nascli
+
+    config = nascli.SearchConfig(compile=True, device="cpu")
+    monkeypatch.setattr(runtime.shutil, "which", lambda name: "/usr/bin/g++" if name == "g++" else None)
+    monkeypatch.delenv("CXX", raising=False)
+    assert "takes minutes before the first step" in open_runtime(config).compile_notice
+    assert not CPU.compile_notice
+    monkeypatch.setattr(runtime.shutil, "which", lambda name: None)
+    with pytest.raises(UsageError, match="needs a C\\+\\+ compiler, g\\+\\+ or clang\\+\\+: install one"):
+        open_runtime(config)

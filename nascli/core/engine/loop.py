@@ -17,7 +17,7 @@ from torch import Tensor
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.rundir import RunDir
 from nascli.core.engine.reporter import Reporter
-from nascli.core.engine.signals import StopRequest, stop_on_signals
+from nascli.core.engine.signals import StoppedAtOnce, StopRequest, stop_on_signals
 from nascli.errors import Diverged, Interrupted
 
 CHECKPOINT_SECONDS = 300.0
@@ -97,10 +97,12 @@ def drive(
     resume: bool,
     reporter: Reporter,
     stop: StopRequest | None = None,
+    compiles: bool = False,
 ) -> list[dict[str, Any]]:
     """Run `job` to its end and return the rows of metrics.jsonl. `facts` are shown when the run starts.
 
-    `stop` tells the caller of a signal that came during the last step, too late to interrupt this run.
+    `stop` tells the caller of a signal that came during the last step, too late to interrupt this run. `compiles`: the
+    first step compiles the network, for minutes perhaps, and a signal does not wait for its end.
 
     Raises Diverged when a metric stops being finite, Interrupted after SIGINT or SIGTERM; both leave the last good
     checkpoint in `run`.
@@ -151,9 +153,24 @@ def drive(
             raise Diverged(f"{bad} is no longer finite at step {step} ({rate}); {kept}. Try a lower --lr.")
         return values
 
+    def first_step(stop: StopRequest) -> Mapping[str, Tensor]:
+        stop.at_once = compiles
+        try:
+            return job.step()
+        except StoppedAtOnce:
+            assert stop.signal_number is not None
+            name = signal.Signals(stop.signal_number).name
+            raise Interrupted(
+                f"stopped by {name} while the network was compiled: nothing has been learnt since, nothing is lost",
+                stop.signal_number,
+            ) from None
+        finally:
+            stop.at_once = False
+
     with stop_on_signals(stop or StopRequest()) as stop:
+        began = step
         while step < total:
-            means.add(job.step())
+            means.add(first_step(stop) if step == began else job.step())
             step += 1
             epoch, ends_epoch = (step - 1) // steps_per_epoch + 1, step % steps_per_epoch == 0
             due = run is not None and time.monotonic() - saved > CHECKPOINT_SECONDS

@@ -21,7 +21,6 @@ from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
 from nascli.errors import Diverged
-from nascli.graphs.graph import Graph
 from nascli.graphs.slim import slim
 
 MAP_BYTES = {"cpu": 1 << 22, "cuda": 1 << 28}
@@ -81,7 +80,7 @@ class Scorer:
         self._stacked = StackedNetwork(self._supernet)
         self._graph, self._data, self._runtime = posterior.graph, data, runtime
         self._resident = data.info.image_size <= LARGEST_SMALL_IMAGE
-        rows = MAP_BYTES.get(runtime.device.type, MAP_BYTES["cpu"]) // (4 * largest_map(posterior.graph))
+        rows = MAP_BYTES.get(runtime.device.type, MAP_BYTES["cpu"]) // (4 * posterior.graph.largest_map)
         self._rows = max(FEWEST_IMAGES, rows)
         self._batch = min(config.batch_size, self._rows)
         self._at_once, self._calibration = at_once, calibration
@@ -189,8 +188,3 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Summed over images, in float64. [candidates, B, classes], [B] -> [candidates]"""
     flat = F.cross_entropy(logits.double().flatten(0, 1), labels.repeat(len(logits)), reduction="none")
     return flat.view(len(logits), -1).sum(dim=1)
-
-
-def largest_map(graph: Graph) -> int:
-    """The numbers that the largest node puts out for one image."""
-    return max(shape.channels * max(1, shape.side) ** 2 for shape in graph.shapes.values())

@@ -23,10 +23,11 @@ from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, rank_by_table
 from nascli.core.methods.protocol import HELD_OUT, Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
-from nascli.core.runtime import Runtime, check_maps, fitting_threads, memory_errors, open_runtime
+from nascli.core.runtime import OR_ANOTHER_STEM, Runtime, check_maps, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
-from nascli.registry import METHODS, load
+from nascli.registry import METHODS, SUPERNETS, load
 from nascli.seeds import derive_seed
+from nascli.supernets import stages_of, supernet
 
 
 def search(
@@ -79,10 +80,9 @@ def _run(
         data, job = open_search(config, start, runtime, truth)
         method = job.method
         few = batch_notice(config, data.info.train_images)
-        for notice in (*data.notices, *method.notices, *([few] if few else [])):
+        stem = stem_notice(config.settings.get("stem", ""), data.info.image_size)
+        for notice in filter(None, (*data.notices, *method.notices, few, stem, runtime.compile_notice)):
             reporter.notice(notice)
-        if text := stem_notice(config.settings.get("stem", ""), data.info.image_size):
-            reporter.notice(text)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
         with open_run(destination, config, made_from, data.info) as run, threads:
             if truth is None and run is not None and any(TRUE_ACCURACY in row for row in run.read_metrics()):
@@ -96,6 +96,7 @@ def _run(
                 run=run,
                 resume=destination.resume,
                 reporter=reporter,
+                compiles=config.compile,
             )
         learnt, origin = method.distribution(), provenance(config, data.info, made_from)
         content = distribution_bytes(DistributionFile(learnt, origin, method.weights(), job.course()))
@@ -114,14 +115,24 @@ def open_search(
     config: SearchConfig, start: LoadedArtifact | None, runtime: Runtime, truth: Truth | None = None
 ) -> tuple[DataModule, "SearchJob"]:
     """The images of a search, and the search before its first step: from the distribution `start`, if there is one."""
-    if config.image_size is not None and config.settings.get("stem") == "cifar":  # before any image is enlarged
-        check_maps(config.batch_size, config.settings["channels"], config.image_size, runtime)
+    if config.image_size is not None:  # before any image is enlarged
+        stem = (OR_ANOTHER_STEM,) if "stem" in config.settings else ()
+        check_maps(config.batch_size, _largest_map(config, config.image_size), config.image_size, runtime, *stem)
     data = open_data(config, device=runtime.device)
     streams = open_streams(config, data, runtime)
     method = build_method(config, data.info, streams, runtime)
     if start:
         method.start_from(start.value)
     return data, SearchJob(config, method, streams, runtime, truth)
+
+
+def _largest_map(config: SearchConfig, side: int) -> int:
+    """The numbers in the largest map that the network is known to have for an image of that side."""
+    own, space = config.settings, config.space
+    if space in SUPERNETS:
+        width, stages = own["width"] or SUPERNETS[space].width, stages_of(space, own["depth"])
+        return supernet(space, width, stages, classes=2, image_channels=1, image_size=side).largest_map
+    return int(own["channels"] * side**2) if own.get("stem") == "cifar" else 0
 
 
 def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> dict[str, Any]:

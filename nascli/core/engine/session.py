@@ -1,18 +1,21 @@
 """The outside of a run: what may be overwritten, where its directory lies, and whether it continues an earlier one."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nascli import __version__
+from nascli.artifacts import strict_json
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.files import BINARY, check_output, is_pipe, write_output
 from nascli.artifacts.formats import validate
-from nascli.artifacts.load import LoadedArtifact, load_artifact
+from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
 from nascli.artifacts.provenance import Ancestor, DataDescription, Provenance
-from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.rundir import CONFIG, GENOTYPE, RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Output
 from nascli.core.engine.same_data import difference
@@ -66,6 +69,18 @@ def stored_config(destination: Destination, stage: str, method: str | None = Non
     return config
 
 
+def stored_genotype(destination: Destination) -> LoadedArtifact:
+    """The genotype of the training that `destination` would resume. Raises UsageError where there is none."""
+    path = destination.run_path
+    saved = RunDir(path).read_config() if path is not None else None
+    if path is None or saved is None or not isinstance(saved.get(GENOTYPE), dict):
+        raise UsageError(f"no genotype is given, and {path or 'the run'} holds none: name the one to train")
+    _same_stage(path, saved, TrainConfig.stage)
+    read = read_artifact(strict_json.pretty(saved[GENOTYPE]), str(path / CONFIG))
+    # Written anew in the folder, it is still the file that the run was started from.
+    return replace(read, sha256=saved["made_from"])
+
+
 def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact | None:
     """The result of a run that is to be resumed and was completed before; None where there is still work.
 
@@ -117,9 +132,14 @@ def check_destination(destination: Destination, config: Stage, made_from: Ancest
 
 @contextmanager
 def open_run(
-    destination: Destination, config: Stage, made_from: Ancestor | None, data: DataInfo
+    destination: Destination,
+    config: Stage,
+    made_from: Ancestor | None,
+    data: DataInfo,
+    genotype: GenotypeFile | None = None,
 ) -> Iterator[RunDir | None]:
-    """Hold the run directory, which is made only now that there is something to put in it.
+    """Hold the run directory, which is made only now that there is something to put in it: the `genotype`, too, which a
+    training is then resumed without.
 
     Raises UsageError; DataError where a run that goes on would see other images than before.
     """
@@ -132,7 +152,9 @@ def open_run(
         saved = run.read_config() if destination.resume else None
         if saved is None:
             run.clear()
-            run.write_config({**_description(config, made_from), "data": data.description().model_dump(mode="json")})
+            own = {} if genotype is None else {GENOTYPE: json.loads(genotype_bytes(genotype))}
+            seen = data.description().model_dump(mode="json")
+            run.write_config({**_description(config, made_from), "data": seen, **own})
         elif found := difference(
             validate(DataDescription, saved.get("data"), str(run.path), at="data"), data.description()
         ):

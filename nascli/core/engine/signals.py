@@ -7,10 +7,18 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+class StoppedAtOnce(BaseException):
+    """A signal came where nothing may wait for the next step. No Exception, which a compiler would take for its own."""
+
+
 class StopRequest:
-    """Whether SIGINT or SIGTERM has arrived. `signal_number` is None until one has."""
+    """Whether SIGINT or SIGTERM has arrived. `signal_number` is None until one has.
+
+    While it is `at_once`, a signal raises StoppedAtOnce.
+    """
 
     signal_number: int | None = None
+    at_once: bool = False
 
 
 @contextmanager
@@ -27,6 +35,8 @@ def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
     def note(number: int, _frame: FrameType | None) -> None:
         request.signal_number = number
         restore()
+        if request.at_once:
+            raise StoppedAtOnce
 
     def restore() -> None:
         for number, handler in previous.items():

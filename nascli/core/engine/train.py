@@ -25,7 +25,15 @@ from nascli.core.engine.sizing import batch_notice, derived_network, in_words, s
 from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.optimization import Schedule, sgd
-from nascli.core.runtime import Runtime, check_maps, check_memory, fitting_threads, memory_errors, open_runtime
+from nascli.core.runtime import (
+    OR_ANOTHER_STEM,
+    Runtime,
+    check_maps,
+    check_memory,
+    fitting_threads,
+    memory_errors,
+    open_runtime,
+)
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.graphs.graph import Graph, Size
 from nascli.milestones import milestones
@@ -68,7 +76,8 @@ def train(
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
         if config.image_size is not None and config.stem == "cifar":  # before any image is enlarged
-            check_maps(config.batch_size, config.channels or 1, config.image_size, runtime)
+            largest = (config.channels or 1) * config.image_size**2
+            check_maps(config.batch_size, largest, config.image_size, runtime, OR_ANOTHER_STEM)
         data = open_data(config, device=runtime.device)
         for notice in data.notices:
             reporter.notice(notice)
@@ -76,7 +85,7 @@ def train(
             reporter.notice(f"the images have changed since the search ({found})")
         job, graph = open_training(genotype, origin, config, data, runtime, reporter)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
-        with open_run(destination, config, made_from, data.info) as run, threads:
+        with open_run(destination, config, made_from, data.info, genotype.value) as run, threads:
             rows = drive(
                 job,
                 stage=config.stage,
@@ -87,6 +96,7 @@ def train(
                 resume=destination.resume,
                 reporter=reporter,
                 stop=stop,
+                compiles=config.compile,
             )
         if data.lost:
             reporter.notice(data.lost)
@@ -136,14 +146,14 @@ def open_training(
         stem_notice(config.stem, data.info.image_size),
         tower_notice(config.auxiliary, settings, graph),
         batch_notice(config, data.info.train_images),
+        runtime.compile_notice,
     )
     for text in filter(None, notices):
         reporter.notice(text)
     smaller = "a genotype that keeps less" if config.layers is None else "fewer --channels or --layers"
     tower = graph.tower_parameters if settings.auxiliary else 0
     check_memory(graph.parameters + tower, runtime.device, smaller)
-    largest = max(graph.shapes.values(), key=lambda shape: shape.channels * shape.side**2)
-    check_maps(config.batch_size, largest.channels, largest.side, runtime)
+    check_maps(config.batch_size, graph.largest_map, data.info.image_size, runtime)
     job = TrainJob(found, graph, settings, config, data, runtime, start)
     if start is not None and config.validation > 0:
         reporter.notice("the search has learnt from most of the images that are held out here: their accuracy flatters")

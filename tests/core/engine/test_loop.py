@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from tests.core.engine.toy import Parabola
 EPOCHS, STEPS = 4, 5
 
 
-def run(job, path, *, resume=False):
+def run(job, path, *, resume=False, compiles=False):
     with RunDir(path).locked() as held:
         return drive(
             job,
@@ -25,6 +26,7 @@ def run(job, path, *, resume=False):
             run=held,
             resume=resume,
             reporter=Silent(),
+            compiles=compiles,
         )
 
 
@@ -77,6 +79,30 @@ def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint_in_mid_epoch(tmp
     whole = Parabola()
     assert without_time(rows) == without_time(run(whole, tmp_path / "whole"))
     assert torch.equal(resumed.weight, whole.weight)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_does_not_wait_for_a_network_to_be_compiled(tmp_path, number):
+    def compiling(step):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(0)
+        except Exception:  # what a compiler does with whatever goes wrong in it
+            pytest.fail("the signal was taken for a fault of the compiler")
+        pytest.fail("the step went on")
+
+    job = Parabola()
+    job.on_step = compiling
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match="while the network was compiled") as caught:
+        run(job, tmp_path / "run", compiles=True)
+    assert caught.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+    # Later steps are waited for.
+    job = Parabola()
+    job.on_step = lambda step: os.kill(os.getpid(), number) if step == 1 else None
+    with pytest.raises(Interrupted, match="after step 2 of 20"):
+        run(job, tmp_path / "run", resume=True, compiles=True)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint_before_it(tmp_path):
