@@ -28,7 +28,7 @@ DistributionSources = Annotated[
 GenotypeSources = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="GENOTYPE...",
+        metavar="GENOTYPE",
         help="JSON or the text form of a space; a published cell's name; '-': standard input",
         autocompletion=among(genotypes),
     ),
