@@ -65,7 +65,7 @@ def scale_of(samples: int, effective: float) -> float:
 
 def found(space: CellSpace, log_likelihood: Grid, truth: Grid, options: argparse.Namespace, seed: int) -> list[float]:
     """Accuracy of the mode, the mean under the distribution, and the entropy after a search."""
-    learnt = Categoricals(space, lr=options.arch_lr, beta1=0.9, beta2=0.999, centred=options.centred)
+    learnt = Categoricals(space, lr=options.arch_lr, beta1=0.5, beta2=0.999, centred=options.centred)
     for step in range(options.steps):
         now = learnt.distribution()
         choices = draw(now, options.samples, seed, "children", step)

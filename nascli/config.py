@@ -249,6 +249,9 @@ class TrainConfig(Config):
     restart_epochs: int = Field(10, ge=1, le=100_000, description="epochs up to the first of the 'restarts'")
     restart_factor: int = Field(2, ge=1, le=100, description="each cycle is so many times as long as the one before")
     lr_warmup_epochs: int = Field(0, ge=0, description="epochs over which the learning rate rises linearly")
+    lr_tail_epochs: int = Field(
+        0, ge=0, description="last epochs, in which the 'linear' schedule falls a fifth as fast"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(False, description="Nesterov's form of the momentum")
     weight_decay: float = Field(3e-4, ge=0, description="weight decay")

@@ -332,7 +332,14 @@ _PARSEC = (
 _PGNAS = (
     Setting("width", int, 0, "width of the super-network; 0: the published one's", minimum=0, maximum=1024),
     Setting("depth", int, 0, "blocks in each of its stages; 0: as published", minimum=0, maximum=64),
-    Setting("weight_prior", float, 50.0, "l^2: the larger, the smaller the networks that are found", minimum=0.0),
+    Setting(
+        "weight_prior",
+        float,
+        50.0,
+        "l^2 in the paper's formula: the larger, the smaller the networks; the authors' code lacks its 1/2, so that 50 "
+        "there is 100 here",
+        minimum=0.0,
+    ),
     Setting("temperature", float, 0.2, "tau of the relaxed masks", minimum=0.01, maximum=10.0),
     Setting(
         "initial_dropout",

@@ -35,12 +35,15 @@ class Augmentation:
     color_jitter: bool = False
 
     @classmethod
-    def for_dataset(cls, info: DataInfo, cutout: int = 0, flip: bool | None = None) -> Self:
-        """What suits a data set: as its registry row says, or as on ImageNet for large images. `flip` beats the row."""
+    def for_dataset(cls, info: DataInfo, cutout: int = 0, flip: bool | None = None, jitter: bool = True) -> Self:
+        """What suits a data set: as its registry row says, or as on ImageNet for large images. `flip` beats the row.
+
+        jitter: whether the colours of large images vary, too.
+        """
         row = lookup(DATASETS, "dataset", info.dataset)
         flip = row.flip if flip is None else flip
         if info.image_size > LARGEST_SMALL_IMAGE:
-            return cls(flip=flip, cutout=cutout, resized_crop=True, color_jitter=True)
+            return cls(flip=flip, cutout=cutout, resized_crop=True, color_jitter=jitter)
         padding = row.crop_padding if row.image_size in (None, info.image_size) else None
         return cls(crop_padding=info.image_size // 8 if padding is None else padding, flip=flip, cutout=cutout)
 

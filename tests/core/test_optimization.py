@@ -25,6 +25,20 @@ def test_linear_with_warm_up_rises_to_the_rate_and_falls_evenly():
     assert rate(20 + 490) == pytest.approx(0.25)
 
 
+def test_a_line_may_fall_a_fifth_as_fast_in_its_last_epochs():
+    rate = Schedule(0.5, 0.0, epochs=250, steps_per_epoch=4, kind="linear", tail_epochs=5)
+    # 245 epochs of one slope and 5 of a fifth of it make the whole way: as long as 246 epochs of that slope.
+    fall = 0.5 / 246
+    assert [rate(4 * epoch) for epoch in (0, 100, 245)] == pytest.approx([0.5, 0.5 - 100 * fall, fall])
+    assert [rate(4 * epoch) for epoch in (246, 249)] == pytest.approx([0.8 * fall, 0.2 * fall])
+    # The authors' rates, epoch by epoch, are these to half a per cent of the first.
+    for epoch in range(250):
+        theirs = 0.5 * (245 - epoch) / 245 if epoch < 245 else 0.5 * (250 - epoch) / (245 * 5)
+        assert rate(4 * epoch) == pytest.approx(theirs, abs=0.0025)
+    with pytest.raises(UsageError, match="--lr-tail-epochs is the end of a line: give --schedule linear, not cosine"):
+        Schedule(0.5, 0.0, epochs=250, steps_per_epoch=4, tail_epochs=5)
+
+
 def test_step_schedule_multiplies_after_each_epoch():
     rate = Schedule(0.1, 0.0, epochs=250, steps_per_epoch=7, kind="step", decay=0.97)
     assert rate(6) == pytest.approx(0.1)

@@ -1,5 +1,7 @@
 """Crop, flip, cutout and normalisation of a batch, against one image at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -118,6 +120,8 @@ def info(dataset: str, side: int) -> DataInfo:
 )
 def test_each_data_set_gets_what_suits_it(dataset, side, expected):
     assert Augmentation.for_dataset(info(dataset, side), cutout=16) == expected
+    still = Augmentation.for_dataset(info(dataset, side), cutout=16, jitter=False)
+    assert still == replace(expected, color_jitter=False)
 
 
 @pytest.mark.gpu

@@ -138,13 +138,15 @@ def _largest_map(config: SearchConfig, side: int) -> int:
 def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> dict[str, Any]:
     """One endless stream for each disjoint part of the training images that the method draws from."""
     shares = load(METHODS[config.method].target).shares(config.settings)
+    # Searches for cells vary no colours, as PC-DARTS on ImageNet; weights that are kept are trained like any other.
+    jitter = METHODS[config.method].searches != "cells"
     return {
         name: data.stream(
             indices,
             min(config.batch_size, len(indices)) if name == HELD_OUT else config.batch_size,
             seed=drawing_seed(config),
             name=name,
-            augmentation=Augmentation.for_dataset(data.info, config.settings.get("cutout", 0), config.flip),
+            augmentation=Augmentation.for_dataset(data.info, config.settings.get("cutout", 0), config.flip, jitter),
             memory_format=runtime.memory_format,
         )
         for name, indices in data.split(shares, config.seed).items()

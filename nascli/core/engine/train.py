@@ -226,6 +226,7 @@ class TrainJob:
             milestones(config.lr_milestones),
             config.restart_epochs,
             config.restart_factor,
+            config.lr_tail_epochs,
         )
         self._weights = sgd(
             self.network.parameters(),

@@ -43,3 +43,14 @@ def test_a_finetune_splits_the_images_as_the_search_and_draws_anew() -> None:
     ]
     masks = [torch.rand(5, generator=method._generator("masks", 0)) for method in methods]
     assert masks[0].tolist() != masks[1].tolist()
+
+
+@pytest.mark.parametrize(("method", "varied"), [("pc-darts", False), ("parsec", False), ("pgnas", True)])
+def test_colours_vary_only_where_the_weights_are_kept(monkeypatch, method, varied):
+    config = SearchConfig(method=method, limit_train=300)
+    data, found = open_data(config, device=CPU.device), []
+    monkeypatch.setattr(data, "stream", lambda *given, augmentation, **more: found.append(augmentation))
+    monkeypatch.setattr(data, "info", data.info.model_copy(update={"image_size": 224, "dataset": "folder"}))
+    open_streams(config, data, CPU)
+    assert found
+    assert {augmentation.color_jitter for augmentation in found} == {varied}
