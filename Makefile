@@ -7,10 +7,10 @@ INSTALLED := .venv/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: install demo test lint format bench clean help
+.PHONY: install demo test test-oldest lint format bench clean help
 
 help:  ## what can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(INSTALLED)  ## .venv with nascli and all that its development needs
 
@@ -27,6 +27,12 @@ demo: $(INSTALLED)  ## search, derive, train, evaluate and draw, into demo/: bui
 test: $(INSTALLED)  ## the test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
+test-oldest:  ## the test suite with the lowest versions that pyproject.toml allows, in .venv-oldest; not in CI
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv
+	.venv-oldest/bin/uv pip install --quiet --resolution lowest-direct --python .venv-oldest/bin/python -e '.[dev]'
+	.venv-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+
 lint: $(INSTALLED)  ## style, import order, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,5 +48,5 @@ bench: $(INSTALLED)  ## time and memory of the search network against a plain im
 	$(BIN)/python benchmarks/start_up.py
 
 clean:  ## remove .venv, caches, builds and demo/
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo *.egg-info
+	rm -rf .venv .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

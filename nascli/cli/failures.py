@@ -2,8 +2,9 @@
 
 import errno
 import signal
+from importlib import metadata
 
-from nascli.errors import Interrupted, MemoryExhausted, NascliError
+from nascli.errors import Interrupted, MemoryExhausted, NascliError, UsageError
 
 CLOSED_PIPE = "standard output was closed before everything was written"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -21,7 +22,33 @@ def explained(error: BaseException) -> NascliError:
         place = f"{error.filename}: " if error.filename else ""
         advice = "; free some space" if error.errno in _FULL else ""
         return NascliError(f"{place}{error.strerror or error}{advice}")
+    if old := outdated():
+        return UsageError(f"{old} (it failed with {type(error).__name__})")
     name, text = type(error).__name__, " ".join(str(error).split())
     return NascliError(
         f"internal error: {name}: {text}\n(run with --debug for the traceback; report it with what 'nascli env' prints)"
     )
+
+
+def outdated() -> str:
+    """What to say of installed packages of versions that nascli is not made for; empty where there are none."""
+    from packaging.requirements import Requirement
+
+    try:
+        needed = [Requirement(text) for text in metadata.requires("nascli") or ()]
+    except metadata.PackageNotFoundError:  # nascli runs from its source
+        return ""
+    wrong = []
+    for one in needed:
+        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            there = metadata.version(one.name)
+        except metadata.PackageNotFoundError:
+            there = "not there"
+        if there == "not there" or not one.specifier.contains(there, prereleases=True):
+            wrong.append((one, there))
+    if not wrong:
+        return ""
+    found = ", ".join(f"{one.name} is {there}, not {one.specifier}" for one, there in wrong)
+    return f"{found}: pip install {' '.join(repr(str(one)) for one, _ in wrong)}"
