@@ -31,7 +31,7 @@ test-oldest:  ## the test suite with the lowest versions that pyproject.toml all
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
 	test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv
 	.venv-oldest/bin/uv pip install --quiet --resolution lowest-direct --python .venv-oldest/bin/python -e '.[dev]'
-	.venv-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+	.venv-oldest/bin/python -m pytest -W default -n $(WORKERS) --dist worksteal $(PYTEST)
 
 lint: $(INSTALLED)  ## style, import order, types
 	$(BIN)/ruff check .
