@@ -43,9 +43,8 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["darts", "pc-darts", "parsec"])
     options = parser.parse_args()
     table = load_table(options.table)
-    print(
-        "| setting | searches together | how many | all cells | least | above 90 % | least |\n|---|---|---|---|---|---|---|"
-    )
+    print("| setting | searches together | how many | all cells | least | above 90 % | least |")
+    print("|---|---|---|---|---|---|---|")
     for name in options.settings:
         seeds = [seed for seed in done(options.folder, name) if seed not in TUNED_ON]
         files = [load_artifact(options.folder / f"{name}-{seed}.safetensors") for seed in sorted(seeds)]
