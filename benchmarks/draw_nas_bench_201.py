@@ -32,6 +32,8 @@ WORST = 85.0
 """Per cent, at the left end; what is worse is drawn there."""
 TICKS = (85, 88, 90, 91, 92, 93, 93.5, 94, 94.37)
 METHODS = ("darts", "pc-darts", "parsec", "spos", "random")
+LEFT_OUT = ("average", "mean of 2", "mean of 10", "-short", "10k, without none", "mean of 5, without none")
+"""Rules and settings that say little more than others."""
 COLOURS = dict(zip(METHODS, SERIES, strict=False))
 LATER = SERIES[len(METHODS) :]
 """Colours of further settings of one method."""
@@ -54,11 +56,11 @@ def place(accuracy: float) -> float:
 def searches(rows: Sequence[Row], table: TruthTable) -> bytes:
     """The true accuracy of every derived cell: a line per setting, under the distribution of random cells.
 
-    Without the averages over epochs, which derive what the last epoch does or nearly so.
+    Without `LEFT_OUT`, which are in the table.
     """
     column = table.column(None, "test")
     key = lambda row: (METHODS.index(row["method"]), row["setting"])  # noqa: E731
-    rows = [row for row in rows if "average" not in row["setting"]]
+    rows = [row for row in rows if not any(part in row["setting"] for part in LEFT_OUT)]
     settings = {name: list(own) for (_, name), own in groupby(sorted(rows, key=key), key=key)}
     height = TOP + ROW * (len(settings) + CROWD) + BELOW
 
@@ -98,7 +100,7 @@ def _dress(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(axis="y", visible=False)
     axes.set_ylim(CROWD + len(names) - 0.4, -0.6)  # downwards, as one reads
     axes.set_xlim(place(WORST), place(94.5))
-    axes.set_xticks([place(tick) for tick in TICKS], [f"{tick:g}" for tick in TICKS])
+    axes.set_xticks([place(tick) for tick in TICKS], [f"{tick:g}" if tick > WORST else f"≤ {tick}" for tick in TICKS])
     axes.set_yticks([CROWD - 1, *range(CROWD, CROWD + len(names))], ["all 15,625 cells", *names])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="y", length=0, labelcolor=INK)
