@@ -23,7 +23,7 @@ import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -107,6 +107,10 @@ class Runs:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.budget = folder, budget
         self.epochs = {} if epochs is None else {"epochs": epochs}
+        kept, mine = folder / "settings.json", json.dumps([asdict(budget), self.epochs], indent=1)
+        if kept.exists() and kept.read_text() != mine:
+            sys.exit(f"{folder} holds what other settings made: give another folder")
+        kept.write_text(mine)
 
     def search(self, name: str, seed: int, **settings: Any) -> LoadedArtifact:
         """The posterior of a search."""
@@ -172,11 +176,13 @@ def table3(runs: Runs, seeds: Sequence[int], count: int, recalibrated: int) -> N
         ranked = runs.rank(run, f"seed{seed}", count)
         fixed = runs.search(f"fixed{seed}", seed, initial_dropout=ranked["probability"], arch_lr_scale=0.0)
         own = runs.rank(run, f"seed{seed}", recalibrated, recalibrate=True)
+        at_first = runs.rank(fixed, f"fixed{seed}", recalibrated, recalibrate=True)
         other = runs.rank(dealt(run, seed), f"dealt{seed}", recalibrated, recalibrate=True)
         rows = {
             "posterior": ranked["posterior"],
             "uniform from the beginning": runs.rank(fixed, f"fixed{seed}", count)["posterior"],
             "posterior, own statistics": own["posterior"],
+            "uniform from the beginning, own statistics": at_first["posterior"],
             "uniform, weights of the search, own statistics": own["uniform"],
             "posterior, its p dealt out anew, own statistics": other["posterior"],
             "uniform, weights of the search": ranked["uniform"],

@@ -22,9 +22,9 @@ def explained(error: BaseException) -> NascliError:
         place = f"{error.filename}: " if error.filename else ""
         advice = "; free some space" if error.errno in _FULL else ""
         return NascliError(f"{place}{error.strerror or error}{advice}")
-    if old := outdated():
-        return UsageError(f"{old} (it failed with {type(error).__name__})")
     name, text = type(error).__name__, " ".join(str(error).split())
+    if old := outdated():
+        return UsageError(f"{old} ({name}: {text})")
     return NascliError(
         f"internal error: {name}: {text}\n(run with --debug for the traceback; report it with what 'nascli env' prints)"
     )
@@ -32,8 +32,10 @@ def explained(error: BaseException) -> NascliError:
 
 def outdated() -> str:
     """What to say of installed packages of versions that nascli is not made for; empty where there are none."""
-    from packaging.requirements import Requirement
-
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:
+        return "packaging is not there: pip install packaging"
     try:
         needed = [Requirement(text) for text in metadata.requires("nascli") or ()]
     except metadata.PackageNotFoundError:  # nascli runs from its source

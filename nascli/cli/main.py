@@ -127,7 +127,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # outside every command: the last flush, or a module that does not import
         if isinstance(error, OSError):
             _silence(sys.stdout)
-        return _fail(str(explained(error)), 1)
+        known = explained(error)
+        return _fail(str(known), known.exit_code)
     return code if isinstance(code, int) else 0
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -89,12 +90,9 @@ def open_runtime(config: Config) -> Runtime:
     device = _select_device(config.device)
     if config.precision == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16 needs a GPU: use bf16 or fp32 on a CPU")
-    if (
-        config.compile
-        and device.type == "cpu"
-        and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++")))
-    ):
-        raise UsageError("--compile on a CPU needs a C++ compiler, g++ or clang++: install one, or leave --compile out")
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as torch looks for it
+    if config.compile and device.type == "cpu" and shutil.which(compiler) is None:
+        raise UsageError(f"--compile on a CPU needs the C++ compiler {compiler}: install it, or leave --compile out")
     if config.deterministic:
         # cuBLAS reads this when it starts, and without it torch refuses deterministic matrix products.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

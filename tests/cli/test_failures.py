@@ -1,5 +1,6 @@
 """What is said of a failure that nobody foresaw: of packages that are too old before anything else."""
 
+import sys
 from importlib import metadata
 
 import pytest
@@ -29,7 +30,12 @@ def test_an_old_package_is_named_in_one_line_with_what_to_do(monkeypatch, there,
     error = explained(ImportError("cannot import name 'TensorSpec'"))
     assert isinstance(error, UsageError)
     assert "\n" not in str(error)
-    assert str(error).startswith(f"{said}, not >=0.8: pip install 'safetensors>=0.8' (it failed with ImportError)")
+    assert str(error).startswith(f"{said}, not >=0.8: pip install 'safetensors>=0.8' (ImportError: cannot import")
+
+
+def test_without_what_reads_versions_that_is_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert outdated() == "packaging is not there: pip install packaging"
 
 
 def test_without_metadata_nothing_is_claimed(monkeypatch):

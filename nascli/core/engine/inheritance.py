@@ -18,9 +18,11 @@ def check_start(genotype: LoadedArtifact, start: LoadedArtifact | None, config: 
     """
     if start is None:
         if config.weights == "inherited":
+            run = genotype.provenance.made_from
+            digest = f" ({run.sha256[:SHOWN_DIGITS]})" if run is not None else ""
             raise UsageError(
-                f"this training starts from inherited weights: name the run that {genotype.where} was derived from "
-                "with --from"
+                f"this training starts from inherited weights: name the run{digest} that {genotype.where} was derived "
+                "from with --from"
             )
         return
     if config.weights != "inherited":

@@ -40,6 +40,8 @@ half of the multiply-adds are saved, and the less of it the narrower the network
 DECODED_FOR = 64
 """Candidates that see a batch of large images before these make way, so that decoding them takes little of the time."""
 
+OWN_BYTES = 1 << 30
+"""Of candidates with statistics of their own, so many bytes of networks live at a time, or one for every core."""
 
 Network = Callable[[Tensor], Tensor]
 """From a batch to the logits of some candidates, [candidates, B, classes]."""
@@ -101,7 +103,10 @@ class Scorer:
     def per_pass(self, images: int) -> int:
         """Candidates in a pass over so many images: a forward pass for every core, or more where images are decoded."""
         chunk = self.at_once(images)
-        return chunk * max(self._cores, 1 if self._resident else -(-DECODED_FOR // chunk))
+        together = 1 if self._resident else -(-DECODED_FOR // chunk)
+        if self._calibration:  # each is a network of its own, and waits for its turn
+            together = min(together, OWN_BYTES // (4 * self._graph.parameters))
+        return chunk * max(self._cores, together)
 
     def scores(
         self, masks: Sequence[Mask], images: np.ndarray, stop: Callable[[], bool] = lambda: False
@@ -115,11 +120,15 @@ class Scorer:
         chunk = self.at_once(len(images))
         chunks = [slice(start, start + chunk) for start in range(0, len(masks), chunk)]
         with self._exact(), self._spread() as spread:
-            networks = list(spread(lambda part: self._network(masks[part], len(images)), chunks))
+
+            def built(part: slice) -> Network | None:
+                return None if stop() else self._network(masks[part], len(images))
+
+            networks = list(spread(built, chunks))
             for batch, labels in self._batches(images):
 
-                def count(part: slice, network: Network, batch: Tensor = batch, labels: Tensor = labels) -> None:
-                    if stop():
+                def count(part: slice, network: Network | None, batch: Tensor = batch, labels: Tensor = labels) -> None:
+                    if stop() or network is None:
                         return
                     with self._runtime.autocast():
                         logits = network(batch)
@@ -171,7 +180,8 @@ class Scorer:
         if not self._calibration:
             return self._supernet
         row = torch.from_numpy(mask[None]).to(self._runtime.device)
-        return recalibrated(self._supernet, row.float(), self._calibration)
+        with self._exact():
+            return recalibrated(self._supernet, row.float(), self._calibration)
 
     def _batches(self, images: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         """Small images are normalised once and kept."""

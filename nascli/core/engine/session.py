@@ -99,9 +99,7 @@ def finished(destination: Destination, config: Stage, made_from: Ancestor | None
             return None  # a damaged result is written again from the run's checkpoint
         raise
     origin = result.provenance
-    if (origin.stage, origin.made_from) == (config.stage, made_from) and not _changed(
-        origin.config, config.model_dump(mode="json")
-    ):
+    if (origin.stage, origin.made_from) == (config.stage, made_from) and not _changed(origin.config, config):
         return result
     if not has_run:
         raise UsageError(
@@ -180,7 +178,7 @@ def _same_run(run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ance
     _same_stage(run.path, saved, config.stage)
     if saved["made_from"] != mine["made_from"]:
         raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
-    if changed := _changed(saved["config"], mine["config"]):
+    if changed := _changed(saved["config"], config):
         raise _other_settings(run.path, changed)
 
 
@@ -189,9 +187,14 @@ def _same_stage(path: Path, saved: Mapping[str, Any], stage: str) -> None:
         raise UsageError(f"{path} holds a {saved['stage']} run: choose another --run-dir or --output")
 
 
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings that make two configurations different runs, in words."""
-    old, new = _flat(before), _flat(now)
+def _changed(before: Mapping[str, Any], config: Stage) -> list[str]:
+    """The settings that make two configurations different runs, in words.
+
+    A setting that did not exist when the run began had the value that is its default now.
+    """
+    fields = type(config).model_fields.items()
+    added = {name: field.default for name, field in fields if name not in before and not field.is_required()}
+    old, new = {**added, **_flat(before)}, _flat(config.model_dump(mode="json"))
     names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND)
     return [_was(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 

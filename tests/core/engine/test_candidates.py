@@ -28,6 +28,7 @@ from nascli.core.engine.session import Destination
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
+from nascli.core.nn.recalibrate import recalibrated
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
@@ -295,6 +296,25 @@ def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypa
     result = rank(run(), settings(recalibrate=True), Destination(tmp_path / "a.json"), model=tmp_path / "a.safetensors")
     assert result.genotypes[0].provenance.config["recalibrate"] is True
     assert [one.loss for one in result.rounds[0].scores] != [one.loss for one in as_it_was.rounds[0].scores]
+    # Each score is that of the super-network under the candidate's mask, with statistics taken under it.
+    search = nascli.SearchConfig(**run().provenance.config)
+    train = open_streams(search, held_out()[0], CPU)["train"]
+    batches = [train.next()[0] for _ in range(train.batches_per_pass)]
+    plain = GraphNetwork(posterior().graph)
+    load_weights(plain, posterior().weights, "run")
+    for number in (1, 7):
+        mask = torch.from_numpy(posterior().mask(0, number))[None].float()
+        own = recalibrated(plain, mask, batches)
+        right, loss, count = 0, 0.0, 0
+        data, images = held_out()
+        for batch, labels in data.batches(images, 30):
+            with torch.no_grad():
+                logits = own(batch, masks=mask)
+            loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
+            right, count = right + int((logits.argmax(1) == labels).sum()), count + len(labels)
+        ranked = result.rounds[0].of("posterior")[number - 1]
+        assert (ranked.number, ranked.accuracy) == (number, right / count)
+        assert ranked.loss == pytest.approx(loss / count, rel=1e-4)
     # The model has the statistics that it was ranked with.
     data, images = held_out()
     tally = Tally(10)
@@ -311,14 +331,24 @@ def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypa
 
 def test_statistics_of_its_own_are_of_images_that_the_search_has_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.Tensor] = []
-    whole = Scorer.__init__
+    drawn_from: list[np.ndarray] = []
+    whole, stream = Scorer.__init__, DataModule.stream
+
+    def noted(self: DataModule, indices: np.ndarray, *given: object, name: str, **more: object) -> object:
+        if name == "train":
+            drawn_from.append(indices)
+        return stream(self, indices, *given, name=name, **more)
 
     def watched(self: Scorer, *given: object, calibration: list[torch.Tensor], **more: object) -> None:
         seen.extend(calibration)
         whole(self, *given, calibration=calibration, **more)
 
     monkeypatch.setattr(Scorer, "__init__", watched)
+    monkeypatch.setattr(DataModule, "stream", noted)
     rank(run(), settings(recalibrate=True, uniform=False, candidates=1))
+    _, images = held_out()
+    assert len(drawn_from) == 1
+    assert not set(drawn_from[0]) & set(images)
     search = nascli.SearchConfig(**run().provenance.config)
     data, _ = held_out()
     train = open_streams(search, data, CPU)["train"]

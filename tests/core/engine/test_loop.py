@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nascli.artifacts.rundir import RunDir
-from nascli.core.engine.loop import drive
+from nascli.core.engine.loop import all_finite, drive
 from nascli.core.engine.reporter import Silent
 from nascli.errors import Diverged, Interrupted
 from tests.core.engine.toy import Parabola
@@ -113,6 +113,36 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint_before
     whole = Parabola()
     run(whole, tmp_path / "whole")
     assert torch.equal(repaired.weight, whole.weight)
+
+
+def test_a_weight_that_is_not_finite_stops_the_run_though_the_loss_is(tmp_path):
+    job = Parabola()
+
+    def overflow(step):
+        if step == 13:
+            with torch.no_grad():
+                job.weight[1] = float("inf")
+
+    whole = job.step
+
+    def blind():  # to the weight that it has lost
+        metrics = whole()
+        return metrics if job.steps_done < 14 else {"train_loss": torch.zeros(())}
+
+    job.on_step, job.step = overflow, blind
+    with pytest.raises(Diverged, match=r"a weight is no longer finite at step 15 .*checkpoint"):
+        run(job, tmp_path / "run")
+    resumed = Parabola()
+    run(resumed, tmp_path / "run", resume=True)
+    assert torch.isfinite(resumed.weight).all()
+
+
+def test_every_tensor_of_a_state_is_asked_whether_it_is_finite():
+    good = {"a": [torch.ones(2), (torch.zeros(0), {"b": torch.tensor(3)})], "c": 1.5, "d": None}
+    assert all_finite(good)
+    for bad in (torch.tensor([1.0, float("nan")]), torch.tensor(float("inf"), dtype=torch.float64)):
+        assert not all_finite({**good, "e": [{"f": (bad,)}]})
+    assert all_finite({})
 
 
 def test_metrics_are_means_over_the_epoch(tmp_path):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -51,6 +52,19 @@ def test_resuming_with_other_settings_names_them_all(folder):
     destination = nascli.Destination(folder / "copy" / "x.safetensors", run_dir=folder / "run.run", resume=True)
     with pytest.raises(UsageError, match=r"epochs was 2 and is 3; lr was 0\.1 and is 0\.2"):
         nascli.search(config(epochs=3, lr=0.2), destination)
+
+
+def test_a_setting_that_is_newer_than_the_run_had_its_default(folder, tmp_path):
+    old = tmp_path / "old.run"
+    shutil.copytree(folder / "run.run", old)
+    document = json.loads((old / "config.json").read_text())
+    del document["config"]["background"]
+    (old / "config.json").write_text(json.dumps(document))
+    destination = nascli.Destination(tmp_path / "x.safetensors", run_dir=old, resume=True)
+    with pytest.raises(UsageError, match="background was 'white' and is 'black'"):
+        nascli.search(config(background="black"), destination)
+    nascli.search(config(), destination)
+    assert (tmp_path / "x.safetensors").read_bytes() == (folder / "run.safetensors").read_bytes()
 
 
 def test_a_finished_run_whose_result_was_lost_is_written_again_from_its_checkpoint(folder):
