@@ -6,8 +6,8 @@ Rows on which something was chosen (`tuned_on`) are left out. Each line is a set
 one-sided tests stand beside its mean, each exact, ties included:
 
 - against random cells: how often as many of them have a sum of true ranks that is no larger;
-- against random search at equal time: the runs of random search are taken together until they have taken as long as a
-  run of the line, and the cell with the best score on held-out images counts; how often dealing all runs out at random
+- against random search at equal time: as many of its runs are taken together as take about as long as a run of the
+  line, and the cell with the best score on held-out images counts; how often dealing all runs out at random
   gives as large a difference of the mean accuracies. Empty where that leaves fewer than two;
 - against the cell of six 3x3 convolutions: how often a fair coin shows as many runs above it.
 

@@ -163,7 +163,11 @@ def main() -> None:
 
     def line(name: str, scores: list[Grid]) -> None:
         agreement = [
-            [spearmanr(score[chosen], truth[chosen]).statistic for chosen in (truth >= 0, good)] for score in scores
+            [
+                spearmanr(score[chosen], truth[chosen]).statistic if np.ptp(score) else np.nan
+                for chosen in (truth >= 0, good)
+            ]
+            for score in scores
         ]
         results = [
             found(space, scale * score, truth, options, seed) for seed, score in zip(options.seeds, scores, strict=True)

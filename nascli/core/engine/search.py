@@ -25,9 +25,8 @@ from nascli.core.methods.protocol import HELD_OUT, Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import OR_ANOTHER_STEM, Runtime, check_maps, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
-from nascli.registry import METHODS, SUPERNETS, load
+from nascli.registry import METHODS, load
 from nascli.seeds import derive_seed
-from nascli.supernets import stages_of, supernet
 
 
 def search(
@@ -117,22 +116,14 @@ def open_search(
     """The images of a search, and the search before its first step: from the distribution `start`, if there is one."""
     if config.image_size is not None:  # before any image is enlarged
         stem = (OR_ANOTHER_STEM,) if "stem" in config.settings else ()
-        check_maps(config.batch_size, _largest_map(config, config.image_size), config.image_size, runtime, *stem)
+        largest = load(METHODS[config.method].target).largest_map(config.space, config.settings, config.image_size)
+        check_maps(config.batch_size, largest, config.image_size, runtime, *stem)
     data = open_data(config, device=runtime.device)
     streams = open_streams(config, data, runtime)
     method = build_method(config, data.info, streams, runtime)
     if start:
         method.start_from(start.value)
     return data, SearchJob(config, method, streams, runtime, truth)
-
-
-def _largest_map(config: SearchConfig, side: int) -> int:
-    """The numbers in the largest map that the network is known to have for an image of that side."""
-    own, space = config.settings, config.space
-    if space in SUPERNETS:
-        width, stages = own["width"] or SUPERNETS[space].width, stages_of(space, own["depth"])
-        return supernet(space, width, stages, classes=2, image_channels=1, image_size=side).largest_map
-    return int(own["channels"] * side**2) if own.get("stem") == "cifar" else 0
 
 
 def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> dict[str, Any]:

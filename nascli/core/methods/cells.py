@@ -1,5 +1,8 @@
 """What the methods have in common: the size of their networks, and distributions that they cannot go on with."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from nascli.artifacts.distribution import DistributionFile
 from nascli.core.methods.protocol import Plan
 from nascli.errors import UsageError
@@ -19,6 +22,11 @@ def sized(
     if auxiliary and not graph.tower_fits:
         return size, (f"searched without an auxiliary tower: {graph.why_no_tower}",)
     return size.model_copy(update={"auxiliary": auxiliary > 0}), ()
+
+
+def first_map(settings: Mapping[str, Any], side: int) -> int:
+    """The numbers that the first cell puts out for an image of that side, where the stem keeps it; else 0."""
+    return int(settings["channels"] * side**2) if settings["stem"] == "cifar" else 0
 
 
 def other_kind(method: str, wanted: str, start: DistributionFile) -> UsageError:

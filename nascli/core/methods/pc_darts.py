@@ -12,7 +12,7 @@ from torch import Tensor
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.rundir import FROZEN
-from nascli.core.methods.cells import check_space, other_kind, sized
+from nascli.core.methods.cells import check_space, first_map, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.graph_mixture import GraphMixture
@@ -122,6 +122,10 @@ class PcDarts:
     @staticmethod
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
         return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
+
+    @staticmethod
+    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
+        return first_map(settings, side)
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One Adam step on alpha and beta from a search batch, then one SGD step on the weights from a train batch.

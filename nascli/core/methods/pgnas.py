@@ -140,6 +140,13 @@ class Pgnas:
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
         return {"train": 1 - settings["held_out"], HELD_OUT: settings["held_out"]}
 
+    @staticmethod
+    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
+        width = settings["width"] or SUPERNETS[space].width
+        stages = supernets.stages_of(space, settings["depth"])
+        graph = supernets.supernet(space, width, stages, classes=2, image_channels=1, image_size=side)
+        return graph.largest_map
+
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """Algorithm 1, lines 3 to 5, on one batch."""
         images, labels = streams["train"].next()

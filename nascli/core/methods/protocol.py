@@ -73,6 +73,10 @@ class SearchMethod(Protocol):
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
         """The streams that `step` draws from or `health` looks at, and the share of the training images of each."""
 
+    @staticmethod
+    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
+        """The numbers in the largest map that the network is known to have for an image of that side, unbuilt; or 0."""
+
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One step of the search. Returns scalars: losses, accuracies."""
 

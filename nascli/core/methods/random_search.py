@@ -13,7 +13,7 @@ from torch import Tensor
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
-from nascli.core.methods.cells import check_space
+from nascli.core.methods.cells import check_space, first_map
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import build_network
 from nascli.core.optimization import Schedule, sgd
@@ -103,6 +103,10 @@ class RandomSearch:
     @staticmethod
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
         return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
+
+    @staticmethod
+    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
+        return first_map(settings, side)
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One SGD step of the present candidate, on a train batch. Its last one ends with its score."""

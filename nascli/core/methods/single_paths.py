@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.core.methods.categoricals import draw
-from nascli.core.methods.cells import sized
+from nascli.core.methods.cells import first_map, sized
 from nascli.core.methods.protocol import SEARCH, Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.graph_network import SharedNetwork
@@ -70,6 +70,10 @@ class SinglePaths:
     @staticmethod
     def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
         return {"train": settings["train_fraction"], SEARCH: settings["search_fraction"]}
+
+    @staticmethod
+    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
+        return first_map(settings, side)
 
     def uniform_step(self, stream: Stream) -> Mapping[str, Tensor]:
         """A step of SGD on one uniform child."""
