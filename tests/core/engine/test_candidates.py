@@ -292,8 +292,13 @@ def test_the_model_says_what_the_masked_super_network_says(tmp_path: Path) -> No
 
 
 def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    as_it_was = rank(run(), settings())
-    result = rank(run(), settings(recalibrate=True), Destination(tmp_path / "a.json"), model=tmp_path / "a.safetensors")
+    as_it_was = rank(run(), settings(uniform=False))
+    result = rank(
+        run(),
+        settings(recalibrate=True, uniform=False),
+        Destination(tmp_path / "a.json"),
+        model=tmp_path / "a.safetensors",
+    )
     assert result.genotypes[0].provenance.config["recalibrate"] is True
     assert [one.loss for one in result.rounds[0].scores] != [one.loss for one in as_it_was.rounds[0].scores]
     # Each score is that of the super-network under the candidate's mask, with statistics taken under it.
@@ -324,7 +329,7 @@ def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypa
     # So do networks that are cut out.
     monkeypatch.setattr(scoring, "WORTH_CUTTING", 0)
     for one, other in zip(
-        rank(run(), settings(recalibrate=True)).rounds[0].scores, result.rounds[0].scores, strict=True
+        rank(run(), settings(recalibrate=True, uniform=False)).rounds[0].scores, result.rounds[0].scores, strict=True
     ):
         assert one.loss == pytest.approx(other.loss, rel=1e-4)
 
