@@ -128,27 +128,29 @@ def _levels(axes: Axes, table: TruthTable, column: str) -> None:
 
 def correlations(rows: Sequence[Row]) -> bytes:
     """Spearman's rho with the truth along searches, over all cells and over the good ones."""
-    height, upper, gap, left, right = 330.0, 56.0, 64.0, 62.0, 20.0
+    height, upper, gap, left, right = 350.0, 56.0, 64.0, 62.0, 20.0
     width = (WIDTH - 2 * left - 2 * right + left - gap / 2) / 2
     panels = {"all": f"of {int(rows[0]['cells']):,} random cells", "good": "of those above 90 %"}
     key = lambda row: (row["setting"], row["by"])  # noqa: E731
     lines = {name: list(own) for name, own in groupby(sorted(rows, key=key), key=key)}
     colours = _colours(rows)
+    steps = {name: max(int(row["step"]) for row in rows if row["setting"] == name) for name in colours}
 
     def draw(figure: Figure) -> None:
         for number, (name, title) in enumerate(panels.items()):
-            axes = add_axes(figure, left + number * (width + gap), upper, width, height - upper - 92)
+            axes = add_axes(figure, left + number * (width + gap), upper, width, height - upper - 112)
             for (setting, by), own in lines.items():
                 told = sorted((row for row in own if row[name]), key=lambda row: int(row["step"]))
                 axes.plot(
-                    [int(row["step"]) for row in told], [float(row[name]) for row in told], color=colours[setting],
-                    linestyle=CORRELATIONS[by], linewidth=points(2), marker="o", markersize=points(3.5),
+                    [100 * int(row["step"]) / steps[setting] for row in told], [float(row[name]) for row in told],
+                    color=colours[setting], linestyle=CORRELATIONS[by], linewidth=points(2), marker="o",
+                    markersize=points(3.5),
                 )  # fmt: skip
-            dress(axes, "steps of the search", "rank correlation with the truth" if number == 0 else "", 0)
+            dress(axes, "steps (%)", "rank correlation with the truth" if number == 0 else "", 0)
             axes.set_ylim(-0.62, 1)
             axes.axhline(0, color=MUTED, linewidth=points(1))
             axes.set_title(title, fontsize=points(13), weight="bold", loc="left", pad=points(12), color=INK)
-        _legend(figure, colours)
+        _legend(figure, {f"{name}, {steps[name]:,} steps": colour for name, colour in colours.items()})
 
     return picture(WIDTH, height, draw, "svg")
 
@@ -169,7 +171,7 @@ def _legend(figure: Figure, colours: Mapping[str, str]) -> None:
         for by, line in CORRELATIONS.items()
     ]
     figure.legend(
-        handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=points(10.5), handlelength=2,
+        handles=handles, loc="lower center", ncols=len(colours), frameon=False, fontsize=points(10.5), handlelength=2,
         columnspacing=1.2,
     )  # fmt: skip
 

@@ -105,6 +105,12 @@ def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monk
 @pytest.mark.parametrize(
     ("method", "words", "message"),
     [
+        (
+            "spos",
+            ["--mode"],
+            "spos learns no distribution, so it has no mode: leave --mode out, and candidates are ranked",
+        ),
+        ("parsec", ["--mode", *FEW], "--mode ranks nothing: leave it out, or --candidates"),
         ("spos", ["--model", "m.safetensors"], "shared weights are no candidate's own: leave --model out"),
         ("spos", ["--format", "nas-bench-201"], "what is ranked is written as JSON"),
         ("spos", [*FEW, "--max-params", 10], "none of 9 candidates is within --max-params 10"),

@@ -170,7 +170,10 @@ def test_samples_need_no_data(here, nascli, monkeypatch):
             ["run.safetensors", "--format", "darts"],
             "what is ranked is written as JSON, which says by what: leave --format out",
         ),
-        (["run.safetensors", "--sample", 1, "--candidates", 9], "--candidates is for ranking"),
+        (
+            ["run.safetensors", "--sample", 1, "--candidates", 9],
+            "--sample ranks nothing: leave it out, or --candidates",
+        ),
         (["run.safetensors", "--top", 0], "from 1 to 10,000 genotypes"),
         (["run.safetensors", "--candidates", 0], "candidates: must be greater than or equal to 1"),
         (["run.safetensors", *FEW, "--max-params", 10], "none of 8 candidates is within --max-params 10"),
