@@ -65,8 +65,8 @@ class Setting:
 
 
 SETTINGS: Mapping[str, Setting] = {
-    "darts": Setting("darts", {}),
-    "pc-darts": Setting("pc-darts", {}),
+    "darts": Setting("darts", {}, candidates=300),
+    "pc-darts": Setting("pc-darts", {}, candidates=300),
     # As many steps on a fifth of the images.
     "darts-10k": Setting("darts", {"epochs": 40, "limit_train": 10_000}),
     "pc-darts-10k": Setting("pc-darts", {"epochs": 40, "arch_warmup_epochs": 25, "limit_train": 10_000}),
@@ -150,8 +150,12 @@ def run(name: str, seed: int, options: argparse.Namespace) -> None:
     kept = output.with_suffix(".found.json")
     mine = config.model_dump(mode="json", exclude=set(PLACE))
     if kept.exists():
-        if json.loads(kept.read_text())["config"] != mine:
+        known = json.loads(kept.read_text())
+        if known["config"] != mine:
             sys.exit(f"{kept} is of another configuration, such as that of an older recipe: give another folder")
+        if SETTINGS[name].candidates and not any(one["candidates"] for one in known["found"]):  # ranked since
+            ranked = best_of(SETTINGS[name], load_artifact(output), known["found"][0]["seconds"], options.images)
+            write_atomically(kept, json.dumps({**known, "found": [*known["found"], asdict(ranked)]}).encode())
         return
     start = search(config, Destination(output, resume=True))
     seconds = sum(row.get("seconds", 0.0) for row in RunDir(output.with_suffix(".run")).read_metrics())
