@@ -1,13 +1,16 @@
 """What goes to standard output: the path of a result, JSON, and plain tables that a script can cut."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
 def print_json(value: object) -> None:
     """One JSON document, readable and with a fixed order of keys."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    # Where the stream lacks letters, two names of such would both become "??".
+    escaped = not (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=escaped, default=str))
 
 
 def aligned(rows: Iterable[Sequence[object]], *, gap: str = "  ") -> str:

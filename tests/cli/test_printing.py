@@ -1,12 +1,15 @@
 """Tables, and TOML that reads back as it was written."""
 
+import io
+import json
 import math
+import sys
 import tomllib
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nascli.cli.printing import aligned, toml
+from nascli.cli.printing import aligned, print_json, toml
 
 
 def test_columns_line_up_numbers_to_the_right():
@@ -15,6 +18,17 @@ def test_columns_line_up_numbers_to_the_right():
 
 def test_no_trailing_spaces_and_rows_of_different_length():
     assert aligned([("a", "b"), ("long", ""), ("c",)]) == "a     b\nlong\nc"
+
+
+def test_json_loses_no_letters_where_the_stream_lacks_them(monkeypatch):
+    for encoding, written in (("ascii", "caf\\u00e9"), ("utf-8", "café")):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+        monkeypatch.setattr(sys, "stdout", stream)
+        print_json({"café": "日本"})
+        stream.flush()
+        text = stream.buffer.getvalue().decode(encoding)
+        assert written in text
+        assert json.loads(text) == {"café": "日本"}
 
 
 def test_an_empty_table_is_empty():

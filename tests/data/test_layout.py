@@ -182,16 +182,20 @@ def test_a_data_dir_whose_name_is_not_utf_8_is_refused(tmp_path):
         SearchConfig(dataset="folder", data_dir=tmp_path / "caf\udce9")
 
 
-def test_a_broken_link_is_an_unreadable_picture(tmp_path):
+@pytest.mark.parametrize(
+    ("target", "reason"), [("nowhere", "No such file or directory"), (None, "Too many levels of symbolic links")]
+)
+def test_a_broken_link_is_an_unreadable_picture(tmp_path, target, reason):
     make_folder(tmp_path, {"cat": 9, "dog": 9}, side=6)
-    (tmp_path / "cat" / "gone.png").symlink_to(tmp_path / "nowhere")
+    if target is None:
+        (tmp_path / "cat" / "gone.png").symlink_to(tmp_path / "cat" / "gone.png")
+    else:
+        (tmp_path / "cat" / "gone.png").symlink_to(tmp_path / target)
 
     def config(**more):
         return SearchConfig(dataset="folder", data_dir=tmp_path, **more)
 
-    with pytest.raises(
-        DataError, match=r"gone\.png: No such file or directory; repair or remove it, or .*--skip-corrupt"
-    ):
+    with pytest.raises(DataError, match=rf"gone\.png: {reason}; repair or remove it, or .*--skip-corrupt"):
         open_data(config(), device=CPU).test_batches(2)
     data = open_data(config(skip_corrupt=True), device=CPU)
     seen = data.info.train_images + sum(len(labels) for _, labels in data.test_batches(8))

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +14,7 @@ from nascli.config import EvalConfig
 from nascli.core.engine.calibration import Calibration
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.same_data import same_place
 from nascli.core.nn import build
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import DataModule, open_data
@@ -158,15 +158,14 @@ def test_data(model: ModelFile, config: EvalConfig, runtime: Runtime, classes: t
         device=runtime.device,
         classes=classes,
         like=model.data,
-        trained_here=_trained_at(model) == (config.dataset, config.data_dir),
+        trained_here=_trained_here(model, config),
     )
 
 
-def _trained_at(model: ModelFile) -> tuple[object, Path | None]:
-    """The data set that a model was trained on, and where it lay."""
-    config = model.provenance.config
-    place = config.get("data_dir")
-    return config.get("dataset"), Path(place) if isinstance(place, str) else None
+def _trained_here(model: ModelFile, config: EvalConfig) -> bool:
+    """Whether a model was trained on images that lay where these lie."""
+    then = model.provenance.config
+    return then.get("dataset") == config.dataset and same_place(then.get("data_dir"), config.data_dir)
 
 
 def evaluate_on(

@@ -24,10 +24,17 @@ def difference(then: DataDescription, now: DataDescription) -> str:
     return ", ".join(parts) or "other files, or other images in them"
 
 
+def same_place(then: object, now: Path | None) -> bool:
+    """Whether a configuration's `data_dir` of an earlier time is a folder of today, however either is spelt."""
+    if not isinstance(then, str) or now is None:
+        return then is None and now is None
+    return Path(then).resolve() == now.resolve()
+
+
 def changed_since(origin: Provenance, now: DataDescription, data_dir: Path | None) -> str:
     """What has changed since an earlier stage at the place where its images were; empty for another place."""
-    then, place = origin.data, None if data_dir is None else str(data_dir)
-    if then is None or then.dataset != now.dataset or origin.config.get("data_dir") != place:
+    then = origin.data
+    if then is None or then.dataset != now.dataset or not same_place(origin.config.get("data_dir"), data_dir):
         return ""
     return difference(then, now)
 

@@ -1,5 +1,6 @@
 """What lies in folders of pictures. Links are followed; hidden files and what systems leave behind are passed over."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,10 +65,19 @@ def _files(root: Path, below: str, above: frozenset[tuple[int, int]]) -> Iterato
             for entry in entries:
                 if not _counts(entry.name):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     yield from _files(root, f"{below}/{entry.name}", above | {here})
                 else:
                     yield f"{below}/{entry.name}"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself is as unreadable as any broken one
+            return False
+        raise
 
 
 def _counts(name: str) -> bool:
