@@ -1,11 +1,13 @@
 """What would PARSEC find if its likelihoods were right, and what keeps it from that?
 
     python benchmarks/parsec_oracle.py --table TRUE-ACCURACIES [--steps 2340] [--samples 8] [--arch-lr 0.02]
-        [--effective 3.1] [--seeds 0 1 2 3 4 5 6 7 8 9] [--runs parsec-11.safetensors … --images CIFAR-10-AS-FILES]
+        [--effective 3.1] [--raw] [--shares 1 0.7 0.5 0.3] [--seeds 0 1 2 3 4 5 6 7 8 9]
+        [--runs parsec-11.safetensors … --images CIFAR-10-AS-FILES]
 
 PARSEC's own steps (sampling, importance weights, Adam), but a child's log-likelihood is a fixed score of its cell: a
-part of the cell's true rank, as a normal number, and errors. Their scale is such that of the children of the first
-steps as many have weight as in a search (`effective_samples` in its metrics). Errors are "independent", those of a cell
+part of the cell's true rank, as a normal number, and errors. `--raw`: in place of the rank, the accuracy, scaled alike,
+by which the best cells lie close together. The scale of both is such that of the children of the first steps as many
+have weight as in a search (`effective_samples` in its metrics). Errors are "independent", those of a cell
 nothing to do with those of others, or "shared": sums of one number per edge and operation, so that all cells with an
 operation are judged too well or too badly together. A line is a kind and an amount of errors: rank correlation of the
 scores with the truth, over all cells and above 90 %; then, as means over seeds, the true accuracy of the mode, the mean
@@ -151,6 +153,7 @@ def main() -> None:
     parser.add_argument("--arch-lr", type=float, default=0.02)
     parser.add_argument("--effective", type=float, default=3.1)
     parser.add_argument("--centred", action="store_true")
+    parser.add_argument("--raw", action="store_true")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(10)))
     parser.add_argument("--shares", nargs="*", type=float, default=SHARES)
     parser.add_argument("--runs", nargs="*", type=Path, default=[])
@@ -160,6 +163,8 @@ def main() -> None:
     space = cell_space("nas-bench-201")
     truth = true_accuracies(space, load_table(options.table))
     scale, good, true = scale_of(options.samples, options.effective), truth > GOOD, normal_scores(truth)
+    if options.raw:
+        true = (truth - truth.mean()) / truth.std()
 
     def line(name: str, scores: list[Grid]) -> None:
         agreement = [

@@ -9,7 +9,6 @@ import typer
 
 from nascli.artifacts.genotype import CellGenotype, Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedArtifact
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.cli.completion import among
 from nascli.cli.configuration import flag, options
 from nascli.cli.options import (
@@ -154,11 +153,6 @@ def derive(
         return
     if asked:
         raise UsageError(f"{'--mode' if mode else '--sample'} ranks nothing: leave it out, or --candidates")
-    if mode and engine.ranks(starts[0]) and not isinstance(starts[0].distribution, PosteriorDistribution):
-        raise UsageError(
-            f"{starts[0].provenance.method} learns no distribution, so it has no mode: leave --mode out, and "
-            "candidates are ranked"
-        )
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
     extra |= given
     _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])

@@ -107,7 +107,7 @@ def _foreign(result: "Ranking") -> str:
     if result.genotypes[0].provenance.config.get("recalibrate"):
         return ""
     return (
-        "; these networks have the batch-norm statistics of the posterior's, which costs them most of their accuracy: "
+        "; these networks have the batch-norm statistics of the posterior's, which costs them accuracy: "
         "--recalibrate gives every network its own"
     )
 

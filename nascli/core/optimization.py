@@ -44,7 +44,6 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.kind == "milestones" and not self.milestones:
             raise UsageError("--schedule milestones falls at --lr-milestones: give some, such as 90,140,160")
-
         if self.tail_epochs and self.kind != "linear":
             raise UsageError(f"--lr-tail-epochs is the end of a line: give --schedule linear, not {self.kind}")
 

@@ -18,9 +18,6 @@ from nascli.seeds import derive_seed
 SERIAL_PIXELS = 128 * 16 * 16
 """Steps on fewer pixels than this run on one CPU thread; see `fitting_threads`."""
 
-OR_ANOTHER_STEM = "a smaller --image-size or --batch-size, or --stem imagenet"
-"""How networks of cells take large images."""
-
 BYTES_PER_PARAMETER = 3 * 4
 """What training keeps of each parameter at least: value, gradient and momentum in float32."""
 
@@ -135,25 +132,20 @@ def check_memory(parameters: int, device: torch.device, smaller: str = "fewer --
         )
 
 
-def check_maps(
-    batch_size: int,
-    largest: int,
-    side: int,
-    runtime: Runtime,
-    smaller: str = "a smaller --image-size or --batch-size",
-) -> None:
+def check_maps(batch_size: int, largest: int, side: int, runtime: Runtime, stem: str | None = None) -> None:
     """Raise MemoryExhausted where the maps of one layer, for one batch, exceed the whole memory.
 
-    largest: numbers in the largest map that the network is known to have, for one image; side: of the image; smaller:
-    what to use, for the message. Far from all that a step needs, but enough to tell of images that are too large before
-    the machine stands still.
+    largest: numbers in the largest map that the network is known to have, for one image; side: of the image; stem: of a
+    network of cells. Far from all that a step needs, but enough to tell of images that are too large before the machine
+    stands still.
     """
     needed = batch_size * largest * (4 if runtime.precision == "fp32" else 2)
     there = _whole_memory(runtime.device)
     if needed > there:
         raise MemoryExhausted(
             f"a layer alone takes {needed / 2**30:,.0f} GiB for {batch_size} images of {side} pixels, the "
-            f"{runtime.device.type} has {there / 2**30:,.0f} GiB: use {smaller}"
+            f"{runtime.device.type} has {there / 2**30:,.0f} GiB: use a smaller --image-size or --batch-size"
+            + (", or --stem imagenet" if stem == "cifar" else "")
         )
 
 

@@ -108,7 +108,7 @@ def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monk
         (
             "spos",
             ["--mode"],
-            "spos learns no distribution, so it has no mode: leave --mode out, and candidates are ranked",
+            "spos learns no distribution, so that of run.safetensors has no mode: rank its candidates",
         ),
         ("parsec", ["--mode", *FEW], "--mode ranks nothing: leave it out, or --candidates"),
         ("spos", ["--model", "m.safetensors"], "shared weights are no candidate's own: leave --model out"),

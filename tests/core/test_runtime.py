@@ -116,7 +116,7 @@ def test_maps_that_no_machine_holds_are_refused_before_they_are_made(monkeypatch
         runtime.check_maps(64, 16 * side**2, side, own)
         return
     with pytest.raises(MemoryExhausted) as caught:
-        runtime.check_maps(64, 16 * side**2, side, own, runtime.OR_ANOTHER_STEM)
+        runtime.check_maps(64, 16 * side**2, side, own, "cifar")
     assert str(caught.value) == (
         "a layer alone takes 61 GiB for 64 images of 4000 pixels, the cpu has 60 GiB: use a smaller --image-size or "
         "--batch-size, or --stem imagenet"

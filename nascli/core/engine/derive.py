@@ -197,6 +197,9 @@ def derive_several(
     for target in targets:
         if target.output is not None:
             check_output(target.output, target.overwrite, ending=".json" if format == "json" else ".txt")
+    if isinstance(choice, Mode):
+        for start in starts:
+            _check_learnt(start)
     distribution = mean_distribution(starts, average)
     files = [_file(chosen, starts, average) for chosen in choice.of(distribution)]
     contents = [genotype_bytes(file) for file in files]
@@ -207,6 +210,16 @@ def derive_several(
     )
     tell_disconnected([file.genotype for file in files], distribution, reporter)
     return results
+
+
+def _check_learnt(start: LoadedArtifact) -> None:
+    """Raise UsageError for a distribution that has a mode and has not been learnt: it is the first of equals."""
+    row = METHODS.get(start.provenance.method or "")
+    if row is not None and row.ranks and isinstance(start.distribution, OffersMode):
+        raise UsageError(
+            f"{start.provenance.method} learns no distribution, so that of {start.where} has no mode: rank its "
+            "candidates (derive without --mode, nascli.rank in Python)"
+        )
 
 
 def _starts(source: Source | Sequence[Source]) -> tuple[LoadedArtifact, ...]:

@@ -23,7 +23,7 @@ from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, rank_by_table
 from nascli.core.methods.protocol import HELD_OUT, Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
-from nascli.core.runtime import OR_ANOTHER_STEM, Runtime, check_maps, fitting_threads, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, check_maps, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.registry import METHODS, load
 from nascli.seeds import derive_seed
@@ -115,9 +115,8 @@ def open_search(
 ) -> tuple[DataModule, "SearchJob"]:
     """The images of a search, and the search before its first step: from the distribution `start`, if there is one."""
     if config.image_size is not None:  # before any image is enlarged
-        stem = (OR_ANOTHER_STEM,) if "stem" in config.settings else ()
         largest = load(METHODS[config.method].target).largest_map(config.space, config.settings, config.image_size)
-        check_maps(config.batch_size, largest, config.image_size, runtime, *stem)
+        check_maps(config.batch_size, largest, config.image_size, runtime, config.settings.get("stem"))
     data = open_data(config, device=runtime.device)
     streams = open_streams(config, data, runtime)
     method = build_method(config, data.info, streams, runtime)

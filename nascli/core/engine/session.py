@@ -20,6 +20,7 @@ from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, T
 from nascli.core.engine.inputs import Output
 from nascli.core.engine.same_data import difference
 from nascli.errors import ArtifactError, DataError, UsageError
+from nascli.registry import METHODS
 
 Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
 
@@ -192,9 +193,10 @@ def _changed(before: Mapping[str, Any], config: Stage) -> list[str]:
 
     A setting that did not exist when the run began had the value that is its default now.
     """
-    fields = type(config).model_fields.items()
-    added = {name: field.default for name, field in fields if name not in before and not field.is_required()}
-    old, new = {**added, **_flat(before)}, _flat(config.model_dump(mode="json"))
+    new = _flat(config.model_dump(mode="json"))
+    defaults = {name: field.default for name, field in type(config).model_fields.items()}
+    defaults |= {setting.name: setting.default for setting in METHODS[config.method].settings}
+    old = {**{name: value for name, value in defaults.items() if name in new}, **_flat(before)}
     names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND)
     return [_was(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 

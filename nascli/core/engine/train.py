@@ -26,7 +26,6 @@ from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import (
-    OR_ANOTHER_STEM,
     Runtime,
     check_maps,
     check_memory,
@@ -77,7 +76,7 @@ def train(
     with memory_errors(config.batch_size):
         if config.image_size is not None and config.stem == "cifar":  # before any image is enlarged
             largest = (config.channels or 1) * config.image_size**2
-            check_maps(config.batch_size, largest, config.image_size, runtime, OR_ANOTHER_STEM)
+            check_maps(config.batch_size, largest, config.image_size, runtime, config.stem)
         data = open_data(config, device=runtime.device)
         for notice in data.notices:
             reporter.notice(notice)
@@ -153,7 +152,7 @@ def open_training(
     smaller = "a genotype that keeps less" if config.layers is None else "fewer --channels or --layers"
     tower = graph.tower_parameters if settings.auxiliary else 0
     check_memory(graph.parameters + tower, runtime.device, smaller)
-    check_maps(config.batch_size, graph.largest_map, data.info.image_size, runtime)
+    check_maps(config.batch_size, graph.largest_map, data.info.image_size, runtime, config.stem)
     job = TrainJob(found, graph, settings, config, data, runtime, start)
     if start is not None and config.validation > 0:
         reporter.notice("the search has learnt from most of the images that are held out here: their accuracy flatters")

@@ -4,6 +4,7 @@ A derived network, a super-network with its masks, a smaller one that was cut ou
 many that share their weights: `SharedNetwork`. All operations at once, weighted: `nascli.core.nn.graph_mixture`.
 """
 
+import copy
 from collections.abc import Collection, Iterable, Mapping
 
 import torch.nn.functional as F
@@ -202,3 +203,10 @@ class SharedNetwork(GraphModules):
 
 def _in_stem(name: str) -> bool:
     return name.startswith("stem.")
+
+
+def copied(network: GraphNetwork) -> GraphNetwork:
+    """A copy with weights of its own and the same graph."""
+    graph = network.graph
+    shared: dict[int, object] = {id(part): part for part in (graph, *graph.nodes)}  # not worth copying
+    return copy.deepcopy(network, shared)

@@ -4,20 +4,12 @@ Those of a super-network belong to the masks that it was trained with. Under mas
 mean and variance, and what such a network answers says more of that than of its channels.
 """
 
-import copy
 from collections.abc import Iterable
 
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from nascli.core.nn.graph_network import GraphNetwork
-
-
-def copied(network: GraphNetwork) -> GraphNetwork:
-    """A copy with weights of its own and the same graph."""
-    graph = network.graph
-    shared: dict[int, object] = {id(part): part for part in (graph, *graph.nodes)}  # not worth copying
-    return copy.deepcopy(network, shared)
+from nascli.core.nn.graph_network import GraphNetwork, copied
 
 
 def recalibrated(network: GraphNetwork, masks: Tensor, batches: Iterable[Tensor]) -> GraphNetwork:

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nascli.core.nn.computations import COMPUTATIONS
-from nascli.core.nn.graph_network import NO_ARGUMENTS, GraphNetwork
-from nascli.core.nn.recalibrate import copied
+from nascli.core.nn.graph_network import NO_ARGUMENTS, GraphNetwork, copied
 from nascli.graphs.graph import Graph, Node
 from nascli.graphs.operations import Concat, Conv, DropPath, GlobalPool, Image, Norm, Relu, Sum
 

@@ -59,10 +59,11 @@ def test_a_setting_that_is_newer_than_the_run_had_its_default(folder, tmp_path):
     shutil.copytree(folder / "run.run", old)
     document = json.loads((old / "config.json").read_text())
     del document["config"]["background"]
+    del document["config"]["settings"]["recompute"]
     (old / "config.json").write_text(json.dumps(document))
     destination = nascli.Destination(tmp_path / "x.safetensors", run_dir=old, resume=True)
-    with pytest.raises(UsageError, match="background was 'white' and is 'black'"):
-        nascli.search(config(background="black"), destination)
+    with pytest.raises(UsageError, match="background was 'white' and is 'black'; recompute was False and is True"):
+        nascli.search(config(background="black", recompute=True), destination)
     nascli.search(config(), destination)
     assert (tmp_path / "x.safetensors").read_bytes() == (folder / "run.safetensors").read_bytes()
 
