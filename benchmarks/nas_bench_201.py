@@ -2,13 +2,15 @@
 
     python benchmarks/nas_bench_201.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
         [--settings darts pc-darts …] [--seeds 0 1 2] [--tuned-on 0] [--csv benchmarks/nas_bench_201.csv]
+        [--no-candidates]
 
 One search after the other, each on one thread, resumed where it was stopped; what is done stays in FOLDER and is not
 done again. Every rule to derive by is a row of the CSV file, which has all that is done and is written anew after each
 search; so is what several searches of a setting derive together, in the order of their seeds. `seconds` are those of
 the search, and of the ranking where candidates are ranked; `score` is the accuracy on held-out images by which a cell
 was chosen, where it was. `--tuned-on` names the seeds on which anything was chosen with the truth in sight: their rows
-say so, and count for nothing. Two of these may run side by side on different settings, each on a core of its own.
+say so, and count for nothing. `--no-candidates` leaves out the rankings of methods that can do without. Two of these
+may run side by side on different settings, each on a core of its own.
 """
 
 import argparse
@@ -32,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 from nascli.artifacts.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.files import write_atomically  # noqa: E402
 from nascli.artifacts.genotype import GenotypeFile, as_text  # noqa: E402
+from nascli.artifacts.limits import CellLimits  # noqa: E402
 from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
 from nascli.artifacts.rundir import RunDir  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
@@ -50,6 +53,11 @@ MEANS = (2, 5, 10)
 """How many searches are taken together."""
 TUNED_ON = (0, 1, 2, 3, 4, 100)
 """Seeds whose true accuracies were seen before the recipes were what they are."""
+FEW_SKIPS = CellLimits(without_none=True, max_skips=2)
+FEW_SKIPS_RULE = "without none, at most 2 skips"
+SEEN_BEFORE_RULE = range(36)
+"""Seeds of which true accuracies were seen before this rule was added, but for the longest searches. Its number is
+the field's usual one (`CellLimits`)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,8 @@ SETTINGS: Mapping[str, Setting] = {
     "spos": Setting("spos", {}, candidates=1000),
     "spos-long": Setting("spos", {"epochs": 300}, candidates=1000),
     "random": Setting("random", {}),
+    # The same cells, each trained four times as long: 8 epochs.
+    "random-long": Setting("random", {"epochs": 160}),
 }
 
 
@@ -108,8 +118,8 @@ class Found:
     score: float | None = None
 
 
-def derived(setting: Setting, start: LoadedArtifact, seconds: float, images: Path) -> Iterator[Found]:
-    """By every rule that the distribution offers. seconds: that the search took."""
+def chosen(setting: Setting, start: LoadedArtifact, seconds: float) -> Iterator[Found]:
+    """By every rule that the distribution offers and that needs no images. seconds: that the search took."""
     assert isinstance(start.value, DistributionFile)
     distribution: Any = start.distribution
     if setting.method == "random":
@@ -120,10 +130,14 @@ def derived(setting: Setting, start: LoadedArtifact, seconds: float, images: Pat
     if start.value.course is not None:
         mean: Any = start.value.averaged(min(AVERAGE, len(next(iter(start.value.course.values())))))
         yield Found(f"average {AVERAGE}", as_text(mean.mode()), seconds)
-        yield Found("without none", as_text(distribution.mode_without_none()), seconds)
-        yield Found(f"average {AVERAGE}, without none", as_text(mean.mode_without_none()), seconds)
-    if setting.candidates:
-        yield best_of(setting, start, seconds, images)
+        yield from without_none("", distribution, seconds)
+        yield Found(f"average {AVERAGE}, without none", as_text(mean.mode_within(CellLimits(True))), seconds)
+
+
+def without_none(name: str, distribution: Any, seconds: float) -> Iterator[Found]:
+    """By the two rules without `none`. name: what comes before theirs."""
+    yield Found(f"{name}without none", as_text(distribution.mode_within(CellLimits(True))), seconds)
+    yield Found(f"{name}{FEW_SKIPS_RULE}", as_text(distribution.mode_within(FEW_SKIPS)), seconds)
 
 
 def best_of(setting: Setting, start: LoadedArtifact, seconds: float, images: Path) -> Found:
@@ -145,7 +159,7 @@ def best_of(setting: Setting, start: LoadedArtifact, seconds: float, images: Pat
 
 
 def run(name: str, seed: int, options: argparse.Namespace) -> None:
-    """One search and its derivations, which are kept; nothing where it is done already."""
+    """One search and its derivations, which are kept; of what is done already, only rules that came later."""
     config, output = search_config(SETTINGS[name], seed, options.images), options.folder / f"{name}-{seed}.safetensors"
     kept = output.with_suffix(".found.json")
     mine = config.model_dump(mode="json", exclude=set(PLACE))
@@ -153,14 +167,18 @@ def run(name: str, seed: int, options: argparse.Namespace) -> None:
         known = json.loads(kept.read_text())
         if known["config"] != mine:
             sys.exit(f"{kept} is of another configuration, such as that of an older recipe: give another folder")
-        if SETTINGS[name].candidates and not any(one["candidates"] for one in known["found"]):  # ranked since
-            ranked = best_of(SETTINGS[name], load_artifact(output), known["found"][0]["seconds"], options.images)
-            write_atomically(kept, json.dumps({**known, "found": [*known["found"], asdict(ranked)]}).encode())
-        return
-    start = search(config, Destination(output, resume=True))
-    seconds = sum(row.get("seconds", 0.0) for row in RunDir(output.with_suffix(".run")).read_metrics())
-    found = [asdict(one) for one in derived(SETTINGS[name], start, seconds, options.images)]
-    write_atomically(kept, json.dumps({"config": mine, "threads": torch.get_num_threads(), "found": found}).encode())
+        start, found, threads = load_artifact(output), known["found"], known["threads"]
+        seconds = found[0]["seconds"]
+    else:
+        start, found, threads = search(config, Destination(output, resume=True)), [], torch.get_num_threads()
+        seconds = sum(row.get("seconds", 0.0) for row in RunDir(output.with_suffix(".run")).read_metrics())
+    before, rules = len(found), {one["rule"] for one in found}
+    found += [asdict(one) for one in chosen(SETTINGS[name], start, seconds) if one.rule not in rules]
+    ranks = SETTINGS[name].candidates and (options.candidates or name == "spos")
+    if ranks and not any(one["candidates"] for one in found):
+        found.append(asdict(best_of(SETTINGS[name], start, seconds, options.images)))
+    if len(found) > before:
+        write_atomically(kept, json.dumps({"config": mine, "threads": threads, "found": found}).encode())
 
 
 def done(folder: Path, name: str) -> dict[int, dict[str, Any]]:
@@ -179,11 +197,17 @@ def rows(folder: Path, table: TruthTable, tuned_on: Collection[int]) -> Iterator
             worth = table.worth(table.space.parse(one.architecture, "a cell"), column)
             score = "" if one.score is None else f"{one.score:.4f}"
             values = (
-                setting.method, f"{name}, {one.rule}", " ".join(map(str, seeds)), bool(set(seeds) & set(tuned_on)),
-                round(one.seconds), threads, one.candidates, score, one.architecture, f"{worth.accuracy:.2f}",
-                worth.rank,
+                setting.method, f"{name}, {one.rule}", " ".join(map(str, seeds)),
+                tuned(name, one.rule, seeds, tuned_on), round(one.seconds), threads, one.candidates, score,
+                one.architecture, f"{worth.accuracy:.2f}", worth.rank,
             )  # fmt: skip
             yield dict(zip(COLUMNS, values, strict=True))
+
+
+def tuned(name: str, rule: str, seeds: Collection[int], tuned_on: Collection[int]) -> bool:
+    """Whether anything was chosen with the truth of one of these seeds in sight."""
+    late = FEW_SKIPS_RULE in rule and not name.endswith("-long")
+    return not {*tuned_on, *(SEEN_BEFORE_RULE if late else ())}.isdisjoint(seeds)
 
 
 def alone(kept: Mapping[int, Mapping[str, Any]]) -> Iterator[tuple[list[int], int, Found]]:
@@ -207,7 +231,8 @@ def together(
             seconds = sum(kept[seed]["found"][0]["seconds"] for seed in own)
             threads = kept[own[0]]["threads"]
             yield own, threads, Found(f"mean of {size}", as_text(mean.mode()), seconds)
-            yield own, threads, Found(f"mean of {size}, without none", as_text(mean.mode_without_none()), seconds)
+            for one in without_none(f"mean of {size}, ", mean, seconds):
+                yield own, threads, one
 
 
 def has_course(file: LoadedArtifact) -> bool:
@@ -234,6 +259,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[11, 12, 13, 14, 15])
     parser.add_argument("--tuned-on", nargs="*", type=int, default=TUNED_ON)
     parser.add_argument("--csv", type=Path)
+    parser.add_argument("--no-candidates", dest="candidates", action="store_false")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascli.artifacts.best_first import best_first
+from nascli.artifacts.limits import CellLimits, best_within
 from nascli.artifacts.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.uniforms import uniforms
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype, Pick
-from nascli.spaces.protocol import NONE, CellSpace, Decision, check_keeps_none
+from nascli.spaces.protocol import CellSpace, Decision
 
 Choices = NDArray[np.int64]
 """The number of an option for every draw of every decision, in order: [draws] of one child, or [children, draws]."""
@@ -118,14 +119,14 @@ class CategoricalDistribution:
         """The most probable option of every draw; of equals, the first. Draws of one decision may agree."""
         return self.space.genotype([int(draw.argmax()) for values in self.log_probabilities for draw in values])
 
-    def mode_without_none(self) -> CellGenotype:
-        """The same among options other than `none`. Raises UsageError in a space whose cells never have it."""
-        check_keeps_none(self.space)
-        chosen = []
-        for decision, values in zip(self.decisions, self.log_probabilities, strict=True):
-            something = np.array([option.op != NONE for option in decision.options])
-            chosen += [int(np.where(something, draw, -np.inf).argmax()) for draw in values]
-        return self.space.genotype(chosen)
+    def mode_within(self, limits: CellLimits) -> CellGenotype:
+        """The most probable draws of cells within limits. Raises UsageError for limits that the space rules out."""
+        parts = [
+            (decision, [((option,), float(log)) for option, log in enumerate(draw)])
+            for decision, values in zip(self.decisions, self.log_probabilities, strict=True)
+            for draw in values
+        ]
+        return best_within(self.space, parts, limits)
 
     def sample(self, seed: int, number: int) -> CellGenotype:
         """Child `number` of the sequence `seed`, drawn from p(alpha | pi); whatever other children are drawn."""

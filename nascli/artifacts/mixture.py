@@ -1,18 +1,21 @@
 """The mixture of PC-DARTS and DARTS: logits of the operations on every edge, and of the edges into every node."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from math import fsum
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nascli.artifacts.limits import CellLimits, Way, best_within
 from nascli.artifacts.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.uniforms import uniforms
 from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import NONE, CellSpace, check_keeps_none
+from nascli.spaces.protocol import NONE, CellSpace, Decision
 
 
 @dataclass(frozen=True)
@@ -131,13 +134,23 @@ class MixtureDistribution:
             noisy[cell] = (logs - np.log(-np.log(uniform)).reshape(logs.shape)).tolist()
         return self.space.keep(noisy)
 
-    def mode_without_none(self) -> CellGenotype:
-        """The same among operations other than `none`. Raises UsageError in a space whose cells never have it."""
-        check_keeps_none(self.space)
-        strengths = {cell: self._log_strengths(cell) for cell in self.space.cells}
-        for values in strengths.values():
-            values[:, self.space.operations.index(NONE)] = -np.inf
-        return self.space.keep({cell: values.tolist() for cell, values in strengths.items()})
+    def mode_within(self, limits: CellLimits) -> CellGenotype:
+        """The strongest cells within limits: each node has as many edges as ever, and each edge one operation.
+
+        Raises UsageError for limits that the space rules out.
+        """
+        rows = {edge: row for row, edge in enumerate(self.space.edges())}
+        columns = {op: column for column, op in enumerate(self.space.operations)}
+        logs = {cell: self._log_strengths(cell) for cell in self.space.cells}
+
+        def ways(decision: Decision) -> Iterator[Way]:
+            own = logs[decision.cell]
+            values = [float(own[rows[pick.input, decision.node], columns[pick.op]]) for pick in decision.options]
+            for way in combinations(range(len(values)), decision.draws):
+                if len({decision.options[option].input for option in way}) == decision.draws:
+                    yield way, fsum(values[option] for option in way)
+
+        return best_within(self.space, [(one, list(ways(one))) for one in self.space.decisions()], limits)
 
     def entropy(self, cell: str) -> float:
         """Mean entropy of the operations on an edge, in nats: log(operations) when undecided, 0 when decided."""

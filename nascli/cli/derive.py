@@ -71,6 +71,15 @@ def derive(
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = False,
+    max_skips: Annotated[
+        int | None,
+        typer.Option(
+            "--max-skips",
+            metavar="N",
+            help="the mode among cells of at most N skip connections each; try 2 where a search fell for them",
+            rich_help_panel=CHOICE_PANEL,
+        ),
+    ] = None,
     average: Annotated[
         int | None,
         typer.Option(
@@ -143,8 +152,9 @@ def derive(
 
         if form != JSON:
             raise UsageError("what is ranked is written as JSON, which says by what: leave --format out")
-        if without_none or average is not None:
-            raise UsageError("--without-none and --average are for choosing without a ranking: leave them out")
+        if without_none or max_skips is not None or average is not None:
+            rules = "--without-none, --max-skips and --average"
+            raise UsageError(f"{rules} are for choosing without a ranking: leave them out")
         if len(starts) > 1:
             raise UsageError("candidates are ranked with the weights of one search: give one")
         rank_candidates(
@@ -156,7 +166,7 @@ def derive(
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
     extra |= given
     _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
-    choice = _choice(top, sample, given.get("seed"), without_none)
+    choice = _choice(top, sample, given.get("seed"), without_none=without_none, max_skips=max_skips)
     with progress(session) as reporter:
         results = engine.derive_several(starts, choice, target, reporter, format=form, average=average)
     if len(results) > 1 and not session.quiet:
@@ -179,17 +189,19 @@ def _only_for_ranking(names: Sequence[str]) -> None:
         )
 
 
-def _choice(top: int | None, sample: int | None, seed: int | None, without_none: bool) -> "Choice":
+def _choice(
+    top: int | None, sample: int | None, seed: int | None, *, without_none: bool, max_skips: int | None
+) -> "Choice":
     from nascli.core.engine.derive import Mode, Sample, Top
 
-    if without_none and (top is not None or sample is not None):
-        raise UsageError("--without-none is about the mode: leave it out, or --top and --sample")
-
+    if (without_none or max_skips is not None) and (top is not None or sample is not None):
+        rule = "--without-none" if without_none else "--max-skips"
+        raise UsageError(f"{rule} is about the mode: leave it out, or --top and --sample")
     if seed is not None and sample is None:
         raise UsageError("--seed is for the draws of --sample; without them nothing is random")
     if top is not None:
         return Top(top)
-    return Mode(without_none) if sample is None else Sample(sample, seed or 0)
+    return Mode(without_none, max_skips) if sample is None else Sample(sample, seed or 0)
 
 
 def _facts(result: LoadedArtifact) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nascli.artifacts import published, tensors
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import distribution_bytes, load_distribution
 from nascli.artifacts.genotype import Cell, CellGenotype, Pick
+from nascli.artifacts.limits import CellLimits
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces import cell_space
 from nascli.spaces.darts import Darts
@@ -496,9 +497,12 @@ def test_the_mode_without_none_is_the_likeliest_of_the_others() -> None:
     ]
     distribution = CategoricalDistribution(NAS_BENCH, logits)
     assert [pick.op for pick in distribution.mode().picks()] == ["none", *["avg_pool_3x3"] * 5]
-    assert [pick.op for pick in distribution.mode_without_none().picks()] == ["nor_conv_1x1", *["avg_pool_3x3"] * 5]
+    assert [pick.op for pick in distribution.mode_within(CellLimits(without_none=True)).picks()] == [
+        "nor_conv_1x1",
+        *["avg_pool_3x3"] * 5,
+    ]
     with pytest.raises(UsageError, match="cells of darts are derived without none anyway"):
-        CategoricalDistribution.uniform(DARTS).mode_without_none()
+        CategoricalDistribution.uniform(DARTS).mode_within(CellLimits(without_none=True))
 
 
 def course_of(*epochs: CategoricalDistribution) -> dict[str, np.ndarray]:

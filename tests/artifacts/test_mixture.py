@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascli.artifacts.genotype import Cell
+from nascli.artifacts.limits import CellLimits
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.errors import UsageError
 from nascli.spaces import cell_space
@@ -233,9 +234,12 @@ def test_the_mode_without_none_is_the_best_of_the_others() -> None:
     rows = [{"none": 0.6, "skip_connect": 0.2, "nor_conv_3x3": 0.2}, *[{"nor_conv_1x1": 0.7, "none": 0.3}] * 5]
     mixture = make(NAS_BENCH, logits_of(NAS_BENCH, rows), None)
     assert [pick.op for pick in mixture.mode().picks()] == ["none", *["nor_conv_1x1"] * 5]
-    assert [pick.op for pick in mixture.mode_without_none().picks()] == ["skip_connect", *["nor_conv_1x1"] * 5]
+    assert [pick.op for pick in mixture.mode_within(CellLimits(without_none=True)).picks()] == [
+        "skip_connect",
+        *["nor_conv_1x1"] * 5,
+    ]
     with pytest.raises(UsageError, match="cells of darts are derived without none anyway"):
-        make(DARTS, np.zeros((14, 8)), None).mode_without_none()
+        make(DARTS, np.zeros((14, 8)), None).mode_within(CellLimits(without_none=True))
 
 
 def test_samples_of_the_benchmark_have_each_operation_as_often_as_it_weighs() -> None:

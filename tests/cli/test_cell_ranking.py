@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nascli.artifacts.limits import CellLimits
 from nascli.artifacts.load import load_artifact
 from nascli.core.engine.cell_scorer import CellScorer
 from nascli.core.engine.signals import StopRequest
@@ -147,9 +148,14 @@ def test_other_rules_to_derive_by(method, here, nascli):
     assert load_artifact("mean.json").value.genotype == file.averaged(2).mode()
     assert nascli("derive", "run.safetensors", "--without-none", "-o", "some.json").code == 0
     found = load_artifact("some.json").value
-    assert found.genotype == file.distribution.mode_without_none()
+    assert found.genotype == file.distribution.mode_within(CellLimits(without_none=True))
     assert "none" not in {pick.op for pick in found.genotype.picks()}
     assert found.provenance.config == {"choice": "mode", "without_none": True}
+    words = ["--without-none", "--max-skips", 0, "-o", "none.json"]
+    assert nascli("derive", "run.safetensors", *words).code == 0
+    found = load_artifact("none.json").value
+    assert {pick.op for pick in found.genotype.picks()}.isdisjoint({"none", "skip_connect"})
+    assert found.provenance.config == {"choice": "mode", "without_none": True, "max_skips": 0}
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,10 @@ def test_other_rules_to_derive_by(method, here, nascli):
         ("random", "nas-bench-201", ["--average", 1], "of a ranking only the last epoch is known: there is no average"),
         ("random", "nas-bench-201", ["--without-none"], "a ranking has no operations to choose from"),
         ("parsec", "nas-bench-201", ["--without-none", "--top", 2], "--without-none is about the mode"),
+        ("parsec", "nas-bench-201", ["--max-skips", 2, "--sample", 2], "--max-skips is about the mode"),
+        ("parsec", "darts", ["--max-skips", -1], "a cell has 0 skip connections or more: --max-skips cannot be -1"),
+        ("random", "nas-bench-201", ["--max-skips", 2], "a ranking has no operations to choose from"),
+        ("darts", "nas-bench-201", ["--max-skips", 2, "--candidates", 3], "are for choosing without a ranking"),
         ("spos", "nas-bench-201", ["--average", 1], "are for choosing without a ranking: leave them out"),
     ],
 )

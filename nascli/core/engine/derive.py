@@ -10,6 +10,7 @@ from nascli import __version__
 from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.files import check_output, sha256
 from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
+from nascli.artifacts.limits import CellLimits
 from nascli.artifacts.load import LoadedArtifact
 from nascli.artifacts.provenance import Provenance
 from nascli.core.engine.connection import disconnection
@@ -37,11 +38,11 @@ class OffersMode(Protocol):
 
 
 @runtime_checkable
-class OffersModeWithoutNone(Protocol):
-    """A distribution over operations, of which the best may be looked for among those that are something."""
+class OffersModeWithin(Protocol):
+    """A distribution over operations, of which the best may be looked for within limits."""
 
-    def mode_without_none(self) -> Genotype:
-        """The mode of what is left without the operation `none`. Raises UsageError where no cell has it anyway."""
+    def mode_within(self, limits: CellLimits) -> Genotype:
+        """The mode among cells within the limits. Raises UsageError for limits that the space rules out."""
 
 
 @runtime_checkable
@@ -79,22 +80,33 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Mode:
-    """The one network that the distribution stands for; of cells, without the operation `none` where that is asked."""
+    """The one network that the distribution stands for; of cells, the best within limits where there are any.
+
+    Raises UsageError for a limit that is none.
+    """
 
     count: ClassVar[int] = 1
     without_none: bool = False
+    max_skips: int | None = None
+
+    def __post_init__(self) -> None:
+        self._limits  # noqa: B018  checked as early as can be
+
+    @property
+    def _limits(self) -> CellLimits:
+        return CellLimits(self.without_none, self.max_skips)
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersMode):
             raise UsageError(_offers(distribution, "no mode (--mode)"))
-        if not self.without_none:
+        if self._limits == CellLimits():
             genotype = distribution.mode()
-            yield Chosen(genotype, {"choice": "mode"}, _log_probability(distribution, genotype))
-            return
-        if not isinstance(distribution, OffersModeWithoutNone):
-            raise UsageError(f"a {distribution.kind} has no operations to choose from (--without-none)")
-        genotype = distribution.mode_without_none()
-        how = {"choice": "mode", "without_none": True}
+        elif isinstance(distribution, OffersModeWithin):
+            genotype = distribution.mode_within(self._limits)
+        else:
+            raise UsageError(f"a {distribution.kind} has no operations to choose from (--without-none, --max-skips)")
+        limits = {"without_none": self.without_none or None, "max_skips": self.max_skips}
+        how = {"choice": "mode", **{name: value for name, value in limits.items() if value is not None}}
         yield Chosen(genotype, how, _log_probability(distribution, genotype))
 
 
@@ -239,7 +251,7 @@ def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution,
             f"number {', '.join(numbers)}"
         )
         return
-    ways = ["--without-none"] if isinstance(distribution, OffersModeWithoutNone) else []
+    ways = ["--without-none"] if isinstance(distribution, OffersModeWithin) else []
     ways += ["--top"] if isinstance(distribution, OffersTop) else []
     ways += ["--sample"] if isinstance(distribution, OffersSamples) else []
     another = f"derive another ({', '.join(ways)}), or " if ways else ""

@@ -67,6 +67,17 @@ class Health:
     nones: float | None
     disconnected: str
 
+    @property
+    def advice(self) -> str:
+        """What to do where most of the picks compute nothing, as in a search that has fallen for skips; or nothing."""
+        if self.entropy is None or self.skips + (self.nones or 0) <= 1 / 2:
+            return ""
+        none, rule = ("", "") if self.nones is None else (" or none", " --without-none")
+        return (
+            f"more than half of its picks are skip connections{none}, and few such cells learn well: compare "
+            f"`derive --max-skips 2{rule}`, or the mean of several seeds"
+        )
+
     def __str__(self) -> str:
         parts = [str(part) for part in (self.entropy, self.agreement) if part is not None]
         parts.append(f"skips {self.skips:.0%}")

@@ -104,6 +104,8 @@ def _run(
             reporter.notice(data.lost)
         if end := health(rows, learnt):
             reporter.notice(f"health: {end}")
+            if end.advice:
+                reporter.notice(end.advice)
         if truth is not None and (found := job.derived()):
             reporter.notice(f"what it derives is worth: {truth.tell(found)}")
         reporter.end(path)

@@ -1,6 +1,7 @@
 """The line at the end of a search, by hand; and what is said of disconnected cells, in Python."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,25 @@ def test_of_categoricals_that_say_nothing() -> None:
     assert str(end) == (
         f"entropy 6.44 of 9.66 nats, the same genotype in the last 1 of 1 epochs, skips 33%, none 67%, {FAULT}"
     )
+
+
+def test_a_search_that_has_fallen_for_skips_says_what_to_do() -> None:
+    """More than half of the picks, not half; of a ranking of trained cells nothing else can be derived."""
+    half = health(rows("ab"), edges("skip_connect", "skip_connect", "skip_connect", *["nor_conv_3x3"] * 3))
+    assert half is not None
+    assert half.advice == ""
+    more = health(rows("ab"), edges("skip_connect", "skip_connect", "skip_connect", None, *["nor_conv_3x3"] * 2))
+    assert more is not None
+    assert more.advice.startswith("more than half of its picks are skip connections or none, and few")
+    assert "`derive --max-skips 2 --without-none`" in more.advice
+    assert replace(more, entropy=None).advice == ""
+    alpha = {cell: np.zeros((14, 8), np.float32) for cell in DARTS.cells}
+    for values in alpha.values():
+        values[:, DARTS.operations.index("skip_connect")] = 1
+    of_darts = health(rows("ab"), MixtureDistribution(DARTS, alpha, None))
+    assert of_darts is not None
+    assert "skip connections, and few" in of_darts.advice
+    assert "`derive --max-skips 2`," in of_darts.advice
 
 
 def test_of_a_mixture() -> None:

@@ -1,0 +1,78 @@
+"""The best cells within limits: without `none`, and of few skip connections each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+
+from nascli.errors import UsageError
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.protocol import NONE, CellSpace, Decision, check_keeps_none
+
+SKIP = "skip_connect"
+
+
+@dataclass(frozen=True)
+class CellLimits:
+    """What cells may not have: `none` on an edge, or more than `max_skips` skip connections in any one cell.
+
+    Searches in short trainings fall for skip connections, which learn fast. A limit on them is P-DARTS's remedy (Chen
+    et al., ICCV 2019, Section 3.3, two in a cell); here the best cells within it are found exactly. Raises UsageError
+    for a limit below 0.
+    """
+
+    without_none: bool = False
+    max_skips: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_skips is not None and self.max_skips < 0:
+            raise UsageError(f"a cell has 0 skip connections or more: --max-skips cannot be {self.max_skips}")
+
+
+Way = tuple[tuple[int, ...], float]
+"""Options of a decision, by their numbers, and how strong they are together: a logarithm."""
+
+
+def best_within(space: CellSpace, parts: Iterable[tuple[Decision, Sequence[Way]]], limits: CellLimits) -> CellGenotype:
+    """The cells of the largest sum of strengths: of each part one way; of equal ways, the first.
+
+    parts: what is chosen independently, in the order of the space's decisions; a decision may come in several. Raises
+    UsageError where `none` is ruled out in a space whose cells never have it.
+    """
+    if limits.without_none:
+        check_keeps_none(space)
+    most = inf if limits.max_skips is None else limits.max_skips
+    choices: dict[str, tuple[int, ...]] = {}
+    parts = list(parts)
+    for cell in space.cells:
+        # Of ways with as many skips only the best matters, and so of what is chosen of the parts before.
+        best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+        for decision, ways in parts:
+            if decision.cell == cell:
+                own = _by_skips(decision, ways, limits)
+                best = _larger(
+                    (skips + more, strength + added, (*chosen, *way))
+                    for skips, (strength, chosen) in best.items()
+                    for more, (added, way) in own.items()
+                    if skips + more <= most
+                )
+        _, choices[cell] = max(best.values(), key=lambda entry: entry[0])
+    return space.genotype([choice for cell in space.cells for choice in choices[cell]])
+
+
+def _by_skips(decision: Decision, ways: Iterable[Way], limits: CellLimits) -> dict[int, tuple[float, tuple[int, ...]]]:
+    """The best way for each number of skips; all count as one number where nothing limits them."""
+    found = []
+    for way, strength in ways:
+        ops = [decision.options[option].op for option in way]
+        if not (limits.without_none and NONE in ops):
+            found.append((0 if limits.max_skips is None else ops.count(SKIP), strength, way))
+    return _larger(found)
+
+
+def _larger(entries: Iterable[tuple[int, float, tuple[int, ...]]]) -> dict[int, tuple[float, tuple[int, ...]]]:
+    """Of the entries with the same number, the strongest; of equals, the first."""
+    best: dict[int, tuple[float, tuple[int, ...]]] = {}
+    for number, strength, way in entries:
+        if number not in best or strength > best[number][0]:
+            best[number] = strength, way
+    return best
