@@ -41,6 +41,59 @@ def test_the_usual_names_in_any_case(tmp_path, train, test, val):
     assert data.has_validation == bool(test and val)
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set", "test_set"),
+        ("train_set", "Test-Set"),
+        ("trainset", "testset"),
+        ("trains", "tests"),
+        ("train", "dev"),
+        ("train", "eval"),
+        ("TrainingData", "TestingData"),
+        ("train_images", "val_images"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+    ],
+)
+def test_other_names_are_read_and_told(tmp_path, train, test):
+    for name in (train, test):
+        make_folder(tmp_path / name, FEW, side=6)
+    layout = read_layout(tmp_path)
+    assert (layout.train, layout.test, layout.val) == (tmp_path / train, tmp_path / test, None)
+    assert layout.notices == (f"read in {tmp_path}: training images in {train}/, test images in {test}/",)
+    assert read_folder(tmp_path).test_images == 10
+
+
+@pytest.mark.parametrize("name", ["trainers", "latest", "contest", "restrain", "test-tubes", "evaluate", "retrain"])
+def test_classes_that_only_sound_like_parts(tmp_path, name):
+    make_folder(tmp_path, {"boots": 3, name: 3}, side=6)
+    assert read_folder(tmp_path).train().classes == ("boots", name)
+    assert read_layout(tmp_path).notices == ()
+
+
+def test_images_in_parts_beside_a_folder_of_labels(tmp_path):
+    """As detection data lies about. Without parts a folder beside an empty one is a class, and one is not enough."""
+    for name in ("train", "test"):
+        make_folder(tmp_path / "images" / name, FEW, side=6)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "0.txt").write_text("0")
+    source = read_folder(tmp_path)
+    assert (source.train_images, source.test_images) == (10, 10)
+    assert source.notices == (
+        f"{tmp_path} holds images/ and otherwise folders without images: reading test/, train/ in that",
+    )
+    make_folder(tmp_path / "other" / "cat", {"day": 3, "night": 3}, side=6)
+    (tmp_path / "other" / "dog").mkdir()
+    with pytest.raises(DataError, match="class folder .*/other/dog has no image"):
+        read_folder(tmp_path / "other")
+
+
+def test_a_test_folder_of_one_class_of_which_the_pictures_lie_in_folders(tmp_path):
+    make_folder(tmp_path / "train", FEW, side=6)
+    make_folder(tmp_path / "test" / "cat", {"day": 2, "night": 2}, side=6)
+    assert read_layout(tmp_path).test == tmp_path / "test"
+
+
 def test_two_names_for_one_part_are_refused(tmp_path):
     for name in ("train", "Training", "test"):
         make_folder(tmp_path / name, FEW, side=6)

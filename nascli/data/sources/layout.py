@@ -1,5 +1,6 @@
 """How a folder of pictures is read: which of its sub-folders are parts of a data set, and which are classes."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,8 +8,18 @@ from pathlib import Path
 from nascli.data.sources.walking import class_folders, has_images, holds_images, subfolders
 from nascli.errors import DataError
 
-WORDS = {"train": ("train", "training"), "test": ("test", "testing"), "val": ("val", "valid", "validation")}
-"""What the parts of a data set are called, in upper or lower case."""
+WORDS = {
+    "train": ("train", "trains", "training"),
+    "test": ("test", "tests", "testing"),
+    "val": ("val", "valid", "validation", "dev", "eval", "evaluation"),
+}
+"""What the parts of a data set are called, in upper or lower case, alone or beside one of `BESIDE`."""
+
+PLAIN = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
+"""Names that need no word on how they are read."""
+
+BESIDE = r"data|datas?ets?|sets?|split|images?|imgs?|pictures|photos|samples|seg"
+"""Words in such names that say nothing, as in `training_set`, `trainset` or `images_train`."""
 
 SHOWN = 5
 """Folders that a message names."""
@@ -59,12 +70,27 @@ def read_layout(root: Path, *, training: bool = True) -> Layout:
 
 def _of_parts(root: Path, train: str, tests: list[str], others: list[str]) -> Layout:
     notices = [f"left alone in {root}: {_named(others)}"] if others else []
+    at = _unwrapped(root / train)
+    classes = set(class_folders(at))
+    places = [root / name if classes & set(class_folders(root / name)) else _unwrapped(root / name) for name in tests]
+    plain = all(name.lower() in PLAIN for name in (train, *tests))
+    if not plain or [at, *places] != [root / name for name in (train, *tests)]:
+        held_out = f", test images in {places[0].relative_to(root)}/" if places else ""
+        notices.append(f"read in {root}: training images in {at.relative_to(root)}/{held_out}")
     if not tests:
         notices.append(f"{root} has neither test/ nor val/: a fifth of {train}/ is held out as test images")
-    test, val = (*(root / name for name in tests), None, None)[:2]
+    test, val = (*places, None, None)[:2]
     if val:
         notices.append(f"the test images are those in {tests[0]}/; a training is watched by those in {tests[1]}/")
-    return Layout(root / train, test, val, notices=tuple(notices))
+    return Layout(at, test, val, notices=tuple(notices))
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The folder itself, or the one that is all that it holds, as archives leave it (`seg_train/seg_train/CLASS/`)."""
+    inside = class_folders(folder)
+    if len(inside) == 1 and not has_images(folder / inside[0]) and len(class_folders(folder / inside[0])) > 1:
+        return folder / inside[0]
+    return folder
 
 
 def _class_called_train(root: Path, train: str, others: list[str], tests: list[str]) -> Layout:
@@ -94,12 +120,19 @@ def _classes_beside_tests(root: Path, others: list[str], tests: list[str]) -> La
 
 
 def _of_classes(root: Path, names: list[str]) -> Layout:
-    """Class folders; or a single folder that holds these, or the parts."""
-    if len(names) == 1 and not has_images(root / names[0]):
-        below = root / names[0]
-        if len(inside := [name for name in subfolders(below) if holds_images(below / name)]) > 1:
+    """Class folders; or a single folder that holds these, or the parts.
+
+    Beside folders without images, such as one of labels, a folder is read so only where it holds parts.
+    """
+    filled = [name for name in names if holds_images(root / name)]
+    if len(filled) == 1 and not has_images(root / filled[0]):
+        below, alone = root / filled[0], len(names) == 1
+        inside = class_folders(below)
+        if len(inside) > 1 and (alone or "train" in _parts(below, inside)):
             layout = read_layout(below)
-            return replace(layout, notices=(f"{root} holds {names[0]}/ alone: reading {_named(inside)} in that",))
+            what = "alone" if alone else "and otherwise folders without images"
+            told = f"{root} holds {filled[0]}/ {what}: reading {_named(inside)} in that"
+            return replace(layout, notices=(told, *layout.notices))
     return Layout(root)
 
 
@@ -107,7 +140,8 @@ def _parts(root: Path, names: Iterable[str]) -> dict[str, str]:
     """The sub-folders that are called like parts, by what they would be."""
     found: dict[str, str] = {}
     for part, words in WORDS.items():
-        own = [name for name in names if name.lower() in words]
+        called = re.compile(rf"(?:(?:{BESIDE})[-_ ]?)?(?:{'|'.join(words)})(?:[-_ ]?(?:{BESIDE}))?", re.IGNORECASE)
+        own = [name for name in names if called.fullmatch(name)]
         if len(own) > 1:
             raise DataError(f"{root} has both {_named(own)}: keep one of them, or give one another name")
         if own:
