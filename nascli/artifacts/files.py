@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from nascli.errors import ArtifactError, NascliError, UsageError
+from nascli.errors import ArtifactError, NascliError, UsageError, escaped
 
 PIPE = "-"
 BINARY = ".safetensors"
@@ -29,6 +29,7 @@ PROMISES = frozenset(
         ".svg",
         ".png",
         ".pdf",
+        ".txt",
         ".zip",
         ".tar",
         ".gz",
@@ -114,6 +115,7 @@ def check_output(target: str | Path, overwrite: bool, *, ending: str | None = No
             )
         return
     path = Path(target)
+    check_name(path)
     if ending is not None and ending != path.suffix.lower() in PROMISES:
         raise UsageError(
             f"{path} would be no {path.suffix} file, since the result is written as {ending}: call it "
@@ -132,6 +134,14 @@ def check_output(target: str | Path, overwrite: bool, *, ending: str | None = No
             raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
         if not _may(folder, os.W_OK | os.X_OK):
             raise UsageError(f"{path} cannot be written: the folder {path.parent} is read-only")
+
+
+def check_name(path: Path) -> None:
+    """Raise UsageError for a name that no result could hold: they say in JSON what they were made from."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{escaped(str(path))} is not in UTF-8: choose another name") from None
 
 
 def keep_inputs(outputs: Iterable[str | Path | None], inputs: Sequence[str | Path | None]) -> None:

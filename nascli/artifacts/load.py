@@ -28,7 +28,8 @@ _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("model", "distribution"): "make one with 'nascli search'",
     ("model", "genotype"): "give the one that it was trained from",
 }
-LONGEST_PATH = 4096
+LONGEST_NAME = 1000
+"""Characters of a path that a message gives whole."""
 _BINARY_START = 16
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -70,13 +71,13 @@ def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None
     """
     source = str(source)
     where = display_name(source)
-    if space_of_text(source) is not None:
+    if _is_text(source):
         where = shorten_name(where)
     loaded = read_artifact(_bytes_of(source), where)
     if expect is not None and loaded.kind not in expect:
         wanted = " or ".join(f"a {kind}" for kind in sorted(expect))
         ways = [_HOW_TO_MAKE[loaded.kind, kind] for kind in sorted(expect) if (loaded.kind, kind) in _HOW_TO_MAKE]
-        hint = f": {ways[0].format(source=source)}" if ways else ""
+        hint = f": {ways[0].format(source=where)}" if ways else ""
         raise ArtifactError(f"{where} holds a {loaded.kind}, not {wanted}{hint}")
     return loaded
 
@@ -94,11 +95,17 @@ def _bytes_of(source: str) -> bytes:
         return _read_file(source)
     if source in published.names():
         return published.read(source)
-    if space_of_text(source) is not None:
+    if _is_text(source):
         return source.encode()
-    if len(source) <= LONGEST_PATH and Path(source).exists():
-        return read_bytes(source)
+    with suppress(OSError, ValueError):
+        if Path(source).exists():
+            return read_bytes(source)
     raise ArtifactError(_not_found(source))
+
+
+def _is_text(source: str) -> bool:
+    """Whether it is meant as a genotype itself, in JSON or in the text form of a space, and not as the name of one."""
+    return not _is_file(source) and (source.lstrip().startswith("{") or space_of_text(source) is not None)
 
 
 def _is_file(source: str) -> bool:
@@ -118,6 +125,8 @@ def _read_file(source: str) -> bytes:
 
 def _not_found(source: str) -> str:
     """What to say of a name that is neither a file nor a published cell: the closest of whatever it looks like."""
+    if len(source) > LONGEST_NAME or not source.isprintable():
+        return f"no such file: {shorten_name(source)}"
     path = Path(source)
     if path.suffix or path.name != source:
         try:

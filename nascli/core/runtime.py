@@ -4,13 +4,14 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from nascli.config import Config
+from nascli.core.memory_guard import guarded_memory
 from nascli.core.nn.memory_format import BEST_MEMORY_FORMAT
 from nascli.errors import MemoryExhausted, UsageError
 from nascli.seeds import derive_seed
@@ -179,11 +180,12 @@ def fitting_threads(runtime: Runtime, pixels: int) -> Iterator[None]:
 def memory_errors(batch_size: int) -> Iterator[None]:
     """Turn an allocator's failure into MemoryExhausted, which names the batch size to try next."""
     try:
-        yield
+        # A GPU's driver maps far more than it uses.
+        with nullcontext() if torch.cuda.is_available() else guarded_memory():
+            yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         known = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
         if not known:
             raise
-        raise MemoryExhausted(
-            f"out of memory at batch size {batch_size}: try --batch-size {max(1, batch_size // 2)}"
-        ) from error
+        smaller = f"try --batch-size {batch_size // 2}" if batch_size > 1 else "use a smaller --image-size or network"
+        raise MemoryExhausted(f"out of memory at batch size {batch_size}: {smaller}") from error

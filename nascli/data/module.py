@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -203,18 +204,18 @@ def open_data(
     device: torch.device,
     classes: tuple[str, ...] | None = None,
     like: DataInfo | None = None,
-    trained_here: bool = False,
+    trained_at: Path | None = None,
 ) -> DataModule:
     """Find the data set of a configuration.
 
     classes: those of a model to be evaluated; labels then count in its order. like: the images that a model was trained
     on; those that are found are for its evaluation, made square and normalised as those, and none for training is
-    decoded before it is asked for. trained_here: these lay at the place of the configuration. Raises DataError for
+    decoded before it is asked for. trained_at: the folder in which these lay. Raises DataError for
     images that are missing or unusable, UsageError for settings that don't fit them.
     """
     row = lookup(DATASETS, "dataset", config.dataset)
     if like is not None and row.labelled is not None:
-        source = load(row.labelled)(config, like.fingerprint, trained_here)
+        source = load(row.labelled)(config, like.fingerprint, trained_at)
     else:
         source = load(row.target)(config)
     return DataModule(source, config, device, classes, like)

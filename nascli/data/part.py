@@ -23,7 +23,8 @@ SAMPLED_IMAGES = 1024
 """Of large images, so many decide on mean and deviation: that places a mean within about 1 % of the range."""
 
 _SAMPLE_SEED = 0
-_CHUNK = 128
+_CHUNK_BYTES = 32 * 2**20
+"""Pixels that are summed at a time; sums of integers are the same in any parts."""
 
 
 MADE_SQUARE: Mapping[Fit, str] = {
@@ -64,7 +65,10 @@ def open_part(images: Images, format: Format, *, device: torch.device, workers: 
         notices.append(_left_out(unreadable, skip_corrupt))
         lost = np.setdiff1d(images.labels, images.labels[kept])
         if len(lost):
-            raise DataError(f"class {images.classes[lost[0]]!r} has no readable image; {unreadable[0]}")
+            raise DataError(
+                f"class {images.classes[lost[0]]!r} has no readable image; {unreadable[0]}: repair some, or remove the "
+                "class"
+            )
     labels = images.labels[kept]
     if format.resident:
         feed: Feed = ResidentFeed(decoded.pixels.to(device), torch.from_numpy(labels).to(device))
@@ -87,11 +91,16 @@ def _left_out(unreadable: tuple[UnreadableImage, ...], skip_corrupt: bool) -> st
 def part_statistics(part: Part, format: Format) -> Statistics:
     """Mean and deviation of a part: of all its images when they are small, else of a sample that is always the same."""
     if isinstance(part.feed, ResidentFeed):
-        return statistics(part.feed.pixels.split(_CHUNK))
+        return statistics(part.feed.pixels.split(_chunk(format)))
     assert isinstance(part.feed, WorkerFeed)
     images = part.feed.images
     sample = np.sort(permutation(len(images), _SAMPLE_SEED)[:SAMPLED_IMAGES])
-    return statistics(_sampled(images, sample[k : k + _CHUNK], format) for k in range(0, len(sample), _CHUNK))
+    chunk = _chunk(format)
+    return statistics(_sampled(images, sample[k : k + chunk], format) for k in range(0, len(sample), chunk))
+
+
+def _chunk(format: Format) -> int:
+    return max(1, _CHUNK_BYTES // (format.channels * format.side**2))
 
 
 def _sampled(images: Images, indices: np.ndarray, format: Format) -> torch.Tensor:

@@ -59,14 +59,16 @@ class WorkerFeed:
             while (answer := _next(answers)) is not None:
                 images, labels, lost = answer
                 if lost and not (self._skip_corrupt and len(labels)):
-                    raise DataError(
-                        f"cannot read {lost[0]}; repair the file and go on with --resume, or begin again without "
-                        "it, or with --skip-corrupt"
-                    )
+                    raise DataError(f"cannot read {lost[0]}; {self._advice(len(lost))}")
                 self.lost |= {str(one): one for one in lost}
                 yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
         finally:
             del answers  # ends the workers now, even while the traceback of an error keeps this frame alive
+
+    def _advice(self, lost: int) -> str:
+        if self._skip_corrupt:
+            return f"nor can the others of its batch ({lost:,} in all): put them back, and go on with --resume"
+        return "repair the file and go on with --resume, or begin again without it, or with --skip-corrupt"
 
 
 def _next(answers: Iterator[Answer]) -> Answer | None:

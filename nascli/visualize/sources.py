@@ -1,5 +1,6 @@
 """What can be drawn, by what stands for it: a file, a published cell's name, a run's folder."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ def drawable(*sources: str | Path | LoadedArtifact) -> Any:
 
     Raises ArtifactError for what cannot be read, UsageError for sources that don't go into one picture.
     """
-    folders = [Path(source) for source in sources if not isinstance(source, LoadedArtifact) and Path(source).is_dir()]
+    # A source may be a genotype as text, longer than any path: os.path.isdir says no, Path.is_dir would raise.
+    named = [source for source in sources if not isinstance(source, LoadedArtifact)]
+    folders = [Path(source) for source in named if os.path.isdir(source)]  # noqa: PTH112
     if folders and len(folders) == len(sources):
         if scored := [folder for folder in folders if _scores(folder)]:
             if len(folders) > 1:

@@ -154,6 +154,7 @@ def test_a_device_as_output_stays_a_device() -> None:
         ("run.json", ".safetensors", "run.safetensors"),
         ("cell.safetensors", ".json", "cell.json"),
         ("cell.json", ".txt", "cell.txt"),
+        ("cell.txt", ".json", "cell.json"),
     ],
 )
 def test_a_name_that_promises_another_format_is_refused(tmp_path: Path, name: str, ending: str, right: str) -> None:
@@ -164,6 +165,11 @@ def test_a_name_that_promises_another_format_is_refused(tmp_path: Path, name: st
     with pytest.raises(UsageError) as caught:
         files.check_output(path, overwrite=True, ending=ending)
     assert str(caught.value) == message
+
+
+def test_a_name_that_no_result_could_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"caf\\xe9\.json is not in UTF-8: choose another name$"):
+        files.check_output(tmp_path / "caf\udce9.json", overwrite=False)
 
 
 @pytest.mark.parametrize("name", ["run", "run.safetensors", "RUN.SAFETENSORS", "run.v2", "resnet.1", "x.y.safetensors"])

@@ -13,7 +13,7 @@ from nascli.artifacts import published, tensors
 from nascli.artifacts.checkpoint import checkpoint_bytes
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.genotype import CellGenotype, as_text, genotype_bytes
-from nascli.artifacts.load import LONGEST_PATH, load_artifact
+from nascli.artifacts.load import load_artifact
 from nascli.artifacts.model import model_bytes
 from nascli.artifacts.provenance import ArtifactKind
 from nascli.errors import ArtifactError
@@ -97,7 +97,7 @@ def test_a_file_and_a_folder_named_like_a_text(tmp_path: Path, monkeypatch: pyte
         ),
         ("Genotype(normal=[], reduce=[])", "Genotype: normal_concat, reduce_concat are missing"),
         ("Genotype(", "is cut off: a bracket of Genotype( is never closed"),
-        ("|" * (2 * LONGEST_PATH), "a cell of nas-bench-201 needs 3 nodes (parts between '+'), and this one has 1"),
+        ("|" * 8192, "a cell of nas-bench-201 needs 3 nodes (parts between '+'), and this one has 1"),
     ],
 )
 def test_a_text_with_a_fault_is_named_by_itself(source: str, message: str) -> None:
@@ -106,6 +106,24 @@ def test_a_text_with_a_fault_is_named_by_itself(source: str, message: str) -> No
         load_artifact(source)
     name = source if len(source) <= 60 else source[:59] + "…"
     assert str(caught.value).startswith(f"{name}: {message}")
+
+
+def test_json_is_a_source_as_it_stands_in_a_file() -> None:
+    """Pasted in quotes, or by the shell's $(cat cell.json)."""
+    text = FILES["genotype"].decode()
+    assert load_artifact(text).value == published.load("enas")
+    with pytest.raises(ArtifactError) as caught:
+        load_artifact(text[:200])
+    assert str(caught.value).startswith(r"'{\n")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("source", ["x" * 300, "x" * 9000, "two\nlines", "caf\udce9.safetensors"])
+def test_a_name_that_no_file_can_have_is_not_there(source: str) -> None:
+    with pytest.raises(ArtifactError, match="^no such file") as caught:
+        load_artifact(source)
+    assert "\n" not in str(caught.value)
 
 
 def test_published_names_work_wherever_a_path_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

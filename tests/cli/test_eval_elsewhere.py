@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from nascli.config import EvalConfig
+from nascli.data.sources.folders import labelled_folder, read_folder
 from tests.data.pictures import make_folder, noise, save
 
 TRAIN = ["train", "enas", "--dataset", "folder", "--data-dir", "p", "--layers", 3, "--channels", 2, "--auxiliary", 0]
@@ -35,9 +37,9 @@ def test_which_pictures_count(here, nascli):
     assert evaluated("--data-dir", "copy")[0] == 12, "the same pictures in another place"
     count, told = elsewhere({"a": 5, "b": 6, "c": 7})
     assert count == 18
-    assert told == "note: all 18 images of q count: the model was trained on others\n"
+    assert told == "note: all 18 images of q count; if the model was trained on some of them, their accuracy flatters\n"
     count, told = elsewhere({"test/a": 3, "test/b": 3, "test/c": 3})
-    assert (count, told) == (9, "")
+    assert (count, told) == (9, "note: q has no training images: all 9 of test/ count\n")
     assert elsewhere({"train/a": 2, "train/b": 2, "test/a": 3, "test/b": 3})[0] == 6
     count, told = elsewhere({"a": 4, "b": 5})
     assert count == 9
@@ -61,4 +63,16 @@ def test_a_grown_training_folder_is_told(here, nascli):
     assert done.err == (
         "note: p has changed since the training: among the 14 images that count, a fifth of each class, may be some "
         "that the model was trained on\n"
+    )
+
+
+def test_a_part_of_the_training_folder_is_told(tmp_path):
+    """Asked for by itself, the training part has another fingerprint than the whole."""
+    make_folder(tmp_path / "p", {"train/a": 4, "train/b": 4, "test/a": 2, "test/b": 2}, side=8)
+    whole = read_folder(tmp_path / "p").fingerprint
+    config = EvalConfig(dataset="folder", data_dir=tmp_path / "p" / "train")
+    (told,) = labelled_folder(config, whole, tmp_path / "p").notices
+    assert told == (
+        f"all 8 images of {tmp_path / 'p' / 'train'} count; they lie in {tmp_path / 'p'}, whose images the model was "
+        "trained on, and may be among these"
     )

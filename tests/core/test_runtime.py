@@ -1,8 +1,11 @@
+import resource
+import sys
+
 import pytest
 import torch
 
 from nascli.config import TrainConfig
-from nascli.core import runtime
+from nascli.core import memory_guard, runtime
 from nascli.core.runtime import SERIAL_PIXELS, Runtime, check_memory, fitting_threads, memory_errors, open_runtime
 from nascli.errors import MemoryExhausted, UsageError
 
@@ -13,6 +16,26 @@ def test_an_allocation_that_fails_names_the_batch_size_to_try():
     with pytest.raises(MemoryExhausted, match="at batch size 96: try --batch-size 48") as caught, memory_errors(96):
         torch.empty(2**60, dtype=torch.uint8)
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_memory_that_is_not_there_is_refused_and_not_granted(monkeypatch):
+    """Untouched memory costs nothing, and Linux grants it; whoever then uses it is killed."""
+    torch.empty(2**28)
+    monkeypatch.setattr(memory_guard, "available_memory", lambda: 2**28)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with (
+        pytest.raises(MemoryExhausted, match="at batch size 1: use a smaller --image-size or network"),
+        memory_errors(1),
+    ):
+        torch.empty(2**28)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_available_memory_is_some_of_the_machines():
+    found = memory_guard.available_memory()
+    assert found is None or 0 < found < 2**50
 
 
 def test_other_failures_pass_through():

@@ -204,6 +204,17 @@ def test_files_that_cannot_be_read_are_counted_by_their_endings(tmp_path):
         read_folder(tmp_path)
 
 
+def test_where_all_pictures_are_gone_the_advice_is_not_what_was_done(tmp_path):
+    make_folder(tmp_path, {"cat": 6, "dog": 6}, side=72)
+    config = SearchConfig(dataset="folder", data_dir=tmp_path, skip_corrupt=True)
+    data = open_data(config, device=CPU)
+    batches = data.batches(None, 4)
+    for path in tmp_path.glob("*/*.png"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"nor can the others of its batch \(4 in all\): put them back, and go on with"):
+        list(batches)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_that_is_deleted_during_the_run(tmp_path, workers):
     make_folder(tmp_path, {"cat": 6, "dog": 6}, side=72)

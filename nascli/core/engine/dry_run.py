@@ -22,13 +22,12 @@ from nascli.core.engine.inheritance import check_start
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.loop import Job
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.search import open_search
-from nascli.core.engine.train import open_training
+from nascli.core.engine.search import open_search, tell_before
+from nascli.core.engine.train import open_images, open_training
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods.protocol import SearchMethod
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
-from nascli.data import open_data
 
 COUNTED = {
     "cpu": "weights, gradients, optimiser state and what is kept for the backward pass",
@@ -48,6 +47,7 @@ def plan_search(
     with memory_errors(config.batch_size):
         data, job = open_search(config, start, runtime)
         method = job.method
+        tell_before(config, data, method, runtime, reporter)
         size = {
             "parameters": count_parameters(method.network),
             "multiply_adds": _multiply_adds(method, data.info, runtime),
@@ -80,8 +80,8 @@ def plan_train(
     check_connected(genotype, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        data = open_data(config, device=runtime.device)
-        job, graph = open_training(genotype, origin, config, data, runtime, Silent())
+        data = open_images(genotype, config, runtime, reporter)
+        job, graph = open_training(genotype, origin, config, data, runtime, reporter)
         # Dropped paths take memory of their own, and there are none in the first epoch.
         job.steps_done = (config.epochs - 1) * job.steps_per_epoch
         reporter.notice("measuring two steps")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -14,7 +15,6 @@ from nascli.config import EvalConfig
 from nascli.core.engine.calibration import Calibration
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.same_data import same_place
 from nascli.core.nn import build
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import DataModule, open_data
@@ -158,14 +158,15 @@ def test_data(model: ModelFile, config: EvalConfig, runtime: Runtime, classes: t
         device=runtime.device,
         classes=classes,
         like=model.data,
-        trained_here=_trained_here(model, config),
+        trained_at=_trained_at(model, config),
     )
 
 
-def _trained_here(model: ModelFile, config: EvalConfig) -> bool:
-    """Whether a model was trained on images that lay where these lie."""
+def _trained_at(model: ModelFile, config: EvalConfig) -> Path | None:
+    """Where the images lay that a model was trained on; None where they were another data set's, or nowhere."""
     then = model.provenance.config
-    return then.get("dataset") == config.dataset and same_place(then.get("data_dir"), config.data_dir)
+    place = then.get("data_dir")
+    return Path(place) if then.get("dataset") == config.dataset and isinstance(place, str) else None
 
 
 def evaluate_on(

@@ -78,10 +78,7 @@ def _run(
     with memory_errors(config.batch_size):
         data, job = open_search(config, start, runtime, truth)
         method = job.method
-        few = batch_notice(config, data.info.train_images)
-        stem = stem_notice(config.settings.get("stem", ""), data.info.image_size)
-        for notice in filter(None, (*data.notices, *method.notices, few, stem, runtime.compile_notice)):
-            reporter.notice(notice)
+        tell_before(config, data, method, runtime, reporter)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
         with open_run(destination, config, made_from, data.info) as run, threads:
             if truth is None and run is not None and any(TRUE_ACCURACY in row for row in run.read_metrics()):
@@ -125,6 +122,16 @@ def open_search(
     if start:
         method.start_from(start.value)
     return data, SearchJob(config, method, streams, runtime, truth)
+
+
+def tell_before(
+    config: SearchConfig, data: DataModule, method: SearchMethod, runtime: Runtime, reporter: Reporter
+) -> None:
+    """What the user should know before the first step."""
+    few = batch_notice(config, data.info.train_images)
+    stem = stem_notice(config.settings.get("stem", ""), data.info.image_size)
+    for notice in filter(None, (*data.notices, *method.notices, few, stem, runtime.compile_notice)):
+        reporter.notice(notice)
 
 
 def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> dict[str, Any]:

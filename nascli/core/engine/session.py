@@ -10,7 +10,7 @@ from typing import Any
 from nascli import __version__
 from nascli.artifacts import strict_json
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.files import BINARY, check_output, is_pipe, write_output
+from nascli.artifacts.files import BINARY, check_name, check_output, is_pipe, write_output
 from nascli.artifacts.formats import validate
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
@@ -118,6 +118,7 @@ def check_destination(destination: Destination, config: Stage, made_from: Ancest
         if destination.resume:
             raise UsageError("--resume needs the run directory: give --run-dir")
         return
+    check_name(destination.run_path)
     run = RunDir(destination.run_path)
     saved = run.read_config()
     if saved is not None and run.has_progress():

@@ -74,14 +74,7 @@ def train(
     check_destination(destination, config, made_from)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        if config.image_size is not None and config.stem == "cifar":  # before any image is enlarged
-            largest = (config.channels or 1) * config.image_size**2
-            check_maps(config.batch_size, largest, config.image_size, runtime, config.stem)
-        data = open_data(config, device=runtime.device)
-        for notice in data.notices:
-            reporter.notice(notice)
-        if found := _since_the_search(genotype, config, data.info):
-            reporter.notice(f"the images have changed since the search ({found})")
+        data = open_images(genotype, config, runtime, reporter)
         job, graph = open_training(genotype, origin, config, data, runtime, reporter)
         threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
         with open_run(destination, config, made_from, data.info, genotype.value) as run, threads:
@@ -101,9 +94,10 @@ def train(
             reporter.notice(data.lost)
         if job.steps_done < FEW_STEPS:
             job.settle()
+            steps = f"{job.steps_done} step{'' if job.steps_done == 1 else 's'}"
             reporter.notice(
-                f"after {job.steps_done} steps the running statistics of batch norms lag behind the weights: the "
-                "model's are those of one pass over the training images"
+                f"after {steps} the running statistics of batch norms lag behind the weights: the model's are those of "
+                "one pass over the training images"
             )
         weights = {k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(AUXILIARY)}
         content = model_bytes(
@@ -119,6 +113,19 @@ def train(
         path = destination.write(content)
         reporter.end(path)
     return made(content, path)
+
+
+def open_images(genotype: LoadedArtifact, config: TrainConfig, runtime: Runtime, reporter: Reporter) -> DataModule:
+    """The images of a training; the reporter is told how they are read, and what has changed. Raises as `train`."""
+    if config.image_size is not None and config.stem == "cifar":  # before any image is enlarged
+        largest = (config.channels or 1) * config.image_size**2
+        check_maps(config.batch_size, largest, config.image_size, runtime, config.stem)
+    data = open_data(config, device=runtime.device)
+    for notice in data.notices:
+        reporter.notice(notice)
+    if found := _since_the_search(genotype, config, data.info):
+        reporter.notice(f"the images have changed since the search ({found})")
+    return data
 
 
 def _since_the_search(genotype: LoadedArtifact, config: TrainConfig, data: DataInfo) -> str:

@@ -112,11 +112,11 @@ def read_folder(root: Path) -> Source:
     )
 
 
-def labelled_folder(config: Config, fingerprint: str, trained_here: bool) -> Source:
+def labelled_folder(config: Config, fingerprint: str, trained_at: Path | None) -> Source:
     """A folder to evaluate a model on that was trained on images with this fingerprint. Its training part is not used.
 
     The test images are those of test/ or val/, with or without train/. Of class folders they are all, unless the model
-    was trained on this folder: then the fifth that was held out. trained_here: the training's images lay here. The
+    was trained on this folder: then the fifth that was held out. trained_at: where the training's images lay. The
     folder may lack classes. Raises as `folder`.
     """
     root = required_folder(config)
@@ -125,14 +125,19 @@ def labelled_folder(config: Config, fingerprint: str, trained_here: bool) -> Sou
     if layout.test is not None:
         test = list_classes(layout.test, several=False)
         if layout.train == layout.test:
-            return _to_test(test, _fingerprint(test), layout.notices)
+            told = f"{root} has no training images: all {len(test.paths):,} of {test.root.name}/ count"
+            return _to_test(test, _fingerprint(test), (*layout.notices, told))
         train = list_classes(layout.train, layout.aside)
         found = _to_test(test, _fingerprint(train, test), layout.notices)
         return replace(found, train=train.images, train_images=len(train.paths))
     listing = list_classes(layout.train, layout.aside, several=False)
-    now = _fingerprint(listing)
-    if now != fingerprint and not trained_here:
-        told = f"all {len(listing.paths):,} images of {layout.train} count: the model was trained on others"
+    now, here = _fingerprint(listing), trained_at is not None and trained_at.resolve() == root.resolve()
+    if now != fingerprint and not here:
+        told = f"all {len(listing.paths):,} images of {layout.train} count; "
+        if trained_at is not None and root.resolve().is_relative_to(trained_at.resolve()):
+            told += f"they lie in {trained_at}, whose images the model was trained on, and may be among these"
+        else:
+            told += "if the model was trained on some of them, their accuracy flatters"
         return _to_test(listing, now, (*layout.notices, told))
     kept, held_out = _held_out(listing)
     told = (

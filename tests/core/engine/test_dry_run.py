@@ -16,6 +16,7 @@ from nascli.data import open_data
 from nascli.errors import MemoryExhausted
 from nascli.registry import METHODS, SPACES
 from nascli.spaces.network_settings import NetworkSettings
+from tests.data.pictures import make_folder
 
 TINY = {"limit_train": 160, "batch_size": 32, "layers": 3, "channels": 4}
 CELLS = {**TINY, "epochs": 3, "nodes": 1, "arch_warmup_epochs": 1}
@@ -173,3 +174,16 @@ def test_on_a_gpu_all_that_is_allocated_counts():
     plan = plan_search(nascli.SearchConfig(**CELLS, device="cuda"))
     assert plan["peak_memory_of"] == "all that is allocated on the GPU"
     assert plan["peak_memory_bytes"] > 12 * plan["parameters"]
+
+
+def test_a_plan_says_how_the_images_were_read_as_the_training_does(tmp_path):
+    for name in ("training_set", "dev"):
+        make_folder(tmp_path / name, {"cat": 8, "dog": 8}, side=8)
+    size = {"layers": 3, "channels": 2, "auxiliary": 0.0, "epochs": 1, "batch_size": 4}
+    told = Told()
+    plan_train("enas", nascli.TrainConfig(dataset="folder", data_dir=tmp_path, image_size=8, **size), told)
+    assert told.notices[0] == f"read in {tmp_path}: training images in training_set/, test images in dev/"
+    told = Told()
+    cells = {**CELLS, "dataset": "folder", "data_dir": tmp_path, "image_size": 8, "limit_train": None, "batch_size": 4}
+    plan_search(nascli.SearchConfig(**cells), reporter=told)
+    assert told.notices[0] == f"read in {tmp_path}: training images in training_set/, test images in dev/"
