@@ -27,11 +27,7 @@ _CHUNK_BYTES = 32 * 2**20
 """Pixels that are summed at a time; sums of integers are the same in any parts."""
 
 
-MADE_SQUARE: Mapping[Fit, str] = {
-    "crop": "and cut to their centre",
-    "pad": "with borders where they are not square",
-    "squash": "and squashed where they are not square",
-}
+MADE_SQUARE: Mapping[Fit, str] = {"crop": "cut to its centre", "pad": "given borders", "squash": "squashed"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +49,11 @@ def open_part(images: Images, format: Format, *, device: torch.device, workers: 
         decoded = decode_all(images, format)
         kept, unreadable = decoded.kept, decoded.unreadable
         if decoded.resized:
+            size = f"{format.side}x{format.side}"
+            uneven = f"; each of {decoded.uneven} that are not square was {MADE_SQUARE[format.fit]}"
             notices.append(
-                f"{decoded.resized} of {len(images)} images were of another size: "
-                f"resized, {MADE_SQUARE[format.fit]}, at {format.side}x{format.side} pixels"
+                f"{decoded.resized} of {len(images)} images were of another size: resized to {size} pixels"
+                f"{uneven if decoded.uneven else ''}"
             )
     elif skip_corrupt:
         kept, unreadable = find_unreadable(images)

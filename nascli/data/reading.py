@@ -19,24 +19,25 @@ class Decoded:
     """All images of a list at one size.
 
     pixels: uint8 [kept, C, side, side]. kept: indices into the list of those that could be read.
-    unreadable: one error for each of the others. resized: how many were of another size.
+    unreadable: one error for each of the others. resized: how many were of another size; uneven: of these, not square.
     """
 
     pixels: Tensor
     kept: np.ndarray
     unreadable: tuple[UnreadableImage, ...]
     resized: int
+    uneven: int
 
 
 def decode_all(images: Images, format: Format, shorter: int | None = None) -> Decoded:
     """Read every image and make it square; `shorter` as in `fit_square`."""
     count, channels, side = len(images), format.channels, format.side
     if isinstance(images, ArrayImages) and images.pixels.shape[1:] == (channels, side, side) and shorter is None:
-        return Decoded(torch.from_numpy(images.pixels), np.arange(count), (), 0)
+        return Decoded(torch.from_numpy(images.pixels), np.arange(count), (), 0, 0)
     pixels = torch.empty((count, channels, side, side), dtype=torch.uint8)
 
-    def decode_some(indices: range) -> tuple[list[tuple[int, UnreadableImage]], int]:
-        unreadable, resized = [], 0
+    def decode_some(indices: range) -> tuple[list[tuple[int, UnreadableImage]], int, int]:
+        unreadable, resized, uneven = [], 0, 0
         for index in indices:
             try:
                 image = images.load(index, format)
@@ -44,18 +45,20 @@ def decode_all(images: Images, format: Format, shorter: int | None = None) -> De
                 unreadable.append((index, error))
                 continue
             resized += image.shape[1:] != (side, side)
+            uneven += image.shape[1] != image.shape[2]
             pixels[index] = format.square(image, shorter)
-        return unreadable, resized
+        return unreadable, resized, uneven
 
     with ThreadPoolExecutor(_threads(images)) as threads:
         parts = list(threads.map(decode_some, (range(k, min(k + 32, count)) for k in range(0, count, 32))))
-    unreadable = dict(entry for part, _ in parts for entry in part)
+    unreadable = dict(entry for part, _, _ in parts for entry in part)
     kept = np.setdiff1d(np.arange(count), np.fromiter(unreadable, np.int64))
     return Decoded(
         pixels[torch.from_numpy(kept)] if unreadable else pixels,
         kept,
         tuple(unreadable.values()),
-        sum(resized for _, resized in parts),
+        sum(resized for _, resized, _ in parts),
+        sum(uneven for _, _, uneven in parts),
     )
 
 

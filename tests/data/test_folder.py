@@ -199,8 +199,10 @@ def test_mixed_sizes_take_the_median(tmp_path: Path):
     assert probe_image_size(config_of(tmp_path)) == 16
     data = open_folder(tmp_path)
     assert data.info.image_size == 16
-    assert data.notices == ("4 of 14 images were of another size: resized, and cut to their centre, at 16x16 pixels",)
+    told = "4 of 14 images were of another size: resized to 16x16 pixels"
+    assert data.notices == (f"{told}; each of 4 that are not square was cut to its centre",)
     assert next(data.test_batches(2))[0].shape == (2, 3, 16, 16)
+    assert data.notices[1] == "2 of 2 images were of another size: resized to 16x16 pixels"
 
 
 def test_a_small_image_is_resized_by_its_shorter_side_and_cut_to_the_centre(tmp_path: Path):
