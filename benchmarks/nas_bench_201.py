@@ -45,7 +45,7 @@ from nascli.core.engine.session import Destination  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402
 
 COLUMNS = (
-    "method", "setting", "seed", "tuned_on", "seconds", "threads", "candidates", "score", "architecture",
+    "method", "setting", "seed", "tuned_on", "seconds", "threads", "device", "candidates", "score", "architecture",
     "cifar10_test", "rank",
 )  # fmt: skip
 AVERAGE = 5
@@ -103,6 +103,7 @@ def search_config(setting: Setting, seed: int, images: Path) -> SearchConfig:
         dataset="folder",
         data_dir=images,
         seed=seed,
+        device="cpu",
         **setting.changes,
     )
 
@@ -195,13 +196,19 @@ def rows(folder: Path, table: TruthTable, tuned_on: Collection[int]) -> Iterator
         kept = done(folder, name)
         for seeds, threads, one in (*alone(kept), *together(folder, name, kept, tuned_on)):
             worth = table.worth(table.space.parse(one.architecture, "a cell"), column)
+            device = device_of(folder / f"{name}-{seeds[0]}.safetensors")
             score = "" if one.score is None else f"{one.score:.4f}"
             values = (
                 setting.method, f"{name}, {one.rule}", " ".join(map(str, seeds)),
-                tuned(name, one.rule, seeds, tuned_on), round(one.seconds), threads, one.candidates, score,
+                tuned(name, one.rule, seeds, tuned_on), round(one.seconds), threads, device, one.candidates, score,
                 one.architecture, f"{worth.accuracy:.2f}", worth.rank,
             )  # fmt: skip
             yield dict(zip(COLUMNS, values, strict=True))
+
+
+def device_of(path: Path) -> str:
+    """What a search ran on. Those of a time when it was left open had no GPU to see."""
+    return "cuda" if str(load_artifact(path).provenance.config.get("device")).startswith("cuda") else "cpu"
 
 
 def tuned(name: str, rule: str, seeds: Collection[int], tuned_on: Collection[int]) -> bool:

@@ -8,7 +8,7 @@ one-sided tests stand beside its mean, each exact, ties included:
 - against random cells: how often as many of them have a sum of true ranks that is no larger;
 - against random search at equal time: as many of its runs are taken together as take about as long as a run of the
   line, and the cell with the best score on held-out images counts; how often dealing all runs out at random
-  gives as large a difference of the mean accuracies. Empty where that leaves fewer than two;
+  gives as large a difference of the mean accuracies. Empty where that leaves fewer than two, and on another device;
 - against the cell of six 3x3 convolutions: how often a fair coin shows as many runs above it.
 
 No probability is corrected for the number of lines: of twenty, one is below 0.05 by chance.
@@ -88,7 +88,8 @@ def line(name: str, rows: Sequence[Row], others: Sequence[Row], table: TruthTabl
     of_all = [table.worth(cell, column).rank for cell in table.genotypes]
     chance = random_cells_as_good([int(row["rank"]) for row in rows], of_all)
     search, yardstick = "", at_equal_time(others, seconds)
-    if name != RANDOM and min(len(yardstick), len(found)) > 1:
+    alike = not name.startswith("random") and rows[0]["device"] == others[0]["device"]
+    if alike and min(len(yardstick), len(found)) > 1:
         test = permutation_test(
             (found, yardstick), lambda a, b: np.mean(a) - np.mean(b), alternative="greater", n_resamples=np.inf
         )

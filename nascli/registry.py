@@ -69,6 +69,8 @@ class Dataset:
     classes: int | None = None
     image_size: int | None = None
     image_channels: int | None = None
+    built_in: bool = False
+    """Whether its images come with a library, and lie in no folder."""
     labelled: str | None = None
     """Where a model may be evaluated on others than it was trained on: "module:function" that finds these."""
 
@@ -492,6 +494,7 @@ DATASETS: Mapping[str, Dataset] = {
         classes=10,
         image_size=8,
         image_channels=1,
+        built_in=True,
     ),
     "cifar10": Dataset(
         "nascli.data.sources:cifar10",

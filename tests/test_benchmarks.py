@@ -40,6 +40,16 @@ def campaign(tmp_path):
     return folder, loaded(tmp_path)
 
 
+def test_a_rule_that_was_added_later_is_fresh_on_later_seeds_and_searches_alone():
+    """Each of several seeds counts, and those of searches that no truth was known of."""
+    rule = nas_bench_201.FEW_SKIPS_RULE
+    known = [("darts", rule, [35]), ("pc-darts", f"mean of 2, {rule}", [36, 35]), ("darts-10k", rule, [11])]
+    fresh = [("darts", rule, [36]), ("pc-darts-long", rule, [11]), ("darts", "without none", [35])]
+    assert all(nas_bench_201.tuned(*one, tuned_on=[0]) for one in known)
+    assert not any(nas_bench_201.tuned(*one, tuned_on=[0]) for one in fresh)
+    assert nas_bench_201.tuned("pc-darts-long", rule, [11, 0], tuned_on=[0])
+
+
 def test_the_rows_of_a_campaign(campaign, tmp_path, monkeypatch):
     folder, table = campaign
     monkeypatch.setattr(nas_bench_201, "MEANS", (2, 6))
@@ -57,6 +67,7 @@ def test_the_rows_of_a_campaign(campaign, tmp_path, monkeypatch):
     assert means["3 4"]["architecture"] == as_text(type(one).mean([one, two]).mode())
     assert len([row for row in rows if row["setting"] == "darts, mean of 6"]) == 1
     assert len([row for row in rows if row["setting"] == "darts-10k, mode"]) == 2
+    assert {row["device"] for row in rows} == {"cpu"}
     nas_bench_201.write(tmp_path / "all.csv", rows)
     with (tmp_path / "all.csv").open() as file:
         assert [row["setting"] for row in csv.DictReader(file)] == sorted(row["setting"] for row in rows)

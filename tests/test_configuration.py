@@ -38,3 +38,11 @@ def test_faults_are_told_at_once_and_missing_images_as_such():
         configure(TrainConfig, epochs=0, batch_size=0)
     with pytest.raises(DataError, match="nowhere"):
         configure(SearchConfig, dataset="folder", data_dir="nowhere")
+
+
+def test_a_folder_for_data_that_is_built_in_is_refused(tmp_path):
+    """It was passed over, and the digits searched in place of one's own pictures."""
+    with pytest.raises(
+        UsageError, match=r"--data-dir .* does not go with digits, .*: for own pictures give --dataset fo"
+    ):
+        SearchConfig(data_dir=tmp_path)

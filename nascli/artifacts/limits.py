@@ -33,45 +33,65 @@ Way = tuple[tuple[int, ...], float]
 
 
 def best_within(space: CellSpace, parts: Iterable[tuple[Decision, Sequence[Way]]], limits: CellLimits) -> CellGenotype:
-    """The cells of the largest sum of strengths: of each part one way; of equal ways, the first.
+    """The cells of the largest sum of strengths: of each part one way; of equal ways, the first. A limit that does not
+    bind changes nothing.
 
     parts: what is chosen independently, in the order of the space's decisions; a decision may come in several. Raises
     UsageError where `none` is ruled out in a space whose cells never have it.
     """
     if limits.without_none:
         check_keeps_none(space)
-    most = inf if limits.max_skips is None else limits.max_skips
-    choices: dict[str, tuple[int, ...]] = {}
     parts = list(parts)
+    chosen: list[int] = []
     for cell in space.cells:
-        # Of ways with as many skips only the best matters, and so of what is chosen of the parts before.
-        best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
-        for decision, ways in parts:
-            if decision.cell == cell:
-                own = _by_skips(decision, ways, limits)
-                best = _larger(
-                    (skips + more, strength + added, (*chosen, *way))
-                    for skips, (strength, chosen) in best.items()
-                    for more, (added, way) in own.items()
-                    if skips + more <= most
-                )
-        _, choices[cell] = max(best.values(), key=lambda entry: entry[0])
-    return space.genotype([choice for cell in space.cells for choice in choices[cell]])
+        own = [(decision, ways) for decision, ways in parts if decision.cell == cell]
+        best = _best(own, CellLimits(limits.without_none))
+        if limits.max_skips is not None and _skips(own, best) > limits.max_skips:
+            best = _best(own, limits)
+        chosen += [option for way in best for option in way]
+    return space.genotype(chosen)
 
 
-def _by_skips(decision: Decision, ways: Iterable[Way], limits: CellLimits) -> dict[int, tuple[float, tuple[int, ...]]]:
+Chosen = tuple[tuple[int, ...], ...]
+"""A way of each part of a cell."""
+
+
+def _skips(parts: Sequence[tuple[Decision, Sequence[Way]]], chosen: Chosen) -> int:
+    return sum(_count(decision, way) for (decision, _), way in zip(parts, chosen, strict=True))
+
+
+def _count(decision: Decision, way: tuple[int, ...]) -> int:
+    return sum(decision.options[option].op == SKIP for option in way)
+
+
+def _best(parts: Sequence[tuple[Decision, Sequence[Way]]], limits: CellLimits) -> Chosen:
+    """Of one cell. Of ways with as many skips only the best matters, and so of what is chosen of the parts before."""
+    most = inf if limits.max_skips is None else limits.max_skips
+    best: dict[int, tuple[float, Chosen]] = {0: (0.0, ())}
+    for decision, ways in parts:
+        own = _by_skips(decision, ways, limits)
+        best = _larger(
+            (skips + more, strength + added, (*chosen, *way))
+            for skips, (strength, chosen) in best.items()
+            for more, (added, way) in own.items()
+            if skips + more <= most
+        )
+    return max(best.values(), key=lambda entry: entry[0])[1]
+
+
+def _by_skips(decision: Decision, ways: Iterable[Way], limits: CellLimits) -> dict[int, tuple[float, Chosen]]:
     """The best way for each number of skips; all count as one number where nothing limits them."""
     found = []
     for way, strength in ways:
         ops = [decision.options[option].op for option in way]
         if not (limits.without_none and NONE in ops):
-            found.append((0 if limits.max_skips is None else ops.count(SKIP), strength, way))
+            found.append((0 if limits.max_skips is None else _count(decision, way), strength, (way,)))
     return _larger(found)
 
 
-def _larger(entries: Iterable[tuple[int, float, tuple[int, ...]]]) -> dict[int, tuple[float, tuple[int, ...]]]:
+def _larger(entries: Iterable[tuple[int, float, Chosen]]) -> dict[int, tuple[float, Chosen]]:
     """Of the entries with the same number, the strongest; of equals, the first."""
-    best: dict[int, tuple[float, tuple[int, ...]]] = {}
+    best: dict[int, tuple[float, Chosen]] = {}
     for number, strength, way in entries:
         if number not in best or strength > best[number][0]:
             best[number] = strength, way

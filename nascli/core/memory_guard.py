@@ -4,24 +4,31 @@ Linux grants memory that is not there, and ends a process that then uses it, wit
 may ask for makes the allocator fail instead, and that can be told.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 KIB = 1024
+CONTAINER = Path("/sys/fs/cgroup")
+LEAST = 512 * 2**20
+"""Bytes that are always granted: libraries that are imported late hang where there is next to nothing."""
 
 
 @contextmanager
 def guarded_memory() -> Iterator[None]:
-    """While active, this process may allocate as much as is available now, and no more. Does nothing but on Linux."""
-    available = available_memory()
-    if available is None:
+    """While active, this process may allocate as much as is available now, and no more.
+
+    Does nothing but on Linux and in the main thread, since the limit is the process's.
+    """
+    available, allocated = available_memory(), _allocated()
+    if available is None or allocated is None or threading.current_thread() is not threading.main_thread():
         yield
         return
     import resource  # which Windows lacks
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = _allocated() + available
+    limit = allocated + max(available, LEAST)
     known = [value for value in (soft, hard) if value != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limit, *known) if known else limit, hard))
     try:
@@ -32,26 +39,28 @@ def guarded_memory() -> Iterator[None]:
 
 def available_memory() -> int | None:
     """Bytes that can be had without swapping, by the system and by the container's limit; None where nobody says."""
-    try:
-        left = _kib(Path("/proc/meminfo"), "MemAvailable") + _kib(Path("/proc/meminfo"), "SwapFree")
-    except (OSError, LookupError):
+    system = _values(Path("/proc/meminfo"))
+    if "MemAvailable" not in system:
         return None
+    left = KIB * (system["MemAvailable"] + system.get("SwapFree", 0))
     try:
-        group = Path("/sys/fs/cgroup")
-        return min(left, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+        most, used = (int((CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
     except (OSError, ValueError):  # no container, or "max": no limit
         return left
+    # Files that were read count as used, and give way.
+    return min(left, most - used + _values(CONTAINER / "memory.stat").get("inactive_file", 0))
 
 
-def _allocated() -> int:
+def _allocated() -> int | None:
     """Bytes that count against RLIMIT_DATA."""
-    return _kib(Path("/proc/self/status"), "VmData")
+    found = _values(Path("/proc/self/status")).get("VmData")
+    return None if found is None else KIB * found
 
 
-def _kib(path: Path, name: str) -> int:
-    """The value of a line such as `MemAvailable:   23521372 kB`, in bytes."""
-    for line in path.read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key == name:
-            return int(value.split()[0]) * KIB
-    raise LookupError(name)
+def _values(path: Path) -> dict[str, int]:
+    """Of lines such as `MemAvailable:   23521372 kB` and `inactive_file 4096`; empty where there is no such file."""
+    try:
+        lines = [line.replace(":", " ").split() for line in path.read_text().splitlines()]
+    except OSError:
+        return {}
+    return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdecimal()}

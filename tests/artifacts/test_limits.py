@@ -105,6 +105,20 @@ def test_without_limits_it_is_the_mode() -> None:
         assert MixtureDistribution.uniform(space).mode_within(CellLimits()) == MixtureDistribution.uniform(space).mode()
 
 
+def test_of_equal_cells_it_is_the_modes_where_the_limit_allows_it_and_the_first_else() -> None:
+    """Skips and 3x3 convolutions alike, everywhere: six skips, the first of equals; at most two, on the first edges."""
+    alpha = np.zeros((6, 5))
+    alpha[:, [NAS_BENCH.operations.index(SKIP), NAS_BENCH.operations.index("nor_conv_3x3")]] = 1
+    learnt = MixtureDistribution(NAS_BENCH, {"cell": alpha}, None)
+    assert learnt.mode_within(CellLimits(max_skips=6)) == learnt.mode_within(CellLimits()) == learnt.mode()
+    assert [pick.op for pick in learnt.mode().picks()] == [SKIP] * 6
+    few = [pick.op for pick in learnt.mode_within(CellLimits(max_skips=2)).picks()]
+    assert few.count(SKIP) <= 2
+    assert set(few) <= {SKIP, "nor_conv_3x3"}
+    draws = [row[None].copy() for row in alpha]
+    assert CategoricalDistribution(NAS_BENCH, draws).mode_within(CellLimits(max_skips=50)) == learnt.mode()
+
+
 def test_a_limit_below_nothing_is_none() -> None:
     with pytest.raises(UsageError, match="a cell has 0 skip connections or more: --max-skips cannot be -1"):
         CellLimits(max_skips=-1)

@@ -35,6 +35,12 @@ def test_a_line_may_fall_a_fifth_as_fast_in_its_last_epochs():
     for epoch in range(250):
         theirs = 0.5 * (245 - epoch) / 245 if epoch < 245 else 0.5 * (250 - epoch) / (245 * 5)
         assert rate(4 * epoch) == pytest.approx(theirs, abs=0.0025)
+    # Behind a warm-up the line is shorter and the tail is not: slopes of ten epochs and of five.
+    warm = Schedule(0.5, 0.0, epochs=20, steps_per_epoch=4, kind="linear", warmup_epochs=5, tail_epochs=5)
+    steep, flat = warm(4 * 6) - warm(4 * 7), warm(4 * 16) - warm(4 * 17)
+    assert steep == pytest.approx(5 * flat)
+    assert warm(4 * 15) == pytest.approx(5 * flat)
+    assert 10 * steep + 5 * flat == pytest.approx(0.5)
     with pytest.raises(UsageError, match="--lr-tail-epochs is the end of a line: give --schedule linear, not cosine"):
         Schedule(0.5, 0.0, epochs=250, steps_per_epoch=4, tail_epochs=5)
 

@@ -1,5 +1,7 @@
 import resource
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,6 +25,7 @@ def test_memory_that_is_not_there_is_refused_and_not_granted(monkeypatch):
     """Untouched memory costs nothing, and Linux grants it; whoever then uses it is killed."""
     torch.empty(2**28)
     monkeypatch.setattr(memory_guard, "available_memory", lambda: 2**28)
+    monkeypatch.setattr(memory_guard, "LEAST", 2**28)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     before = resource.getrlimit(resource.RLIMIT_DATA)
     with (
@@ -33,9 +36,47 @@ def test_memory_that_is_not_there_is_refused_and_not_granted(monkeypatch):
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
-def test_available_memory_is_some_of_the_machines():
-    found = memory_guard.available_memory()
-    assert found is None or 0 < found < 2**50
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_the_limit_is_what_is_allocated_and_what_is_left(monkeypatch):
+    """At least what libraries need that are imported late; of nested limits the smaller; nothing in other threads."""
+    monkeypatch.setattr(memory_guard, "_allocated", lambda: 2**34)
+    limits = []
+
+    def guarded(available):
+        monkeypatch.setattr(memory_guard, "available_memory", lambda: available)
+        with memory_guard.guarded_memory():
+            limits.append(resource.getrlimit(resource.RLIMIT_DATA)[0])
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    guarded(2**33)
+    guarded(1)
+    with memory_guard.guarded_memory():
+        guarded(2**33)
+    thread = threading.Thread(target=guarded, args=(2**33,))
+    thread.start()
+    thread.join()
+    monkeypatch.setattr(memory_guard, "_allocated", lambda: None)
+    guarded(2**33)
+    least = 2**34 + memory_guard.LEAST
+    assert limits == [2**34 + 2**33, least, least, before[0], before[0]]
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_available_memory_is_what_the_system_and_the_container_leave(monkeypatch, tmp_path):
+    """In a container files that were read count as used, and give way."""
+    system = memory_guard._values(Path("/proc/meminfo"))
+    if not system:
+        pytest.skip("nobody says")
+    monkeypatch.setattr(memory_guard, "CONTAINER", tmp_path)
+    assert memory_guard.available_memory() == pytest.approx(
+        1024 * (system["MemAvailable"] + system["SwapFree"]), rel=0.2
+    )
+    (tmp_path / "memory.current").write_text(f"{900 * 2**20}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 7\ninactive_file {800 * 2**20}\n")
+    (tmp_path / "memory.max").write_text(f"{1000 * 2**20}\n")
+    assert memory_guard.available_memory() == 900 * 2**20
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_guard.available_memory() > 2**20 * 900 or system["MemAvailable"] < 2**20
 
 
 def test_other_failures_pass_through():

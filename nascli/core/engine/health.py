@@ -8,10 +8,12 @@ from typing import Any
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.limits import SKIP
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.artifacts.rundir import DRIFT, FROZEN, GENOTYPE
 from nascli.core.engine.connection import disconnection
+from nascli.spaces.cell_genotype import Cell
 from nascli.spaces.protocol import NONE
 
 
@@ -58,7 +60,8 @@ class Health:
 
     `entropy` and `agreement` are None in random search, which learns nothing by degrees. `skips` and `nones` are shares
     of the derived picks, 0 to 1; `nones` is None in a space that derives no `none`, where every cell is connected.
-    `disconnected` says in words which cells are not (`disconnection`).
+    `disconnected` says in words which cells are not (`disconnection`). `idle`: of the cell that has most of them, the
+    share of picks that are one or the other.
     """
 
     entropy: Entropy | None
@@ -66,15 +69,16 @@ class Health:
     skips: float
     nones: float | None
     disconnected: str
+    idle: float
 
     @property
     def advice(self) -> str:
         """What to do where most of the picks compute nothing, as in a search that has fallen for skips; or nothing."""
-        if self.entropy is None or self.skips + (self.nones or 0) <= 1 / 2:
+        if self.entropy is None or self.idle <= 1 / 2:
             return ""
         none, rule = ("", "") if self.nones is None else (" or none", " --without-none")
         return (
-            f"more than half of its picks are skip connections{none}, and few such cells learn well: compare "
+            f"more than half of the picks of a cell are skip connections{none}, and few such cells learn well: compare "
             f"`derive --max-skips 2{rule}`, or the mean of several seeds"
         )
 
@@ -98,10 +102,16 @@ def health(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Hea
     return Health(
         entropy,
         None if entropy is None else _agreement(rows),
-        genotype.share("skip_connect"),
+        genotype.share(SKIP),
         genotype.share(NONE) if distribution.space.keeps_none else None,
         disconnection(genotype),
+        max(map(_idle, genotype.cells.values())),
     )
+
+
+def _idle(cell: Cell) -> float:
+    ops = [pick.op for node in cell.nodes for pick in node]
+    return (ops.count(SKIP) + ops.count(NONE)) / len(ops)
 
 
 def _entropy(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Entropy | None:

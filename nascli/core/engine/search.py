@@ -117,8 +117,9 @@ def open_search(
         largest = load(METHODS[config.method].target).largest_map(config.space, config.settings, config.image_size)
         check_maps(config.batch_size, largest, config.image_size, runtime, config.settings.get("stem"))
     data = open_data(config, device=runtime.device)
-    streams = open_streams(config, data, runtime)
-    method = build_method(config, data.info, streams, runtime)
+    earlier = sum(one.stage == FinetuneConfig.stage for one in start.provenance.descent()) if start else 0
+    streams = open_streams(config, data, runtime, earlier)
+    method = build_method(config, data.info, streams, runtime, earlier)
     if start:
         method.start_from(start.value)
     return data, SearchJob(config, method, streams, runtime, truth)
@@ -134,8 +135,11 @@ def tell_before(
         reporter.notice(notice)
 
 
-def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> dict[str, Any]:
-    """One endless stream for each disjoint part of the training images that the method draws from."""
+def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime, earlier: int = 0) -> dict[str, Any]:
+    """One endless stream for each disjoint part of the training images that the method draws from.
+
+    earlier: as in `drawing_seed`.
+    """
     shares = load(METHODS[config.method].target).shares(config.settings)
     # Searches for cells vary no colours, as PC-DARTS on ImageNet; weights that are kept are trained like any other.
     jitter = METHODS[config.method].searches != "cells"
@@ -143,7 +147,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
         name: data.stream(
             indices,
             min(config.batch_size, len(indices)) if name == HELD_OUT else config.batch_size,
-            seed=drawing_seed(config),
+            seed=drawing_seed(config, earlier),
             name=name,
             augmentation=Augmentation.for_dataset(data.info, config.settings.get("cutout", 0), config.flip, jitter),
             memory_format=runtime.memory_format,
@@ -152,17 +156,25 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime) -> di
     }
 
 
-def drawing_seed(config: SearchConfig) -> int:
+def drawing_seed(config: SearchConfig, earlier: int = 0) -> int:
     """The seed of everything that is drawn in a stage, so that a finetune does not repeat the search's first batches.
 
-    The split alone has the configuration's own: images that a search held out are held out in all stages.
+    The split alone has the configuration's own: images that a search held out are held out in all stages. earlier: how
+    many finetunes this one goes on with.
     """
-    return config.seed if config.stage == SearchConfig.stage else derive_seed(config.seed, config.stage)
+    if config.stage == SearchConfig.stage:
+        return config.seed
+    return derive_seed(config.seed, config.stage, *([earlier] if earlier else []))
 
 
-def build_method(config: SearchConfig, data: DataInfo, streams: Mapping[str, Any], runtime: Runtime) -> SearchMethod:
-    """The method of the configuration, its network freshly initialised. Raises UsageError for impossible settings."""
-    steps, seed = streams["train"].batches_per_pass, drawing_seed(config)
+def build_method(
+    config: SearchConfig, data: DataInfo, streams: Mapping[str, Any], runtime: Runtime, earlier: int = 0
+) -> SearchMethod:
+    """The method of the configuration, its network freshly initialised. Raises UsageError for impossible settings.
+
+    earlier: as in `drawing_seed`.
+    """
+    steps, seed = streams["train"].batches_per_pass, drawing_seed(config, earlier)
     plan = Plan(config.method, config.space, data, config.epochs, steps, seed, split_seed=config.seed)
     method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, **config.settings)
     return method

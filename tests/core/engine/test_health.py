@@ -71,6 +71,7 @@ def test_of_categoricals() -> None:
         skips=pytest.approx(2 / 6),
         nones=pytest.approx(4 / 6),
         disconnected="",
+        idle=pytest.approx(1),
     )
     assert str(end) == (
         "entropy 4.83 of 9.66 nats (without images it would be 7.10), the same genotype in the last 3 of 6 epochs, "
@@ -93,12 +94,11 @@ def test_a_search_that_has_fallen_for_skips_says_what_to_do() -> None:
     assert half.advice == ""
     more = health(rows("ab"), edges("skip_connect", "skip_connect", "skip_connect", None, *["nor_conv_3x3"] * 2))
     assert more is not None
-    assert more.advice.startswith("more than half of its picks are skip connections or none, and few")
+    assert more.advice.startswith("more than half of the picks of a cell are skip connections or none, and few")
     assert "`derive --max-skips 2 --without-none`" in more.advice
     assert replace(more, entropy=None).advice == ""
     alpha = {cell: np.zeros((14, 8), np.float32) for cell in DARTS.cells}
-    for values in alpha.values():
-        values[:, DARTS.operations.index("skip_connect")] = 1
+    alpha["normal"][:, DARTS.operations.index("skip_connect")] = 1
     of_darts = health(rows("ab"), MixtureDistribution(DARTS, alpha, None))
     assert of_darts is not None
     assert "skip connections, and few" in of_darts.advice

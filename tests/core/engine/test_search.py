@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+import nascli
 from nascli.config import FinetuneConfig, SearchConfig
-from nascli.core.engine.search import build_method, open_streams
+from nascli.core.engine.search import build_method, open_search, open_streams
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
 
+CELLS = {"method": "darts", "limit_train": 60, "batch_size": 10, "epochs": 1, "layers": 3, "channels": 2, "nodes": 1}
 CPU = Runtime(torch.device("cpu"))
 
 
@@ -43,6 +45,16 @@ def test_a_finetune_splits_the_images_as_the_search_and_draws_anew() -> None:
     ]
     masks = [torch.rand(5, generator=method._generator("masks", 0)) for method in methods]
     assert masks[0].tolist() != masks[1].tolist()
+
+
+def test_nor_does_a_finetune_of_a_finetune_repeat_that() -> None:
+    config, started = SearchConfig(**CELLS), []
+    start = nascli.search(config)
+    for _ in range(3):
+        _, job = open_search(FinetuneConfig(**CELLS), start, CPU)
+        started.append(job._streams["train"].next()[0].flatten().tolist())
+        start = nascli.finetune(start, FinetuneConfig(**CELLS))
+    assert len(set(map(tuple, started))) == 3
 
 
 @pytest.mark.parametrize(("method", "varied"), [("pc-darts", False), ("parsec", False), ("pgnas", True)])

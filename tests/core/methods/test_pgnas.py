@@ -173,7 +173,7 @@ def test_a_strong_prior_drops_channels_and_a_loss_that_needs_them_keeps_them():
 
 
 def test_health_is_that_of_the_whole_network_and_of_samples_on_the_held_out_images():
-    pgnas, batch = method(initial_dropout=0.5), streams()
+    pgnas, batch = method(initial_dropout=0.2), streams()  # not 0.5, where p and 1 - p are alike
     for _ in range(3):
         pgnas.step(batch)
     before = {name: value.clone() for name, value in pgnas.network.state_dict().items()}
