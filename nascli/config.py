@@ -71,12 +71,7 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _known_dataset_and_a_name_that_files_can_hold(self) -> Self:
-        row = lookup(DATASETS, "dataset", self.dataset)
-        if row.built_in and self.data_dir is not None:
-            raise UsageError(
-                f"--data-dir {escaped(str(self.data_dir))} does not go with {self.dataset}, which is built in: for own "
-                "pictures give --dataset folder, too"
-            )
+        lookup(DATASETS, "dataset", self.dataset)
         try:
             str(self.data_dir).encode()
         except UnicodeEncodeError:

@@ -1,10 +1,12 @@
 """Configurations that look at the images first."""
 
 import pytest
+import torch
 
 import nascli
 from nascli.config import EvalConfig, SearchConfig, TrainConfig
 from nascli.configuration import configure
+from nascli.data import open_data
 from nascli.errors import DataError, UsageError
 from tests.data.pictures import make_folder
 
@@ -45,4 +47,4 @@ def test_a_folder_for_data_that_is_built_in_is_refused(tmp_path):
     with pytest.raises(
         UsageError, match=r"--data-dir .* does not go with digits, .*: for own pictures give --dataset fo"
     ):
-        SearchConfig(data_dir=tmp_path)
+        open_data(SearchConfig(data_dir=tmp_path), device=torch.device("cpu"))

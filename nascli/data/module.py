@@ -19,6 +19,7 @@ from nascli.data.part import Part, open_part, part_statistics
 from nascli.data.sources.source import Source
 from nascli.data.stream import Stream
 from nascli.data.workers import WorkerFeed
+from nascli.errors import UsageError
 from nascli.registry import DATASETS, load, lookup
 from nascli.seeds import derive_seed
 
@@ -214,6 +215,11 @@ def open_data(
     images that are missing or unusable, UsageError for settings that don't fit them.
     """
     row = lookup(DATASETS, "dataset", config.dataset)
+    if row.built_in and config.data_dir is not None:
+        raise UsageError(
+            f"--data-dir {config.data_dir} does not go with {config.dataset}, which is built in: for own pictures give "
+            "--dataset folder, too"
+        )
     if like is not None and row.labelled is not None:
         source = load(row.labelled)(config, like.fingerprint, trained_at)
     else:
