@@ -184,7 +184,9 @@ def memory_errors(batch_size: int) -> Iterator[None]:
         with nullcontext() if torch.cuda.is_available() else guarded_memory():
             yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        known = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
+        known = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+            text in str(error) for text in ("allocate memory", "can't start new thread")
+        )
         if not known:
             raise
         smaller = f"try --batch-size {batch_size // 2}" if batch_size > 1 else "use a smaller --image-size or network"

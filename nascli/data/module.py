@@ -25,6 +25,9 @@ from nascli.seeds import derive_seed
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
+SHOWN = 5
+"""Classes that a message names."""
+
 
 class DataModule:
     """Batches of a data set on a device; make one with `open_data`.
@@ -173,9 +176,8 @@ class DataModule:
     def _test(self) -> Part:
         images = self._source.test()
         if missing := [name for name in self._classes or () if name not in images.classes]:
-            self._notices.append(
-                f"no image is of {len(missing)} of the {len(self._classes or ())} classes: {missing[0]!r}"
-            )
+            named = ", ".join(map(repr, missing[:SHOWN])) + (" …" if len(missing) > SHOWN else "")
+            self._notices.append(f"no image is of {len(missing)} of the {len(self._classes or ())} classes: {named}")
         return self._open(self._ordered(images))
 
     @cached_property

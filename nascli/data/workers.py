@@ -68,7 +68,7 @@ class WorkerFeed:
     def _advice(self, lost: int) -> str:
         if self._skip_corrupt:
             return f"nor can the others of its batch ({lost:,} in all): put them back, and go on with --resume"
-        return "repair the file and go on with --resume, or begin again without it, or with --skip-corrupt"
+        return "put it back and go on with --resume, or begin again (--overwrite) without it, or with --skip-corrupt"
 
 
 def _next(answers: Iterator[Answer]) -> Answer | None:

@@ -1,5 +1,6 @@
 """Which sub-folders are parts of a data set and which are classes, in the ways that people lay out their pictures."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,12 @@ def test_the_usual_names_in_any_case(tmp_path, train, test, val):
         ("TrainingData", "TestingData"),
         ("train_images", "val_images"),
         ("seg_train/seg_train", "seg_test/seg_test"),
+        ("asl_alphabet_train/asl_alphabet_train", "asl_alphabet_test/asl_alphabet_test"),
+        ("imagenet_train", "imagenet_val"),
+        ("train2014", "val2014"),
+        ("train", "test1"),
+        ("01_train", "02_test"),
+        ("train_v2", "Test v2"),
     ],
 )
 def test_other_names_are_read_and_told(tmp_path, train, test):
@@ -62,6 +69,52 @@ def test_other_names_are_read_and_told(tmp_path, train, test):
     assert (layout.train, layout.test, layout.val) == (tmp_path / train, tmp_path / test, None)
     assert layout.notices == (f"read in {tmp_path}: training images in {train}/, test images in {test}/",)
     assert read_folder(tmp_path).test_images == 10
+
+
+def test_two_test_folders_beside_a_training_folder_are_refused(tmp_path):
+    for name in ("train", "private_test", "public_test"):
+        make_folder(tmp_path / name, FEW, side=6)
+    with pytest.raises(DataError, match="has both private_test/, public_test/ beside train/: keep one"):
+        read_layout(tmp_path)
+
+
+def test_classes_with_parts_of_their_own_are_refused(tmp_path):
+    for name in ("cat", "dog"):
+        make_folder(tmp_path / "all" / name, {"train": 3, "test": 2}, side=6)
+    with pytest.raises(DataError, match=r"each of cat/, dog/ in .* has training and test images of its own: put the"):
+        read_layout(tmp_path / "all")
+    make_folder(tmp_path / "more" / "imgs", {"Train/cat": 3, "Train/dog": 3, "Test/cat": 2, "Test/dog": 2}, side=6)
+    make_folder(tmp_path / "more" / "docs", {".": 2}, side=6)
+    with pytest.raises(
+        DataError, match=r"imgs has parts of a data set, and lies beside docs/: give --data-dir .*/imgs$"
+    ):
+        read_layout(tmp_path / "more")
+
+
+def test_folders_that_hold_the_same_folders_may_be_parts_and_that_is_told(tmp_path):
+    for name in ("fold1", "fold2"):
+        make_folder(tmp_path / name, FEW, side=6)
+    assert read_layout(tmp_path).notices == (
+        f"the classes of {tmp_path} are fold1/, fold2/, and each holds cat/, dog/: if these are the classes, call the "
+        "folders around them train/ and test/",
+    )
+
+
+def test_pictures_without_a_class_are_told(tmp_path):
+    make_folder(tmp_path, {**FEW, ".": 3}, side=6)
+    assert read_folder(tmp_path).notices == (f"left out of {tmp_path}: 3 images beside the class folders",)
+
+
+def test_what_may_have_been_meant_where_there_is_one_class_only(tmp_path):
+    make_folder(tmp_path / "outer" / "inner", FEW, side=6)
+    with pytest.raises(DataError, match=rf"\('outer'\); .*: did you mean --data-dir {tmp_path}/outer/inner\?$"):
+        read_folder(tmp_path)
+
+
+def test_pictures_to_train_and_to_test_with_in_no_classes_are_refused(tmp_path):
+    make_folder(tmp_path, {"train": 3, "test1": 3}, side=6)
+    with pytest.raises(DataError, match="train has images, but no class folders"):
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["trainers", "latest", "contest", "restrain", "test-tubes", "evaluate", "retrain"])
@@ -224,8 +277,8 @@ def test_a_picture_that_is_deleted_during_the_run(tmp_path, workers):
     images = going_on._train.feed.images
     gone = images.path(len(images) - 1)
     gone.unlink()
-    advice = "repair the file and go on with --resume, or begin again without it, or with --skip-corrupt"
-    with pytest.raises(DataError, match=f"^cannot read {gone}: No such file or directory; {advice}$"):
+    advice = "put it back and go on with --resume, or begin again (--overwrite) without it, or with --skip-corrupt"
+    with pytest.raises(DataError, match=f"^cannot read {gone}: No such file or directory; {re.escape(advice)}$"):
         list(stopping.batches(None, 4))
     left = [labels.tolist() for _, labels in going_on.batches(None, 4)]
     assert sum(map(len, left)) == sum(map(len, whole)) - 1

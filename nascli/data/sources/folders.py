@@ -14,7 +14,15 @@ from nascli.data.decoding import SUFFIXES
 from nascli.data.images import FileImages
 from nascli.data.sources.layout import read_layout
 from nascli.data.sources.source import Source
-from nascli.data.sources.walking import files, has_images, is_image, reading, subfolders
+from nascli.data.sources.walking import (
+    class_folders,
+    count_images,
+    files,
+    has_images,
+    is_image,
+    reading,
+    subfolders,
+)
 from nascli.data.splits import hold_out
 from nascli.errors import DataError, UsageError, escaped
 
@@ -38,7 +46,7 @@ SHOWN = 5
 class Listing:
     """The images below one folder of class folders: sorted paths relative to it, and their labels.
 
-    others: how many files of each ending are no images that can be read.
+    others: how many files of each ending are no images that can be read. loose: images beside the class folders.
     """
 
     root: Path
@@ -46,6 +54,7 @@ class Listing:
     paths: tuple[str, ...]
     labels: np.ndarray
     others: Mapping[str, int]
+    loose: int = 0
 
     def images(self) -> FileImages:
         return FileImages(self.root, np.array([os.fsencode(path) for path in self.paths]), self.labels, self.classes)
@@ -193,8 +202,12 @@ def list_classes(root: Path, aside: Collection[str] = (), *, several: bool = Tru
         paths += found
         labels += [label] * len(found)
     if several and len(classes) == 1:
-        raise DataError(f"{root} has one class only ({classes[0]!r}); a classifier needs two or more")
-    return Listing(root, tuple(classes), tuple(paths), np.array(labels, np.int64), others)
+        inner = root / classes[0]
+        while len(inside := class_folders(inner)) == 1:
+            inner /= inside[0]
+        meant = f": did you mean --data-dir {inner}?" if inside else ""
+        raise DataError(f"{root} has one class only ({classes[0]!r}); a classifier needs two or more{meant}")
+    return Listing(root, tuple(classes), tuple(paths), np.array(labels, np.int64), others, count_images(root))
 
 
 def _held_out(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
@@ -203,10 +216,10 @@ def _held_out(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _left_out(listing: Listing) -> str:
-    """The notice of files that are no images, by their endings; empty for none."""
-    if not listing.others:
-        return ""
-    return f"left out of {listing.root}: {_counted(listing.others)}{_advice(listing.others)}"
+    """The notice of images outside class folders, and of files that are none, by their endings; empty for none."""
+    loose = [f"{listing.loose:,} image{'s' if listing.loose > 1 else ''} beside the class folders"]
+    parts = loose * bool(listing.loose) + ([_counted(listing.others)] if listing.others else [])
+    return f"left out of {listing.root}: {', '.join(parts)}{_advice(listing.others)}" if parts else ""
 
 
 def _counted(others: Mapping[str, int]) -> str:

@@ -47,6 +47,8 @@ def read_layout(root: Path, *, training: bool = True) -> Layout:
     """
     names = subfolders(root)
     parts = _parts(root, names)
+    if len(parts) < 2:
+        parts = _pair(root, names) or parts
     others = [name for name in names if name not in parts.values()]
     filled = [name for name in others if holds_images(root / name)]
     train, tests = parts.get("train"), [parts[part] for part in ("test", "val") if part in parts]
@@ -95,6 +97,7 @@ def _unwrapped(folder: Path) -> Path:
 
 def _class_called_train(root: Path, train: str, others: list[str], tests: list[str]) -> Layout:
     """`train/` has no class folders: a class of that name, where there are classes beside it."""
+    tests = [*tests, *(name for name in others if _has_word(name, (*WORDS["test"], *WORDS["val"])))]
     if not others or tests:
         raise DataError(
             f"{root / train} has {'images, but ' if has_images(root / train) else ''}no class folders; put each "
@@ -133,7 +136,7 @@ def _of_classes(root: Path, names: list[str]) -> Layout:
             what = "alone" if alone else "and otherwise folders without images"
             told = f"{root} holds {filled[0]}/ {what}: reading {_named(inside)} in that"
             return replace(layout, notices=(told, *layout.notices))
-    return Layout(root)
+    return Layout(root, notices=_check_classes(root, filled))
 
 
 def _parts(root: Path, names: Iterable[str]) -> dict[str, str]:
@@ -149,6 +152,53 @@ def _parts(root: Path, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _named(folders: list[str]) -> str:
+def _pair(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Parts by names that only have such a word in them, as in `imagenet_train` and `train2014`: of folders alike.
+
+    A folder for training and one for tests that hold the same folders of pictures are parts, whatever else they are
+    called; a class would have to hold classes.
+    """
+    found: dict[str, str] = {}
+    for part, words in WORDS.items():
+        own = [name for name in names if _has_word(name, words) and len(class_folders(_unwrapped(root / name))) > 1]
+        if len(own) > 1 and found:
+            beside = _named(found.values())
+            raise DataError(
+                f"{root} has both {_named(own)} beside {beside}: keep one of them, or give one another name"
+            )
+        if len(own) == 1:
+            found[part] = own[0]
+    classes = {part: set(class_folders(_unwrapped(root / name))) for part, name in found.items()}
+    alike = "train" in found and any(classes["train"] & classes[part] for part in found if part != "train")
+    return found if alike else {}
+
+
+def _has_word(name: str, words: Iterable[str]) -> bool:
+    """Whether one of the words stands in a name, with no letter beside it."""
+    return re.fullmatch(rf"(?:.*[^a-z])?(?:{'|'.join(words)})(?:[^a-z].*)?", name, re.IGNORECASE) is not None
+
+
+def _check_classes(root: Path, filled: list[str]) -> tuple[str, ...]:
+    """What to say of class folders that look like something else. Raises DataError where that is plain."""
+    parted = [name for name in filled if {"train", "test"} <= _parts(root / name, class_folders(root / name)).keys()]
+    if len(parted) == len(filled) > 1:
+        raise DataError(
+            f"each of {_named(filled)} in {root} has training and test images of its own: put the classes into the "
+            f"parts, as {root}/train/CLASS/ and {root}/test/CLASS/"
+        )
+    if parted:
+        raise DataError(
+            f"{root / parted[0]} has parts of a data set, and lies beside {_named(set(filled) - set(parted))}: give "
+            f"--data-dir {root / parted[0]}"
+        )
+    inside = [set(class_folders(root / name)) for name in filled]
+    if len(filled) > 1 and len(inside[0]) > 1 and all(one == inside[0] for one in inside):
+        told = f"the classes of {root} are {_named(filled)}, and each holds {_named(inside[0])}"
+        return (f"{told}: if these are the classes, call the folders around them train/ and test/",)
+    return ()
+
+
+def _named(folders: Iterable[str]) -> str:
+    folders = sorted(folders)
     more = f" and {len(folders) - SHOWN:,} more" if len(folders) > SHOWN else ""
     return ", ".join(f"{name}/" for name in folders[:SHOWN]) + more

@@ -16,7 +16,7 @@ _LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 def subfolders(root: Path) -> list[str]:
     """The names of the folders in a folder, sorted. Raises DataError for one that cannot be read."""
     with reading(root), os.scandir(root) as entries:
-        return sorted(entry.name for entry in entries if _counts(entry.name) and entry.is_dir())
+        return sorted(entry.name for entry in entries if _counts(entry.name) and _is_folder(entry))
 
 
 def files(root: Path, below: str) -> Iterator[str]:
@@ -31,8 +31,13 @@ def is_image(name: str) -> bool:
 
 def has_images(folder: Path) -> bool:
     """Whether there is an image in a folder itself."""
+    return count_images(folder) > 0
+
+
+def count_images(folder: Path) -> int:
+    """How many images are in a folder itself."""
     with reading(folder), os.scandir(folder) as entries:
-        return any(_counts(entry.name) and is_image(entry.name) and not entry.is_dir() for entry in entries)
+        return sum(_counts(entry.name) and is_image(entry.name) and not _is_folder(entry) for entry in entries)
 
 
 def class_folders(folder: Path) -> list[str]:
