@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, create_model, model_validator
 
 from nascli import recipes
 from nascli.errors import UsageError, escaped, unknown
@@ -68,6 +68,19 @@ class Config(BaseModel):
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="arithmetic of the network")
     compile: bool = Field(False, description="torch.compile the network; for GPUs")
     deterministic: bool = Field(False, description="the same bytes on a GPU each time; slower there")
+
+    _fitted: bool = PrivateAttr(default=False)
+
+    @property
+    def batch_was_fitted(self) -> bool:
+        """Whether the batch size is neither the recipe's nor one that was asked for (`with_fitting_batch`)."""
+        return self._fitted
+
+    def with_fitting_batch(self, batch_size: int) -> Self:
+        """The same with smaller batches, since the recipe's are larger than a part of the images."""
+        fitted = self.model_copy(update={"batch_size": batch_size})
+        fitted._fitted = True
+        return fitted
 
     @model_validator(mode="after")
     def _known_dataset_and_a_name_that_files_can_hold(self) -> Self:

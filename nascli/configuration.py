@@ -32,7 +32,7 @@ def configure(model: type[AnyConfig], **given: Any) -> AnyConfig:
             images is not None
             and (fits := fitting_batch(int(images * config.smallest_share), config.batch_size)) < config.batch_size
         ):
-            return config.model_copy(update={"batch_size": fits})
+            return config.with_fitting_batch(fits)
     return config
 
 

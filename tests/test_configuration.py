@@ -17,9 +17,12 @@ def test_the_images_of_a_folder_choose_the_recipe(tmp_path, model, side, size, r
     make_folder(tmp_path, {"a": 2, "b": 2}, side=side)
     config = nascli.configure(model, dataset="folder", data_dir=str(tmp_path))
     assert (config.image_size, config.recipe) == (size, recipe)
-    assert config == model(dataset="folder", data_dir=tmp_path, image_size=size, batch_size=2)
+    given = model(dataset="folder", data_dir=tmp_path, image_size=size, batch_size=2)
+    assert config.model_dump() == given.model_dump()
+    assert config.batch_was_fitted
+    assert not given.batch_was_fitted
     assert nascli.configure(model, dataset="folder", data_dir=str(tmp_path), batch_size=9).batch_size == 9
-    assert configure(model, **config.model_dump()) == config
+    assert configure(model, **config.model_dump()).model_dump() == config.model_dump()
 
 
 def test_what_is_given_is_kept(tmp_path):

@@ -2,7 +2,7 @@
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
-from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig, fitting_batch
+from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
 from nascli.registry import DATASETS, METHODS, SPACES_OF, lookup
@@ -90,11 +90,12 @@ def tower_notice(wanted: float, settings: DataShape, graph: Graph) -> str | None
 
 def batch_notice(config: SearchConfig | TrainConfig, images: int) -> str | None:
     """What to say where the recipe's batch would be more than the images of a part; None where all is well."""
+    if not config.batch_was_fitted:
+        return None
     part = int(images * config.smallest_share)
-    usual = config.usual_batch
-    if part >= usual or config.batch_size != fitting_batch(part, usual):
-        return None  # the recipe's, or one that was asked for
-    return f"batches of {config.batch_size} images: the recipe's {usual} are more than the {part} of a part"
+    return (
+        f"batches of {config.batch_size} images: the recipe's {config.usual_batch} are more than the {part} of a part"
+    )
 
 
 def stem_notice(stem: str | None, image_size: int) -> str | None:
