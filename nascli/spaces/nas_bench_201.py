@@ -3,6 +3,7 @@
 Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,10 @@ from nascli.spaces.stems import STRIDES, stem
 from nascli.spaces.wiring import DERIVED, CellPlace, Wiring
 
 STAGES = 3
+
+
+_FORM = re.compile(r"(?<![\w~+|])\|(?:[^|+~\s]+~\d+\|)+(?:\+\|(?:[^|+~\s]+~\d+\|)+)+(?![\w+|])")
+"""A genotype within other text."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +131,20 @@ class NasBench201:
         return states[-1]
 
     def looks_like(self, text: str) -> bool:
-        return text.lstrip().startswith("|")
+        return text.lstrip().startswith("|") or _FORM.search(text) is not None
 
     def parse(self, text: str, where: str) -> CellGenotype:
-        """|op~0|+|op~0|op~1|+|op~0|op~1|op~2|: per node, between bars, the operation on the edge from each state."""
-        nodes = text.strip().split("+")
+        """|op~0|+|op~0|op~1|+|op~0|op~1|op~2|: per node, between bars, the operation on the edge from each state.
+
+        Other text may stand around it, as in a log.
+        """
+        text = text.strip()
+        if not text.startswith("|"):
+            found = dict.fromkeys(_FORM.findall(text))
+            if len(found) > 1:
+                raise ArtifactError(f"{where}: has {len(found):,} genotypes: keep the line of one")
+            text = next(iter(found), text)
+        nodes = text.split("+")
         faults = list(self._faults_of_text(nodes))
         if faults:
             raise ArtifactError(f"{where}: {'; '.join(faults)}")

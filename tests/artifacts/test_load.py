@@ -108,6 +108,15 @@ def test_a_text_with_a_fault_is_named_by_itself(source: str, message: str) -> No
     assert str(caught.value).startswith(f"{name}: {message}")
 
 
+def test_a_cell_of_nas_bench_201_within_a_line_of_a_log() -> None:
+    text = as_text(texts()[1])
+    log = f"[2020-01-08 11:29:42] genotype : Structure(4 nodes with {text}), loss 0.3 | lr 0.01"
+    assert load_artifact(log).value.genotype == texts()[1]  # type: ignore[union-attr]
+    assert load_artifact(f"{log}\n{log}").value.genotype == texts()[1]  # type: ignore[union-attr]
+    with pytest.raises(ArtifactError, match="has 2 genotypes: keep the line of one"):
+        load_artifact(f"{log}\n{log.replace('nor_conv_3x3', 'none')}")
+
+
 def test_json_is_a_source_as_it_stands_in_a_file() -> None:
     """Pasted in quotes, or by the shell's $(cat cell.json)."""
     text = FILES["genotype"].decode()
