@@ -25,7 +25,7 @@ from nascli.visualize.chart import add_axes, dress  # noqa: E402
 from nascli.visualize.style import FAINT, HIGHLIGHT, INK, MUTED, SERIES  # noqa: E402
 
 BENCHMARKS = ROOT / "benchmarks"
-ROW, LEFT, TOP, RIGHT, BELOW = 24.0, 232.0, 76.0, 24.0, 56.0
+ROW, LEFT, TOP, RIGHT, BELOW = 24.0, 276.0, 76.0, 24.0, 56.0
 CROWD = 3
 """Rows that the distribution of random cells is high."""
 WORST = 85.0
