@@ -31,12 +31,12 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.nas_bench_201 import AVERAGE, FEW_SKIPS, TUNED_ON, done  # noqa: E402
 from benchmarks.rank_correlation import GOOD  # noqa: E402
 from nascli.artifacts.distribution import DistributionFile  # noqa: E402
-from nascli.artifacts.limits import SKIP, CellLimits  # noqa: E402
+from nascli.artifacts.limits import CellLimits  # noqa: E402
 from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402
 from nascli.spaces.cell_genotype import Cell, CellGenotype  # noqa: E402
-from nascli.spaces.protocol import NONE  # noqa: E402
+from nascli.spaces.protocol import NONE, SKIP  # noqa: E402
 
 MIXTURES = ("darts", "pc-darts", "darts-10k", "pc-darts-10k")
 SOMETHING = CellLimits(without_none=True)

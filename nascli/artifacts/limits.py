@@ -6,9 +6,7 @@ from math import inf
 
 from nascli.errors import UsageError
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import NONE, CellSpace, Decision, check_keeps_none
-
-SKIP = "skip_connect"
+from nascli.spaces.protocol import NONE, SKIP, CellSpace, Decision, check_keeps_none
 
 
 @dataclass(frozen=True)

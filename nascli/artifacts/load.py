@@ -96,7 +96,7 @@ def _bytes_of(source: str) -> bytes:
     if source in published.names():
         return published.read(source)
     if _is_text(source):
-        return source.encode()
+        return source.encode("utf-8", "surrogateescape")
     with suppress(OSError, ValueError):
         if Path(source).exists():
             return read_bytes(source)

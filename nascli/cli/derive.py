@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascli.artifacts.genotype import CellGenotype, Genotype, GenotypeFile
+from nascli.artifacts.limits import CellLimits
 from nascli.artifacts.load import LoadedArtifact
 from nascli.cli.completion import among
 from nascli.cli.configuration import flag, options
@@ -166,7 +167,7 @@ def derive(
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
     extra |= given
     _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
-    choice = _choice(top, sample, given.get("seed"), without_none=without_none, max_skips=max_skips)
+    choice = _choice(top, sample, given.get("seed"), CellLimits(without_none, max_skips))
     with progress(session) as reporter:
         results = engine.derive_several(starts, choice, target, reporter, format=form, average=average)
     if len(results) > 1 and not session.quiet:
@@ -189,19 +190,17 @@ def _only_for_ranking(names: Sequence[str]) -> None:
         )
 
 
-def _choice(
-    top: int | None, sample: int | None, seed: int | None, *, without_none: bool, max_skips: int | None
-) -> "Choice":
+def _choice(top: int | None, sample: int | None, seed: int | None, limits: CellLimits) -> "Choice":
     from nascli.core.engine.derive import Mode, Sample, Top
 
-    if (without_none or max_skips is not None) and (top is not None or sample is not None):
-        rule = "--without-none" if without_none else "--max-skips"
+    if limits != CellLimits() and (top is not None or sample is not None):
+        rule = "--without-none" if limits.without_none else "--max-skips"
         raise UsageError(f"{rule} is about the mode: leave it out, or --top and --sample")
     if seed is not None and sample is None:
         raise UsageError("--seed is for the draws of --sample; without them nothing is random")
     if top is not None:
         return Top(top)
-    return Mode(without_none, max_skips) if sample is None else Sample(sample, seed or 0)
+    return Mode(limits.without_none, limits.max_skips) if sample is None else Sample(sample, seed or 0)
 
 
 def _facts(result: LoadedArtifact) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.cli.printing import aligned
+from nascli.spaces.protocol import SKIP
 
 RANKS_SHOWN = 20
 
@@ -36,7 +37,7 @@ def facts(value: RankingDistribution) -> dict[str, Any]:
                 "accuracy": candidate.accuracy,
                 "loss": candidate.loss,
                 "reported": candidate.reported,
-                "skips": candidate.genotype.share("skip_connect"),
+                "skips": candidate.genotype.share(SKIP),
             }
             for rank, candidate in enumerate(value.candidates, 1)
         ],

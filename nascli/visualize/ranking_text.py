@@ -4,6 +4,7 @@ from rich.console import Group
 from rich.table import Table
 
 from nascli.artifacts.ranking import RankingDistribution
+from nascli.spaces.protocol import SKIP
 from nascli.visualize.scores import heading, summary
 from nascli.visualize.text import WIDTH, genotype_trees, plain
 
@@ -31,7 +32,7 @@ def _table(ranking: RankingDistribution) -> Table:
     for rank, candidate in listed:
         if rank == len(rows) and len(listed) < len(rows):
             table.add_row("…")
-        skips = candidate.genotype.share("skip_connect")
+        skips = candidate.genotype.share(SKIP)
         others = [] if candidate.loss is None else [f"{candidate.loss:.4f}"]
         others += [] if candidate.reported is None else [f"{100 * candidate.reported:.2f}"]
         accuracy = f"{100 * candidate.accuracy:.2f}"

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.limits import SKIP, CellLimits
+from nascli.artifacts.limits import CellLimits
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.errors import UsageError
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import NONE, CellSpace, all_genotypes
+from nascli.spaces.protocol import NONE, SKIP, CellSpace, all_genotypes
 
 NAS_BENCH = cell_space("nas-bench-201")
 LIMITS = [CellLimits(none, skips) for none in (False, True) for skips in (None, 0, 1, 2, 5)]

@@ -126,6 +126,8 @@ def test_json_is_a_source_as_it_stands_in_a_file() -> None:
     assert str(caught.value).startswith(r"'{\n")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+    with pytest.raises(ArtifactError, match="UTF-8"):
+        load_artifact('{"caf\udce9"')
 
 
 @pytest.mark.parametrize("source", ["x" * 300, "x" * 9000, "two\nlines", "caf\udce9.safetensors"])

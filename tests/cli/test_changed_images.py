@@ -95,12 +95,13 @@ def test_a_training_on_images_that_have_changed_since_the_search_says_so(here, n
     assert "have changed" not in nascli(*train, "--data-dir", "elsewhere").err, "other images are no change"
 
 
-def test_another_spelling_of_a_folder_is_the_same_folder(here, nascli):
+def test_another_spelling_of_a_folder_is_the_same_folder(here, nascli, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
     assert nascli(*TRAIN, "-o", "m.safetensors").code == 0
     add_picture(here / "p")
     (here / "link").symlink_to(here / "p")
     seen = set()
-    for place in ("p", here / "p", "./p/../p", "link"):
+    for place in ("p", here / "p", "./p/../p", "link", "~/p"):
         done = nascli("eval", "m.safetensors", "--data-dir", place)
         assert done.code == 0, done.err
         assert "has changed since the training" in done.err

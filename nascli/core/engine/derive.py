@@ -1,7 +1,7 @@
 """From a distribution to genotypes. Needs no torch where the distribution needs none."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -79,35 +79,22 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Mode:
-    """The one network that the distribution stands for; of cells, the best within limits where there are any.
-
-    Raises UsageError for a limit that is none.
-    """
+class Mode(CellLimits):
+    """The one network that the distribution stands for; of cells, the best within limits where there are any."""
 
     count: ClassVar[int] = 1
-    without_none: bool = False
-    max_skips: int | None = None
-
-    def __post_init__(self) -> None:
-        self._limits  # noqa: B018  checked as early as can be
-
-    @property
-    def _limits(self) -> CellLimits:
-        return CellLimits(self.without_none, self.max_skips)
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersMode):
             raise UsageError(_offers(distribution, "no mode (--mode)"))
-        if self._limits == CellLimits():
+        if self == Mode():
             genotype = distribution.mode()
         elif isinstance(distribution, OffersModeWithin):
-            genotype = distribution.mode_within(self._limits)
+            genotype = distribution.mode_within(self)
         else:
             raise UsageError(f"a {distribution.kind} has no operations to choose from (--without-none, --max-skips)")
-        limits = {"without_none": self.without_none or None, "max_skips": self.max_skips}
-        how = {"choice": "mode", **{name: value for name, value in limits.items() if value is not None}}
-        yield Chosen(genotype, how, _log_probability(distribution, genotype))
+        given = {name: value for name, value in asdict(self).items() if value is not None and value is not False}
+        yield Chosen(genotype, {"choice": "mode", **given}, _log_probability(distribution, genotype))
 
 
 @dataclass(frozen=True)

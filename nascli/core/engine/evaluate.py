@@ -166,7 +166,7 @@ def _trained_at(model: ModelFile, config: EvalConfig) -> Path | None:
     """Where the images lay that a model was trained on; None where they were another data set's, or nowhere."""
     then = model.provenance.config
     place = then.get("data_dir")
-    return Path(place) if then.get("dataset") == config.dataset and isinstance(place, str) else None
+    return Path(place).expanduser() if then.get("dataset") == config.dataset and isinstance(place, str) else None
 
 
 def evaluate_on(

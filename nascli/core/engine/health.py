@@ -8,13 +8,12 @@ from typing import Any
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.limits import SKIP
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.artifacts.rundir import DRIFT, FROZEN, GENOTYPE
 from nascli.core.engine.connection import disconnection
 from nascli.spaces.cell_genotype import Cell
-from nascli.spaces.protocol import NONE
+from nascli.spaces.protocol import NONE, SKIP
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def same_place(then: object, now: Path | None) -> bool:
     """Whether a configuration's `data_dir` of an earlier time is a folder of today, however either is spelt."""
     if not isinstance(then, str) or now is None:
         return then is None and now is None
-    return Path(then).resolve() == now.resolve()
+    return Path(then).expanduser().resolve() == now.expanduser().resolve()
 
 
 def changed_since(origin: Provenance, now: DataDescription, data_dir: Path | None) -> str:

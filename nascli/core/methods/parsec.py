@@ -19,6 +19,7 @@ from nascli.core.methods.cells import check_space, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.methods.single_paths import SinglePaths
 from nascli.core.runtime import Runtime
+from nascli.spaces.protocol import SKIP
 
 FEWEST_SAMPLES = 2
 
@@ -159,7 +160,7 @@ class Parsec(SinglePaths):
             DRIFT: self._drift.distribution().total_entropy(),
             "mode_accuracy": float(right) / images_seen,
             "mode_probability": math.exp(now.log_probability(mode)),
-            "skip_share": mode.share("skip_connect"),
+            "skip_share": mode.share(SKIP),
             FROZEN: self.steps_done <= self._first_architecture_step,
         }
 

@@ -24,6 +24,7 @@ from nascli.errors import UsageError
 from nascli.registry import SPACES, load
 from nascli.seeds import derive_seed
 from nascli.spaces import cell_space
+from nascli.spaces.protocol import SKIP
 
 _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
@@ -231,7 +232,7 @@ class PcDarts:
         now = self.distribution()
         entropy = {f"edge_entropy/{cell}": now.entropy(cell) for cell in self._space.cells}
         frozen = self.steps_done <= self._first_architecture_step
-        return {**entropy, "skip_share": now.mode().share("skip_connect"), FROZEN: frozen}
+        return {**entropy, "skip_share": now.mode().share(SKIP), FROZEN: frozen}
 
     def distribution(self) -> MixtureDistribution:
         def arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.protocol import SKIP
 
 BATCH_NORM_KEEPS = 0.9
 """The share of its running statistics that a batch norm keeps in a step of training; torch's default."""
@@ -155,7 +156,7 @@ class RandomSearch:
         or in the first before any is done.
         """
         now = self.distribution()
-        health = {"candidates_done": len(now.candidates), "skip_share": now.mode().share("skip_connect")}
+        health = {"candidates_done": len(now.candidates), "skip_share": now.mode().share(SKIP)}
         if now.candidates:
             accuracies = [candidate.accuracy for candidate in now.candidates]
             health |= {"best_accuracy": accuracies[0], "mean_accuracy": sum(accuracies) / len(accuracies)}

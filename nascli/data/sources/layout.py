@@ -186,7 +186,7 @@ def _check_classes(root: Path, filled: list[str]) -> tuple[str, ...]:
             f"each of {_named(filled)} in {root} has training and test images of its own: put the classes into the "
             f"parts, as {root}/train/CLASS/ and {root}/test/CLASS/"
         )
-    if parted:
+    if parted and len(filled) > 1:
         raise DataError(
             f"{root / parted[0]} has parts of a data set, and lies beside {_named(set(filled) - set(parted))}: give "
             f"--data-dir {root / parted[0]}"
