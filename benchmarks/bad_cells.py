@@ -32,7 +32,7 @@ from benchmarks.nas_bench_201 import AVERAGE, FEW_SKIPS, TUNED_ON, done  # noqa:
 from benchmarks.rank_correlation import GOOD  # noqa: E402
 from nascli.artifacts.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.limits import CellLimits  # noqa: E402
-from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
+from nascli.artifacts.load import LoadedDistribution, load_artifact  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402
 from nascli.spaces.cell_genotype import Cell, CellGenotype  # noqa: E402
@@ -42,7 +42,7 @@ MIXTURES = ("darts", "pc-darts", "darts-10k", "pc-darts-10k")
 SOMETHING = CellLimits(without_none=True)
 DRAWS = 300
 
-Files = dict[str, dict[int, LoadedArtifact]]
+Files = dict[str, dict[int, LoadedDistribution]]
 
 
 class Truth:
@@ -99,9 +99,8 @@ def spared_by(files: Files, worth: Truth) -> None:
             print(f"| {' | '.join(parts)} |")
 
 
-def course(file: LoadedArtifact) -> list[CellGenotype]:
+def course(file: LoadedDistribution) -> list[CellGenotype]:
     """The cell without `none` after each epoch in which the logits moved."""
-    assert isinstance(file.value, DistributionFile)
     assert file.value.course is not None
     logits, kind = file.value.course, type(file.distribution)
     found, before = [], None
@@ -126,7 +125,7 @@ def exchanged(genotype: CellGenotype, other: CellGenotype, worth: Truth) -> str:
     return ", ".join(f"{value:.2f}" for value in found)
 
 
-def of_random(short: dict[int, LoadedArtifact], longer: dict[int, LoadedArtifact], worth: Truth) -> None:
+def of_random(short: dict[int, LoadedDistribution], longer: dict[int, LoadedDistribution], worth: Truth) -> None:
     """Table 3."""
     print("\n| random search | rho, short | rho, four times | chosen, short (%) | chosen, four times | best of all |")
     print("|---|---|---|---|---|---|")
@@ -140,7 +139,9 @@ def of_random(short: dict[int, LoadedArtifact], longer: dict[int, LoadedArtifact
         print(f"| {seed} | {' | '.join(figures)} |")
 
 
-def of_candidates(kept: dict[int, dict[str, Any]], files: dict[int, LoadedArtifact], name: str, worth: Truth) -> None:
+def of_candidates(
+    kept: dict[int, dict[str, Any]], files: dict[int, LoadedDistribution], name: str, worth: Truth
+) -> None:
     """A line of table 4."""
     places, bad, chosen = [], [], []
     for seed, file in files.items():
@@ -165,9 +166,12 @@ def main() -> None:
     parser.add_argument("--table", type=Path, required=True)
     options = parser.parse_args()
 
-    def found(name: str) -> dict[int, LoadedArtifact]:
+    def found(name: str) -> dict[int, LoadedDistribution]:
         seeds = [seed for seed in done(options.folder, name) if seed not in TUNED_ON]
-        return {seed: load_artifact(options.folder / f"{name}-{seed}.safetensors") for seed in seeds}
+        return {
+            seed: load_artifact(options.folder / f"{name}-{seed}.safetensors").holding(DistributionFile)
+            for seed in seeds
+        }
 
     worth, files = Truth(load_table(options.table)), {name: found(name) for name in MIXTURES}
     by_skips(files, worth)

@@ -21,12 +21,13 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.nas_bench_201 import MEANS, SETTINGS, TUNED_ON, done  # noqa: E402
 from benchmarks.rank_correlation import GOOD, log_probabilities  # noqa: E402
-from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
+from nascli.artifacts.distribution import DistributionFile  # noqa: E402
+from nascli.artifacts.load import LoadedDistribution, load_artifact  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402
 
 
-def agreement(files: Sequence[LoadedArtifact], table: TruthTable) -> tuple[float, float]:
+def agreement(files: Sequence[LoadedDistribution], table: TruthTable) -> tuple[float, float]:
     """Of one search, or of the mean of several: over all cells, and over the good ones."""
     column = table.column(None, "test")
     learnt = files[0].distribution if len(files) == 1 else mean_distribution(files)
@@ -47,7 +48,10 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for name in options.settings:
         seeds = [seed for seed in done(options.folder, name) if seed not in TUNED_ON]
-        files = [load_artifact(options.folder / f"{name}-{seed}.safetensors") for seed in sorted(seeds)]
+        files = [
+            load_artifact(options.folder / f"{name}-{seed}.safetensors").holding(DistributionFile)
+            for seed in sorted(seeds)
+        ]
         for size in (1, *MEANS):
             groups = [files[start : start + size] for start in range(0, len(files) - size + 1, size)]
             if groups:

@@ -33,9 +33,9 @@ sys.path.insert(0, str(ROOT))
 
 from nascli.artifacts.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.files import write_atomically  # noqa: E402
-from nascli.artifacts.genotype import GenotypeFile, as_text  # noqa: E402
+from nascli.artifacts.genotype import CellGenotype, as_text  # noqa: E402
 from nascli.artifacts.limits import CellLimits  # noqa: E402
-from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
+from nascli.artifacts.load import LoadedDistribution, load_artifact  # noqa: E402
 from nascli.artifacts.rundir import RunDir  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import PLACE, DeriveConfig, SearchConfig  # noqa: E402
@@ -119,9 +119,8 @@ class Found:
     score: float | None = None
 
 
-def chosen(setting: Setting, start: LoadedArtifact, seconds: float) -> Iterator[Found]:
+def chosen(setting: Setting, start: LoadedDistribution, seconds: float) -> Iterator[Found]:
     """By every rule that the distribution offers and that needs no images. seconds: that the search took."""
-    assert isinstance(start.value, DistributionFile)
     distribution: Any = start.distribution
     if setting.method == "random":
         best = distribution.candidates[0]
@@ -141,7 +140,7 @@ def without_none(name: str, distribution: Any, seconds: float) -> Iterator[Found
     yield Found(f"{name}{FEW_SKIPS_RULE}", as_text(distribution.mode_within(FEW_SKIPS)), seconds)
 
 
-def best_of(setting: Setting, start: LoadedArtifact, seconds: float, images: Path) -> Found:
+def best_of(setting: Setting, start: LoadedDistribution, seconds: float, images: Path) -> Found:
     """The best of candidates that are ranked; from the beginning, so that the time is that of all of it."""
     config = DeriveConfig(
         method=setting.method,
@@ -154,9 +153,10 @@ def best_of(setting: Setting, start: LoadedArtifact, seconds: float, images: Pat
     began = time.perf_counter()
     (best,) = rank(start, config).genotypes
     took = seconds + time.perf_counter() - began
-    score = best.provenance.config["held_out_accuracy"]
-    assert isinstance(best.value, GenotypeFile) and isinstance(score, float)  # noqa: PT018
-    return Found(f"best of {setting.candidates}", as_text(best.value.genotype), took, setting.candidates, score)
+    cell, score = best.value.genotype, best.provenance.config["held_out_accuracy"]
+    assert isinstance(cell, CellGenotype)
+    assert isinstance(score, float)
+    return Found(f"best of {setting.candidates}", as_text(cell), took, setting.candidates, score)
 
 
 def run(name: str, seed: int, options: argparse.Namespace) -> None:
@@ -168,7 +168,8 @@ def run(name: str, seed: int, options: argparse.Namespace) -> None:
         known = json.loads(kept.read_text())
         if known["config"] != mine:
             sys.exit(f"{kept} is of another configuration, such as that of an older recipe: give another folder")
-        start, found, threads = load_artifact(output), known["found"], known["threads"]
+        start = load_artifact(output).holding(DistributionFile)
+        found, threads = known["found"], known["threads"]
         seconds = found[0]["seconds"]
     else:
         start, found, threads = search(config, Destination(output, resume=True)), [], torch.get_num_threads()
@@ -228,7 +229,7 @@ def together(
 ) -> Iterator[tuple[list[int], int, Found]]:
     """The same of the mean of `MEANS` fresh searches each, in the order of their seeds; none is in two of a size."""
     fresh = [seed for seed in sorted(kept) if seed not in tuned_on]
-    files = {seed: load_artifact(folder / f"{name}-{seed}.safetensors") for seed in fresh}
+    files = {seed: load_artifact(folder / f"{name}-{seed}.safetensors").holding(DistributionFile) for seed in fresh}
     if not all(map(has_course, files.values())):
         return
     for size in MEANS:
@@ -242,9 +243,9 @@ def together(
                 yield own, threads, one
 
 
-def has_course(file: LoadedArtifact) -> bool:
+def has_course(file: LoadedDistribution) -> bool:
     """Whether the logits are what a search has learnt."""
-    return isinstance(file.value, DistributionFile) and file.value.course is not None
+    return file.value.course is not None
 
 
 def write(path: Path, found: Iterable[Mapping[str, Any]]) -> None:

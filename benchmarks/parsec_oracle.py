@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
+from nascli.artifacts.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.load import load_artifact  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import DeriveConfig  # noqa: E402
@@ -104,7 +105,7 @@ class Measured:
     """
 
     def __init__(self, run: Path, images: Path, truth: Grid) -> None:
-        start = load_artifact(run, expect={"distribution"})
+        start = load_artifact(run).holding(DistributionFile)
         search = start.provenance
         config = DeriveConfig(method=search.method, dataset="folder", data_dir=images, candidates=1)
         pool, runtime = pool_of(start), open_runtime(config)

@@ -51,7 +51,7 @@ def found(name: str, seed: int, images: Path, output: Path) -> CategoricalDistri
     """The distribution of a search, which is made where it is not there yet."""
     if not output.exists():
         search(search_config(SETTINGS[name], seed, images), Destination(output, resume=True))
-    distribution = load_artifact(output).value.distribution  # type: ignore[union-attr]
+    distribution = load_artifact(output).distribution
     assert isinstance(distribution, CategoricalDistribution)
     return distribution
 

@@ -37,7 +37,15 @@ sys.path.insert(0, str(ROOT))
 from nascli.artifacts.channels_genotype import ChannelsGenotype  # noqa: E402
 from nascli.artifacts.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes  # noqa: E402
-from nascli.artifacts.load import LoadedArtifact, load_artifact  # noqa: E402
+from nascli.artifacts.load import (  # noqa: E402
+    File,
+    LoadedArtifact,
+    LoadedDistribution,
+    LoadedGenotype,
+    LoadedModel,
+    load_artifact,
+)
+from nascli.artifacts.model import ModelFile  # noqa: E402
 from nascli.artifacts.posterior import PosteriorDistribution  # noqa: E402
 from nascli.config import DeriveConfig, SearchConfig, TrainConfig  # noqa: E402
 from nascli.core.engine.candidates import rank  # noqa: E402
@@ -112,16 +120,16 @@ class Runs:
             sys.exit(f"{folder} holds what other settings made: give another folder")
         kept.write_text(mine)
 
-    def search(self, name: str, seed: int, **settings: Any) -> LoadedArtifact:
+    def search(self, name: str, seed: int, **settings: Any) -> LoadedDistribution:
         """The posterior of a search."""
         config = self.config(seed, **settings)
-        return self._made(f"{name}.safetensors", lambda target: search(config, target))
+        return self._made(f"{name}.safetensors", lambda target: search(config, target), DistributionFile)
 
     def config(self, seed: int, **settings: Any) -> SearchConfig:
         """Of a search."""
         return self.budget.search_config(**self.epochs, seed=seed, **settings)
 
-    def rank(self, run: LoadedArtifact, name: str, count: int, *, recalibrate: bool = False) -> dict[str, Any]:
+    def rank(self, run: LoadedDistribution, name: str, count: int, *, recalibrate: bool = False) -> dict[str, Any]:
         """The best of `count` candidates of both populations: their scores, and the probability of the uniform ones."""
         name += "-recalibrated" if recalibrate else ""
         path = self.folder / f"{name}-{count}.scores"
@@ -140,25 +148,25 @@ class Runs:
                 kind: [row for row in known["scores"] if row["population"] == kind] for kind in ("posterior", "uniform")
             },
             "probability": known["probability"],
-            "genotype": load_artifact(path.with_suffix(".json")),
-            "model": load_artifact(path.with_suffix(".safetensors")),
+            "genotype": load_artifact(path.with_suffix(".json")).holding(GenotypeFile),
+            "model": load_artifact(path.with_suffix(".safetensors")).holding(ModelFile),
         }
 
     def train(
-        self, name: str, genotype: LoadedArtifact, seed: int, start: LoadedArtifact | None = None, **more: Any
-    ) -> Any:
+        self, name: str, genotype: LoadedGenotype, seed: int, start: LoadedDistribution | None = None, **more: Any
+    ) -> LoadedModel:
         """A trained model, by the recipe for inherited weights where it starts from a run."""
         budget = self.budget
         settings = {**budget.inherited, "weights": "inherited"} if start else {**budget.train, **self.epochs}
         config = TrainConfig(**{**budget.data, **settings, **more, "seed": seed})
-        return self._made(f"{name}.safetensors", lambda target: train(genotype, config, target, start=start))
+        return self._made(f"{name}.safetensors", lambda target: train(genotype, config, target, start=start), ModelFile)
 
-    def _made(self, name: str, make: Any) -> LoadedArtifact:
+    def _made(self, name: str, make: Any, file: type[File]) -> LoadedArtifact[File]:
         path = self.folder / name
         if not path.exists():
             print(f"… {name}", file=sys.stderr, flush=True)
             make(Destination(path, overwrite=True))
-        return load_artifact(path)
+        return load_artifact(path).holding(file)
 
 
 def columns(rows: Rows) -> str:
@@ -231,7 +239,7 @@ def logits_of(posterior: PosteriorDistribution) -> np.ndarray:
     return np.concatenate([posterior.logits[conv] for conv in posterior.graph.masked])
 
 
-def dealt(run: LoadedArtifact, seed: int) -> LoadedArtifact:
+def dealt(run: LoadedDistribution, seed: int) -> LoadedDistribution:
     """The same posterior with its probabilities dealt out among the groups at random."""
     posterior = run.distribution
     assert isinstance(posterior, PosteriorDistribution)
@@ -242,10 +250,10 @@ def dealt(run: LoadedArtifact, seed: int) -> LoadedArtifact:
         other, place = groups[taken]
         logits[conv][source] = posterior.logits[other][place]
     file = DistributionFile(replace(posterior, logits=logits), run.provenance)
-    return LoadedArtifact(run.kind, file, run.sha256, run.where)
+    return LoadedArtifact(file, run.sha256, run.where)
 
 
-def test_errors(runs: Runs, seed: int, run: LoadedArtifact, ranked: dict[str, Any]) -> dict[str, tuple[float, int]]:
+def test_errors(runs: Runs, seed: int, run: LoadedDistribution, ranked: dict[str, Any]) -> dict[str, tuple[float, int]]:
     """Test error and parameters of the networks of one seed."""
     cell, prior = ranked["genotype"], runs.config(seed).settings
     whole, held_out = full(runs, cell), prior["held_out"]
@@ -265,21 +273,19 @@ def test_errors(runs: Runs, seed: int, run: LoadedArtifact, ranked: dict[str, An
     return {name: (100 * (1 - result.top1), result.parameters) for name, result in found.items()}
 
 
-def full(runs: Runs, cell: LoadedArtifact) -> LoadedArtifact:
+def full(runs: Runs, cell: LoadedGenotype) -> LoadedGenotype:
     """The genotype that keeps every channel of a cell's super-network."""
-    file = cell.value
-    assert isinstance(file, GenotypeFile)
-    genotype = file.genotype
+    genotype = cell.value.genotype
     assert isinstance(genotype, ChannelsGenotype)
     shape = ranked_shape(runs)
     kept = {name: range(sum(conv.sources)) for name, conv in genotype.whole(shape).masked.items()}
     whole = ChannelsGenotype.of(genotype.supernet, genotype.width, genotype.stages, kept)
     path = runs.folder / "full.json"
-    path.write_bytes(genotype_bytes(file.model_copy(update={"genotype": whole})))
-    return load_artifact(path)
+    path.write_bytes(genotype_bytes(cell.value.model_copy(update={"genotype": whole})))
+    return load_artifact(path).holding(GenotypeFile)
 
 
-def searched(runs: Runs, run: LoadedArtifact, ranked: dict[str, Any]) -> LoadedArtifact:
+def searched(runs: Runs, run: LoadedDistribution, ranked: dict[str, Any]) -> LoadedModel:
     """The model that keeps every channel, with the weights of the search, every input times 1 - p."""
     genotype, posterior, model = full(runs, ranked["genotype"]).value.genotype, run.distribution, ranked["model"].value
     assert isinstance(posterior, PosteriorDistribution)
@@ -289,7 +295,7 @@ def searched(runs: Runs, run: LoadedArtifact, ranked: dict[str, Any]) -> LoadedA
         network.get_parameter(f"{name}.weight").data.mul_(kept[entries.start : entries.stop, None, None])
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     value = replace(model, genotype=genotype, weights=weights)
-    return LoadedArtifact("model", value, ranked["model"].sha256, run.where)
+    return LoadedArtifact(value, ranked["model"].sha256, run.where)
 
 
 def ranked_shape(runs: Runs) -> Any:

@@ -74,7 +74,7 @@ class Asked(Silent):
             return
         method = self._job.method
         learnt, origin = method.distribution(), provenance(self._config, self._data.info, None)
-        now = made(distribution_bytes(DistributionFile(learnt, origin, method.weights())), None)
+        now = made(distribution_bytes(DistributionFile(learnt, origin, method.weights())), None, DistributionFile)
         ranking = DeriveConfig(
             method=self._config.method, dataset=self._config.dataset, data_dir=self._config.data_dir, candidates=1
         )

@@ -24,16 +24,22 @@ def configure(model: type[AnyConfig], **given: Any) -> AnyConfig:
         from nascli.data import probe_image_size
 
         config = _build(model, {**given, "image_size": probe_image_size(config)})
-    if isinstance(config, SearchConfig | TrainConfig) and given.get("batch_size") is None:
-        from nascli.data import probe_train_images
-
-        images = probe_train_images(config)
-        if (
-            images is not None
-            and (fits := fitting_batch(int(images * config.smallest_share), config.batch_size)) < config.batch_size
-        ):
-            return config.with_fitting_batch(fits)
+    if given.get("batch_size") is None and (fits := _smaller_batch(config)) is not None:
+        return config.with_fitting_batch(fits)
     return config
+
+
+def _smaller_batch(config: Config) -> int | None:
+    """The batch size for a part that has fewer images than the recipe's batch; None where all have enough."""
+    if not isinstance(config, SearchConfig | TrainConfig):
+        return None
+    from nascli.data import probe_train_images
+
+    images = probe_train_images(config)
+    if images is None:
+        return None
+    fits = fitting_batch(int(images * config.smallest_share), config.batch_size)
+    return fits if fits < config.batch_size else None
 
 
 def _build(model: type[AnyConfig], given: dict[str, Any]) -> AnyConfig:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nascli.artifacts import tensors
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.logits import mean_logits
-from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.provenance import ArtifactKind, Provenance
 from nascli.errors import LONGEST_NAME, ArtifactError, UsageError, unknown
 from nascli.faults import shorten
 from nascli.registry import DISTRIBUTIONS, load
@@ -64,6 +64,8 @@ class DistributionFile:
     the distribution's tensors were after each epoch, [epochs, …] by name, the last as they are now. None where only the
     last is known.
     """
+
+    artifact: ClassVar[ArtifactKind] = "distribution"
 
     distribution: Distribution
     provenance: Provenance

@@ -1,13 +1,13 @@
 """The genotype: what a search found, and all that a network is built from besides its size."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
 from nascli.artifacts import strict_json
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.formats import check_format, validate
-from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.provenance import ArtifactKind, Provenance
 from nascli.errors import ArtifactError, UsageError
 from nascli.frozen import Frozen
 from nascli.spaces import cell_space, space_of_text, text_forms
@@ -41,6 +41,8 @@ class GenotypeFile(Frozen):
 
     `log_probability`, in nats, is the genotype's under the distribution that it was derived from, where that has one.
     """
+
+    artifact: ClassVar[ArtifactKind] = "genotype"
 
     format: Literal["nascli-genotype"] = "nascli-genotype"
     version: Literal[1] = 1

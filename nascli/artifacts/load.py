@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from nascli.artifacts import distribution, formats, model, published, tensors
 from nascli.artifacts.distribution import Distribution, DistributionFile
@@ -19,6 +19,8 @@ from nascli.faults import shorten, shorten_name
 from nascli.spaces import space_of_text
 
 Artifact: TypeAlias = GenotypeFile | DistributionFile | ModelFile
+File = TypeVar("File", bound=Artifact)
+_Held_co = TypeVar("_Held_co", bound=Artifact, covariant=True)
 
 _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("distribution", "genotype"): "make one with 'nascli derive {source}'",
@@ -35,13 +37,17 @@ _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x
 
 
 @dataclass(frozen=True)
-class LoadedArtifact:
+class LoadedArtifact(Generic[_Held_co]):
     """An artifact with the digest of its file, and the name under which messages speak of it."""
 
-    kind: ArtifactKind
-    value: Artifact
+    value: _Held_co
     sha256: str
     where: str
+
+    @property
+    def kind(self) -> ArtifactKind:
+        """What the file holds, as messages call it."""
+        return self.value.artifact
 
     @property
     def provenance(self) -> Provenance:
@@ -55,13 +61,24 @@ class LoadedArtifact:
             raise ArtifactError(f"{self.where} holds a {self.kind}, not a distribution")
         return self.value.distribution
 
+    def holding(self, file: type[File]) -> "LoadedArtifact[File]":
+        """The same, which is known to hold such a file. Raises ArtifactError where it holds another."""
+        if not isinstance(self.value, file):
+            raise _other_kind(self, {file.artifact})
+        return LoadedArtifact(self.value, self.sha256, self.where)
+
     def ancestor(self) -> Ancestor:
         """The artifact as the next stage's provenance names it."""
         known = self.provenance.cut(LONGEST_DESCENT)
         return Ancestor(sha256=self.sha256, artifact=self.kind, provenance=known)
 
 
-def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None = None) -> LoadedArtifact:
+LoadedGenotype: TypeAlias = LoadedArtifact[GenotypeFile]
+LoadedDistribution: TypeAlias = LoadedArtifact[DistributionFile]
+LoadedModel: TypeAlias = LoadedArtifact[ModelFile]
+
+
+def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None = None) -> LoadedArtifact[Artifact]:
     """Read what a path, "-" or the name of a published cell stands for, or a genotype in the text form of its space.
 
     A file goes before a name, and a name before a text.
@@ -75,17 +92,21 @@ def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None
         where = shorten_name(where)
     loaded = read_artifact(_bytes_of(source), where)
     if expect is not None and loaded.kind not in expect:
-        wanted = " or ".join(f"a {kind}" for kind in sorted(expect))
-        ways = [_HOW_TO_MAKE[loaded.kind, kind] for kind in sorted(expect) if (loaded.kind, kind) in _HOW_TO_MAKE]
-        hint = f": {ways[0].format(source=where)}" if ways else ""
-        raise ArtifactError(f"{where} holds a {loaded.kind}, not {wanted}{hint}")
+        raise _other_kind(loaded, expect)
     return loaded
 
 
-def read_artifact(data: bytes, where: str) -> LoadedArtifact:
+def read_artifact(data: bytes, where: str) -> LoadedArtifact[Artifact]:
     """The artifact in the bytes of a file, which messages call `where`. Raises ArtifactError."""
-    kind, value = _parse(data, where)
-    return LoadedArtifact(kind, value, sha256(data), where)
+    return LoadedArtifact(_parse(data, where), sha256(data), where)
+
+
+def _other_kind(found: LoadedArtifact[Artifact], wanted: Collection[ArtifactKind]) -> ArtifactError:
+    """What to say of a file that is of none of the wanted kinds, with the command that makes the right one."""
+    kinds = sorted(wanted)
+    ways = [_HOW_TO_MAKE[found.kind, kind] for kind in kinds if (found.kind, kind) in _HOW_TO_MAKE]
+    hint = f": {ways[0].format(source=found.where)}" if ways else ""
+    return ArtifactError(f"{found.where} holds a {found.kind}, not {' or '.join(f'a {kind}' for kind in kinds)}{hint}")
 
 
 def _bytes_of(source: str) -> bytes:
@@ -138,7 +159,7 @@ def _not_found(source: str) -> str:
     return f"no such file, and {unknown('published genotype', source, published.names())}"
 
 
-def _parse(data: bytes, where: str) -> tuple[ArtifactKind, Artifact]:
+def _parse(data: bytes, where: str) -> Artifact:
     """Tell the kind by the content; a file's name says nothing."""
     if not data:
         raise ArtifactError(f"{where}: is empty")
@@ -150,13 +171,13 @@ def _parse(data: bytes, where: str) -> tuple[ArtifactKind, Artifact]:
             )
         if b"\0" in data[:_BINARY_START]:
             raise ArtifactError(f"{where}: is damaged, cut short, or not a file of nascli at all")
-        return "genotype", parse_genotype(data, where)
+        return parse_genotype(data, where)
     values, document = tensors.decode(data, where)
     match document.get("format"):
         case distribution.FORMAT:
-            return "distribution", distribution.from_parts(values, document, where)
+            return distribution.from_parts(values, document, where)
         case model.FORMAT:
-            return "model", model.from_parts(values, document, where)
+            return model.from_parts(values, document, where)
         case formats.CHECKPOINT:
             raise ArtifactError(f"{where} is the checkpoint of a run: go on with --resume")
         case other:

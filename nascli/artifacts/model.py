@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from numpy.typing import NDArray
 from pydantic import (
@@ -19,7 +19,7 @@ from nascli.artifacts import tensors
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.genotype import CellGenotype, ChannelsGenotype, Genotype
-from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.provenance import ArtifactKind, Provenance
 from nascli.errors import UsageError
 from nascli.faults import Fault, custom_error, faults_of
 from nascli.frozen import Frozen
@@ -42,6 +42,8 @@ class ModelFile:
     `network` is what the genotype leaves open: `NetworkSettings` for cells, a plain `DataShape` for channels. Whether
     the weights' names and shapes fit the network is checked where it is built.
     """
+
+    artifact: ClassVar[ArtifactKind] = "model"
 
     weights: Mapping[str, NDArray[Any]]
     genotype: Genotype

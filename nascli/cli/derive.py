@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascli.artifacts.genotype import CellGenotype, Genotype, GenotypeFile
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.genotype import CellGenotype, Genotype
 from nascli.artifacts.limits import CellLimits
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedGenotype
 from nascli.cli.completion import among
 from nascli.cli.configuration import flag, options
 from nascli.cli.options import (
@@ -146,7 +147,7 @@ def derive(
         raise UsageError("--mode, --top and --sample exclude each other: give one of them")
     named = output or Path("cell.json" if form == JSON else "cell.txt")
     target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
-    starts = artifacts(sources, "distribution")
+    starts = artifacts(sources, DistributionFile)
     asked = "candidates" in {**(read_file(config) if config else {}), **given}
     if (asked or engine.ranks(starts[0])) and not mode and sample is None:
         from nascli.cli.ranking import rank_candidates
@@ -203,23 +204,23 @@ def _choice(top: int | None, sample: int | None, seed: int | None, limits: CellL
     return Mode(limits.without_none, limits.max_skips) if sample is None else Sample(sample, seed or 0)
 
 
-def _facts(result: LoadedArtifact) -> dict[str, Any]:
+def _facts(result: LoadedGenotype) -> dict[str, Any]:
     facts = {"path": result.where, "artifact": result.kind, "sha256": result.sha256}
-    known = _file(result).log_probability
+    known = result.value.log_probability
     return facts if known is None else {**facts, "log_probability": known}
 
 
-def _table(results: Sequence[LoadedArtifact]) -> str:
+def _table(results: Sequence[LoadedGenotype]) -> str:
     """The first genotypes, with how probable they are and what is typical of them; how many networks are different."""
-    probable = any(_file(result).log_probability is not None for result in results)
-    trait, _ = _trait(_file(results[0]).genotype)
+    probable = any(result.value.log_probability is not None for result in results)
+    trait, _ = _trait(results[0].value.genotype)
     rows: list[tuple[str, ...]] = [("genotype", *(["log-probability"] if probable else []), trait)]
     for result in results[:ROWS_SHOWN]:
-        file = _file(result)
+        file = result.value
         known = "unknown" if file.log_probability is None else f"{file.log_probability:15.4f}"
         rows.append((Path(result.where).name, *([known] if probable else []), _trait(file.genotype)[1]))
     more = [f"and {len(results) - ROWS_SHOWN:,} more"] if len(results) > ROWS_SHOWN else []
-    different = len({_file(result).genotype.network() for result in results})
+    different = len({result.value.genotype.network() for result in results})
     return "\n".join([aligned(rows), *more, f"{len(results):,} genotypes; different networks: {different:,}"])
 
 
@@ -228,8 +229,3 @@ def _trait(genotype: Genotype) -> tuple[str, str]:
     if isinstance(genotype, CellGenotype):
         return "skips", f"{genotype.share('skip_connect'):5.0%}"
     return "kept", f"{genotype.kept_share:5.1%}"
-
-
-def _file(result: LoadedArtifact) -> GenotypeFile:
-    assert isinstance(result.value, GenotypeFile)
-    return result.value

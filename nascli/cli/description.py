@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.genotype import CellGenotype, ChannelsGenotype, GenotypeFile
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
 from nascli.cli.channels_description import channels_facts, parts_table
@@ -25,7 +25,7 @@ FALLBACK_DATASET = "cifar10"
 SHORT_DIGEST = 12
 
 
-def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Kind, content, sizes and descent. `dataset` and `given` choose the network that a genotype is measured in."""
     if found.kind != "genotype" and (dataset or given):
         raise UsageError(
@@ -48,7 +48,7 @@ def describe_artifact(found: LoadedArtifact, dataset: str | None, given: Mapping
 
 
 def _genotype(
-    found: LoadedArtifact, file: GenotypeFile, dataset: str | None, given: Mapping[str, Any]
+    found: LoadedArtifact[Artifact], file: GenotypeFile, dataset: str | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     name = dataset or _searched_on(found.provenance)
     probability = {} if file.log_probability is None else {"log_probability": file.log_probability}
@@ -63,7 +63,7 @@ def _genotype(
 
 
 def _sized_cell(
-    found: LoadedArtifact, genotype: CellGenotype, dataset: str, given: Mapping[str, Any]
+    found: LoadedArtifact[Artifact], genotype: CellGenotype, dataset: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The cell and the network that the training recipe would build of it."""
     from nascli.core.engine.sizing import derived_network, known_shape
@@ -81,7 +81,7 @@ def _sized_cell(
 
 
 def _sized_channels(
-    found: LoadedArtifact, genotype: ChannelsGenotype, dataset: str, given: Mapping[str, Any]
+    found: LoadedArtifact[Artifact], genotype: ChannelsGenotype, dataset: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What is left of the super-network; its stem and classifier are those for the data."""
     if cells := [f"--{name}" for name in ("layers", "channels") if name in given]:

@@ -23,13 +23,14 @@ def finetune(
     The architecture starts from the given distribution, the weights start anew; from a posterior, which has weights,
     both go on.
     """
+    from nascli.artifacts.distribution import DistributionFile
     from nascli.cli.inherit import inherited
     from nascli.cli.results import stage_destination
     from nascli.core.engine.inputs import artifact
     from nascli.core.engine.session import stored_config
 
     target = stage_destination(stage)
-    start = artifact(source, "distribution")
+    start = artifact(source, DistributionFile)
     stored = stored_config(target, FinetuneConfig.stage, given.get("method")) if stage.resume else {}
     stored = stored or inherited(start, given)
     config = resolve(FinetuneConfig, given, file=stage.config, stored=stored)

@@ -5,7 +5,7 @@ from typing import Any
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.genotype import CellGenotype, GenotypeFile
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.cli.configuration import flag
 from nascli.config import SearchConfig, TrainConfig
 from nascli.errors import UsageError
@@ -14,13 +14,13 @@ from nascli.registry import METHODS, SPACES_OF
 DATA = ("dataset", "data_dir", "image_size", "skip_corrupt")
 
 
-def inherited_method(start: LoadedArtifact) -> dict[str, Any]:
+def inherited_method(start: LoadedArtifact[Artifact]) -> dict[str, Any]:
     """The method that made the file, where one did."""
     method = start.provenance.method
     return {"method": method} if method in METHODS else {}
 
 
-def inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]:
+def inherited(start: LoadedArtifact[Artifact], given: Mapping[str, Any]) -> dict[str, Any]:
     """The method that made the file, whose recipe counts, and the images that it was made with.
 
     Where another data set is given, nothing of the old one's whereabouts is kept. A file that no search made, such as
@@ -55,14 +55,14 @@ def _of_the_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]
     return {name: value for name, value in shared.items() if name in names}
 
 
-def inherited_by_all(starts: Sequence[LoadedArtifact], given: Mapping[str, Any]) -> dict[str, Any]:
+def inherited_by_all(starts: Sequence[LoadedArtifact[Artifact]], given: Mapping[str, Any]) -> dict[str, Any]:
     """What several files that share one configuration have to pass on; those that have nothing go along.
 
     Raises UsageError where they disagree on something that is not `given`: trained by different recipes or on different
     images, what comes of them could not be compared.
     """
     shared: dict[str, Any] = {}
-    told_by: dict[str, LoadedArtifact] = {}
+    told_by: dict[str, LoadedArtifact[Artifact]] = {}
     for start in starts:
         values = inherited(start, given)
         names = shared.keys() & values.keys()

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from nascli.artifacts.load import LoadedArtifact
-from nascli.artifacts.model import ModelFile
+from nascli.artifacts.load import LoadedModel
 from nascli.cli.printing import aligned
 from nascli.cli.progress import shown
 
@@ -11,12 +10,11 @@ FINAL = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy
 """The metrics of the last epoch that are worth comparing."""
 
 
-def models_table(models: Sequence[LoadedArtifact]) -> str:
+def models_table(models: Sequence[LoadedModel]) -> str:
     """A row for each model: its file, its seed, and what its last epoch came to."""
     rows = []
     header: tuple[str, ...] = ()
     for loaded in models:
-        assert isinstance(loaded.value, ModelFile)
         figures = shown({name: value for name, value in loaded.value.metrics.items() if name in FINAL})
         header = ("model", "seed", *(label for label, _ in figures))
         rows.append((loaded.where, str(loaded.provenance.seed), *(text for _, text in figures)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nascli.artifacts.files import is_pipe
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.cli.configuration import resolve
 from nascli.cli.inherit import inherited
@@ -25,7 +25,7 @@ HISTOGRAM_LINES = 10
 
 def rank_candidates(
     session: Session,
-    start: LoadedArtifact,
+    start: LoadedDistribution,
     given: Mapping[str, Any],
     target: "Destination",
     *,
@@ -64,11 +64,13 @@ def rank_candidates(
         facts = _facts(result)
         print_json(facts if count is not None else facts[0])
     elif not target.is_pipe and (model is None or not is_pipe(model)):
-        for made in (*result.genotypes, *([result.model] if result.model else [])):
+        for made in result.genotypes:
             print(made.where)
+        if result.model is not None:
+            print(result.model.where)
 
 
-def _inherited(start: LoadedArtifact, given: Mapping[str, Any]) -> dict[str, Any]:
+def _inherited(start: LoadedDistribution, given: Mapping[str, Any]) -> dict[str, Any]:
     """The method and the data of the search. Its seed is not inherited: here it counts the networks that are drawn."""
     known = inherited(start, given)
     found = {name: known[name] for name in DeriveConfig.inherits if name in known}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nascli.artifacts.files import PIPE, keep_inputs
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.cli.options import StageOptions
 from nascli.cli.printing import print_json
 from nascli.core.engine.session import Destination
@@ -43,7 +43,7 @@ def stage_destination(stage: StageOptions) -> Destination:
     )
 
 
-def print_result(result: LoadedArtifact, target: Destination, json: bool) -> None:
+def print_result(result: LoadedArtifact[Artifact], target: Destination, json: bool) -> None:
     """The path of a result, alone, or the same as JSON; nothing where the result itself went to standard output."""
     if str(target.output) == PIPE:
         return
@@ -53,7 +53,7 @@ def print_result(result: LoadedArtifact, target: Destination, json: bool) -> Non
         print(target.output)
 
 
-def print_results(results: Iterable[tuple[LoadedArtifact, Destination]], json: bool) -> None:
+def print_results(results: Iterable[tuple[LoadedArtifact[Artifact], Destination]], json: bool) -> None:
     """The paths of several results, one a line, or a list as JSON."""
     if json:
         print_json([_facts(result, target) for result, target in results])
@@ -62,5 +62,5 @@ def print_results(results: Iterable[tuple[LoadedArtifact, Destination]], json: b
             print(target.output)
 
 
-def _facts(result: LoadedArtifact, target: Destination) -> dict[str, str]:
+def _facts(result: LoadedArtifact[Artifact], target: Destination) -> dict[str, str]:
     return {"path": str(target.output), "artifact": result.kind, "sha256": result.sha256}

@@ -13,7 +13,7 @@ from nascli.errors import UsageError
 from nascli.registry import METHODS
 
 if TYPE_CHECKING:
-    from nascli.artifacts.load import LoadedArtifact
+    from nascli.artifacts.load import LoadedDistribution
     from nascli.core.engine.session import Destination
     from nascli.core.engine.truth import Truth
 
@@ -70,7 +70,7 @@ def carry_out(
     stage: StageOptions,
     target: "Destination",
     config: SearchConfig,
-    start: "LoadedArtifact | None" = None,
+    start: "LoadedDistribution | None" = None,
     truth: "Truth | None" = None,
 ) -> None:
     """Search, or go on from the distribution `start`, and print the result; or print what it would be."""

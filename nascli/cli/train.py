@@ -47,28 +47,30 @@ def train(
     model-1.safetensors, model-seed0.safetensors, model-1-seed0.safetensors.
     'nascli eval' takes them as an ensemble.
     """
+    from nascli.artifacts.distribution import DistributionFile
     from nascli.artifacts.files import read_once
-    from nascli.artifacts.load import LoadedArtifact, load_artifact
+    from nascli.artifacts.load import LoadedGenotype
     from nascli.cli.dry_run import print_plan, print_plans
     from nascli.cli.inherit import inherited_by_all
     from nascli.cli.models_table import models_table
     from nascli.cli.progress import progress
     from nascli.cli.results import print_result, print_results, stage_destination
     from nascli.cli.seeds import seeds as parsed
+    from nascli.core.engine.inputs import artifact
     from nascli.core.engine.session import stored_config, stored_genotype
     from nascli.core.engine.train_all import members, plan_train_all, train_all
 
     if seeds is not None and "seed" in given:
         raise UsageError("--seed and --seeds contradict each other: give one of them")
     target, origin = stage_destination(stage), None
-    named: list[str | LoadedArtifact] = list(sources or ())
+    named: list[str | LoadedGenotype] = list(sources or ())
     if not named:
         if not stage.resume or seeds is not None:
             raise UsageError("no genotype is given: name at least one. See 'nascli train --help'")
         named = [stored_genotype(target)]
     if start is not None:
         read_once(start, *(sources or ()))
-        origin = load_artifact(start, expect={"distribution"})
+        origin = artifact(start, DistributionFile)
         given = {**given, "weights": "inherited"}
     numbers = parsed(seeds) if seeds is not None else None
     planned = members(named, numbers, target)

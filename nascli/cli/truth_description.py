@@ -6,14 +6,14 @@ from typing import Any
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.genotype import CellGenotype, GenotypeFile, as_text
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.truth import TruthTable
 from nascli.cli.printing import aligned
 from nascli.errors import UsageError
 
 
-def truth_facts(found: LoadedArtifact, table: TruthTable, *, expected: bool) -> dict[str, Any]:
+def truth_facts(found: LoadedArtifact[Artifact], table: TruthTable, *, expected: bool) -> dict[str, Any]:
     """The worth of a genotype's cells, or of the mode of a distribution, by every column of a table.
 
     expected: the mean accuracy under the distribution, too. Raises UsageError for other cells than the table's, for
@@ -39,7 +39,7 @@ def truth_facts(found: LoadedArtifact, table: TruthTable, *, expected: bool) -> 
     return facts
 
 
-def _genotype(found: LoadedArtifact) -> CellGenotype:
+def _genotype(found: LoadedArtifact[Artifact]) -> CellGenotype:
     match found.value:
         case GenotypeFile(genotype=genotype) | ModelFile(genotype=genotype):
             pass
@@ -52,7 +52,7 @@ def _genotype(found: LoadedArtifact) -> CellGenotype:
     return genotype
 
 
-def _probabilities(found: LoadedArtifact, table: TruthTable) -> Sequence[float]:
+def _probabilities(found: LoadedArtifact[Artifact], table: TruthTable) -> Sequence[float]:
     distribution = found.value.distribution if isinstance(found.value, DistributionFile) else None
     if distribution is None or not hasattr(distribution, "log_probability"):
         what = found.kind if distribution is None else distribution.kind

@@ -7,7 +7,7 @@ from typing import Any
 
 from nascli.artifacts.files import check_output, keep_inputs, read_once, write_output
 from nascli.artifacts.genotype import CellGenotype, GenotypeFile
-from nascli.artifacts.load import LoadedArtifact, load_artifact
+from nascli.artifacts.load import Artifact, LoadedArtifact, load_artifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.rundir import RunDir
 from nascli.artifacts.scores import Scored
@@ -18,7 +18,7 @@ from nascli.visualize.judged import Judged
 from nascli.visualize.scored import Candidates
 
 
-def drawable(*sources: str | Path | LoadedArtifact) -> Any:
+def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
     """What `visualize` draws for these sources: one artifact, the metrics of one or more run directories, or the
     candidates that a derivation has scored in its own.
 
@@ -69,7 +69,7 @@ def _format(output: str | Path, asked: str | None) -> str:
 
 
 def draw(
-    *sources: str | Path | LoadedArtifact,
+    *sources: str | Path | LoadedArtifact[Artifact],
     output: str | Path,
     format: str | None = None,
     title: str | None = None,

@@ -12,9 +12,9 @@ import pytest
 from nascli.artifacts import published, tensors
 from nascli.artifacts.checkpoint import checkpoint_bytes
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import CellGenotype, as_text, genotype_bytes
+from nascli.artifacts.genotype import CellGenotype, GenotypeFile, as_text, genotype_bytes
 from nascli.artifacts.load import load_artifact
-from nascli.artifacts.model import model_bytes
+from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.artifacts.provenance import ArtifactKind
 from nascli.errors import ArtifactError
 from nascli.spaces import cell_space
@@ -172,6 +172,15 @@ def test_wrong_kind(tmp_path: Path, have: ArtifactKind, want: set[ArtifactKind],
         load_artifact(source, expect=want)
     assert str(caught.value).startswith(f"{source} {message.format(source)}")
     assert caught.value.exit_code == 3
+
+
+def test_what_a_file_holds_is_known_once_it_is_asked_for(tmp_path: Path) -> None:
+    genotype = load_artifact(put(tmp_path, FILES["genotype"]))
+    held = genotype.holding(GenotypeFile)
+    assert held == genotype
+    assert held.kind == "genotype"
+    with pytest.raises(ArtifactError, match="holds a genotype, not a model: make one with 'nascli train"):
+        genotype.holding(ModelFile)
 
 
 def test_what_is_not_there_is_answered_with_what_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ def cell(name: str, method: str, **config) -> LoadedArtifact:
     """A genotype that `method` found with `config`."""
     loaded = load_artifact("darts-v1")
     provenance = loaded.provenance.model_copy(update={"method": method, "config": config})
-    return LoadedArtifact("genotype", loaded.value.model_copy(update={"provenance": provenance}), loaded.sha256, name)
+    return LoadedArtifact(loaded.value.model_copy(update={"provenance": provenance}), loaded.sha256, name)
 
 
 A = cell("a", "darts", dataset="digits", skip_corrupt=False)

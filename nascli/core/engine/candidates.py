@@ -9,11 +9,12 @@ import numpy as np
 from nascli import __version__
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.files import BINARY, check_output, is_pipe, same_file, write_output
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedDistribution, LoadedGenotype, LoadedModel
 from nascli.artifacts.mixture import MixtureDistribution
-from nascli.artifacts.model import model_bytes
+from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import DataDescription, Provenance
 from nascli.artifacts.rundir import RunDir
@@ -48,8 +49,8 @@ class Ranking:
     without a score were over the budget or had no part in the round. `probability`: that of uniform dropout.
     """
 
-    genotypes: tuple[LoadedArtifact, ...]
-    model: LoadedArtifact | None
+    genotypes: tuple[LoadedGenotype, ...]
+    model: LoadedModel | None
     best: tuple[Scored, ...]
     rounds: tuple[Round, ...]
     candidates: int
@@ -89,26 +90,28 @@ def rank(
     found = None
     if model is not None and isinstance(pool, OffersModels):
         found = model_bytes(pool.model(chosen.file(best[0], 1), best[0], work.scorer))
-    genotypes = [made(content, target.write(content)) for target, content in zip(targets, contents, strict=True)]
+    genotypes = [
+        made(content, target.write(content), GenotypeFile) for target, content in zip(targets, contents, strict=True)
+    ]
     derived = None
     if found is not None and model is not None:
         write_output(model, found, overwrite=destination.overwrite or destination.resume)
-        derived = made(found, None if is_pipe(model) else Path(model))
+        derived = made(found, None if is_pipe(model) else Path(model), ModelFile)
     tell_disconnected([one.value.genotype for one in genotypes], start.distribution, reporter)
     reporter.end(None if targets[0].is_pipe or targets[0].output is None else Path(targets[0].output))
     return Ranking(tuple(genotypes), derived, tuple(best), tuple(rounds), config.candidates, work.probability)
 
 
-def ranked_by(source: Source, config: DeriveConfig | None) -> tuple[LoadedArtifact, Pool, DeriveConfig]:
+def ranked_by(source: Source, config: DeriveConfig | None) -> tuple[LoadedDistribution, Pool, DeriveConfig]:
     """A distribution, what its candidates are drawn from, and how they are ranked: by `config`, or by the recipe.
 
     Raises ArtifactError, UsageError.
     """
-    start = artifact(source, "distribution")
+    start = artifact(source, DistributionFile)
     return start, pool_of(start), config or _recipe(start)
 
 
-def pool_of(start: LoadedArtifact) -> Pool:
+def pool_of(start: LoadedDistribution) -> Pool:
     """What the candidates of a distribution are drawn from. Raises ArtifactError, UsageError where there is nothing."""
     match start.distribution:
         case PosteriorDistribution() as posterior:
@@ -133,7 +136,7 @@ class Work:
 
 
 def prepare(
-    start: LoadedArtifact, pool: Pool, config: DeriveConfig, runtime: Runtime, reporter: Reporter, count: int = 1
+    start: LoadedDistribution, pool: Pool, config: DeriveConfig, runtime: Runtime, reporter: Reporter, count: int = 1
 ) -> Work:
     """A ranking before its first score, of which the `count` best are wanted. Raises as `rank`."""
     check_count(count)
@@ -150,7 +153,7 @@ def prepare(
 
 
 def held_out_images(
-    start: LoadedArtifact, then: DataInfo | DataDescription, config: DeriveConfig, device: Any
+    start: LoadedDistribution, then: DataInfo | DataDescription, config: DeriveConfig, device: Any
 ) -> tuple[DataModule, np.ndarray]:
     """The images of the search, `then`, and which of its training images its weights have never seen.
 
@@ -176,7 +179,7 @@ def held_out_images(
     return data, data.split(shares, search.seed)[part]
 
 
-def _recipe(start: LoadedArtifact) -> DeriveConfig:
+def _recipe(start: LoadedDistribution) -> DeriveConfig:
     """A ranking by the recipe for a distribution's method and images. Raises ArtifactError."""
     search = _searched(start)
     own = start.distribution
@@ -184,7 +187,7 @@ def _recipe(start: LoadedArtifact) -> DeriveConfig:
     return DeriveConfig(method=search.method, dataset=search.dataset, data_dir=search.data_dir, image_size=side)
 
 
-def _searched(start: LoadedArtifact) -> SearchConfig:
+def _searched(start: LoadedDistribution) -> SearchConfig:
     """The configuration of the search behind a distribution. Raises ArtifactError."""
     origin = start.provenance
     if origin.method not in METHODS or origin.stage not in (SearchConfig.stage, FinetuneConfig.stage):
@@ -193,7 +196,7 @@ def _searched(start: LoadedArtifact) -> SearchConfig:
     return kind(**origin.config)
 
 
-def search_config(start: LoadedArtifact, config: DeriveConfig) -> SearchConfig:
+def search_config(start: LoadedDistribution, config: DeriveConfig) -> SearchConfig:
     """The configuration of the search behind a distribution, on this machine. Raises ArtifactError, UsageError."""
     search = _searched(start)
     if config.dataset != search.dataset:
@@ -205,7 +208,7 @@ def search_config(start: LoadedArtifact, config: DeriveConfig) -> SearchConfig:
     return search.model_copy(update=here)
 
 
-def _targets(start: LoadedArtifact, destination: Destination, count: int, model: Output) -> list[Destination]:
+def _targets(start: LoadedDistribution, destination: Destination, count: int, model: Output) -> list[Destination]:
     """Where every genotype goes; raises UsageError for whatever cannot be written, before any work is done."""
     replaces = destination.overwrite or destination.resume
     outputs = numbered(destination.output, count)
@@ -245,7 +248,7 @@ def _populations(
 class _Chosen:
     """The files of candidates that were chosen."""
 
-    def __init__(self, start: LoadedArtifact, pool: Pool, config: DeriveConfig, images: int) -> None:
+    def __init__(self, start: LoadedDistribution, pool: Pool, config: DeriveConfig, images: int) -> None:
         self._start, self._pool, self._config, self._images = start, pool, config, images
 
     def file(self, score: Scored, place: int) -> GenotypeFile:

@@ -9,8 +9,7 @@ from functools import partial
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.provenance import DataDescription
 from nascli.artifacts.scores import CELLS, UNIFORM
@@ -39,8 +38,7 @@ class CellPool:
 
     population = CELLS
 
-    def __init__(self, start: LoadedArtifact, distribution: Cells, search: SearchConfig) -> None:
-        assert isinstance(start.value, DistributionFile)
+    def __init__(self, start: LoadedDistribution, distribution: Cells, search: SearchConfig) -> None:
         weights = start.value.weights
         if weights is None:
             raise UsageError(f"{start.where} has no shared weights to score candidates with: search again to have them")

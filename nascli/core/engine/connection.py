@@ -1,7 +1,7 @@
 """Cells that nothing of the images gets through: told where they are derived, refused where they would be trained."""
 
-from nascli.artifacts.genotype import CellGenotype, Genotype, GenotypeFile
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.genotype import CellGenotype, Genotype
+from nascli.artifacts.load import LoadedGenotype
 from nascli.config import TrainConfig
 from nascli.errors import UsageError
 from nascli.spaces.paths import disconnected_cells
@@ -19,9 +19,7 @@ def disconnection(genotype: Genotype) -> str:
     )
 
 
-def check_connected(genotype: LoadedArtifact, config: TrainConfig) -> None:
+def check_connected(genotype: LoadedGenotype, config: TrainConfig) -> None:
     """Raise UsageError for a genotype that cannot learn, unless `config.force`."""
-    file = genotype.value
-    assert isinstance(file, GenotypeFile)
-    if not config.force and (fault := disconnection(file.genotype)):
+    if not config.force and (fault := disconnection(genotype.value.genotype)):
         raise UsageError(f"{genotype.where}: {fault}; --force trains it all the same")

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nascli import __version__
-from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.distribution import Distribution, DistributionFile
 from nascli.artifacts.files import check_output, sha256
 from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
 from nascli.artifacts.limits import CellLimits
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedArtifact, LoadedDistribution, LoadedGenotype
 from nascli.artifacts.provenance import Provenance
 from nascli.core.engine.connection import disconnection
 from nascli.core.engine.inputs import Output, Source, artifacts, keep_artifacts, made
@@ -146,7 +146,7 @@ def derive(
     reporter: Reporter = Silent(),
     *,
     format: str = "json",
-) -> LoadedArtifact:
+) -> LoadedGenotype:
     """The genotype that a distribution stands for, or the mean of several (`mean_distribution`).
 
     It is written as JSON, or in the text form of its space by its name.
@@ -168,7 +168,7 @@ def derive(
     return result
 
 
-def ranks(start: LoadedArtifact) -> bool:
+def ranks(start: LoadedDistribution) -> bool:
     """Whether a distribution by itself stands for no network, so that candidates are ranked."""
     row = METHODS.get(start.provenance.method or "")
     return isinstance(start.distribution, OffersCandidates) or (row is not None and row.ranks)
@@ -182,7 +182,7 @@ def derive_several(
     *,
     format: str = "json",
     average: int | None = None,
-) -> tuple[LoadedArtifact, ...]:
+) -> tuple[LoadedGenotype, ...]:
     """The genotypes of a choice, such as `Top(5)` or `Sample(5, seed=1)`, in its order.
 
     Of several searches: of their mean (`mean_distribution`). average: choose from the mean logits of so many last
@@ -204,14 +204,14 @@ def derive_several(
     contents = [genotype_bytes(file) for file in files]
     written = contents if format == "json" else [text_form(file.genotype, format) for file in files]
     results = tuple(
-        replace(made(content, target.write(data)), sha256=sha256(data))
+        replace(made(content, target.write(data), GenotypeFile), sha256=sha256(data))
         for target, content, data in zip(targets, contents, written, strict=True)
     )
     tell_disconnected([file.genotype for file in files], distribution, reporter)
     return results
 
 
-def _check_learnt(start: LoadedArtifact) -> None:
+def _check_learnt(start: LoadedDistribution) -> None:
     """Raise UsageError for a distribution that has a mode and has not been learnt: it is the first of equals."""
     row = METHODS.get(start.provenance.method or "")
     if row is not None and row.ranks and isinstance(start.distribution, OffersMode):
@@ -221,8 +221,8 @@ def _check_learnt(start: LoadedArtifact) -> None:
         )
 
 
-def _starts(source: Source | Sequence[Source]) -> tuple[LoadedArtifact, ...]:
-    return artifacts([source] if isinstance(source, str | Path | LoadedArtifact) else source, "distribution")
+def _starts(source: Source | Sequence[Source]) -> tuple[LoadedDistribution, ...]:
+    return artifacts([source] if isinstance(source, str | Path | LoadedArtifact) else source, DistributionFile)
 
 
 def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution, reporter: Reporter) -> None:
@@ -261,7 +261,7 @@ def numbered(output: Output, count: int) -> list[Output]:
     return [path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}") for number in range(1, count + 1)]
 
 
-def _file(chosen: Chosen, starts: Sequence[LoadedArtifact], average: int | None) -> GenotypeFile:
+def _file(chosen: Chosen, starts: Sequence[LoadedDistribution], average: int | None) -> GenotypeFile:
     start, origin, how = starts[0], starts[0].provenance, dict(chosen.how)
     if average is not None:
         how["average"] = average

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.load import LoadedDistribution
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.inheritance import check_start
@@ -37,7 +39,7 @@ COUNTED = {
 
 
 def plan_search(
-    config: SearchConfig, start: LoadedArtifact | None = None, reporter: Reporter = Silent()
+    config: SearchConfig, start: LoadedDistribution | None = None, reporter: Reporter = Silent()
 ) -> dict[str, Any]:
     """Configuration, size and cost of a search, or of a finetune that begins with the distribution `start`.
 
@@ -74,8 +76,8 @@ def plan_train(
 
     Raises as the training itself would before its first step, and MemoryExhausted where that step does not fit.
     """
-    genotype = artifact(source, "genotype")
-    origin = None if start is None else artifact(start, "distribution")
+    genotype = artifact(source, GenotypeFile)
+    origin = None if start is None else artifact(start, DistributionFile)
     check_start(genotype, origin, config)
     check_connected(genotype, config)
     runtime = open_runtime(config)

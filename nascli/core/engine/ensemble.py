@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedModel
+from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
 from nascli.core.engine.evaluate import Evaluation, Tally, evaluate_on, evaluation, resolved, test_data
 from nascli.core.engine.inputs import Source, artifacts, twice
@@ -89,7 +90,7 @@ def evaluate_ensemble(
     By default on those of the data set that they were trained on. The members may differ in everything but the set of
     their classes. One network at a time is on the device. Raises ArtifactError, UsageError, DataError, MemoryExhausted.
     """
-    models = artifacts(sources, "model")
+    models = artifacts(sources, ModelFile)
     _check_members(models)
     config = _shared_config(models, config)
     runtime = open_runtime(config)
@@ -131,7 +132,7 @@ def _seen(info: DataInfo) -> tuple[object, ...]:
     return info.mean, info.std, info.image_size, info.fit, info.background
 
 
-def _check_members(models: Sequence[LoadedArtifact]) -> None:
+def _check_members(models: Sequence[LoadedModel]) -> None:
     """Raise UsageError for models that cannot answer together, before any of them is evaluated."""
     for one, other in combinations(models, 2):
         if one.sha256 == other.sha256:
@@ -146,7 +147,7 @@ def _check_members(models: Sequence[LoadedArtifact]) -> None:
             )
 
 
-def _shared_config(models: Sequence[LoadedArtifact], config: EvalConfig | None) -> EvalConfig:
+def _shared_config(models: Sequence[LoadedModel], config: EvalConfig | None) -> EvalConfig:
     """The first model's configuration, as `resolved`. Raises UsageError where the models' data sets differ."""
     configs = [resolved(model, config) for model in models]
     for model, own in zip(models, configs, strict=True):

@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedModel
 from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
 from nascli.core.engine.calibration import Calibration
@@ -139,8 +139,8 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
 
     Raises ArtifactError, UsageError, DataError, MemoryExhausted.
     """
-    loaded = artifact(source, "model")
-    model: ModelFile = loaded.value
+    loaded = artifact(source, ModelFile)
+    model = loaded.value
     config = resolved(loaded, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
@@ -170,10 +170,10 @@ def _trained_at(model: ModelFile, config: EvalConfig) -> Path | None:
 
 
 def evaluate_on(
-    data: DataModule, loaded: LoadedArtifact, config: EvalConfig, runtime: Runtime, *counts: Count
+    data: DataModule, loaded: LoadedModel, config: EvalConfig, runtime: Runtime, *counts: Count
 ) -> Evaluation:
     """Evaluate a model on what `test_data` opened; `counts` are told its logits, in the order of the data's classes."""
-    model: ModelFile = loaded.value
+    model = loaded.value
     network = load_network(loaded, runtime.device)
     if data.info.classes != model.data.classes:
         network = _Reordered(network, [model.data.classes.index(name) for name in data.info.classes])
@@ -224,14 +224,14 @@ def load_network(source: Source, device: str | torch.device = "cpu") -> nn.Modul
 
     It maps images [B, C, H, W], scaled to [0, 1] and normalised by the model's `data.mean` and `data.std`, to logits.
     """
-    loaded = artifact(source, "model")
+    loaded = artifact(source, ModelFile)
     network = build.load_network(loaded.value.graph, loaded.value.weights, loaded.where)
     return Runtime(torch.device(device)).place(network).eval()
 
 
-def resolved(loaded: LoadedArtifact, config: EvalConfig | None) -> EvalConfig:
+def resolved(loaded: LoadedModel, config: EvalConfig | None) -> EvalConfig:
     """The training's data settings, with those that were given explicitly on top. Raises UsageError."""
-    model: ModelFile = loaded.value
+    model = loaded.value
     given: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set} if config else {}
     if given.get("image_size") not in (None, model.data.image_size):
         raise UsageError(f"{loaded.where} is for images of {model.data.image_size} pixels: leave --image-size out")

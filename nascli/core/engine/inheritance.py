@@ -2,7 +2,7 @@
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedDistribution, LoadedGenotype
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.config import TrainConfig
 from nascli.errors import UsageError
@@ -11,7 +11,7 @@ SHOWN_DIGITS = 12
 """Of a sha256 in messages, as in `nascli info`."""
 
 
-def check_start(genotype: LoadedArtifact, start: LoadedArtifact | None, config: TrainConfig) -> None:
+def check_start(genotype: LoadedGenotype, start: LoadedDistribution | None, config: TrainConfig) -> None:
     """Raise UsageError unless a training of `genotype` by `config` can begin with the weights in `start`.
 
     None: with random weights. What the images say is left to `check_data`.
@@ -59,7 +59,7 @@ def check_start(genotype: LoadedArtifact, start: LoadedArtifact | None, config: 
         )
 
 
-def check_data(start: LoadedArtifact, data: DataInfo) -> None:
+def check_data(start: LoadedDistribution, data: DataInfo) -> None:
     """Raise UsageError unless the weights in `start` are for images of this size and for these classes."""
     theirs: DataInfo = start.distribution.data
     if (theirs.channels, theirs.image_size) != (data.channels, data.image_size):

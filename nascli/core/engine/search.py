@@ -10,7 +10,7 @@ from torch import Tensor
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile, OffersMean, distribution_bytes
 from nascli.artifacts.genotype import CellGenotype, as_text
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.rundir import GENOTYPE, TRUE_ACCURACY
 from nascli.config import FinetuneConfig, SearchConfig
 from nascli.core.engine.derive import OffersMode
@@ -35,7 +35,7 @@ def search(
     reporter: Reporter = Silent(),
     *,
     truth: Truth | None = None,
-) -> LoadedArtifact:
+) -> LoadedDistribution:
     """Search, and return the distribution; write it where `destination` says.
 
     `truth` tells what the cells that the search would derive are worth, after every epoch; nothing learns from it, but
@@ -54,25 +54,25 @@ def finetune(
     reporter: Reporter = Silent(),
     *,
     truth: Truth | None = None,
-) -> LoadedArtifact:
+) -> LoadedDistribution:
     """Go on with a distribution, in a network of another size or on other data. Raises as `search`."""
-    return _run(config, artifact(start, "distribution"), destination, reporter, truth)
+    return _run(config, artifact(start, DistributionFile), destination, reporter, truth)
 
 
 def _run(
     config: SearchConfig,
-    start: LoadedArtifact | None,
+    start: LoadedDistribution | None,
     destination: Destination,
     reporter: Reporter,
     truth: Truth | None,
-) -> LoadedArtifact:
+) -> LoadedDistribution:
     made_from = start.ancestor() if start else None
     keep_artifacts([destination.output], start)
     if truth is not None:
         check_truth(truth, config, destination)
     if done := finished(destination, config, made_from):
         reporter.notice("this run is complete: nothing to resume")
-        return done
+        return done.holding(DistributionFile)
     check_destination(destination, config, made_from)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
@@ -106,11 +106,11 @@ def _run(
         if truth is not None and (found := job.derived()):
             reporter.notice(f"what it derives is worth: {truth.tell(found)}")
         reporter.end(path)
-    return made(content, path)
+    return made(content, path, DistributionFile)
 
 
 def open_search(
-    config: SearchConfig, start: LoadedArtifact | None, runtime: Runtime, truth: Truth | None = None
+    config: SearchConfig, start: LoadedDistribution | None, runtime: Runtime, truth: Truth | None = None
 ) -> tuple[DataModule, "SearchJob"]:
     """The images of a search, and the search before its first step: from the distribution `start`, if there is one."""
     if config.image_size is not None:  # before any image is enlarged

@@ -13,7 +13,7 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.files import BINARY, check_name, check_output, is_pipe, write_output
 from nascli.artifacts.formats import validate
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
-from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
+from nascli.artifacts.load import Artifact, LoadedArtifact, LoadedGenotype, load_artifact, read_artifact
 from nascli.artifacts.provenance import Ancestor, DataDescription, Provenance
 from nascli.artifacts.rundir import CONFIG, GENOTYPE, RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
@@ -70,19 +70,19 @@ def stored_config(destination: Destination, stage: str, method: str | None = Non
     return config
 
 
-def stored_genotype(destination: Destination) -> LoadedArtifact:
+def stored_genotype(destination: Destination) -> LoadedGenotype:
     """The genotype of the training that `destination` would resume. Raises UsageError where there is none."""
     path = destination.run_path
     saved = RunDir(path).read_config() if path is not None else None
     if path is None or saved is None or not isinstance(saved.get(GENOTYPE), dict):
         raise UsageError(f"no genotype is given, and {path or 'the run'} holds none: name the one to train")
     _same_stage(path, saved, TrainConfig.stage)
-    read = read_artifact(strict_json.pretty(saved[GENOTYPE]), str(path / CONFIG))
+    read = read_artifact(strict_json.pretty(saved[GENOTYPE]), str(path / CONFIG)).holding(GenotypeFile)
     # Written anew in the folder, it is still the file that the run was started from.
     return replace(read, sha256=saved["made_from"])
 
 
-def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact | None:
+def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact[Artifact] | None:
     """The result of a run that is to be resumed and was completed before; None where there is still work.
 
     The result itself says which run it came from: one that `--overwrite` was about to replace is not it.

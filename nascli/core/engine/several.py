@@ -6,8 +6,8 @@ A search of minutes ends where its seed takes it; what several of them have in c
 from collections.abc import Sequence
 from itertools import combinations
 
-from nascli.artifacts.distribution import Distribution, DistributionFile, OffersMean
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.distribution import Distribution, OffersMean
+from nascli.artifacts.load import LoadedDistribution
 from nascli.core.engine.inputs import twice
 from nascli.errors import UsageError
 
@@ -15,7 +15,7 @@ _ALIKE = ("stage", "method", "search space", "logits", "images")
 """What searches have in common that a mean can be taken of."""
 
 
-def mean_distribution(starts: Sequence[LoadedArtifact], epochs: int | None = None) -> Distribution:
+def mean_distribution(starts: Sequence[LoadedDistribution], epochs: int | None = None) -> Distribution:
     """The distribution of a search; of several, that of their mean logits.
 
     epochs: take the mean of so many last epochs of each, not its last one. Raises UsageError for a kind without logits,
@@ -32,12 +32,11 @@ def mean_distribution(starts: Sequence[LoadedArtifact], epochs: int | None = Non
     return mean
 
 
-def _own(start: LoadedArtifact, epochs: int | None) -> Distribution:
-    assert isinstance(start.value, DistributionFile)
+def _own(start: LoadedDistribution, epochs: int | None) -> Distribution:
     return start.distribution if epochs is None else start.value.averaged(epochs)
 
 
-def _check_alike(starts: Sequence[LoadedArtifact]) -> None:
+def _check_alike(starts: Sequence[LoadedDistribution]) -> None:
     first = starts[0]
     for one, other in combinations(starts, 2):
         if one.sha256 == other.sha256:
@@ -51,7 +50,7 @@ def _check_alike(starts: Sequence[LoadedArtifact]) -> None:
                 )
 
 
-def _about(start: LoadedArtifact) -> tuple[object, ...]:
+def _about(start: LoadedDistribution) -> tuple[object, ...]:
     """Of a search, what `_ALIKE` names."""
     origin, distribution = start.provenance, start.distribution
     space = distribution.kind, distribution.settings()

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.genotype import ChannelsGenotype, Genotype
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.genotype import ChannelsGenotype, Genotype, GenotypeFile
+from nascli.artifacts.load import LoadedDistribution, LoadedGenotype, LoadedModel
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.engine.connection import check_connected
@@ -54,7 +55,7 @@ def train(
     stop: StopRequest | None = None,
     *,
     start: Source | None = None,
-) -> LoadedArtifact:
+) -> LoadedModel:
     """Train the network of a genotype and return the model; write it where `destination` says.
 
     `start` is the run whose weights it starts from, where `config.weights` is "inherited": the one that the genotype
@@ -62,15 +63,15 @@ def train(
 
     Raises ArtifactError, UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
     """
-    genotype = artifact(source, "genotype")
-    origin = None if start is None else artifact(start, "distribution")
+    genotype = artifact(source, GenotypeFile)
+    origin = None if start is None else artifact(start, DistributionFile)
     check_start(genotype, origin, config)
     check_connected(genotype, config)
     keep_artifacts([destination.output], genotype, origin)
     made_from = genotype.ancestor()
     if done := finished(destination, config, made_from):
         reporter.notice("this run is complete: nothing to resume")
-        return done
+        return done.holding(ModelFile)
     check_destination(destination, config, made_from)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
@@ -112,10 +113,10 @@ def train(
         )
         path = destination.write(content)
         reporter.end(path)
-    return made(content, path)
+    return made(content, path, ModelFile)
 
 
-def open_images(genotype: LoadedArtifact, config: TrainConfig, runtime: Runtime, reporter: Reporter) -> DataModule:
+def open_images(genotype: LoadedGenotype, config: TrainConfig, runtime: Runtime, reporter: Reporter) -> DataModule:
     """The images of a training; the reporter is told how they are read, and what has changed. Raises as `train`."""
     if config.image_size is not None and config.stem == "cifar":  # before any image is enlarged
         largest = (config.channels or 1) * config.image_size**2
@@ -128,7 +129,7 @@ def open_images(genotype: LoadedArtifact, config: TrainConfig, runtime: Runtime,
     return data
 
 
-def _since_the_search(genotype: LoadedArtifact, config: TrainConfig, data: DataInfo) -> str:
+def _since_the_search(genotype: LoadedGenotype, config: TrainConfig, data: DataInfo) -> str:
     """What has changed of the images since the genotype was searched for, in words; empty for none, or for others."""
     searches = (one for one in genotype.provenance.descent() if one.stage in (SearchConfig.stage, FinetuneConfig.stage))
     last = next(searches, None)
@@ -136,8 +137,8 @@ def _since_the_search(genotype: LoadedArtifact, config: TrainConfig, data: DataI
 
 
 def open_training(
-    genotype: LoadedArtifact,
-    start: LoadedArtifact | None,
+    genotype: LoadedGenotype,
+    start: LoadedDistribution | None,
     config: TrainConfig,
     data: DataModule,
     runtime: Runtime,
@@ -196,7 +197,7 @@ class TrainJob:
         config: TrainConfig,
         data: DataModule,
         runtime: Runtime,
-        start: LoadedArtifact | None = None,
+        start: LoadedDistribution | None = None,
     ) -> None:
         self.settings = settings
         self.device, self.batch_size = runtime.device, config.batch_size

@@ -8,7 +8,9 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.config import TrainConfig
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.derive import numbered
@@ -26,7 +28,7 @@ from nascli.errors import Interrupted, UsageError
 class Member:
     """One of several trainings: its genotype, its seed (None: the configuration's), and where its model goes."""
 
-    genotype: LoadedArtifact
+    genotype: LoadedGenotype
     seed: int | None
     destination: Destination
 
@@ -44,7 +46,7 @@ def members(
     and the seed where `seeds` are given: model-1.safetensors, model-seed0.safetensors, model-1-seed0.safetensors. Each
     has its run directory beside it. One genotype without `seeds` is written to `destination` itself.
     """
-    genotypes = artifacts(sources, "genotype")
+    genotypes = artifacts(sources, GenotypeFile)
     for one, other in combinations(genotypes, 2):
         if one.value.genotype == other.value.genotype:
             raise UsageError(
@@ -73,7 +75,7 @@ def train_all(
     *,
     seeds: Sequence[int] | None = None,
     start: Source | None = None,
-) -> tuple[LoadedArtifact, ...]:
+) -> tuple[LoadedModel, ...]:
     """Train every genotype with every seed, each as `train` would, and return the models in the order of `members`.
 
     `start` is the run that all of them were derived from, where they start from its weights. Whatever is wrong with it,
@@ -81,7 +83,7 @@ def train_all(
     continue what was interrupted and to start what is missing. Raises as `train`.
     """
     planned = members(sources, seeds, destination)
-    origin = None if start is None else artifact(start, "distribution")
+    origin = None if start is None else artifact(start, DistributionFile)
     for member in planned:
         own, made_from = member.config(config), member.genotype.ancestor()
         check_start(member.genotype, origin, own)
@@ -90,7 +92,7 @@ def train_all(
         if not finished(member.destination, own, made_from):
             check_destination(member.destination, own, made_from)
     stop = StopRequest()
-    models: list[LoadedArtifact] = []
+    models: list[LoadedModel] = []
     for number, member in enumerate(planned, start=1):
         # A signal during the last step of a training lets that one finish, and the next one not begin.
         if stop.signal_number is not None:
@@ -110,7 +112,7 @@ def plan_train_all(
     planned: Sequence[Member], config: TrainConfig, reporter: Reporter = Silent(), *, start: Source | None = None
 ) -> dict[str, dict[str, Any]]:
     """What `train_all` would do: by `description`, the plan of each training. Seeds change no size and no cost."""
-    origin = None if start is None else artifact(start, "distribution")
+    origin = None if start is None else artifact(start, DistributionFile)
     costs: dict[str, dict[str, Any]] = {}
     plans: dict[str, dict[str, Any]] = {}
     for member in planned:

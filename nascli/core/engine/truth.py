@@ -6,7 +6,7 @@ from pathlib import Path
 from nascli import __version__
 from nascli.artifacts.distribution import DistributionFile, distribution_bytes
 from nascli.artifacts.files import keep_inputs
-from nascli.artifacts.load import LoadedArtifact
+from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.truth import TruthTable, load_table
 from nascli.config import SearchConfig
@@ -58,7 +58,9 @@ def check_truth(truth: Truth, config: SearchConfig, destination: Destination) ->
         )
 
 
-def rank_by_table(config: SearchConfig, truth: Truth, destination: Destination, reporter: Reporter) -> LoadedArtifact:
+def rank_by_table(
+    config: SearchConfig, truth: Truth, destination: Destination, reporter: Reporter
+) -> LoadedDistribution:
     """The result of a search whose method needs no more than a table. No image is read, no run directory made.
 
     Raises UsageError for a table of other cells, or an output that cannot be written.
@@ -93,4 +95,4 @@ def rank_by_table(config: SearchConfig, truth: Truth, destination: Destination, 
     content = distribution_bytes(DistributionFile(ranking, origin))
     path = destination.write(content)
     reporter.notice(f"best of {len(ranking.candidates):,} by {truth.choose_by}: {truth.tell(ranking.mode())}")
-    return made(content, path)
+    return made(content, path, DistributionFile)
