@@ -2,16 +2,22 @@
 
 `pc-darts.toml` is a method's: it holds `[search.cifar10]`, `[finetune.cifar10]`, `[train.cifar10]` and so on. A
 recipe's full name is "method/data", for example "pc-darts/cifar10". What a method searches in may have recipes of its
-own, "pgnas/cifar10-enas", and so may training that starts from inherited weights. `nas-bench-201.toml` is a space's,
-for several methods: `[search.darts.cifar10]` is the recipe "darts/cifar10-nas-bench-201", and the method "any" stands
-for all that search such a space. A table that is `like` another of its stage and method differs from that in what it
-says.
+own, "pgnas/cifar10-enas", and so may training that starts from inherited weights.
+
+`cells.toml` is that of all methods that search cells: they have its recipes, too, but for those that they give
+themselves. `nas-bench-201.toml` is a space's: `[search.darts.cifar10]` is the recipe "darts/cifar10-nas-bench-201",
+and `[train.cells.cifar10]` is "cells/cifar10-nas-bench-201".
+
+A table that is `like` another has that one's settings and source, but for what it says itself. `like = "cifar10"` is of
+its own stage and file, `like = "parsec/cifar10"` of the same stage of another method, or of all that search cells, and
+`like = "search.cifar10"` or `like = "parsec/search.cifar10"` of another stage. In the file of a space, all of these are
+of that space.
 """
 
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from nascli.errors import UsageError, unknown
 from nascli.registry import METHODS, SPACES_OF
@@ -24,7 +30,16 @@ STAGES = ("search", "finetune", "train")
 RANKING = "derive"
 """Some methods have recipes for this stage, too: how many candidates are ranked."""
 
-ANY = "any"
+
+class TableName(NamedTuple):
+    """Where a table is written. `owner` is a method, or the kind of space that methods search: "cells"."""
+
+    stage: str
+    owner: str
+    data: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.stage}.{self.data}"
 
 
 @cache
@@ -34,20 +49,55 @@ def _document(name: str) -> dict[str, Any]:
 
 
 @cache
-def _tables(stage: str, method: str) -> dict[str, Table]:
-    """The recipes of a method for a stage, by name: its own, and those of the spaces that it searches."""
-    tables: dict[str, Table] = dict(_document(method).get(stage, {}))
-    for space in SPACES_OF[METHODS[method].searches] if method in METHODS else ():
-        of_space = _document(space).get(stage, {})
-        for data, table in {**of_space.get(ANY, {}), **of_space.get(method, {})}.items():
+def _written(stage: str, owner: str) -> dict[str, Table]:
+    """The tables of a method, or of a kind of space, as they are written: of its own file, and of those of spaces."""
+    kind = METHODS[owner].searches if owner in METHODS else owner
+    tables: dict[str, Table] = dict(_document(owner).get(stage, {})) if kind in SPACES_OF else {}
+    for space in SPACES_OF.get(kind, ()):
+        for data, table in _document(space).get(stage, {}).get(owner, {}).items():
             named = {**table, "like": f"{table['like']}-{space}"} if "like" in table else table
             tables[f"{data}-{space}"] = named
     return tables
 
 
+@cache
+def _tables(stage: str, owner: str) -> dict[str, TableName]:
+    """The table of every recipe for a stage: the owner's own, and what a method has of its kind of space besides."""
+    kind = METHODS[owner].searches if owner in METHODS else owner
+    return {data: TableName(stage, home, data) for home in (kind, owner) for data in _written(stage, home)}
+
+
+def _recipes(stage: str, method: str) -> dict[str, TableName]:
+    return _tables(stage, method) if method in METHODS else {}
+
+
+def _named(like: str, name: TableName) -> TableName:
+    """What the table `name` is `like`: "data", "stage.data", "method/data" or "method/stage.data"."""
+    owner, _, rest = like.rpartition("/")
+    stage, _, data = rest.rpartition(".")
+    return TableName(stage or name.stage, owner or name.owner, data)
+
+
+def _whole(name: TableName, *path: TableName) -> Table:
+    """A table with what it has from the one that it is like, and that from the next. `path`: those that led here.
+
+    Raises ValueError where a table is like one that does not exist, or like itself.
+    """
+    tables = _tables(name.stage, name.owner)
+    name = tables.get(name.data, name)
+    chain = " is like ".join(map(str, (*path, name)))
+    if name.data not in tables:
+        raise ValueError(f"{chain}: {unknown(f'{name.owner} recipe for {name.stage}', name.data, tables)}")
+    if name in path:
+        raise ValueError(f"recipes in a circle: {chain}")
+    table = _written(name.stage, name.owner)[name.data]
+    own = {key: value for key, value in table.items() if key != "like"}
+    return _whole(_named(table["like"], name), *path, name) | own if "like" in table else own
+
+
 def names(stage: str, method: str) -> list[str]:
     """The recipes of a method for a stage ("search", "finetune" or "train"): `["cifar10", "digits", …]`."""
-    return sorted(_tables(stage, method))
+    return sorted(_recipes(stage, method))
 
 
 def keys(stage: str, method: str) -> set[str]:
@@ -57,11 +107,10 @@ def keys(stage: str, method: str) -> set[str]:
 
 def load(stage: str, method: str, name: str) -> dict[str, Any]:
     """The settings of one recipe, without its source. Raises UsageError for a recipe that does not exist."""
-    tables = _tables(stage, method)
-    if name not in tables:
-        raise UsageError(unknown(f"{method} recipe for {stage}", name, tables))
-    own = {key: value for key, value in tables[name].items() if key not in ("source", "like")}
-    return load(stage, method, tables[name]["like"]) | own if "like" in tables[name] else own
+    recipes = _recipes(stage, method)
+    if name not in recipes:
+        raise UsageError(unknown(f"{method} recipe for {stage}", name, recipes))
+    return {key: value for key, value in _whole(recipes[name]).items() if key != "source"}
 
 
 def check_space(stage: str, method: str, name: str, space: str) -> None:
@@ -73,4 +122,4 @@ def check_space(stage: str, method: str, name: str, space: str) -> None:
 
 def source(stage: str, method: str, name: str) -> str:
     """Where the numbers of a recipe come from."""
-    return str(_tables(stage, method)[name].get("source", ""))
+    return str(_whole(_recipes(stage, method)[name])["source"])
