@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-from nascli.artifacts import distribution, formats, model, published, tensors
+from nascli.artifacts import distribution, formats, model, published, tensor_file, tensors
 from nascli.artifacts.distribution import Distribution, DistributionFile
 from nascli.artifacts.files import LARGEST_INPUT, display_name, is_pipe, read_bytes, sha256
 from nascli.artifacts.genotype import LARGEST_FILE as LARGEST_GENOTYPE
@@ -139,7 +139,7 @@ def _read_file(source: str) -> bytes:
     """The bytes of a file. One that is too large to be what its first bytes say it is, is not read."""
     limit = LARGEST_INPUT
     with suppress(OSError), Path(source).open("rb") as stream:
-        if not tensors.looks_like_safetensors(stream.read(16)):
+        if not tensor_file.looks_like_safetensors(stream.read(16)):
             limit = LARGEST_GENOTYPE
     return read_bytes(source, limit)
 
@@ -164,7 +164,7 @@ def _parse(data: bytes, where: str) -> Artifact:
     if not data:
         raise ArtifactError(f"{where}: is empty")
     # First of all safetensors: the length that such a file begins with may look like the start of a pickle.
-    if not tensors.looks_like_safetensors(data):
+    if not tensor_file.looks_like_safetensors(data):
         if data.startswith(_PICKLE_STARTS):
             raise ArtifactError(
                 f"{where}: is a pickle (torch.save) or an archive; a pickle can run code, so nascli reads neither"

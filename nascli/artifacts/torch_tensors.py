@@ -1,11 +1,11 @@
-"""torch's side of `tensors`: the types that numpy lacks, and tensors instead of arrays when reading."""
+"""torch's tensors in a file of tensors: the types that numpy lacks, and tensors instead of arrays when reading."""
 
 from typing import Any
 
 import numpy as np
 import torch
 
-from nascli.artifacts.tensors import RawTensor, decode_raw
+from nascli.artifacts.tensor_file import RawTensor, decode_raw
 from nascli.errors import ArtifactError
 from nascli.faults import shorten
 

@@ -183,13 +183,3 @@ def test_headers_that_lie_under_a_right_digest(entry: object) -> None:
     for decode in (tensors.decode, torch_tensors.decode):
         with pytest.raises(ArtifactError):
             decode(signed({"a": entry}, bytes(8)), "x")
-
-
-def test_document_alone(tmp_path: Any) -> None:
-    path = tmp_path / "run.safetensors"
-    path.write_bytes(tensors.encode({"a": np.zeros(1000)}, {"format": "test", "seed": 1}))
-    assert tensors.read_document(path) == {"format": "test", "seed": 1}
-    path.write_bytes(path.read_bytes()[:20])
-    for broken in (path, tmp_path, tmp_path / "missing"):
-        with pytest.raises(ArtifactError):
-            tensors.read_document(broken)
