@@ -1,6 +1,6 @@
 """`derive` by ranking: candidates are drawn, scored on held-out images with the weights of the search, and ranked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from nascli.artifacts.scores import UNIFORM, Scored, best_first
 from nascli.config import PLACE, DeriveConfig, FinetuneConfig, SearchConfig
 from nascli.core.engine.cell_pool import CellPool
 from nascli.core.engine.channel_pool import ChannelPool
-from nascli.core.engine.derive import check_count, numbered, tell_disconnected
+from nascli.core.engine.connection import tell_disconnected
 from nascli.core.engine.inputs import Output, Source, artifact, keep_artifacts, made
+from nascli.core.engine.offers import check_count
 from nascli.core.engine.pool import CandidateScorer, OffersModels, Pool
 from nascli.core.engine.ranking import (
     Budget,
@@ -211,7 +212,8 @@ def search_config(start: LoadedDistribution, config: DeriveConfig) -> SearchConf
 def _targets(start: LoadedDistribution, destination: Destination, count: int, model: Output) -> list[Destination]:
     """Where every genotype goes; raises UsageError for whatever cannot be written, before any work is done."""
     replaces = destination.overwrite or destination.resume
-    outputs = numbered(destination.output, count)
+    targets = destination.numbered(count)
+    outputs = [target.output for target in targets]
     keep_artifacts((*outputs, model), start)
     if model is not None:
         if is_pipe(model) and destination.is_pipe:
@@ -222,7 +224,7 @@ def _targets(start: LoadedDistribution, destination: Destination, count: int, mo
     for output in outputs:
         if output is not None:
             check_output(output, replaces, ending=".json")
-    return [replace(destination, output=output) for output in outputs]
+    return targets
 
 
 def _populations(

@@ -1,10 +1,19 @@
 """Cells that nothing of the images gets through: told where they are derived, refused where they would be trained."""
 
+from collections.abc import Sequence
+from itertools import islice
+
+from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.genotype import CellGenotype, Genotype
 from nascli.artifacts.load import LoadedGenotype
 from nascli.config import TrainConfig
+from nascli.core.engine.offers import OffersModeWithin, OffersSamples, OffersTop
+from nascli.core.engine.reporter import Reporter
 from nascli.errors import UsageError
 from nascli.spaces.paths import disconnected_cells
+
+SHOWN = 10
+"""Disconnected genotypes that a message names by their numbers."""
 
 
 def disconnection(genotype: Genotype) -> str:
@@ -17,6 +26,26 @@ def disconnection(genotype: Genotype) -> str:
         f"{subject.format(' and '.join(map(repr, names)))} disconnected: nothing of the images reaches the output, "
         "and the network can only guess"
     )
+
+
+def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution, reporter: Reporter) -> None:
+    """Say which of the derived genotypes are disconnected, and what to do; nothing where none is."""
+    texts = enumerate(map(disconnection, genotypes), start=1)
+    faults = {number: text for number, text in texts if text}
+    if not faults:
+        return
+    if len(genotypes) > 1:
+        numbers = [*map(str, islice(faults, SHOWN)), *(["…"] if len(faults) > SHOWN else [])]
+        reporter.notice(
+            f"disconnected cells, whose networks can only guess: {len(faults):,} of {len(genotypes):,} genotypes, "
+            f"number {', '.join(numbers)}"
+        )
+        return
+    ways = ["--without-none"] if isinstance(distribution, OffersModeWithin) else []
+    ways += ["--top"] if isinstance(distribution, OffersTop) else []
+    ways += ["--sample"] if isinstance(distribution, OffersSamples) else []
+    another = f"derive another ({', '.join(ways)}), or " if ways else ""
+    reporter.notice(f"{faults[1]}: {another}search longer")
 
 
 def check_connected(genotype: LoadedGenotype, config: TrainConfig) -> None:

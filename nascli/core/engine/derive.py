@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 from nascli import __version__
 from nascli.artifacts.distribution import Distribution, DistributionFile
@@ -13,60 +12,21 @@ from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes, te
 from nascli.artifacts.limits import CellLimits
 from nascli.artifacts.load import LoadedArtifact, LoadedDistribution, LoadedGenotype
 from nascli.artifacts.provenance import Provenance
-from nascli.core.engine.connection import disconnection
-from nascli.core.engine.inputs import Output, Source, artifacts, keep_artifacts, made
-from nascli.core.engine.ranking import OffersCandidates
+from nascli.core.engine.connection import tell_disconnected
+from nascli.core.engine.inputs import Source, artifacts, keep_artifacts, made
+from nascli.core.engine.offers import (
+    KnowsProbabilities,
+    OffersMode,
+    OffersModeWithin,
+    OffersSamples,
+    OffersTop,
+    check_count,
+)
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination
 from nascli.core.engine.several import mean_distribution
 from nascli.errors import UsageError
 from nascli.registry import METHODS
-
-MOST = 10_000
-"""Genotypes of one derivation. Each is a file, and nobody trains as many."""
-
-SHOWN = 10
-"""Of them that a message names by their numbers."""
-
-
-@runtime_checkable
-class OffersMode(Protocol):
-    """A distribution that stands for one network."""
-
-    def mode(self) -> Genotype:
-        """That network."""
-
-
-@runtime_checkable
-class OffersModeWithin(Protocol):
-    """A distribution over operations, of which the best may be looked for within limits."""
-
-    def mode_within(self, limits: CellLimits) -> Genotype:
-        """The mode among cells within the limits. Raises UsageError for limits that the space rules out."""
-
-
-@runtime_checkable
-class OffersTop(Protocol):
-    """A distribution that knows which networks are better than others."""
-
-    def top(self, count: int) -> Sequence[tuple[Genotype, float | None]]:
-        """The best `count`, best first, each with its log-probability where it has one; fewer if there are no more."""
-
-
-@runtime_checkable
-class OffersSamples(Protocol):
-    """A distribution that networks can be drawn from."""
-
-    def sample(self, seed: int, number: int) -> Genotype:
-        """Network `number` of the sequence `seed`."""
-
-
-@runtime_checkable
-class KnowsProbabilities(Protocol):
-    """A distribution that gives networks a probability."""
-
-    def log_probability(self, genotype: Any) -> float:
-        """In nats."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +131,7 @@ def derive(
 def ranks(start: LoadedDistribution) -> bool:
     """Whether a distribution by itself stands for no network, so that candidates are ranked."""
     row = METHODS.get(start.provenance.method or "")
-    return isinstance(start.distribution, OffersCandidates) or (row is not None and row.ranks)
+    return not isinstance(start.distribution, OffersMode) or (row is not None and row.ranks)
 
 
 def derive_several(
@@ -186,11 +146,11 @@ def derive_several(
     """The genotypes of a choice, such as `Top(5)` or `Sample(5, seed=1)`, in its order.
 
     Of several searches: of their mean (`mean_distribution`). average: choose from the mean logits of so many last
-    epochs, not from the last ones. Several genotypes go to numbered files beside the destination's (`numbered`);
-    nothing is written unless all can be. The reporter is told which are disconnected. Raises UsageError where the
-    distribution offers no such choice, ArtifactError for a source that is no distribution.
+    epochs, not from the last ones. Several genotypes go to numbered files (`Destination.numbered`); nothing is written
+    unless all can be. The reporter is told which are disconnected. Raises UsageError where the distribution offers no
+    such choice, ArtifactError for a source that is no distribution.
     """
-    targets = [replace(destination, output=output) for output in numbered(destination.output, choice.count)]
+    targets = destination.numbered(choice.count)
     starts = _starts(source)
     keep_artifacts((target.output for target in targets), *starts)
     for target in targets:
@@ -225,42 +185,6 @@ def _starts(source: Source | Sequence[Source]) -> tuple[LoadedDistribution, ...]
     return artifacts([source] if isinstance(source, str | Path | LoadedArtifact) else source, DistributionFile)
 
 
-def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution, reporter: Reporter) -> None:
-    """Say which of the derived genotypes are disconnected, and what to do; nothing where none is."""
-    texts = enumerate(map(disconnection, genotypes), start=1)
-    faults = {number: text for number, text in texts if text}
-    if not faults:
-        return
-    if len(genotypes) > 1:
-        numbers = [*map(str, islice(faults, SHOWN)), *(["…"] if len(faults) > SHOWN else [])]
-        reporter.notice(
-            f"disconnected cells, whose networks can only guess: {len(faults):,} of {len(genotypes):,} genotypes, "
-            f"number {', '.join(numbers)}"
-        )
-        return
-    ways = ["--without-none"] if isinstance(distribution, OffersModeWithin) else []
-    ways += ["--top"] if isinstance(distribution, OffersTop) else []
-    ways += ["--sample"] if isinstance(distribution, OffersSamples) else []
-    another = f"derive another ({', '.join(ways)}), or " if ways else ""
-    reporter.notice(f"{faults[1]}: {another}search longer")
-
-
-def numbered(output: Output, count: int) -> list[Output]:
-    """Where `count` genotypes go: one to `output` itself, several to cell-1.json, cell-2.json … beside cell.json.
-
-    The numbers have as many digits as `count`. Raises UsageError where there is no file to number.
-    """
-    if count == 1 or output is None:
-        return [output] * count
-    if Destination(output).is_pipe:
-        raise UsageError("standard output takes one genotype: name a file with -o, whose name is then numbered")
-    path = Path(output)
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder: name a file in it, whose name is then numbered")
-    digits = len(str(count))
-    return [path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}") for number in range(1, count + 1)]
-
-
 def _file(chosen: Chosen, starts: Sequence[LoadedDistribution], average: int | None) -> GenotypeFile:
     start, origin, how = starts[0], starts[0].provenance, dict(chosen.how)
     if average is not None:
@@ -286,17 +210,11 @@ def _log_probability(distribution: Distribution, genotype: Genotype) -> float | 
     return distribution.log_probability(genotype) if isinstance(distribution, KnowsProbabilities) else None
 
 
-def check_count(count: int) -> None:
-    """Raise UsageError for more genotypes than a derivation makes, or none."""
-    if not 1 <= count <= MOST:
-        raise UsageError(f"from 1 to {MOST:,} genotypes can be derived at a time, not {count:,}")
-
-
 def _offers(distribution: Distribution, lack: str) -> str:
     """What to say where a distribution has no such choice: those that it has."""
     found = ["its mode"] if isinstance(distribution, OffersMode) else []
     found += ["its best (--top)"] if isinstance(distribution, OffersTop) else []
     found += ["samples (--sample)"] if isinstance(distribution, OffersSamples) else []
-    if isinstance(distribution, OffersCandidates):
+    if not isinstance(distribution, OffersMode):
         found += ["the best of candidates that are ranked on held-out images (the default; in Python, nascli.rank)"]
     return f"a {distribution.kind} has {lack}; it offers {', '.join(found)}"

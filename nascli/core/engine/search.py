@@ -13,10 +13,10 @@ from nascli.artifacts.genotype import CellGenotype, as_text
 from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.rundir import GENOTYPE, TRUE_ACCURACY
 from nascli.config import FinetuneConfig, SearchConfig
-from nascli.core.engine.derive import OffersMode
 from nascli.core.engine.health import health
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
 from nascli.core.engine.loop import drive
+from nascli.core.engine.offers import OffersMode
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
 from nascli.core.engine.sizing import batch_notice, stem_notice

@@ -46,6 +46,21 @@ class Destination:
             return Path(self.run_dir)
         return None if self.output is None else RunDir.for_output(self.output)
 
+    def numbered(self, count: int) -> list["Destination"]:
+        """Where `count` results go: one to `output` itself, several to cell-1.json, cell-2.json … beside cell.json.
+
+        The numbers have as many digits as `count`. Raises UsageError where there is no file to number.
+        """
+        if count == 1 or self.output is None:
+            return [self] * count
+        if self.is_pipe:
+            raise UsageError("standard output takes one genotype: name a file with -o, whose name is then numbered")
+        path = Path(self.output)
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: name a file in it, whose name is then numbered")
+        names = (f"{path.stem}-{number:0{len(str(count))}}{path.suffix}" for number in range(1, count + 1))
+        return [replace(self, output=path.with_name(name)) for name in names]
+
     def write(self, data: bytes) -> Path | None:
         """Write the result. Returns where to, None for a pipe or nowhere."""
         if self.output is None:

@@ -13,7 +13,6 @@ from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.config import TrainConfig
 from nascli.core.engine.connection import check_connected
-from nascli.core.engine.derive import numbered
 from nascli.core.engine.dry_run import plan_train
 from nascli.core.engine.inheritance import check_start
 from nascli.core.engine.inputs import Output, Source, artifact, artifacts, keep_artifacts, twice
@@ -60,10 +59,10 @@ def members(
             raise UsageError(f"seed {repeated[0]} is given twice: the second network would be the same as the first")
     if len(genotypes) > 1 or seeds is not None:
         _check_shared(destination)
-    outputs = numbered(destination.output, len(genotypes))
+    targets = destination.numbered(len(genotypes))
     return tuple(
-        Member(genotype, seed, replace(destination, output=_seeded(output, seed)))
-        for (genotype, output), seed in product(zip(genotypes, outputs, strict=True), seeds or [None])
+        Member(genotype, seed, replace(target, output=_seeded(target.output, seed)))
+        for (genotype, target), seed in product(zip(genotypes, targets, strict=True), seeds or [None])
     )
 
 

@@ -12,7 +12,8 @@ from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.files import sha256
 from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, read_artifact
-from nascli.core.engine.derive import MOST, Choice, Mode, Sample, Top, derive, derive_several, numbered
+from nascli.core.engine.derive import Choice, Mode, Sample, Top, derive, derive_several
+from nascli.core.engine.offers import MOST
 from nascli.core.engine.session import Destination
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces.darts import Darts
@@ -85,10 +86,13 @@ def test_names_and_bytes_of_the_files(count: int, names: list[str], tmp_path: Pa
 
 
 def test_names_without_an_ending_or_with_several() -> None:
-    assert numbered("some.dir/cell", 2) == [Path("some.dir/cell-1"), Path("some.dir/cell-2")]
-    assert numbered("a.b.json", 2) == [Path("a.b-1.json"), Path("a.b-2.json")]
-    assert numbered(None, 2) == [None, None]
-    assert numbered("-", 1) == ["-"]
+    def outputs(output: str | None, count: int) -> list[object]:
+        return [target.output for target in Destination(output).numbered(count)]
+
+    assert outputs("some.dir/cell", 2) == [Path("some.dir/cell-1"), Path("some.dir/cell-2")]
+    assert outputs("a.b.json", 2) == [Path("a.b-1.json"), Path("a.b-2.json")]
+    assert outputs(None, 2) == [None, None]
+    assert outputs("-", 1) == ["-"]
 
 
 def test_darts_text_is_numbered_too_and_its_digest_is_the_files(tmp_path: Path) -> None:

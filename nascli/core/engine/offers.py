@@ -1,0 +1,57 @@
+"""What a distribution may be asked for, each kind as far as it offers it, and how many networks at a time."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.limits import CellLimits
+from nascli.errors import UsageError
+
+MOST = 10_000
+"""Genotypes of one derivation. Each is a file, and nobody trains as many."""
+
+
+@runtime_checkable
+class OffersMode(Protocol):
+    """A distribution that stands for one network."""
+
+    def mode(self) -> Genotype:
+        """That network."""
+
+
+@runtime_checkable
+class OffersModeWithin(Protocol):
+    """A distribution over operations, of which the best may be looked for within limits."""
+
+    def mode_within(self, limits: CellLimits) -> Genotype:
+        """The mode among cells within the limits. Raises UsageError for limits that the space rules out."""
+
+
+@runtime_checkable
+class OffersTop(Protocol):
+    """A distribution that knows which networks are better than others."""
+
+    def top(self, count: int) -> Sequence[tuple[Genotype, float | None]]:
+        """The best `count`, best first, each with its log-probability where it has one; fewer if there are no more."""
+
+
+@runtime_checkable
+class OffersSamples(Protocol):
+    """A distribution that networks can be drawn from."""
+
+    def sample(self, seed: int, number: int) -> Genotype:
+        """Network `number` of the sequence `seed`."""
+
+
+@runtime_checkable
+class KnowsProbabilities(Protocol):
+    """A distribution that gives networks a probability."""
+
+    def log_probability(self, genotype: Any) -> float:
+        """In nats."""
+
+
+def check_count(count: int) -> None:
+    """Raise UsageError for more genotypes than a derivation makes, or none."""
+    if not 1 <= count <= MOST:
+        raise UsageError(f"from 1 to {MOST:,} genotypes can be derived at a time, not {count:,}")
