@@ -39,7 +39,7 @@ from nascli.artifacts.load import LoadedDistribution, load_artifact  # noqa: E40
 from nascli.artifacts.rundir import RunDir  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import PLACE, DeriveConfig, SearchConfig  # noqa: E402
-from nascli.core.engine.candidates import rank  # noqa: E402
+from nascli.core.engine.ranking.rank import rank  # noqa: E402
 from nascli.core.engine.search import search  # noqa: E402
 from nascli.core.engine.session import Destination  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402

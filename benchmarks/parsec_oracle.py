@@ -38,7 +38,9 @@ from nascli.artifacts.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.load import load_artifact  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import DeriveConfig  # noqa: E402
-from nascli.core.engine.candidates import held_out_images, pool_of  # noqa: E402
+from nascli.core.engine.ranking.held_out import held_out_images  # noqa: E402
+from nascli.core.engine.ranking.score import open_scorer  # noqa: E402
+from nascli.core.engine.reporter import Silent  # noqa: E402
 from nascli.core.methods.categoricals import Categoricals, draw  # noqa: E402
 from nascli.core.methods.parsec import effective_samples, importance_weights  # noqa: E402
 from nascli.core.runtime import open_runtime  # noqa: E402
@@ -108,13 +110,13 @@ class Measured:
         start = load_artifact(run).holding(DistributionFile)
         search = start.provenance
         config = DeriveConfig(method=search.method, dataset="folder", data_dir=images, candidates=1)
-        pool, runtime = pool_of(start), open_runtime(config)
-        data, held_out = held_out_images(start, pool.data, config, runtime.device)
+        runtime = open_runtime(config)
+        data, held_out = held_out_images(start, config, runtime.device, Silent())
         chosen = np.random.default_rng(0).choice(held_out, MEASURED_IMAGES, replace=False)
         uniform = CategoricalDistribution.uniform(cell_space("nas-bench-201"))
         choices = draw(uniform, MEASURED_CELLS, 0, "children", 0)
         cells = [uniform.space.genotype(choice) for choice in choices.tolist()]
-        scored = pool.scorer(data, config, runtime).scores(cells, chosen)
+        scored = open_scorer(start, data, config, runtime).scores(cells, chosen)
         assert scored is not None
         score = normal_scores(-np.array([loss for _, loss in scored]))
         true = normal_scores(truth)[tuple(choices.T)]

@@ -48,8 +48,8 @@ from nascli.artifacts.load import (  # noqa: E402
 from nascli.artifacts.model import ModelFile  # noqa: E402
 from nascli.artifacts.posterior import PosteriorDistribution  # noqa: E402
 from nascli.config import DeriveConfig, SearchConfig, TrainConfig  # noqa: E402
-from nascli.core.engine.candidates import rank  # noqa: E402
 from nascli.core.engine.evaluate import evaluate  # noqa: E402
+from nascli.core.engine.ranking.rank import rank  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams, search  # noqa: E402
 from nascli.core.engine.session import Destination  # noqa: E402
 from nascli.core.engine.train import train  # noqa: E402

@@ -32,9 +32,9 @@ from nascli.artifacts.files import write_atomically  # noqa: E402
 from nascli.artifacts.mixture import MixtureDistribution  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import DeriveConfig, SearchConfig  # noqa: E402
-from nascli.core.engine.candidates import pool_of  # noqa: E402
 from nascli.core.engine.inputs import made  # noqa: E402
 from nascli.core.engine.loop import drive  # noqa: E402
+from nascli.core.engine.ranking.score import open_scorer  # noqa: E402
 from nascli.core.engine.reporter import Silent  # noqa: E402
 from nascli.core.engine.search import SearchJob, open_search  # noqa: E402
 from nascli.core.engine.session import provenance  # noqa: E402
@@ -78,7 +78,7 @@ class Asked(Silent):
         ranking = DeriveConfig(
             method=self._config.method, dataset=self._config.dataset, data_dir=self._config.data_dir, candidates=1
         )
-        scorer = pool_of(now).scorer(self._data, ranking, self._runtime)
+        scorer = open_scorer(now, self._data, ranking, self._runtime)
         scores = scorer.scores(self._cells, self._images)
         assert scores is not None
         accuracy, loss = np.array(scores).T

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from nascli.config import DeriveConfig
-from nascli.core.engine import scoring
-from nascli.core.engine.scoring import Scorer
+from nascli.core.engine.ranking import score_channels
+from nascli.core.engine.ranking.score_channels import ChannelScorer
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.runtime import Runtime, fitting_threads
 from nascli.supernets import supernet
@@ -39,7 +39,7 @@ PLAIN_BATCH = 256
 MATRIX = 2048
 """Side of the matrices whose product tells what the cores can do."""
 
-RULE = scoring.WORTH_CUTTING
+RULE = score_channels.WORTH_CUTTING
 
 
 class Images:
@@ -98,14 +98,19 @@ def main() -> None:
         weights = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
         images = Images(channels, side, count, runtime.device)
         posterior = SimpleNamespace(graph=graph, weights=weights)
-        scorer = Scorer(posterior, images, DeriveConfig(method="pgnas"), runtime, "the benchmark")
+        scorer = ChannelScorer(posterior, images, DeriveConfig(method="pgnas"), runtime, "the benchmark")
         masks = np.random.default_rng(0).random((candidates, graph.mask_size)) < options.kept
         indices = np.arange(count)
-        scoring.WORTH_CUTTING = RULE
+        score_channels.WORTH_CUTTING = RULE
         chosen = "cut out" if scorer.cuts(count) else "masked"
 
-        def scored(threshold: float, scorer: Scorer = scorer, masks: np.ndarray = masks, indices=indices) -> None:  # noqa: ANN001
-            scoring.WORTH_CUTTING = threshold
+        def scored(
+            threshold: float,
+            scorer: ChannelScorer = scorer,
+            masks: np.ndarray = masks,
+            indices: np.ndarray = indices,
+        ) -> None:
+            score_channels.WORTH_CUTTING = threshold
             size = scorer.per_pass(len(indices))
             for start in range(0, len(masks), size):
                 scorer.scores(list(masks[start : start + size]), indices)

@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.core.engine.cell_scorer import CellScorer, Children
+from nascli.core.engine.ranking.score_cells import CellScorer, Children
 from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.runtime import Runtime
 from nascli.spaces import cell_space

@@ -26,7 +26,7 @@ _HOMES = {
     "SearchConfig": "nascli.config",
     "TrainConfig": "nascli.config",
     "Mode": "nascli.core.engine.derive",
-    "Ranking": "nascli.core.engine.candidates",
+    "Ranking": "nascli.core.engine.ranking.rank",
     "Sample": "nascli.core.engine.derive",
     "Top": "nascli.core.engine.derive",
     "configure": "nascli.configuration",
@@ -38,7 +38,7 @@ _HOMES = {
     "finetune": "nascli.core.engine.search",
     "load_artifact": "nascli.artifacts.load",
     "load_network": "nascli.core.engine.evaluate",
-    "rank": "nascli.core.engine.candidates",
+    "rank": "nascli.core.engine.ranking.rank",
     "search": "nascli.core.engine.search",
     "train": "nascli.core.engine.train",
     "train_all": "nascli.core.engine.train_all",
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from nascli.artifacts.load import load_artifact
     from nascli.config import DeriveConfig, EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
     from nascli.configuration import configure
-    from nascli.core.engine.candidates import Ranking, rank
     from nascli.core.engine.derive import Mode, Sample, Top, derive, derive_several
     from nascli.core.engine.ensemble import EnsembleEvaluation, evaluate_ensemble
     from nascli.core.engine.evaluate import Evaluation, evaluate, load_network
+    from nascli.core.engine.ranking.rank import Ranking, rank
     from nascli.core.engine.search import finetune, search
     from nascli.core.engine.session import Destination
     from nascli.core.engine.train import train

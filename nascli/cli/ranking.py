@@ -1,8 +1,10 @@
 """What `nascli derive` does where candidates are ranked: it tells how they and uniform ones did."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import fsum, sqrt
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from nascli.artifacts.files import is_pipe
@@ -16,8 +18,8 @@ from nascli.config import DeriveConfig
 from nascli.errors import UsageError
 
 if TYPE_CHECKING:
-    from nascli.core.engine.candidates import Ranking
-    from nascli.core.engine.rounds import Round
+    from nascli.core.engine.ranking.rank import Ranking
+    from nascli.core.engine.ranking.rounds import Round
     from nascli.core.engine.session import Destination
 
 HISTOGRAM_LINES = 10
@@ -40,17 +42,18 @@ def rank_candidates(
     count: of genotypes; None: the best alone. dry_run: print what it would be.
     """
     from nascli.cli.progress import progress
-    from nascli.core.engine.candidates import pool_of, rank
+    from nascli.core.engine.ranking.held_out import rankable
+    from nascli.core.engine.ranking.rank import rank
     from nascli.core.engine.session import stored_config
 
     if json and model is not None and is_pipe(model):
         raise UsageError("--json and '--model -' both need standard output: give --model a file")
-    pool_of(start)  # says what is wrong with the file before anything is said of its recipe
+    rankable(start)  # says what is wrong with the file before anything is said of its recipe
     stored = _inherited(start, given) | (stored_config(target, DeriveConfig.stage) if target.resume else {})
     config = resolve(DeriveConfig, given, file=file, stored=stored)
     if dry_run:
         from nascli.cli.dry_run import print_ranking_plan
-        from nascli.core.engine.plan_rank import plan_rank
+        from nascli.core.engine.ranking.plan import plan_rank
 
         with progress(session) as reporter:
             plan = plan_rank(start, config, reporter, count=1 if count is None else count)
@@ -129,9 +132,13 @@ def _row(ranked: "Round", population: str) -> tuple[str, ...]:
     )
 
 
-def _summary(ranked: "Round", population: str) -> dict[str, Any]:
-    from nascli.core.engine.ranking import mean_and_deviation
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and the standard deviation of a sample (0 for a single value)."""
+    mean = fmean(values)
+    return mean, sqrt(fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
 
+
+def _summary(ranked: "Round", population: str) -> dict[str, Any]:
     scores = ranked.of(population)
     mean, deviation = mean_and_deviation([score.accuracy for score in scores])
     return {
@@ -141,8 +148,8 @@ def _summary(ranked: "Round", population: str) -> dict[str, Any]:
         "best_accuracy": max(score.accuracy for score in scores),
         "mean_accuracy": mean,
         "accuracy_deviation": deviation,
-        "mean_parameters": mean_and_deviation([score.parameters for score in scores])[0],
-        "mean_multiply_adds": mean_and_deviation([score.multiply_adds for score in scores])[0],
+        "mean_parameters": fmean(score.parameters for score in scores),
+        "mean_multiply_adds": fmean(score.multiply_adds for score in scores),
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from nascli.artifacts.limits import CellLimits
 from nascli.artifacts.load import load_artifact
-from nascli.core.engine.cell_scorer import CellScorer
+from nascli.core.engine.ranking.score_cells import CellScorer
 from nascli.core.engine.signals import StopRequest
 
 TINY = ["--limit-train", 120, "--layers", 3, "--channels", 4, "--epochs", 1, "--batch-size", 30, "-q"]

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from nascli.core.engine.cell_scorer import CellScorer
+from nascli.core.engine.ranking.score_cells import CellScorer
 from nascli.core.engine.search import SearchJob
 from nascli.core.engine.train import TrainJob
 from tests.data.pictures import make_folder, noise, save

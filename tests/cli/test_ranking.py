@@ -1,15 +1,17 @@
 """`nascli derive` of a posterior: what is printed where, pipes, and options that have no effect elsewhere."""
 
 import json
+from statistics import mean, stdev
 
 import pytest
 
 from nascli.artifacts.distribution import distribution_bytes
 from nascli.artifacts.files import sha256
 from nascli.artifacts.load import read_artifact
-from nascli.core.engine.ranking import size_of
+from nascli.cli.ranking import mean_and_deviation
+from nascli.core.engine.ranking.draw import size_of
 from tests.artifacts.examples import bytes_of, categorical
-from tests.core.engine.candidates_example import HELD_OUT_IMAGES, run
+from tests.core.engine.ranking.example import HELD_OUT_IMAGES, run
 
 FEW = ["--candidates", 8]
 
@@ -204,3 +206,9 @@ def test_a_posterior_and_the_genotype_of_its_name_have_folders_of_their_own(here
     assert (done.code, done.out) == (0, "g.json\n")
     assert (here / "g.ranking" / "candidates.jsonl").exists()
     assert not list((here / "g.run").iterdir())
+
+
+def test_mean_and_deviation() -> None:
+    values = [0.5, 0.75, 0.9, 0.1]
+    assert mean_and_deviation(values) == pytest.approx((mean(values), stdev(values)))
+    assert mean_and_deviation([0.25]) == (0.25, 0.0)

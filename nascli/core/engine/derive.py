@@ -117,7 +117,7 @@ def derive(
     """
     starts = _starts(source)
     if ranks(starts[0]):
-        from nascli.core.engine.candidates import rank
+        from nascli.core.engine.ranking.rank import rank
 
         if len(starts) > 1:
             raise UsageError("candidates are ranked with the weights of one search: give one")

@@ -1,11 +1,13 @@
 """What a distribution may be asked for, each kind as far as it offers it, and how many networks at a time."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
-from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.distribution import Distribution
+from nascli.artifacts.genotype import CellGenotype, Genotype
 from nascli.artifacts.limits import CellLimits
 from nascli.errors import UsageError
+from nascli.spaces.protocol import CellSpace
 
 MOST = 10_000
 """Genotypes of one derivation. Each is a file, and nobody trains as many."""
@@ -41,6 +43,22 @@ class OffersSamples(Protocol):
 
     def sample(self, seed: int, number: int) -> Genotype:
         """Network `number` of the sequence `seed`."""
+
+
+@runtime_checkable
+class OffersCells(Distribution, Protocol):
+    """A distribution that cells of a space can be drawn from."""
+
+    @property
+    def space(self) -> CellSpace:
+        """What cells there are."""
+
+    def sample(self, seed: int, number: int) -> CellGenotype:
+        """Cell `number` of the sequence `seed`."""
+
+    @classmethod
+    def uniform(cls, space: CellSpace) -> Self:
+        """The distribution that has learnt nothing: all its tensors are zero."""
 
 
 @runtime_checkable

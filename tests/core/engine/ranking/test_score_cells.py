@@ -8,8 +8,10 @@ from torch import nn
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.config import DeriveConfig, SearchConfig
-from nascli.core.engine.candidates import held_out_images, pool_of, prepare, rank
-from nascli.core.engine.cell_scorer import CellScorer, Children
+from nascli.core.engine.ranking.draw import Cells, draw
+from nascli.core.engine.ranking.held_out import held_out_images
+from nascli.core.engine.ranking.rank import rank
+from nascli.core.engine.ranking.score_cells import CellScorer, Children
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.search import search
 from nascli.core.nn.build import load_weights
@@ -43,7 +45,7 @@ def settings(method="spos", **given):
 
 def parts(start, batch_size=32):
     """The data, the images to rank on, the children and what scores them."""
-    data, images = held_out_images(start, start.provenance.data, settings(), CPU.device)
+    data, images = held_out_images(start, settings(), CPU.device, Silent())
     space = start.value.distribution.space
     sizes = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
     children = Children(space, sizes, Shared(searching=True))
@@ -97,7 +99,7 @@ def test_what_neighbours_have_in_common_is_computed_once(start):
 
 
 def test_the_images_are_those_that_no_weight_learnt_from(start):
-    data, images = held_out_images(start, start.provenance.data, settings(), CPU.device)
+    data, images = held_out_images(start, settings(), CPU.device, Silent())
     shares = {"train": 0.5, "search": 0.5}
     whole = split(open_data(SearchConfig(method="spos", seed=3, **SMALL), device=CPU.device).train_labels, shares, 3)
     assert set(images) == set(whole["search"])
@@ -106,17 +108,17 @@ def test_the_images_are_those_that_no_weight_learnt_from(start):
 
 
 def test_candidates_are_samples_with_the_sizes_of_their_networks(start):
-    pool, (data, *_) = pool_of(start), parts(start)
     space = start.value.distribution.space
-    found = pool.candidates(data.info, 7, 8)
-    assert [one.number for one in found] == list(range(1, 9))
     sizes = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
+    cells = Cells(start.value.distribution, sizes)
+    found = cells.own(7, 8)
+    assert [one.number for one in found] == list(range(1, 9))
     for one in found:
         cell = start.value.distribution.sample(7, one.number)
-        assert one.draw() == cell == pool.genotype(7, one.number)
+        assert one.draw() == cell
         assert one.size == space.graph(cell, sizes).size
         assert one.twin_of == cell.network()
-    assert pool.uniform(data.info, 7, 8, 1.0) == ([], None), "they are uniform themselves"
+    assert cells.uniform(7, 8, 1.0) == ([], None), "they are uniform themselves"
 
 
 def test_a_learnt_distribution_is_compared_with_uniform_cells():
@@ -125,9 +127,9 @@ def test_a_learnt_distribution_is_compared_with_uniform_cells():
     (ranked,) = result.rounds
     uniform = CategoricalDistribution.uniform(cell_space("nas-bench-201"))
     assert [len(ranked.of(name)) for name in ("cells", "uniform")] == [12, 12]
-    work = prepare(start, pool_of(start), settings("parsec"), CPU, Silent())
-    others = [one.draw().network() for one in work.candidates if one.population == "uniform"]
-    assert others != [one.draw().network() for one in work.candidates if one.population == "cells"]
+    candidates, _ = draw(start, parts(start)[0].info, settings("parsec"), 1, Silent())
+    others = [one.draw().network() for one in candidates if one.population == "uniform"]
+    assert others != [one.draw().network() for one in candidates if one.population == "cells"]
     assert not set(others) & {uniform.sample(0, number).network() for number in range(1, 13)}, "numbers of their own"
     best = max(ranked.of("cells"), key=lambda one: (one.accuracy, -one.loss, -one.number))
     assert result.best == (best,)

@@ -9,12 +9,12 @@ import numpy as np
 
 from nascli.artifacts.scores import UNIFORM
 from nascli.config import DeriveConfig
-from nascli.core.engine.candidates import prepare, ranked_by
 from nascli.core.engine.inputs import Source
-from nascli.core.engine.pool import CandidateScorer
-from nascli.core.engine.ranking import Candidate
+from nascli.core.engine.ranking.draw import Candidate, draw
+from nascli.core.engine.ranking.held_out import held_out_images, rankable, recipe_for
+from nascli.core.engine.ranking.rounds import SHORTLIST_SHARE, different
+from nascli.core.engine.ranking.score import Scorer, open_scorer
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.rounds import SHORTLIST_SHARE
 from nascli.core.runtime import memory_errors, open_runtime
 
 
@@ -25,28 +25,31 @@ def plan_rank(
 
     Raises as `rank` would before its first score, and MemoryExhausted where a pass does not fit.
     """
-    start, pool, config = ranked_by(source, config)
+    start = rankable(source)
+    config = config or recipe_for(start)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
-        work = prepare(start, pool, config, runtime, reporter, count)
-        distinct = list({candidate.twin_of: candidate for candidate in work.candidates}.values())
+        data, images = held_out_images(start, config, runtime.device, reporter)
+        candidates, _ = draw(start, data.info, config, count, reporter)
+        scorer = open_scorer(start, data, config, runtime)
+        distinct = different(candidates)
         reporter.notice("measuring two passes")
-        seconds = _seconds(work.scorer, distinct, work.images)
+        seconds = _seconds(scorer, distinct, images)
         if config.shortlist is None:
             total = seconds * len(distinct)
         else:
-            few = work.images[: max(1, round(SHORTLIST_SHARE * len(work.images)))]
-            populations = len({candidate.population for candidate in work.candidates})
+            few = images[: max(1, round(SHORTLIST_SHARE * len(images)))]
+            populations = len({candidate.population for candidate in candidates})
             finalists = min(len(distinct), populations * config.shortlist)
-            total = _seconds(work.scorer, distinct, few) * len(distinct) + seconds * finalists
-    own = [candidate.size for candidate in work.candidates if candidate.population != UNIFORM]
+            total = _seconds(scorer, distinct, few) * len(distinct) + seconds * finalists
+    own = [candidate.size for candidate in candidates if candidate.population != UNIFORM]
     return {
         "config": config.model_dump(mode="json"),
         "candidates": config.candidates,
         "within_budget": len(own),
-        "scored": len(work.candidates),
+        "scored": len(candidates),
         "different": len(distinct),
-        "images": len(work.images),
+        "images": len(images),
         "parameters": _spread([size.parameters for size in own]),
         "multiply_adds": _spread([size.multiply_adds for size in own]),
         "candidates_per_second": 1 / seconds,
@@ -58,7 +61,7 @@ def _spread(values: list[int]) -> dict[str, float]:
     return {"least": min(values), "mean": mean(values), "most": max(values)}
 
 
-def _seconds(scorer: CandidateScorer, candidates: list[Candidate], images: np.ndarray) -> float:
+def _seconds(scorer: Scorer, candidates: list[Candidate], images: np.ndarray) -> float:
     """Of one candidate on these images: two passes are made, of which the first warms up."""
     size = scorer.per_pass(len(images))
     drawn = [candidate.draw() for candidate in candidates[:size]]

@@ -1,6 +1,7 @@
 """A posterior over a tiny super-network for digits, as a search leaves it; its weights are random, but in use."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,10 +11,16 @@ from nascli.artifacts.load import LoadedArtifact, read_artifact
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.config import DeriveConfig, SearchConfig
+from nascli.core.engine.ranking.held_out import held_out_images
+from nascli.core.engine.ranking.rank import Ranking, rank
+from nascli.core.engine.reporter import Silent
+from nascli.core.engine.session import Destination
+from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.supernets import supernet
 from tests.supernets.networks import network_of
 
+CPU = Runtime(torch.device("cpu"))
 CONFIG = SearchConfig(method="pgnas", dataset="digits", limit_train=300, width=4, depth=1, seed=3)
 HELD_OUT_IMAGES = 30
 """A tenth of the training images."""
@@ -53,3 +60,24 @@ def run(drop: float = 0.3, **changes: object) -> LoadedArtifact:
 def settings(**given: object) -> DeriveConfig:
     """A derivation with so few candidates that it takes no time."""
     return DeriveConfig(**{"method": "pgnas", "dataset": "digits", "candidates": 12, **given})
+
+
+def posterior() -> PosteriorDistribution:
+    """What the example's search has learnt."""
+    return run().value.distribution
+
+
+def held_out():
+    """The images of the example's search, and those that it held out."""
+    return held_out_images(run(), settings(), CPU.device, Silent())
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What a derivation wrote, by name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def derive_in(folder: Path, *, resume: bool = False, **given: object) -> Ranking:
+    folder.mkdir(exist_ok=True)
+    target = Destination(folder / "cell.json", resume=resume)
+    return rank(run(), settings(uniform=False, **given), target, model=folder / "model.safetensors")

@@ -1,6 +1,10 @@
-"""How well cells do on held-out images with weights that many cells share."""
+"""How well cells do on held-out images: one path after another through the weights that all of them share.
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+Single paths with shared weights: Guo et al., "Single Path One-Shot NAS", ECCV 2020; random search with parameter
+sharing: Li & Talwalkar, UAI 2019.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +15,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nascli.core.engine.pool import Stop
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.runtime import Runtime, fitting_threads
@@ -79,7 +82,7 @@ class CellScorer:
         return PER_PASS
 
     def scores(
-        self, drawn: Sequence[CellGenotype], images: np.ndarray, stop: Stop = lambda: False
+        self, drawn: Sequence[CellGenotype], images: np.ndarray, stop: Callable[[], bool] = lambda: False
     ) -> list[tuple[float, float]] | None:
         """The accuracy, 0 to 1, and mean cross-entropy in nats of each, on the training images at these indices."""
         order = sorted(range(len(drawn)), key=lambda place: _operations(drawn[place]))

@@ -1,8 +1,9 @@
-"""How well candidates do on the held-out images of their search: many in one forward pass, or cut out one by one."""
+"""How well masks do on held-out images: many in one forward pass, stacked in the batch, or cut out one by one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nascli.artifacts.masks import Mask, channels_of
+from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.config import LARGEST_SMALL_IMAGE, DeriveConfig
-from nascli.core.engine.ranking import OffersCandidates
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherit import inherit
@@ -47,7 +48,7 @@ Network = Callable[[Tensor], Tensor]
 """From a batch to the logits of some candidates, [candidates, B, classes]."""
 
 
-class Scorer:
+class ChannelScorer:
     """The super-network with inherited weights, and the images to rank on.
 
     Candidates share forward passes, each with its mask, or where one of them alone keeps a core busy are cut out of
@@ -65,7 +66,7 @@ class Scorer:
 
     def __init__(
         self,
-        posterior: OffersCandidates,
+        posterior: PosteriorDistribution,
         data: DataModule,
         config: DeriveConfig,
         runtime: Runtime,
@@ -117,27 +118,17 @@ class Scorer:
         """
         right = torch.zeros(len(masks), dtype=torch.int64, device=self._runtime.device)
         loss = torch.zeros(len(masks), dtype=torch.float64, device=self._runtime.device)
-        chunk = self.at_once(len(images))
-        chunks = [slice(start, start + chunk) for start in range(0, len(masks), chunk)]
+        size = self.at_once(len(images))
+        parts = [masks[first : first + size] for first in range(0, len(masks), size)]
         with self._exact(), self._spread() as spread:
-
-            def built(part: slice) -> Network | None:
-                return None if stop() else self._network(masks[part], len(images))
-
-            networks = list(spread(built, chunks))
+            networks = list(spread(lambda part: None if stop() else self._network(part, len(images)), parts))
             for batch, labels in self._batches(images):
-
-                def count(part: slice, network: Network | None, batch: Tensor = batch, labels: Tensor = labels) -> None:
-                    if stop() or network is None:
-                        return
-                    with self._runtime.autocast():
-                        logits = network(batch)
-                    right[part] += (logits.argmax(dim=2) == labels).sum(dim=1)
-                    loss[part] += _cross_entropy(logits, labels)
-
-                list(spread(count, chunks, networks))
-                if stop():
-                    return None
+                answers = spread(partial(self._answer, batch, labels, stop), networks)
+                for hits, losses, answer in zip(right.split(size), loss.split(size), answers, strict=True):
+                    if answer is None:
+                        return None
+                    hits.add_(answer[0])
+                    losses.add_(answer[1])
         if not bool(loss.isfinite().all()):
             raise Diverged(
                 f"a candidate of {self._where} has a loss that is not finite: its weights are too large for "
@@ -145,6 +136,16 @@ class Scorer:
             )
         seen = len(images)
         return [(hits / seen, total / seen) for hits, total in zip(right.tolist(), loss.tolist(), strict=True)]
+
+    def _answer(
+        self, batch: Tensor, labels: Tensor, stop: Callable[[], bool], network: Network | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """How many images the candidates of a network get right, and their summed cross-entropy. [candidates] each"""
+        if network is None or stop():
+            return None
+        with self._runtime.autocast():
+            logits = network(batch)
+        return (logits.argmax(dim=2) == labels).sum(dim=1), _cross_entropy(logits, labels)
 
     def _exact(self) -> AbstractContextManager[None]:
         """Without TF32, whose rounding may depend on how many candidates share a pass, and so decide on the winner."""

@@ -1,0 +1,86 @@
+"""What a ranking takes from the search behind a distribution: its settings, and images that its weights never saw."""
+
+from typing import Any
+
+import numpy as np
+
+from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.load import LoadedDistribution
+from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.config import PLACE, DeriveConfig, FinetuneConfig, SearchConfig
+from nascli.core.engine.inputs import Source, artifact
+from nascli.core.engine.offers import OffersSamples
+from nascli.core.engine.reporter import Reporter
+from nascli.core.engine.same_data import difference
+from nascli.core.methods.protocol import HELD_OUT, SEARCH
+from nascli.data import DataModule, open_data
+from nascli.errors import ArtifactError, DataError, UsageError
+from nascli.registry import METHODS, load
+
+
+def rankable(source: Source) -> LoadedDistribution:
+    """A distribution whose candidates can be ranked: a posterior, or one over cells with shared weights.
+
+    Raises ArtifactError, UsageError for any other.
+    """
+    start = artifact(source, DistributionFile)
+    if not isinstance(start.distribution, OffersSamples):
+        raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
+    search_behind(start)
+    if start.value.weights is None and not isinstance(start.distribution, PosteriorDistribution):
+        raise UsageError(f"{start.where} has no shared weights to score candidates with: search again to have them")
+    if start.provenance.data is None:
+        raise ArtifactError(f"{start.where} does not say what images it is for")
+    return start
+
+
+def search_behind(start: LoadedDistribution) -> SearchConfig:
+    """The configuration of the search that left a distribution. Raises ArtifactError."""
+    origin = start.provenance
+    if origin.method not in METHODS or origin.stage not in (SearchConfig.stage, FinetuneConfig.stage):
+        raise ArtifactError(f"{start.where} does not say how it was searched for, so what it held out is not known")
+    kind = FinetuneConfig if origin.stage == FinetuneConfig.stage else SearchConfig
+    return kind(**origin.config)
+
+
+def recipe_for(start: LoadedDistribution) -> DeriveConfig:
+    """A ranking by the recipe for a distribution's method and images. Raises ArtifactError."""
+    search, own = search_behind(start), start.distribution
+    side = own.data.image_size if isinstance(own, PosteriorDistribution) else search.image_size
+    known: dict[str, Any] = {name: getattr(search, name) for name in ("method", "dataset", "data_dir")}
+    return DeriveConfig(**known, image_size=side)
+
+
+def held_out_images(
+    start: LoadedDistribution, config: DeriveConfig, device: Any, reporter: Reporter
+) -> tuple[DataModule, np.ndarray]:
+    """The images of the search, and which of its training images its weights have never seen.
+
+    They are those that it held out for the ranking, or else those that only the architecture learnt from.
+
+    Raises UsageError where it held out none, or other data are given; DataError where they are not what they were.
+    """
+    search, then = search_behind(start), start.provenance.data
+    assert then is not None
+    if config.dataset != search.dataset:
+        raise UsageError(
+            f"{start.where} was made with {search.dataset}, and its candidates are ranked on images held out of that: "
+            "leave --dataset out"
+        )
+    here = {name: getattr(config, name) for name in {*PLACE, "download"}}
+    data = open_data(search.model_copy(update=here), device=device)
+    if found := difference(then, data.info.description()):
+        raise DataError(
+            f"the images of {search.dataset} are not those that {start.where} was made with ({found}): candidates are "
+            "ranked on images that its search held out, so give the same --data-dir"
+        )
+    shares = load(METHODS[search.method].target).shares(search.settings)
+    part = HELD_OUT if HELD_OUT in shares or SEARCH not in shares else SEARCH
+    if not shares.get(part):
+        raise UsageError(
+            f"the search of {start.where} held out no images to rank on: search with --held-out 0.1, or derive "
+            "without ranking by --sample"
+        )
+    for notice in data.notices:
+        reporter.notice(notice)
+    return data, data.split(shares, search.seed)[part]

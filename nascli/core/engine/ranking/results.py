@@ -1,0 +1,137 @@
+"""What a ranking writes: the best as genotypes, the best one's network, and the run directory that keeps the scores."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from nascli import __version__
+from nascli.artifacts.channels_genotype import ChannelsGenotype
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.files import BINARY, check_output, same_file
+from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.load import LoadedDistribution, LoadedGenotype, LoadedModel
+from nascli.artifacts.masks import mask_of
+from nascli.artifacts.model import ModelFile, model_bytes
+from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.scores import Scored
+from nascli.config import DeriveConfig
+from nascli.core.engine.connection import tell_disconnected
+from nascli.core.engine.inputs import Output, keep_artifacts, made
+from nascli.core.engine.offers import OffersSamples
+from nascli.core.engine.ranking.score import Scorer
+from nascli.core.engine.ranking.score_channels import ChannelScorer
+from nascli.core.engine.reporter import Reporter
+from nascli.core.engine.session import Destination, check_destination, open_run
+from nascli.core.nn.build import inherited_network
+from nascli.errors import UsageError
+
+
+class Results:
+    """Where the `count` best of a ranking go, and the network of the first of them, if `model` names a place for it.
+
+    Raises UsageError for whatever cannot be written, before any work is done for it.
+    """
+
+    def __init__(
+        self, start: LoadedDistribution, config: DeriveConfig, destination: Destination, count: int, model: Output
+    ) -> None:
+        if model is not None and not isinstance(start.distribution, PosteriorDistribution):
+            raise UsageError("shared weights are no candidate's own: leave --model out, and train the genotype")
+        self._start, self._config = start, config
+        self._genotypes, self._model = destination.numbered(count), replace(destination, output=model)
+        self._folder = replace(destination, output=None, run_dir=destination.run_path)
+        _check_outputs(self._genotypes, self._model, start)
+        check_destination(self._folder, config, start.ancestor())
+
+    @contextmanager
+    def run(self, data: DataInfo, reporter: Reporter) -> Iterator[RunDir | None]:
+        """Hold the run directory, if there is one. Raises as `open_run`."""
+        folder = self._folder
+        if folder.resume and folder.run_path is not None and not RunDir(folder.run_path).has_run():
+            reporter.notice(f"there is no run in {folder.run_path} yet: starting from the beginning")
+        with open_run(folder, self._config, self._start.ancestor(), data) as run:
+            yield run
+
+    def write(
+        self, best: Sequence[Scored], images: int, scorer: Scorer, reporter: Reporter
+    ) -> tuple[tuple[LoadedGenotype, ...], LoadedModel | None]:
+        """Write the genotypes of the best, and the network of the first as it was scored. images: how many they saw."""
+        files = [self._file(score, place, images) for place, score in enumerate(best, 1)]
+        contents = [genotype_bytes(file) for file in files]
+        network = None if self._model.output is None else model_bytes(self._network(files[0], best[0], scorer))
+        genotypes = tuple(
+            made(content, target.write(content), GenotypeFile)
+            for target, content in zip(self._genotypes, contents, strict=True)
+        )
+        model = None if network is None else made(network, self._model.write(network), ModelFile)
+        tell_disconnected([file.genotype for file in files], self._start.distribution, reporter)
+        first = self._genotypes[0]
+        reporter.end(None if first.output is None or first.is_pipe else Path(first.output))
+        return genotypes, model
+
+    def _file(self, score: Scored, place: int, images: int) -> GenotypeFile:
+        start, config, origin = self._start, self._config, self._start.provenance
+        assert isinstance(start.distribution, OffersSamples)
+        how = {
+            "choice": "ranked",
+            "seed": config.seed,
+            "candidates": config.candidates,
+            "shortlist": config.shortlist,
+            "max_params": config.max_params,
+            "max_macs": config.max_macs,
+            "recalibrate": config.recalibrate or None,
+            "number": score.number,
+            "rank": place,
+            "held_out_images": images,
+            "held_out_accuracy": score.accuracy,
+            "held_out_loss": score.loss,
+        }
+        return GenotypeFile(
+            genotype=start.distribution.sample(config.seed, score.number),
+            provenance=Provenance(
+                nascli=__version__,
+                stage=config.stage,
+                method=origin.method,
+                seed=origin.seed,
+                config={name: value for name, value in how.items() if value is not None},
+                data=origin.data,
+                made_from=start.ancestor(),
+            ),
+        )
+
+    def _network(self, file: GenotypeFile, score: Scored, scorer: Scorer) -> ModelFile:
+        """The network of a candidate, cut out of the super-network with the statistics that it was scored with."""
+        posterior, genotype = self._start.distribution, file.genotype
+        assert isinstance(posterior, PosteriorDistribution)
+        assert isinstance(genotype, ChannelsGenotype)
+        assert isinstance(scorer, ChannelScorer)
+        supernet = scorer.supernet(mask_of(posterior.graph, genotype.channels))
+        scored = {name: tensor.cpu().numpy() for name, tensor in supernet.state_dict().items()}
+        network = inherited_network(genotype, replace(posterior, weights=scored), self._start.where, seed=0)
+        return ModelFile(
+            weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+            genotype=genotype,
+            network=posterior.shape,
+            data=posterior.data,
+            metrics={"held_out_accuracy": score.accuracy, "held_out_loss": score.loss},
+            provenance=file.provenance,
+        )
+
+
+def _check_outputs(genotypes: Sequence[Destination], model: Destination, start: LoadedDistribution) -> None:
+    """Raise UsageError for a file that cannot be written, or that is wanted for two things."""
+    replaces = model.overwrite or model.resume
+    outputs = [target.output for target in genotypes]
+    keep_artifacts((*outputs, model.output), start)
+    if model.output is not None:
+        if model.is_pipe and genotypes[0].is_pipe:
+            raise UsageError("the genotype and the model cannot both go to standard output: name a file for one")
+        if not model.is_pipe and any(out is not None and same_file(out, model.output) for out in outputs):
+            raise UsageError(f"{model.output} cannot be both the genotype and the model: name another file")
+        check_output(model.output, replaces, ending=BINARY)
+    for output in outputs:
+        if output is not None:
+            check_output(output, replaces, ending=".json")

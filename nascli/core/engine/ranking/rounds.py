@@ -1,0 +1,181 @@
+"""Lines 9 and 10: every candidate is scored, in one round or in two, in steps that a killed run can go on from.
+
+The scores are kept in the run directory as they come, pass by pass; they are all that a resumed run needs.
+"""
+
+import signal
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from statistics import fmean
+
+import numpy as np
+
+from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.scores import POPULATIONS, UNIFORM, Scored, best_first
+from nascli.config import DeriveConfig
+from nascli.core.engine.ranking.draw import Candidate
+from nascli.core.engine.ranking.score import Scorer
+from nascli.core.engine.reporter import Reporter
+from nascli.core.engine.signals import StopRequest, stop_on_signals
+from nascli.data.splits import split
+from nascli.errors import ArtifactError, Interrupted
+from nascli.seeds import derive_seed
+
+SHORTLIST_SHARE = 0.1
+"""Of the held-out images, stratified, on which all candidates are scored before the shortlist sees the others."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """The scores of one round, in the order of the numbers: on how many images, and those of either population."""
+
+    images: int
+    scores: tuple[Scored, ...]
+
+    def of(self, population: str) -> list[Scored]:
+        """Those of one population."""
+        return [score for score in self.scores if score.population == population]
+
+    @property
+    def own(self) -> list[Scored]:
+        """Those of the distribution's own candidates, of which one is chosen."""
+        return [score for score in self.scores if score.population != UNIFORM]
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Scores candidates in one round, or in two with a shortlist between them, and goes on where a run was stopped.
+
+    labels: of all training images.
+    """
+
+    scorer: Scorer
+    labels: np.ndarray
+    config: DeriveConfig
+    run: RunDir | None
+    reporter: Reporter
+
+    def score(self, candidates: Sequence[Candidate], images: np.ndarray) -> list[Round]:
+        """The round, or both, on the training images at these indices. Raises ArtifactError, Diverged, Interrupted."""
+        shortlist = self.config.shortlist
+        if shortlist is None:
+            return [self._round(candidates, images)]
+        shares, seed = {"shortlist": SHORTLIST_SHARE}, derive_seed(self.config.seed, "shortlist")
+        few = images[split(self.labels[images], shares, seed)["shortlist"]]
+        first = self._round(candidates, few, shortlist=True)
+        best = {
+            (score.population, score.number)
+            for population in POPULATIONS
+            for score in best_first(first.of(population))[:shortlist]
+        }
+        finalists = [candidate for candidate in candidates if (candidate.population, candidate.number) in best]
+        return [first, self._round(finalists, images)]
+
+    def _round(self, candidates: Sequence[Candidate], images: np.ndarray, *, shortlist: bool = False) -> Round:
+        """The scores of all candidates on these images. Equal networks are scored once."""
+        scores, size = _Scores(candidates, self.run, shortlist=shortlist), self.scorer.per_pass(len(images))
+        scores.resume(size)
+        self._begin(scores, len(candidates), len(images))
+        stop = StopRequest()
+        with stop_on_signals(stop):
+            while waiting := scores.waiting[:size]:  # line 9
+                drawn = [candidate.draw() for candidate in waiting]
+                found = self.scorer.scores(drawn, images, lambda: stop.signal_number is not None)  # line 10
+                if found is None:
+                    raise self._interrupted(stop, scores)
+                scores.add(found)
+                self.reporter.step(1, scores.done, _progress(scores.rows))
+        return Round(len(images), tuple(scores.rows))
+
+    def _begin(self, scores: "_Scores", candidates: int, images: int) -> None:
+        facts = {
+            "candidates": candidates,
+            "different": scores.total,
+            "images": images,
+            "in a pass": self.scorer.at_once(images),
+        }
+        self.reporter.begin(
+            self.config.stage, facts, epochs=1, steps_per_epoch=scores.total, step=scores.done, unit="candidate"
+        )
+
+    def _interrupted(self, stop: StopRequest, scores: "_Scores") -> Interrupted:
+        assert stop.signal_number is not None
+        kept = "no run directory, so nothing is kept"
+        if self.run is not None:
+            kept = f"the scores are in {self.run.path}; continue with --resume"
+        name = signal.Signals(stop.signal_number).name
+        done = f"{scores.done} of {scores.total} candidates"
+        return Interrupted(f"stopped by {name} after {done}: {kept}", stop.signal_number)
+
+
+class _Scores:
+    """The scores of a round so far, in memory and in the run directory, where there is one.
+
+    `rows`: of the candidates, in order, up to the first that has none. `waiting`: candidates that are still to be
+    scored, one of each network. `done` of `total` networks have a score.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], run: RunDir | None, *, shortlist: bool) -> None:
+        self._candidates, self._run, self._shortlist = candidates, run, shortlist
+        self._known: dict[Hashable, tuple[float, float]] = {}
+        self.rows: list[Scored] = []
+        self.waiting = different(candidates)
+        self.total = len(self.waiting)
+
+    @property
+    def done(self) -> int:
+        return self.total - len(self.waiting)
+
+    def resume(self, size: int) -> None:
+        """Take over the whole passes, of `size` networks, that an earlier process finished."""
+        if self._run is None:
+            return
+        known: dict[Hashable, tuple[float, float]] = {}
+        rows = [Scored.of(row, str(self._run.path)) for row in self._run.read_candidates(shortlist=self._shortlist)]
+        for row, candidate in zip(rows, self._candidates, strict=False):
+            if (row.population, row.number) != (candidate.population, candidate.number):
+                raise ArtifactError(f"{self._run.path}: the scores are not those of this run: start it --overwrite")
+            known[candidate.twin_of] = (row.accuracy, row.loss)
+        # A pass is done as a whole or again: which candidates share a forward pass decides on their scores' last bits.
+        whole = self.total if len(known) == self.total else len(known) // size * size
+        self._take(known[candidate.twin_of] for candidate in self.waiting[:whole])
+        self._run.truncate_candidates(len(self.rows), shortlist=self._shortlist)
+
+    def add(self, found: Sequence[tuple[float, float]]) -> None:
+        """Keep the accuracy and the loss of the next candidates that waited."""
+        rows = self._take(found)
+        if self._run is not None:
+            self._run.append_candidates([row.row() for row in rows], shortlist=self._shortlist)
+
+    def _take(self, found: Iterable[tuple[float, float]]) -> list[Scored]:
+        """The rows that come with these scores."""
+        scored = list(found)
+        for candidate, score in zip(self.waiting, scored, strict=False):
+            self._known[candidate.twin_of] = score
+        del self.waiting[: len(scored)]
+        waiting = self._candidates[len(self.rows) :]
+        rows = [
+            Scored(one.population, one.number, *self._known[one.twin_of], one.size.parameters, one.size.multiply_adds)
+            for one in takewhile(lambda candidate: candidate.twin_of in self._known, waiting)
+        ]
+        self.rows += rows
+        return rows
+
+
+def different(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The first of every network, in order: equal ones have one score."""
+    first: dict[Hashable, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.twin_of, candidate)
+    return list(first.values())
+
+
+def _progress(scores: Sequence[Scored]) -> dict[str, float]:
+    """What is worth watching: how the distribution's candidates do, and uniform ones once it is their turn."""
+    found = {}
+    for uniform, prefix in ((False, ""), (True, "uniform_")):
+        if accuracies := [score.accuracy for score in scores if (score.population == UNIFORM) is uniform]:
+            found[f"{prefix}best_accuracy"] = max(accuracies)
+            found[f"{prefix}mean_accuracy"] = fmean(accuracies)
+    return found
