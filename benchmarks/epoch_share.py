@@ -75,7 +75,7 @@ def main() -> int:
     }
     config = SearchConfig(dataset="cifar10", arch_warmup_epochs=0)
     method = PcDarts(
-        Plan("pc-darts", config.space, data, 50, IMAGES // 2 // BATCH, 0), Runtime(device), **config.settings
+        Plan("pc-darts", config.space, data, 50, IMAGES // 2 // BATCH, 0), Runtime(device), config.settings
     )
     method.step(streams)
     for stream in streams.values():

@@ -44,6 +44,7 @@ from nascli.core.engine.reporter import Silent  # noqa: E402
 from nascli.core.methods.categoricals import Categoricals, draw  # noqa: E402
 from nascli.core.methods.parsec import effective_samples, importance_weights  # noqa: E402
 from nascli.core.runtime import open_runtime  # noqa: E402
+from nascli.settings.single_paths import ParsecSettings  # noqa: E402
 from nascli.spaces import cell_space  # noqa: E402
 from nascli.spaces.protocol import CellSpace  # noqa: E402
 
@@ -132,7 +133,7 @@ class Measured:
 
 def found(space: CellSpace, log_likelihood: Grid, truth: Grid, options: argparse.Namespace, seed: int) -> list[float]:
     """Accuracy of the mode, the mean under the distribution, and the entropy after a search."""
-    learnt = Categoricals(space, lr=options.arch_lr, beta1=0.5, beta2=0.999, centred=options.centred)
+    learnt = Categoricals(space, ParsecSettings(arch_lr=options.arch_lr, centred_weights=options.centred))
     for step in range(options.steps):
         now = learnt.distribution()
         choices = draw(now, options.samples, seed, "children", step)

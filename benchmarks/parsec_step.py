@@ -80,7 +80,7 @@ def search(samples: int, data_dir: str | None) -> tuple[Parsec, dict]:
         std=(1.0,) * 3, train_images=50_000, test_images=0, fingerprint="",
     )  # fmt: skip
     streams = {name: Patterns(name, runtime) for name in ("train", "search")}
-    return Parsec(Plan("parsec", config.space, info, config.epochs, 390, 0), runtime, **config.settings), streams
+    return Parsec(Plan("parsec", config.space, info, config.epochs, 390, 0), runtime, config.settings), streams
 
 
 class Steps:

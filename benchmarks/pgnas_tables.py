@@ -307,7 +307,7 @@ def ranked_shape(runs: Runs) -> Any:
 
 def sweep(runs: Runs, seeds: Sequence[int], count: int, setting: str, values: Sequence[float]) -> None:
     """Candidates, best and test error for values of one setting, over all seeds. The recipe's value is Table 3's."""
-    usual = runs.config(0).settings[setting]
+    usual = runs.config(0).settings.model_dump()[setting]
     print(f"\n| {setting} | seed | mean ± sd | best | mean parameters | test error of the best | its parameters |")
     print("|---|---|---|---|---|---|---|")
     for value, seed in itertools.product(values, seeds):
@@ -347,7 +347,7 @@ def main() -> None:
     if "p" in given.tables:
         table_p(runs, given.seeds)
     if "4" in given.tables:
-        usual = runs.config(0).settings["weight_prior"]
+        usual = runs.config(0).settings.model_dump()["weight_prior"]
         print("\n### Table 4")
         sweep(runs, given.seeds, given.candidates, "weight_prior", [usual * multiple for multiple in PRIORS])
     if "5" in given.tables:

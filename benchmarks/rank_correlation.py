@@ -41,7 +41,6 @@ from nascli.core.engine.session import provenance  # noqa: E402
 from nascli.core.methods.protocol import SEARCH  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
 from nascli.data import DataModule  # noqa: E402
-from nascli.registry import METHODS, load  # noqa: E402
 from nascli.spaces import cell_space  # noqa: E402
 from nascli.spaces.cell_genotype import CellGenotype  # noqa: E402
 
@@ -116,7 +115,7 @@ def watched(name: str, table: TruthTable, options: argparse.Namespace) -> list[d
     uniform, column = CategoricalDistribution.uniform(cell_space("nas-bench-201")), table.column(None, "test")
     cells = [uniform.sample(options.seed, number) for number in range(options.cells)]
     truth = np.array([table.accuracy(cell, column) for cell in cells])
-    part = data.split(load(METHODS[config.method].target).shares(config.settings), config.seed)[SEARCH]
+    part = data.split(config.settings.parts, config.seed)[SEARCH]
     images = np.random.default_rng(0).choice(part, min(options.scored_on, len(part)), replace=False)
     asked = Asked(config, data, job, runtime, cells, truth, images)
     asked.epoch({"epoch": 0})

@@ -7,16 +7,32 @@ read back.
 
 import tomllib
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
 
 from nascli import recipes
 from nascli.errors import UsageError, escaped, unknown
 from nascli.milestones import milestones
-from nascli.registry import DATASETS, METHODS, SPACES_OF, Setting, kind_of_space, lookup
+from nascli.registry import DATASETS, METHODS, SPACES_OF, kind_of_space, lookup
+from nascli.settings import Settings, settings_class
+from nascli.settings.fields import (
+    Auxiliary,
+    Clip,
+    Cutout,
+    DropPath,
+    LastLearningRate,
+    LearningRate,
+    Milestones,
+    Momentum,
+    Nesterov,
+    RestartEpochs,
+    RestartFactor,
+    RisingEpochs,
+    WeightDecay,
+)
+from nascli.settings.groups import HELD_OUT, CellNetwork
 from nascli.spaces import cell_space
 
 LARGEST_SMALL_IMAGE = 64
@@ -33,12 +49,6 @@ class Config(BaseModel):
     """What every stage that touches images is told."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    inherits: ClassVar[frozenset[str]] = frozenset()
-    """Fields that the command line takes over, where they are not given, from the file that the stage starts from."""
-
-    unused: ClassVar[frozenset[str]] = frozenset()
-    """Fields that are no option of the command line: the stage has no use for them, or another option says it."""
 
     dataset: str = Field("digits", description="data set (see 'nascli list datasets')")
     data_dir: Path | None = Field(None, description="where the images are, or are downloaded to")
@@ -142,19 +152,6 @@ def _fitting_space(method: str, name: str | None) -> str:
     return name
 
 
-@cache
-def settings_model(method: str) -> type[BaseModel]:
-    """The pydantic model of a method's own settings, made from its registry row."""
-
-    def field(setting: Setting) -> tuple[Any, Any]:
-        kind: Any = Literal[setting.choices] if setting.choices else setting.type
-        return kind, Field(setting.default, ge=setting.minimum, le=setting.maximum, description=setting.help)
-
-    fields: dict[str, Any] = {row.name: field(row) for row in lookup(METHODS, "method", method).settings}
-    checks = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    return create_model(f"{method} settings", __config__=checks, **fields)
-
-
 class SearchConfig(Config):
     """A search: the method, the data, and the method's own settings (`settings`, or given flat)."""
 
@@ -165,7 +162,7 @@ class SearchConfig(Config):
     recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
-    settings: dict[str, Any] = Field(default_factory=dict, description="the method's own settings")
+    settings: SerializeAsAny[Settings] = Field(description="the method's own settings")
 
     @property
     def usual_batch(self) -> int:
@@ -175,8 +172,7 @@ class SearchConfig(Config):
     @property
     def smallest_share(self) -> float:
         """Of the training images, that of the smallest part which batches are drawn from."""
-        parts = [self.settings.get(name, 0.0) for name in ("train_fraction", "search_fraction")]
-        return float(min((share for share in parts if share > 0), default=1.0 - self.settings.get("held_out", 0.0)))
+        return min(share for part, share in self.settings.parts.items() if part != HELD_OUT)
 
     @model_validator(mode="before")
     @classmethod
@@ -184,56 +180,38 @@ class SearchConfig(Config):
         if not isinstance(given, dict):
             return given
         method = given.get("method", "pc-darts")
-        row = lookup(METHODS, "method", method)
-        own = {setting.name for setting in row.settings}
+        kind = settings_class(method)
+        own = kind.model_fields.keys()
         name = _recipe_name(cls.stage, method, given, _variants(given))
         merged = {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
         merged["space"] = _fitting_space(method, merged.get("space"))
         recipes.check_space(cls.stage, method, name, merged["space"])
         settings = {key: merged.pop(key) for key in own & merged.keys()}
-        settings |= {**(merged.get("settings") or {}), **{k: given[k] for k in own & _without_none(given).keys()}}
+        settings |= {**dict(merged.get("settings") or {}), **{k: given[k] for k in own & _without_none(given).keys()}}
         try:
-            merged["settings"] = settings_model(method)(**settings).model_dump()
+            merged["settings"] = kind(**settings)
         except ValidationError as error:
             raise UsageError(describe(error)) from None
-        if row.searches == "cells":
-            merged["settings"]["nodes"] = cell_space(merged["space"], merged["settings"]["nodes"]).nodes
+        if isinstance(merged["settings"], CellNetwork):
+            nodes = cell_space(merged["space"], merged["settings"].nodes).nodes
+            merged["settings"] = merged["settings"].model_copy(update={"nodes": nodes})
         stray = merged.keys() - cls.model_fields.keys()
         if stray:
             known = [*cls.model_fields, *own]
             raise UsageError("; ".join(unknown(f"setting for {method}", key, known) for key in sorted(stray)))
         return merged
 
-    @model_validator(mode="after")
-    def _disjoint(self) -> Self:
-        shares = self.settings.get("train_fraction", 0.0) + self.settings.get("search_fraction", 0.0)
-        if shares > 1.0 + 1e-9:
-            raise ValueError(f"train_fraction + search_fraction is {shares:g}; together they may be at most 1")
-        return self
-
-    @model_validator(mode="after")
-    def _readable_milestones(self) -> Self:
-        milestones(self.settings.get("lr_milestones", ""))
-        return self
-
 
 class FinetuneConfig(SearchConfig):
     """A search that starts from a given distribution, in a network of another size or on other data."""
 
     stage: ClassVar[str] = "finetune"
-    inherits = frozenset({"method", "space", "dataset", "data_dir"})
-
-
-CELL_NETWORK = ("layers", "channels", "stem")
-"""What sizes a network of cells, and nothing else."""
 
 
 class TrainConfig(Config):
     """The training of one derived network, from random weights or from those that its search left."""
 
     stage: ClassVar[str] = "train"
-    inherits = frozenset({"method", "dataset", "data_dir"})
-    unused = frozenset({"weights", "space"})
 
     method: str = Field(
         "pc-darts", description="whose recipe to train by; by default the method that found the genotype"
@@ -250,29 +228,27 @@ class TrainConfig(Config):
     stem: Literal["cifar", "imagenet"] | None = Field(
         None, description="'cifar' keeps the image size, 'imagenet' divides it by 8"
     )
-    lr: float = Field(0.025, ge=0, description="learning rate at the start")
-    lr_min: float = Field(0.0, ge=0, description="learning rate at the end")
+    lr: LearningRate = 0.025
+    lr_min: LastLearningRate = 0.0
     schedule: Literal["cosine", "linear", "step", "restarts", "milestones"] = Field(
         "cosine", description="how the learning rate falls"
     )
     lr_decay: float = Field(0.97, gt=0, le=1, description="factor per epoch of the 'step' schedule")
-    lr_milestones: str = Field(
-        "", description="epochs after which the 'milestones' schedule falls to a tenth, such as 90,140,160"
-    )
-    restart_epochs: int = Field(10, ge=1, le=100_000, description="epochs up to the first of the 'restarts'")
-    restart_factor: int = Field(2, ge=1, le=100, description="each cycle is so many times as long as the one before")
-    lr_warmup_epochs: int = Field(0, ge=0, description="epochs over which the learning rate rises linearly")
+    lr_milestones: Milestones = ""
+    restart_epochs: RestartEpochs = 10
+    restart_factor: RestartFactor = 2
+    lr_warmup_epochs: RisingEpochs = 0
     lr_tail_epochs: int = Field(
         0, ge=0, description="last epochs, in which the 'linear' schedule falls a fifth as fast"
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
-    nesterov: bool = Field(False, description="Nesterov's form of the momentum")
-    weight_decay: float = Field(3e-4, ge=0, description="weight decay")
-    clip: float = Field(5.0, ge=0, description="norm to which the gradient is clipped; 0: not at all")
+    momentum: Momentum = 0.9
+    nesterov: Nesterov = False
+    weight_decay: WeightDecay = 3e-4
+    clip: Clip = 5.0
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability mass spread over all classes")
-    drop_path: float = Field(0.0, ge=0, lt=1, description="probability of dropping a path in the last epoch")
-    cutout: int = Field(0, ge=0, description="side of the square that is cut out of each image, in pixels; 0: none")
-    auxiliary: float = Field(0.0, ge=0, description="weight of the auxiliary tower's loss; 0: no tower")
+    drop_path: DropPath = 0.0
+    cutout: Cutout = 0
+    auxiliary: Auxiliary = 0.0
     validation: float = Field(
         0.0,
         ge=0,
@@ -320,8 +296,6 @@ class DeriveConfig(Config):
     """The ranking of candidates that are drawn from a posterior, on the images that its search held out."""
 
     stage: ClassVar[str] = "derive"
-    inherits = frozenset({"method", "dataset", "data_dir"})
-    unused = frozenset({"method", "image_size", "limit_train", "skip_corrupt", "compile", "flip", "fit", "background"})
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the networks that are drawn")
     method: str = Field(description="the method that made the distribution, whose recipe counts")
@@ -355,9 +329,6 @@ class DeriveConfig(Config):
 
 class EvalConfig(Config):
     """The evaluation of a trained model on the test images. `dataset` None: the one that the model was trained on."""
-
-    inherits = frozenset({"dataset", "data_dir"})
-    unused = frozenset({"limit_train", "seed", "flip", "fit", "background"})
 
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images per step")
 

@@ -11,31 +11,11 @@ from typing import Any, TypeVar
 from nascli.errors import UsageError, unknown
 
 Row = TypeVar("Row")
-Number = int | float
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting of a search method: an option of `nascli search`, a key of its recipe, an argument of its class.
-
-    `default` holds where no recipe says otherwise. `minimum` and `maximum` are inclusive. `start_only`: it says how a
-    search starts, so a finetune, which starts from a distribution, has no option for it.
-    """
-
-    name: str
-    type: type[int] | type[float] | type[bool] | type[str]
-    default: int | float | bool | str
-    help: str
-    choices: tuple[str, ...] = ()
-    minimum: Number | None = None
-    maximum: Number | None = None
-    hidden: bool = False
-    start_only: bool = False
 
 
 @dataclass(frozen=True)
 class Method:
-    """A search method: `target` is "module:Class", `settings` become keyword arguments of that class.
+    """A search method: `target` is "module:Class", `settings` that of what it can be told (see `nascli.settings`).
 
     `searches` is the kind of space that it searches, a key of SPACES_OF. `by_table` is "module:function" that ranks by
     a table of true accuracies in place of the search; empty: a table only tells what the search's cells are worth.
@@ -45,7 +25,7 @@ class Method:
     target: str
     summary: str
     paper: str
-    settings: tuple[Setting, ...]
+    settings: str
     searches: str = "cells"
     by_table: str = ""
     ranks: bool = False
@@ -206,229 +186,37 @@ def kind_of_space(name: str) -> str:
     raise UsageError(unknown("space", name, [name for table in SPACES_OF.values() for name in table]))
 
 
-_CELL_NETWORK = (
-    Setting("layers", int, 8, "cells in the network; fewer than 3 would have no normal cell", minimum=3, maximum=200),
-    Setting("channels", int, 16, "channels of the first cell", minimum=1, maximum=4096),
-    Setting("nodes", int, 0, "intermediate nodes per cell; 0: as many as the space usually has", minimum=0, maximum=12),
-    Setting(
-        "stem",
-        str,
-        "cifar",
-        "first layers: 'cifar' keeps the image size, 'imagenet' divides it by 8",
-        choices=("cifar", "imagenet"),
-    ),
-)
-_TWO_HALVES = (
-    Setting(
-        "train_fraction",
-        float,
-        0.5,
-        "share of the training images that the weights learn from",
-        minimum=0.001,
-        maximum=0.999,
-    ),
-    Setting(
-        "search_fraction",
-        float,
-        0.5,
-        "share that the architecture learns from; disjoint from the former",
-        minimum=0.001,
-        maximum=0.999,
-    ),
-)
-_AS_TRAINED = (
-    Setting("auxiliary", float, 0.0, "weight of the auxiliary tower's loss; 0: no tower", minimum=0.0),
-    Setting("cutout", int, 0, "side of the square that is cut out of each image, in pixels; 0: none", minimum=0),
-)
-"""What a search takes over from the training of its result, so that it sees the network that will be trained."""
-
-_SGD = (
-    Setting("lr", float, 0.025, "learning rate of the weights at the start", minimum=0.0),
-    Setting("lr_min", float, 0.001, "learning rate of the weights at the end", minimum=0.0),
-    Setting("lr_warmup_epochs", int, 0, "epochs over which the weights' learning rate rises linearly", minimum=0),
-    Setting("momentum", float, 0.9, "momentum of the weights' SGD", minimum=0.0, maximum=1.0),
-    Setting("weight_decay", float, 3e-4, "weight decay of the weights", minimum=0.0),
-    Setting("clip", float, 5.0, "norm to which the weights' gradient is clipped; 0: not at all", minimum=0.0),
-)
-_ADAM = (
-    Setting("arch_lr", float, 3e-4, "Adam's learning rate on the architecture", minimum=0.0),
-    Setting(
-        "arch_beta1",
-        float,
-        0.5,
-        "Adam's first moment decay on the architecture",
-        minimum=0.0,
-        maximum=0.9999,
-        hidden=True,
-    ),
-    Setting(
-        "arch_beta2",
-        float,
-        0.999,
-        "Adam's second moment decay on the architecture",
-        minimum=0.0,
-        maximum=0.99999,
-        hidden=True,
-    ),
-)
-_WARMUP = Setting("arch_warmup_epochs", int, 0, "epochs in which only the weights learn", minimum=0)
-_ARCHITECTURE_ADAM = (
-    *_ADAM,
-    Setting("arch_weight_decay", float, 1e-3, "weight decay of the architecture", minimum=0.0),
-    _WARMUP,
-)
-
-
-def _mixture(partial_channels: int, edge_normalization: bool) -> tuple[Setting, ...]:
-    return (
-        *_CELL_NETWORK,
-        Setting(
-            "partial_channels",
-            int,
-            partial_channels,
-            "K: one K-th of the channels passes through operations",
-            minimum=1,
-            maximum=4096,
-        ),
-        Setting("edge_normalization", bool, edge_normalization, "learn a weight per edge (beta)"),
-        Setting(
-            "channel_sampling",
-            str,
-            "first",
-            "which channels: the first 1/K and a shuffle, or random ones (Eq. 1)",
-            choices=("first", "random"),
-        ),
-        Setting(
-            "recompute",
-            bool,
-            False,
-            "compute cells a second time in the backward pass: far less memory, about a third slower",
-        ),
-        *_AS_TRAINED,
-        *_TWO_HALVES,
-        *_SGD,
-        *_ARCHITECTURE_ADAM,
-    )
-
-
-_FORM = Setting(
-    "network",
-    str,
-    "search",
-    "'search': batch norms without scale and shift; 'derived': the forms of the network that will be trained",
-    choices=("search", "derived"),
-)
-_PARSEC = (
-    *_CELL_NETWORK,
-    _FORM,
-    Setting("samples", int, 16, "K: children drawn in a step", minimum=2, maximum=4096),
-    Setting("adaptive_samples", bool, False, "fewer samples as the entropy falls, never under 2"),
-    Setting("centred_weights", bool, False, "weights less their mean, w - 1/K: no drift where all children are alike"),
-    _WARMUP,
-    *_AS_TRAINED,
-    *_TWO_HALVES,
-    *_SGD,
-    *_ADAM,
-)
-
-_PGNAS = (
-    Setting("width", int, 0, "width of the super-network; 0: the published one's", minimum=0, maximum=1024),
-    Setting("depth", int, 0, "blocks in each of its stages; 0: as published", minimum=0, maximum=64),
-    Setting(
-        "weight_prior",
-        float,
-        50.0,
-        "l^2 in the paper's formula: the larger, the smaller the networks; the authors' code lacks its 1/2, so that 50 "
-        "there is 100 here",
-        minimum=0.0,
-    ),
-    Setting("temperature", float, 0.2, "tau of the relaxed masks", minimum=0.01, maximum=10.0),
-    Setting(
-        "initial_dropout",
-        float,
-        0.1,
-        "p of dropping a channel at the start",
-        minimum=1e-6,
-        maximum=1 - 1e-6,
-        start_only=True,
-    ),
-    Setting(
-        "effective_images",
-        float,
-        0.0,
-        "N: what the training images count for, augmented; 0: ten times their number",
-        minimum=0.0,
-    ),
-    Setting(
-        "held_out",
-        float,
-        0.1,
-        "share of the training images that candidates are ranked on; nothing learns from them",
-        minimum=0.001,
-        maximum=0.9,
-    ),
-    Setting("arch_lr_scale", float, 1.0, "learning rate of the logits of p, in multiples of the weights'", minimum=0.0),
-    _WARMUP,
-    *_AS_TRAINED,
-    Setting("drop_path", float, 0.0, "probability of dropping a path in the last epoch", minimum=0.0, maximum=0.99),
-    Setting("lr", float, 0.01, "learning rate of the weights at the start", minimum=0.0),
-    Setting("lr_min", float, 0.0, "learning rate of the weights at the end", minimum=0.0),
-    Setting(
-        "schedule",
-        str,
-        "cosine",
-        "how the learning rate falls: 'cosine', with warm 'restarts', or to a tenth at each of the 'milestones'",
-        choices=("cosine", "restarts", "milestones"),
-    ),
-    Setting("restart_epochs", int, 10, "epochs up to the first restart", minimum=1, maximum=100_000),
-    Setting("restart_factor", int, 2, "each cycle is so many times as long as the one before", minimum=1, maximum=100),
-    Setting("lr_milestones", str, "", "epochs after which the rate falls to a tenth, such as 90,140,160"),
-    Setting("momentum", float, 0.9, "momentum of the weights' SGD", minimum=0.0, maximum=1.0),
-    Setting("nesterov", bool, False, "Nesterov's form of the momentum"),
-    Setting("clip", float, 0.0, "norm to which the weights' gradient is clipped; 0: not at all", minimum=0.0),
-)
-
 METHODS: Mapping[str, Method] = {
     "pc-darts": Method(
         "nascli.core.methods.pc_darts:PcDarts",
         "continuous mixture on a fraction of the channels, with edge normalisation",
         "Xu et al., ICLR 2020",
-        _mixture(partial_channels=4, edge_normalization=True),
+        "nascli.settings.mixture:PcDartsSettings",
     ),
     "darts": Method(
         "nascli.core.methods.pc_darts:PcDarts",
         "continuous mixture on all channels, first or second order",
         "Liu et al., ICLR 2019",
-        (
-            *_mixture(partial_channels=1, edge_normalization=False),
-            Setting(
-                "order",
-                int,
-                1,
-                "2: the architecture's gradient through a step of the weights (Eq. 7), in 2.6 times the time",
-                minimum=1,
-                maximum=2,
-            ),
-        ),
+        "nascli.settings.mixture:DartsSettings",
     ),
     "parsec": Method(
         "nascli.core.methods.parsec:Parsec",
         "categorical distributions over cells; sampled children weighed by their likelihood",
         "Casale et al., 2019",
-        _PARSEC,
+        "nascli.settings.single_paths:ParsecSettings",
     ),
     "spos": Method(
         "nascli.core.methods.spos:Spos",
         "weights shared by uniform single paths, with which cells are ranked afterwards: the baseline",
         "Guo et al., ECCV 2020; Li & Talwalkar, UAI 2019",
-        (*_CELL_NETWORK, _FORM, *_AS_TRAINED, *_TWO_HALVES, *_SGD),
+        "nascli.settings.single_paths:SposSettings",
         ranks=True,
     ),
     "pgnas": Method(
         "nascli.core.methods.pgnas:Pgnas",
         "concrete dropout on the channels of a hand-designed super-network; candidates drawn from it and ranked",
         "Zhou et al., AAAI 2020",
-        _PGNAS,
+        "nascli.settings.pgnas:PgnasSettings",
         searches="channels",
         ranks=True,
     ),
@@ -436,19 +224,7 @@ METHODS: Mapping[str, Method] = {
         "nascli.core.methods.random_search:RandomSearch",
         "cells drawn uniformly, each trained briefly, the best kept: the yardstick",
         "Casale et al., 2019, Table 1; Li & Talwalkar, UAI 2019",
-        (
-            *_CELL_NETWORK,
-            Setting(
-                "candidates",
-                int,
-                10,
-                "cells that are drawn and trained; they share the epochs evenly",
-                minimum=1,
-                maximum=10_000,
-            ),
-            *_TWO_HALVES,
-            *_SGD,
-        ),
+        "nascli.settings.random_search:RandomSettings",
         by_table="nascli.core.methods.random_by_table:ranked_by_table",
     ),
 }

@@ -1,16 +1,17 @@
 """Configurations on the command line: options made from their fields, and the values put together.
 
-The fields of `nascli.config` and the settings of `nascli.registry` declare name, type, choices and help once; a new
-field or a new method's setting is an option without a line here.
+The fields of `nascli.config` and `nascli.settings` declare name, type, choices and help once; a new field of either is
+an option without a line here.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -18,31 +19,45 @@ from nascli import recipes
 from nascli.cli.completion import among
 from nascli.cli.options import DATA_PANEL, MACHINE_PANEL, METHOD_PANEL, RECIPE_PANEL
 from nascli.cli.session import parameter
-from nascli.config import Config, DeriveConfig, FinetuneConfig, SearchConfig, read_file
+from nascli.config import Config, DeriveConfig, EvalConfig, FinetuneConfig, SearchConfig, TrainConfig, read_file
 from nascli.configuration import AnyConfig, configure
 from nascli.errors import UsageError, unknown
-from nascli.registry import DATASETS, METHODS, SPACES_OF, Setting
+from nascli.registry import DATASETS, METHODS, SPACES_OF
+from nascli.settings import settings_class
+from nascli.settings.fields import START_ONLY, UNLISTED
+
+INHERITED: Mapping[type[Config], frozenset[str]] = {
+    FinetuneConfig: frozenset({"method", "space", "dataset", "data_dir"}),
+    TrainConfig: frozenset({"method", "dataset", "data_dir"}),
+    DeriveConfig: frozenset({"method", "dataset", "data_dir"}),
+    EvalConfig: frozenset({"dataset", "data_dir"}),
+}
+"""Fields that a stage takes over, where they are not given, from the file that it starts from."""
+
+_LOOK = frozenset({"flip", "fit", "background"})
+UNUSED: Mapping[type[Config], frozenset[str]] = {
+    TrainConfig: frozenset({"weights", "space"}),
+    DeriveConfig: _LOOK | {"method", "image_size", "limit_train", "skip_corrupt", "compile"},
+    EvalConfig: _LOOK | {"limit_train", "seed"},
+}
+"""Fields that are no option: the stage has no use for them, or another option says it."""
 
 _MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers"}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
-_NO_OPTION = {"settings"}
-"""The method's own settings, whose options come from the registry."""
-
 _ALSO_CALLED = {"space": ("--supernet",)}
 """Other names of an option: a super-network is the space of PGNAS."""
+
+Owners = Mapping[str, FieldInfo]
+"""A setting, as each of the methods that have it declares it."""
 
 
 def options(model: type[Config]) -> list[inspect.Parameter]:
     """An option for every field that `model` uses and, where it takes them, every setting of every method."""
-    fields = {name: field for name, field in model.model_fields.items() if name not in _NO_OPTION | model.unused}
     by_recipe = _recipe_keys(model)
-    made = [_field_option(name, field, model, by_recipe) for name, field in fields.items()]
-    if issubclass(model, SearchConfig):
-        made += [
-            _setting_option(name, rows)
-            for name, rows in _settings().items()
-            if name not in fields and not (issubclass(model, FinetuneConfig) and all(row.start_only for _, row in rows))
-        ]
+    made = [_field_option(name, field, model, by_recipe) for name, field in _fields(model).items()]
+    for name, owners in _settings(model).items():
+        if not (issubclass(model, FinetuneConfig) and all(_marked(field, START_ONLY) for field in owners.values())):
+            made.append(_setting_option(name, owners))
     return made
 
 
@@ -59,8 +74,7 @@ def resolve(
     """
     values = {**(stored or {}), **(read_file(file) if file is not None else {}), **given}
     _check_choices(model, values)
-    if issubclass(model, SearchConfig):
-        _check_settings(model, values)
+    _check_settings(model, values)
     return configure(model, **values)
 
 
@@ -80,54 +94,64 @@ def _recipe_keys(model: type[Config]) -> set[str]:
     return {key for table in tables for key in table}
 
 
-def _settings() -> dict[str, list[tuple[str, Setting]]]:
-    """Every setting of every method, by name: the methods that have it, each with its row."""
-    table: dict[str, list[tuple[str, Setting]]] = {}
-    for method, row in METHODS.items():
-        for setting in row.settings:
-            table.setdefault(setting.name, []).append((method, setting))
-    return table
+def _fields(model: type[Config]) -> dict[str, FieldInfo]:
+    """Those of `model` that are options. A search's `settings` are options one by one."""
+    left_out = UNUSED.get(model, frozenset()) | {"settings"}
+    return {name: field for name, field in model.model_fields.items() if name not in left_out}
+
+
+def _settings(model: type[Config]) -> dict[str, dict[str, FieldInfo]]:
+    """Every setting of every method that `model` takes, by name."""
+    found: dict[str, dict[str, FieldInfo]] = {}
+    if issubclass(model, SearchConfig):
+        for method in METHODS:
+            for name, field in settings_class(method).model_fields.items():
+                found.setdefault(name, {})[method] = field
+    return found
+
+
+def _marked(field: FieldInfo, mark: JsonDict) -> bool:
+    return isinstance(field.json_schema_extra, dict) and mark.items() <= field.json_schema_extra.items()
 
 
 def _field_option(name: str, field: FieldInfo, model: type[Config], by_recipe: set[str]) -> inspect.Parameter:
-    kind = _plain(field.annotation)
     help_text = field.description or ""
-    if name in model.inherits:
+    if name in INHERITED.get(model, ()):
         help_text += "; default that of the file given"
     elif name in by_recipe:
         help_text += "; by recipe"
-    elif field.default is not None and field.default is not PydanticUndefined and kind is not bool:
+    elif field.default not in (None, PydanticUndefined) and _plain(field.annotation) is not bool:
         help_text += f"; default {field.default}"
     panel = MACHINE_PANEL if name in _MACHINE else DATA_PANEL if name in Config.model_fields else RECIPE_PANEL
-    choices = _choices(field.annotation)
-    return _option(name, kind, help_text, panel, choices, completed=choices or _named_values(model).get(name, ()))
+    return _option(name, [field], help_text, panel, completed=_named_values(model).get(name, ()))
 
 
-def _setting_option(name: str, rows: list[tuple[str, Setting]]) -> inspect.Parameter:
-    first = rows[0][1]
-    only = "" if len(rows) == len(METHODS) else f" ({', '.join(method for method, _ in rows)})"
-    choices = first.choices
-    return _option(name, first.type, first.help + only, METHOD_PANEL, choices, completed=choices, hidden=first.hidden)
+def _setting_option(name: str, owners: Owners) -> inspect.Parameter:
+    fields = list(owners.values())
+    only = "" if owners.keys() == METHODS.keys() else f" ({', '.join(owners)})"
+    unlisted = all(_marked(field, UNLISTED) for field in fields)
+    return _option(name, fields, f"{fields[0].description}{only}", METHOD_PANEL, hidden=unlisted)
 
 
 def _option(
     name: str,
-    kind: Any,
+    fields: Sequence[FieldInfo],
     help_text: str,
     panel: str,
-    choices: tuple[str, ...],
     *,
-    completed: Iterable[str],
+    completed: Iterable[str] = (),
     hidden: bool = False,
 ) -> inspect.Parameter:
-    """An option that is None where it is not given; a shell completes its value to one of `completed`."""
+    """An option that is None where it is not given; a shell completes its value to a choice or one of `completed`."""
+    kind = _plain(fields[0].annotation)
+    choices = tuple(dict.fromkeys(choice for field in fields for choice in _choices(field.annotation)))
     declaration = f"{flag(name)}/--no-{flag(name)[2:]}" if kind is bool else flag(name)
     info = typer.Option(
         declaration,
         *_ALSO_CALLED.get(name, ()),
         help=help_text,
         metavar="|".join(choices) or _METAVARS.get(kind, "NAME"),
-        autocompletion=among(lambda: completed) if completed else None,
+        autocompletion=among(lambda: choices or completed) if choices or completed else None,
         rich_help_panel=panel,
         hidden=hidden,
     )
@@ -164,26 +188,27 @@ def _choices(annotation: Any) -> tuple[str, ...]:
     return tuple(choice for part in get_args(annotation) for choice in _choices(part))
 
 
-def _all_choices(model: type[Config]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for name, field in model.model_fields.items():
-        yield name, _choices(field.annotation)
-    if issubclass(model, SearchConfig):
-        for name, rows in _settings().items():
-            yield name, rows[0][1].choices
-
-
 def _check_choices(model: type[Config], values: Mapping[str, Any]) -> None:
-    for name, choices in _all_choices(model):
+    """A value that is none of the choices gets a "did you mean"; those of a setting are its method's."""
+    method = _method(model, values)
+    own = {name: owners[method] for name, owners in _settings(model).items() if method in owners}
+    for name, field in {**model.model_fields, **own}.items():
+        choices = _choices(field.annotation)
         if choices and values.get(name) is not None and values[name] not in choices:
             raise UsageError(unknown(flag(name), values[name], choices))
 
 
 def _check_settings(model: type[Config], values: Mapping[str, Any]) -> None:
     """A setting of another method is not a typo: say whose it is."""
-    method = values.get("method", model.model_fields["method"].default)
-    for name, rows in _settings().items():
-        owners = [owner for owner, _ in rows]
+    method = _method(model, values)
+    for name, owners in _settings(model).items():
         if name in values and method in METHODS and method not in owners and name not in model.model_fields:
             later = name in recipes.keys(DeriveConfig.stage, method)
             where = f"of {method} it is an option of 'nascli derive'" if later else f"{method} has no such setting"
             raise UsageError(f"{flag(name)} is a setting of {', '.join(owners)}; {where}")
+
+
+def _method(model: type[Config], values: Mapping[str, Any]) -> str:
+    """The method that is meant, which may be unknown."""
+    field = model.model_fields.get("method")
+    return str(values.get("method") or (field.default if field else ""))

@@ -6,10 +6,11 @@ from typing import Any
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.genotype import CellGenotype, GenotypeFile
 from nascli.artifacts.load import Artifact, LoadedArtifact
-from nascli.cli.configuration import flag
+from nascli.cli.configuration import UNUSED, flag
 from nascli.config import SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.registry import METHODS, SPACES_OF
+from nascli.settings import settings_class
 
 DATA = ("dataset", "data_dir", "image_size", "skip_corrupt")
 
@@ -49,7 +50,7 @@ def _of_the_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]
     if method is None or method not in METHODS:
         return shared
     row = METHODS[method]
-    names = {setting.name for setting in row.settings} | SearchConfig.model_fields.keys()
+    names = set(settings_class(method).model_fields) | SearchConfig.model_fields.keys()
     if shared.get("space") not in SPACES_OF[row.searches]:
         names.remove("space")
     return {name: value for name, value in shared.items() if name in names}
@@ -72,7 +73,7 @@ def inherited_by_all(starts: Sequence[LoadedArtifact[Artifact]], given: Mapping[
             if (before := shared.get(name)) != (now := values.get(name)):
                 first = told_by.get(name) or told_by["dataset"]
                 way = f"say with {flag(name)} which of them is meant for all"
-                if name in TrainConfig.unused:
+                if name in UNUSED[TrainConfig]:
                     way = "train them one after the other"
                 raise UsageError(f"{first.where} comes with {name} {before!r}, {start.where} with {now!r}: {way}")
         told_by = {**dict.fromkeys(values, start), **told_by}

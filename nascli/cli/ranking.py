@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nascli.artifacts.files import is_pipe
 from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.posterior import PosteriorDistribution
-from nascli.cli.configuration import resolve
+from nascli.cli.configuration import INHERITED, resolve
 from nascli.cli.inherit import inherited
 from nascli.cli.printing import aligned, print_json
 from nascli.cli.session import Session
@@ -76,7 +76,7 @@ def rank_candidates(
 def _inherited(start: LoadedDistribution, given: Mapping[str, Any]) -> dict[str, Any]:
     """The method and the data of the search. Its seed is not inherited: here it counts the networks that are drawn."""
     known = inherited(start, given)
-    found = {name: known[name] for name in DeriveConfig.inherits if name in known}
+    found = {name: known[name] for name in INHERITED[DeriveConfig] if name in known}
     if isinstance(start.distribution, PosteriorDistribution):
         found["image_size"] = start.distribution.data.image_size  # a folder's recipe is chosen by it
     return found

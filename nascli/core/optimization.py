@@ -11,6 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
+from nascli.settings.groups import ArchitectureAdam, Sgd
 
 MILESTONE_FACTOR = 0.1
 TAIL_SLOPE = 0.2
@@ -149,3 +150,21 @@ def sgd(
         raise UsageError("--nesterov is a form of the momentum: give a --momentum above 0, or --no-nesterov")
     optimizer = torch.optim.SGD(parameters, lr=0.0, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
     return Updater(optimizer, runtime, clip)
+
+
+def sgd_of(settings: Sgd, parameters: Iterable[Tensor], runtime: Runtime) -> Updater:
+    """The SGD on the weights of a search."""
+    return sgd(parameters, runtime, momentum=settings.momentum, weight_decay=settings.weight_decay, clip=settings.clip)
+
+
+def cosine_of(settings: Sgd, epochs: int, steps_per_epoch: int) -> Schedule:
+    """The learning rate of that SGD."""
+    return Schedule(settings.lr, settings.lr_min, epochs, steps_per_epoch, settings.lr_warmup_epochs)
+
+
+def adam_of(
+    settings: ArchitectureAdam, parameters: Sequence[Tensor], runtime: Runtime, weight_decay: float = 0
+) -> Updater:
+    """The Adam on the architecture of a search. The gradient is not clipped."""
+    betas = (settings.arch_beta1, settings.arch_beta2)
+    return Updater(torch.optim.Adam(parameters, lr=settings.arch_lr, betas=betas, weight_decay=weight_decay), runtime)

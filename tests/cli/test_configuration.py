@@ -4,20 +4,26 @@ import json
 import tomllib
 
 import pytest
+from pydantic import Field
 
 from nascli import registry
-from nascli.cli.configuration import flag, options, resolve
+from nascli.cli.configuration import UNUSED, flag, options, resolve
 from nascli.config import EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.engine import dry_run
 from nascli.errors import UsageError
-from nascli.registry import METHODS, Method, Setting
+from nascli.registry import METHODS, Method
+from nascli.settings import Settings, settings_class
+from nascli.settings.fields import START_ONLY
+
+
+class Annealed(Settings):
+    how_soft: float = Field(1.0, ge=0.1, description="how soft the choice is")
 
 
 @pytest.fixture
 def other_method(monkeypatch):
     """A method called `anneal`, whose one setting no other method has."""
-    setting = Setting("temperature", float, 1.0, "how soft the choice is", minimum=0.1)
-    monkeypatch.setitem(METHODS, "anneal", Method("nowhere:Nothing", "anneals", "nobody, 2026", (setting,)))
+    monkeypatch.setitem(METHODS, "anneal", Method("nowhere:Nothing", "anneals", "nobody, 2026", f"{__name__}:Annealed"))
 
 
 def names(model) -> set[str]:
@@ -26,7 +32,7 @@ def names(model) -> set[str]:
 
 @pytest.mark.parametrize("model", [SearchConfig, FinetuneConfig, TrainConfig, EvalConfig])
 def test_every_field_is_an_option(model):
-    assert model.model_fields.keys() - {"settings"} - model.unused <= names(model)
+    assert model.model_fields.keys() - {"settings"} - UNUSED.get(model, set()) <= names(model)
 
 
 def test_an_evaluation_offers_nothing_that_has_no_effect_on_it(nascli):
@@ -39,8 +45,9 @@ def test_an_evaluation_offers_nothing_that_has_no_effect_on_it(nascli):
 
 @pytest.mark.parametrize("model", [SearchConfig, FinetuneConfig])
 def test_every_setting_of_every_method_is_an_option(model, other_method):
-    settings = {setting.name: setting.start_only for row in METHODS.values() for setting in row.settings}
-    assert "temperature" in settings
+    fields = {name: field for method in METHODS for name, field in settings_class(method).model_fields.items()}
+    assert "how_soft" in fields
+    settings = {name: field.json_schema_extra == START_ONLY for name, field in fields.items()}
     left_out = settings.keys() - names(model)
     assert left_out == ({name for name, of_start in settings.items() if of_start} if model is FinetuneConfig else set())
 
@@ -58,9 +65,9 @@ def test_options_beat_the_file_and_the_file_beats_the_recipe(tmp_path):
     file.write_text('dataset = "cifar10"\nepochs = 7\nbatch_size = 32\npartial_channels = 2\n')
     config = resolve(SearchConfig, {"epochs": 3, "arch_lr": 0.5}, file=file)
     assert (config.epochs, config.batch_size, config.dataset) == (3, 32, "cifar10")
-    assert config.settings["partial_channels"] == 2
-    assert config.settings["arch_lr"] == 0.5
-    assert config.settings["arch_warmup_epochs"] == 15  # the recipe for CIFAR-10, PC-DARTS, section 4.2
+    assert config.settings.model_dump()["partial_channels"] == 2
+    assert config.settings.model_dump()["arch_lr"] == 0.5
+    assert config.settings.model_dump()["arch_warmup_epochs"] == 15  # the recipe for CIFAR-10, PC-DARTS, section 4.2
 
 
 def test_what_was_stored_comes_before_the_recipe_and_after_the_rest(tmp_path):
@@ -68,7 +75,7 @@ def test_what_was_stored_comes_before_the_recipe_and_after_the_rest(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("batch_size = 32\n")
     config = resolve(SearchConfig, {"lr": 0.25}, file=file, stored=stored)
-    assert (config.epochs, config.batch_size, config.settings["lr"]) == (9, 32, 0.25)
+    assert (config.epochs, config.batch_size, config.settings.model_dump()["lr"]) == (9, 32, 0.25)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ OF_CELLS = [name for name, row in METHODS.items() if row.searches == "cells"]
 @pytest.mark.parametrize("method", OF_CELLS)
 def test_the_benchmark_is_searched_as_its_paper_does(method):
     config = SearchConfig(method=method, dataset="cifar10", space="nas-bench-201")
-    held = {**config.model_dump(), **config.settings}
+    held = {**config.model_dump(), **config.settings.model_dump()}
     wanted = BENCHMARK_SEARCH | BENCHMARK_SEARCHES[method]
     assert {name: held[name] for name in wanted} == wanted
     assert config.recipe == "cifar10-nas-bench-201"
@@ -162,7 +162,7 @@ def test_every_method_of_cells_has_recipes_for_the_benchmark(config, method, dat
     resolved = config(method=method, space="nas-bench-201", **data)
     assert (resolved.recipe, resolved.space) == (f"{recipe}-nas-bench-201", "nas-bench-201")
     assert config(**resolved.model_dump()) == resolved
-    size = {**resolved.model_dump(), **getattr(resolved, "settings", {})}
+    size = {**resolved.model_dump(), **dict(getattr(resolved, "settings", {}))}
     assert size["layers"] % 3 == 0
     side = resolved.image_size or DATASETS[resolved.dataset].image_size
     shape = NetworkSettings(
@@ -193,9 +193,9 @@ def test_a_space_has_no_recipes_for_methods_of_another_kind():
 
 def test_nodes_that_are_not_given_are_those_of_the_space():
     for space, nodes in (("darts", 4), ("nas-bench-201", 3)):
-        assert SearchConfig(method="darts", space=space).settings["nodes"] == nodes
-        assert SearchConfig(method="darts", space=space, nodes=0).settings["nodes"] == nodes
-    assert SearchConfig(method="darts", space="darts", nodes=2).settings["nodes"] == 2
+        assert SearchConfig(method="darts", space=space).settings.model_dump()["nodes"] == nodes
+        assert SearchConfig(method="darts", space=space, nodes=0).settings.model_dump()["nodes"] == nodes
+    assert SearchConfig(method="darts", space="darts", nodes=2).settings.model_dump()["nodes"] == 2
     with pytest.raises(UsageError, match="cells of the space nas-bench-201 have 3 nodes, not 4"):
         SearchConfig(method="darts", space="nas-bench-201", nodes=4)
 
@@ -217,7 +217,7 @@ def test_the_space_of_a_search_is_one_that_its_method_searches():
 
 def test_the_fine_tuning_recipe_is_the_papers():
     config = FinetuneConfig(method="parsec", dataset="cifar10")
-    held = {**config.model_dump(), **config.settings}
+    held = {**config.model_dump(), **config.settings.model_dump()}
     assert {name: held[name] for name in FINETUNING} == FINETUNING
 
 
@@ -225,18 +225,18 @@ def test_the_fine_tuning_recipe_is_the_papers():
 def test_mixtures_are_fine_tuned_in_the_network_that_parsec_is(method):
     """Its size, tower, cutout, batch and epochs; the rates are the methods' own."""
     config = FinetuneConfig(method=method, dataset="cifar10")
-    held = {**config.model_dump(), **config.settings}
+    held = {**config.model_dump(), **config.settings.model_dump()}
     shared = ("epochs", "batch_size", "layers", "channels", "auxiliary", "cutout")
     assert {name: held[name] for name in shared} == {name: FINETUNING[name] for name in shared}
-    assert FinetuneConfig(method=method, dataset="imagenet").settings["auxiliary"] == 0.4
-    searched = SearchConfig(method=method, dataset="cifar10").settings
+    assert FinetuneConfig(method=method, dataset="imagenet").settings.model_dump()["auxiliary"] == 0.4
+    searched = SearchConfig(method=method, dataset="cifar10").settings.model_dump()
     assert (searched["auxiliary"], searched["cutout"]) == (0.0, 0)
 
 
 @pytest.mark.parametrize(("method", "dataset"), SEARCHES)
 def test_search_recipes_are_the_papers(method, dataset):
     config = SearchConfig(method=method, dataset=dataset)
-    held = {**config.model_dump(), **config.settings}
+    held = {**config.model_dump(), **config.settings.model_dump()}
     wanted = SEARCHES[method, dataset]
     assert {name: held[name] for name in wanted} == wanted
 
@@ -252,7 +252,7 @@ def test_training_recipes_are_the_papers(method, dataset):
 def test_every_super_network_has_the_schedule_that_it_was_published_with(dataset, supernet):
     """In the search, and in training what it found from scratch."""
     config = SearchConfig(method="pgnas", dataset=dataset, space=supernet)
-    held = {**config.model_dump(), **config.settings}
+    held = {**config.model_dump(), **config.settings.model_dump()}
     wanted = SUPERNET_SEARCHES[dataset, supernet]
     assert {name: held[name] for name in wanted} == wanted
     shared = {"temperature": 0.2, "initial_dropout": 0.1, "held_out": 0.1, "width": 0, "depth": 0, "space": supernet}
@@ -298,7 +298,7 @@ def test_training_goes_on_from_inherited_weights_at_a_small_rate_for_few_epochs(
 @pytest.mark.parametrize("weights", ["fresh", "inherited"])
 def test_training_decays_weights_as_the_search_did(dataset, supernet, weights):
     """By l^2 / N, to one digit; that of ENAS's network is next to none."""
-    search = SearchConfig(method="pgnas", dataset=dataset, space=supernet).settings
+    search = SearchConfig(method="pgnas", dataset=dataset, space=supernet).settings.model_dump()
     images = search["effective_images"] or 10 * 50_000
     trained = TrainConfig(method="pgnas", dataset=dataset, space=supernet, weights=weights)
     assert trained.weight_decay == float(f"{search['weight_prior'] / images:.0e}")
@@ -309,7 +309,7 @@ def test_p_learns_at_the_weights_rate_and_goes_on_under_the_same_prior(dataset, 
     searched, finetuned = (
         config(method="pgnas", dataset=dataset, space=supernet) for config in (SearchConfig, FinetuneConfig)
     )
-    search, tuned = searched.settings, finetuned.settings
+    search, tuned = searched.settings.model_dump(), finetuned.settings.model_dump()
     assert finetuned.space == searched.space == supernet
     assert search["arch_lr_scale"] == 1
     assert search["arch_warmup_epochs"] == 0
@@ -355,7 +355,7 @@ def test_large_images_get_a_recipe_that_a_hundred_photographs_are_enough_for(con
     assert recipe == {None: "cifar10", 64: "cifar10", 65: "pictures"}
     assert resolved("imagenet", 224).recipe.removesuffix(f"-{space}") == "imagenet"
     large = resolved("folder", 224)
-    settings = {"stem": getattr(large, "stem", None), **getattr(large, "settings", {})}
+    settings = {"stem": getattr(large, "stem", None), **dict(getattr(large, "settings", {}))}
     if METHODS[method].searches == "channels":  # of super-networks, which bring their stem along
         assert (large.space or "densenet121") == "densenet121"
     else:
@@ -370,7 +370,7 @@ def test_large_images_get_a_recipe_that_a_hundred_photographs_are_enough_for(con
 @pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig])
 def test_the_candidates_of_a_random_search_share_its_epochs_evenly(config, dataset, space):
     resolved = config(method="random", dataset=dataset, space=space)
-    assert resolved.epochs % resolved.settings["candidates"] == 0
+    assert resolved.epochs % resolved.settings.model_dump()["candidates"] == 0
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -378,8 +378,8 @@ def test_a_random_search_of_cifar10_is_given_the_budget_of_parsecs(space):
     theirs, ours = (SearchConfig(method=method, dataset="cifar10", space=space) for method in ("parsec", "random"))
     for name in ("epochs", "batch_size"):
         assert getattr(ours, name) == getattr(theirs, name)
-    shared = ours.settings.keys() - {"candidates"}
-    assert {name: ours.settings[name] for name in shared} == {name: theirs.settings[name] for name in shared}
+    shared = type(ours.settings).model_fields.keys() - {"candidates"}
+    assert ours.settings.model_dump(include=shared) == theirs.settings.model_dump(include=shared)
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -388,4 +388,4 @@ def test_a_finetune_of_a_random_search_has_cells_enough_to_choose_from(space):
         searched, tuned = (
             config(method="random", dataset=dataset, space=space) for config in (SearchConfig, FinetuneConfig)
         )
-        assert tuned.settings["candidates"] < searched.settings["candidates"]
+        assert tuned.settings.model_dump()["candidates"] < searched.settings.model_dump()["candidates"]

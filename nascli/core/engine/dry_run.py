@@ -55,7 +55,7 @@ def plan_search(
             "multiply_adds": _multiply_adds(method, data.info, runtime),
         }
         # While only the weights learn, a step does but a part of what the later ones do.
-        warmup_epochs = min(config.settings.get("arch_warmup_epochs", 0), config.epochs)
+        warmup_epochs = min(config.settings.resting_epochs, config.epochs)
         warmup, others = warmup_epochs * job.steps_per_epoch, (config.epochs - warmup_epochs) * job.steps_per_epoch
         costs = []
         with fitting_threads(runtime, config.batch_size * data.info.image_size**2):

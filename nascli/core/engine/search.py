@@ -21,12 +21,13 @@ from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
 from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, rank_by_table
-from nascli.core.methods.protocol import HELD_OUT, Plan, SearchMethod, Stream
+from nascli.core.methods.protocol import Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, check_maps, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.registry import METHODS, load
 from nascli.seeds import derive_seed
+from nascli.settings.groups import HELD_OUT
 
 
 def search(
@@ -114,8 +115,8 @@ def open_search(
 ) -> tuple[DataModule, "SearchJob"]:
     """The images of a search, and the search before its first step: from the distribution `start`, if there is one."""
     if config.image_size is not None:  # before any image is enlarged
-        largest = load(METHODS[config.method].target).largest_map(config.space, config.settings, config.image_size)
-        check_maps(config.batch_size, largest, config.image_size, runtime, config.settings.get("stem"))
+        largest = config.settings.largest_map(config.space, config.image_size)
+        check_maps(config.batch_size, largest, config.image_size, runtime, config.settings.known_stem)
     data = open_data(config, device=runtime.device)
     earlier = sum(one.stage == FinetuneConfig.stage for one in start.provenance.descent()) if start else 0
     streams = open_streams(config, data, runtime, earlier)
@@ -130,7 +131,7 @@ def tell_before(
 ) -> None:
     """What the user should know before the first step."""
     few = batch_notice(config, data.info.train_images)
-    stem = stem_notice(config.settings.get("stem", ""), data.info.image_size)
+    stem = stem_notice(config.settings.known_stem, data.info.image_size)
     for notice in filter(None, (*data.notices, *method.notices, few, stem, runtime.compile_notice)):
         reporter.notice(notice)
 
@@ -140,7 +141,6 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime, earli
 
     earlier: as in `drawing_seed`.
     """
-    shares = load(METHODS[config.method].target).shares(config.settings)
     # Searches for cells vary no colours, as PC-DARTS on ImageNet; weights that are kept are trained like any other.
     jitter = METHODS[config.method].searches != "cells"
     return {
@@ -149,10 +149,10 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime, earli
             min(config.batch_size, len(indices)) if name == HELD_OUT else config.batch_size,
             seed=drawing_seed(config, earlier),
             name=name,
-            augmentation=Augmentation.for_dataset(data.info, config.settings.get("cutout", 0), config.flip, jitter),
+            augmentation=Augmentation.for_dataset(data.info, config.settings.cut_side, config.flip, jitter),
             memory_format=runtime.memory_format,
         )
-        for name, indices in data.split(shares, config.seed).items()
+        for name, indices in data.split(config.settings.parts, config.seed).items()
     }
 
 
@@ -176,7 +176,7 @@ def build_method(
     """
     steps, seed = streams["train"].batches_per_pass, drawing_seed(config, earlier)
     plan = Plan(config.method, config.space, data, config.epochs, steps, seed, split_seed=config.seed)
-    method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, **config.settings)
+    method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, config.settings)
     return method
 
 
@@ -186,7 +186,7 @@ def facts(config: SearchConfig, method: SearchMethod, data: DataInfo, runtime: R
         "method": config.method,
         "data": data.in_words(),
         "recipe": config.recipe,
-        **({"stem": config.settings["stem"]} if "stem" in config.settings else {}),
+        **({"stem": config.settings.known_stem} if config.settings.known_stem else {}),
         "parameters": count_parameters(method.network),
         "device": str(runtime.device),
         "precision": runtime.precision,

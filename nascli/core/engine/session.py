@@ -20,7 +20,7 @@ from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, T
 from nascli.core.engine.inputs import Output
 from nascli.core.engine.same_data import difference
 from nascli.errors import ArtifactError, DataError, UsageError
-from nascli.registry import METHODS
+from nascli.settings import settings_class
 
 Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
 
@@ -211,7 +211,7 @@ def _changed(before: Mapping[str, Any], config: Stage) -> list[str]:
     """
     new = _flat(config.model_dump(mode="json"))
     defaults = {name: field.default for name, field in type(config).model_fields.items()}
-    defaults |= {setting.name: setting.default for setting in METHODS[config.method].settings}
+    defaults |= {name: field.default for name, field in settings_class(config.method).model_fields.items()}
     old = {**{name: value for name, value in defaults.items() if name in new}, **_flat(before)}
     names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND)
     return [_was(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]

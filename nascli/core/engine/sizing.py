@@ -2,10 +2,11 @@
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype, Genotype
-from nascli.config import CELL_NETWORK, LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig
+from nascli.config import LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
 from nascli.registry import DATASETS, METHODS, SPACES_OF, lookup
+from nascli.settings.groups import NETWORK_SIZE
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 
@@ -47,7 +48,7 @@ def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -
             f"space: the configuration, and the recipe {config.method}/{config.recipe} in it, is for {meant}, and the "
             f"genotype is of {own}: give space={own!r}"
         )
-    given = {name: value for name in CELL_NETWORK if (value := getattr(config, name)) is not None}
+    given = {name: value for name in NETWORK_SIZE if (value := getattr(config, name)) is not None}
     settings: DataShape
     if isinstance(genotype, ChannelsGenotype):
         if given:
@@ -59,7 +60,7 @@ def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -
             )
         settings, graph = shape, genotype.graph(shape)
     else:
-        if missing := [name for name in CELL_NETWORK if name not in given]:
+        if missing := [name for name in NETWORK_SIZE if name not in given]:
             raise UsageError(
                 f"the recipe {config.method}/{config.recipe} has no {' and no '.join(missing)} for a network of cells: "
                 f"give {_flags(missing)}, or another --method"

@@ -15,7 +15,6 @@ from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.session import Destination, check_destination
 from nascli.errors import UsageError
 from nascli.registry import METHODS, load
-from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
 
 
@@ -71,9 +70,8 @@ def rank_by_table(
         raise UsageError(f"a search by a table takes seconds and makes no run directory: leave {option} out")
     check_destination(destination, config, None)
     table = truth.table
-    space = cell_space(config.space, config.settings["nodes"])
     rank = load(METHODS[config.method].by_table)
-    ranking = rank(space, config.settings, config.seed, table, truth.choose_by, truth.column)
+    ranking = rank(config.space, config.settings, config.seed, table, truth.choose_by, truth.column)
     if truth.choose_by == truth.column:
         reporter.notice(f"chosen by {truth.column}, which is also what is told: the best of many flatters")
     origin = Provenance(
@@ -83,7 +81,7 @@ def rank_by_table(
         seed=config.seed,
         config={
             "space": config.space,
-            "candidates": config.settings["candidates"],
+            "candidates": len(ranking.candidates),
             "choose_by": truth.choose_by,
             "column": truth.column,
             "table": table.sha256,

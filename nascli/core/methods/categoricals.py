@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from nascli.artifacts.categorical import CategoricalDistribution, Choices
-from nascli.core.optimization import Updater
+from nascli.core.optimization import adam_of
 from nascli.core.runtime import Runtime
 from nascli.seeds import derive_seed
+from nascli.settings.single_paths import ParsecSettings
 from nascli.spaces.protocol import CellSpace
 
 
@@ -24,15 +25,15 @@ def draw(distribution: CategoricalDistribution, count: int, seed: int, purpose: 
 class Categoricals:
     """A few hundred numbers from which children are drawn one by one: they stay on the CPU.
 
-    `centred`: the gradient is that of sum_k (w_k - 1/K) log p(alpha_k | pi). It is the same on average, because the
-    gradient of log p is 0 on average, and it is nothing where all weights are equal.
+    With centred weights the gradient is that of sum_k (w_k - 1/K) log p(alpha_k | pi). It is the same on average,
+    because the gradient of log p is 0 on average, and it is zero where all weights are equal.
     """
 
-    def __init__(self, space: CellSpace, *, lr: float, beta1: float, beta2: float, centred: bool) -> None:
-        self._space, self._centred = space, centred
+    def __init__(self, space: CellSpace, settings: ParsecSettings) -> None:
+        self._space, self._centred = space, settings.centred_weights
         uniform = CategoricalDistribution.uniform(space)
         self.logits = [torch.from_numpy(values.copy()).requires_grad_() for values in uniform.logits]
-        self.updater = Updater(torch.optim.Adam(self.logits, lr=lr, betas=(beta1, beta2)), Runtime(torch.device("cpu")))
+        self.updater = adam_of(settings, self.logits, Runtime(torch.device("cpu")))
 
     def distribution(self) -> CategoricalDistribution:
         """As it is now, detached."""

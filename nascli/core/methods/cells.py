@@ -1,32 +1,25 @@
 """What the methods have in common: the size of their networks, and distributions that they cannot go on with."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from nascli.artifacts.distribution import DistributionFile
 from nascli.core.methods.protocol import Plan
 from nascli.errors import UsageError
+from nascli.settings.groups import CellNetwork
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.protocol import CellSpace
 
 
 def sized(
-    plan: Plan, space: CellSpace, layers: int, channels: int, stem: str, auxiliary: float
+    plan: Plan, space: CellSpace, given: CellNetwork, auxiliary: float
 ) -> tuple[NetworkSettings, tuple[str, ...]]:
     """The size of a search network, with an auxiliary tower if that has a weight and a place; and what to say if not.
 
     Raises UsageError for sizes that no network of the space can have.
     """
-    size = plan.network_settings(layers, channels, stem)
+    size = plan.network_settings(given)
     graph = space.graph(space.everything(), size)
     if auxiliary and not graph.tower_fits:
         return size, (f"searched without an auxiliary tower: {graph.why_no_tower}",)
     return size.model_copy(update={"auxiliary": auxiliary > 0}), ()
-
-
-def first_map(settings: Mapping[str, Any], side: int) -> int:
-    """The numbers that the first cell puts out for an image of that side, where the stem keeps it; else 0."""
-    return int(settings["channels"] * side**2) if settings["stem"] == "cifar" else 0
 
 
 def other_kind(method: str, wanted: str, start: DistributionFile) -> UsageError:

@@ -19,6 +19,7 @@ from nascli.core.methods.cells import check_space, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.methods.single_paths import SinglePaths
 from nascli.core.runtime import Runtime
+from nascli.settings.single_paths import ParsecSettings
 from nascli.spaces.protocol import SKIP
 
 FEWEST_SAMPLES = 2
@@ -60,30 +61,17 @@ class Parsec(SinglePaths):
     Centred weights, w_k - 1/K, take that drift away, but not the random walk of a few children with most of the weight.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        runtime: Runtime,
-        *,
-        samples: int,
-        adaptive_samples: bool,
-        arch_lr: float,
-        arch_beta1: float,
-        arch_beta2: float,
-        arch_warmup_epochs: int,
-        centred_weights: bool,
-        **shared: Any,
-    ) -> None:
-        super().__init__(plan, runtime, **shared)
-        self._samples, self._adaptive, self._centred = samples, adaptive_samples, centred_weights
-        self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
-        if arch_warmup_epochs >= plan.epochs:
+    def __init__(self, plan: Plan, runtime: Runtime, settings: ParsecSettings) -> None:
+        super().__init__(plan, runtime, settings)
+        self._samples, self._adaptive = settings.samples, settings.adaptive_samples
+        self._centred = settings.centred_weights
+        self._first_architecture_step = settings.arch_warmup_epochs * plan.steps_per_epoch
+        if settings.arch_warmup_epochs >= plan.epochs:
             self.notices += (
                 f"the distribution will not learn: all {plan.epochs} epochs are warm-up "
-                f"(--arch-warmup-epochs {arch_warmup_epochs})",
+                f"(--arch-warmup-epochs {settings.arch_warmup_epochs})",
             )
-        adam = {"lr": arch_lr, "beta1": arch_beta1, "beta2": arch_beta2}
-        self.categoricals, self._drift = (Categoricals(self._space, **adam, centred=centred_weights) for _ in range(2))
+        self.categoricals, self._drift = (Categoricals(self._space, settings) for _ in range(2))
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """Algorithm 1, lines 5 to 17; or a step of the warm-up."""

@@ -12,17 +12,18 @@ from torch import Tensor
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.rundir import FROZEN
-from nascli.core.methods.cells import check_space, first_map, other_kind, sized
+from nascli.core.methods.cells import check_space, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.graph_mixture import GraphMixture
 from nascli.core.nn.measure import count_parameters
-from nascli.core.optimization import Schedule, Updater, sgd
+from nascli.core.optimization import adam_of, cosine_of, sgd_of
 from nascli.core.runtime import Runtime, check_memory
 from nascli.core.unrolled import restored, unrolled_gradient
 from nascli.errors import UsageError
 from nascli.registry import SPACES, load
 from nascli.seeds import derive_seed
+from nascli.settings.mixture import PcDartsSettings
 from nascli.spaces import cell_space
 from nascli.spaces.protocol import SKIP
 
@@ -48,54 +49,32 @@ class PcDarts:
     sums its edges with weights softmax(beta) over its inputs (Eq. 2).
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        runtime: Runtime,
-        *,
-        layers: int,
-        channels: int,
-        nodes: int,
-        stem: str,
-        partial_channels: int,
-        edge_normalization: bool,
-        channel_sampling: str,
-        recompute: bool,
-        auxiliary: float,
-        cutout: int,
-        train_fraction: float,
-        search_fraction: float,
-        lr: float,
-        lr_min: float,
-        lr_warmup_epochs: int,
-        momentum: float,
-        weight_decay: float,
-        clip: float,
-        arch_lr: float,
-        arch_beta1: float,
-        arch_beta2: float,
-        arch_weight_decay: float,
-        arch_warmup_epochs: int,
-        order: int = 1,
-    ) -> None:
-        if order == 2 and runtime.precision == "fp16":
+    def __init__(self, plan: Plan, runtime: Runtime, settings: PcDartsSettings) -> None:
+        if settings.second_order and runtime.precision == "fp16":
             raise UsageError("--order 2 does not go with --precision fp16, which scales gradients: use bf16 or fp32")
-        self._plan, self._runtime, self._order = plan, runtime, order
-        self._space, self._random_channels = cell_space(plan.space, nodes), channel_sampling == "random"
-        self._first_architecture_step = arch_warmup_epochs * plan.steps_per_epoch
-        self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
+        self._plan, self._runtime, self._second_order = plan, runtime, settings.second_order
+        self._space = cell_space(plan.space, settings.nodes)
+        self._random_channels = settings.channel_sampling == "random"
+        self._first_architecture_step = settings.arch_warmup_epochs * plan.steps_per_epoch
+        self._schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
         self.steps_done = 0
-        size, self.notices = sized(plan, self._space, layers, channels, stem, auxiliary)
-        self._auxiliary = auxiliary if size.auxiliary else 0.0
-        if arch_warmup_epochs >= plan.epochs:
+        size, self.notices = sized(plan, self._space, settings, settings.auxiliary)
+        self._auxiliary = settings.auxiliary if size.auxiliary else 0.0
+        if settings.arch_warmup_epochs >= plan.epochs:
             self.notices += (
                 f"the architecture will not learn: all {plan.epochs} epochs are warm-up "
-                f"(--arch-warmup-epochs {arch_warmup_epochs})",
+                f"(--arch-warmup-epochs {settings.arch_warmup_epochs})",
             )
 
         faster = SPACES[plan.space].mixture
         network = load(faster) if faster else GraphMixture
-        build = partial(network, self._space, size, partial_channels=partial_channels, recompute=recompute)
+        build = partial(
+            network,
+            self._space,
+            size,
+            partial_channels=settings.partial_channels,
+            recompute=settings.recompute,
+        )
         with torch.device("meta"):
             check_memory(count_parameters(build()), runtime.device)
         self.network = seeded(build, derive_seed(plan.seed, "weights"))
@@ -106,27 +85,16 @@ class PcDarts:
         cells, edges, operations = self._space.cells, self._space.edges(), len(self._space.operations)
         self.alpha = {cell: self._parameter(torch.randn(len(edges), operations, generator=draw)) for cell in cells}
         beta = {cell: self._parameter(torch.randn(len(edges), generator=draw)) for cell in cells}
-        self.beta = beta if edge_normalization else None
+        self.beta = beta if settings.edge_normalization else None
         targets = torch.tensor([node for _, node in edges])
         self._edges_by_node = [torch.nonzero(targets == node).flatten().to(runtime.device) for node in targets.unique()]
 
-        self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
+        self._weights = sgd_of(settings, self.network.parameters(), runtime)
         architecture = [*self.alpha.values(), *(self.beta or {}).values()]
-        adam = torch.optim.Adam(
-            architecture, lr=arch_lr, betas=(arch_beta1, arch_beta2), weight_decay=arch_weight_decay
-        )
-        self._architecture = Updater(adam, runtime)
+        self._architecture = adam_of(settings, architecture, runtime, settings.arch_weight_decay)
 
     def _parameter(self, normal: Tensor) -> Tensor:
         return (1e-3 * normal).to(self._runtime.device).requires_grad_()
-
-    @staticmethod
-    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
-        return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
-
-    @staticmethod
-    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
-        return first_map(settings, side)
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One Adam step on alpha and beta from a search batch, then one SGD step on the weights from a train batch.
@@ -136,7 +104,7 @@ class PcDarts:
         metrics = {}
         train = streams["train"].next()
         if self.steps_done >= self._first_architecture_step:
-            descend = self._descend if self._order == 1 else self._descend_unrolled
+            descend = self._descend_unrolled if self._second_order else self._descend
             loss, accuracy = descend(streams["search"].next(), train)
             metrics |= {"search_loss": loss, "search_accuracy": accuracy}
         with torch.no_grad():

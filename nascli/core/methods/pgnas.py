@@ -2,7 +2,7 @@
 super-network and its weights, learnt as concrete dropout; networks are drawn from it and ranked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.rundir import FROZEN
 from nascli.core.methods.cells import other_kind
-from nascli.core.methods.protocol import HELD_OUT, Plan, Stream
+from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.drop_path import draw_paths
@@ -24,9 +24,12 @@ from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory
 from nascli.errors import UsageError
+from nascli.graphs.graph import Graph
 from nascli.milestones import milestones
 from nascli.registry import SUPERNETS
 from nascli.seeds import derive_seed
+from nascli.settings.groups import HELD_OUT
+from nascli.settings.pgnas import PgnasSettings
 from nascli.spaces.network_settings import DataShape
 
 AUGMENTED = 10
@@ -54,53 +57,26 @@ class Pgnas:
     product, as both the input and the product are needed for the gradients.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        runtime: Runtime,
-        *,
-        width: int,
-        depth: int,
-        weight_prior: float,
-        temperature: float,
-        initial_dropout: float,
-        effective_images: float,
-        held_out: float,
-        arch_lr_scale: float,
-        arch_warmup_epochs: int,
-        auxiliary: float,
-        cutout: int,
-        drop_path: float,
-        lr: float,
-        lr_min: float,
-        schedule: str,
-        restart_epochs: int,
-        restart_factor: int,
-        lr_milestones: str,
-        momentum: float,
-        nesterov: bool,
-        clip: float,
-    ) -> None:
-        self._plan, self._runtime = plan, runtime
-        self._held_out, self._weight_prior, self._drop_path = held_out, weight_prior, drop_path
-        self._first_dropout_step = arch_warmup_epochs * plan.steps_per_epoch
-        self._images = effective_images or AUGMENTED * plan.data.train_images
+    def __init__(self, plan: Plan, runtime: Runtime, settings: PgnasSettings) -> None:
+        self._plan, self._runtime, self._settings = plan, runtime, settings
+        self._first_dropout_step = settings.arch_warmup_epochs * plan.steps_per_epoch
+        self._images = settings.effective_images or AUGMENTED * plan.data.train_images
         self._schedule = Schedule(
-            lr,
-            lr_min,
+            settings.lr,
+            settings.lr_min,
             plan.epochs,
             plan.steps_per_epoch,
-            kind=schedule,
-            milestones=milestones(lr_milestones),
-            restart_epochs=restart_epochs,
-            restart_factor=restart_factor,
+            kind=settings.schedule,
+            milestones=milestones(settings.lr_milestones),
+            restart_epochs=settings.restart_epochs,
+            restart_factor=settings.restart_factor,
         )
         self.steps_done = 0
-        self._supernet, self._stages = plan.space, supernets.stages_of(plan.space, depth)
-        self._width = width or SUPERNETS[plan.space].width
+        self._supernet, self._stages = plan.space, supernets.stages_of(plan.space, settings.depth)
+        self._width = settings.width or SUPERNETS[plan.space].width
         shape = plan.shape
         graph = supernets.supernet(
-            plan.space,
+            self._supernet,
             self._width,
             self._stages,
             classes=shape.classes,
@@ -108,44 +84,35 @@ class Pgnas:
             image_size=shape.image_size,
         )
         check_memory(graph.parameters, runtime.device, "a smaller --width or --depth")
-        with_tower = auxiliary > 0 and graph.tower_fits
-        self._auxiliary_weight = auxiliary if with_tower else 0.0
-        notices = []
-        if auxiliary > 0 and not with_tower:
-            notices.append(f"searched without an auxiliary tower: {graph.why_no_tower}")
-        if arch_warmup_epochs >= plan.epochs:
-            notices.append(
-                f"p never learns: all {plan.epochs} epochs are warm-up (--arch-warmup-epochs {arch_warmup_epochs})"
-            )
-        self.notices = tuple(notices)
+        with_tower = settings.auxiliary > 0 and graph.tower_fits
+        self._auxiliary_weight = settings.auxiliary if with_tower else 0.0
+        self.notices = tuple(self._notices(graph))
         self.network = seeded(lambda: GraphNetwork(graph, with_tower=with_tower), derive_seed(plan.seed, "weights"))
         runtime.place(self.network)
         self._runnable = runtime.runnable(self.network)
         self.dropout = ConcreteDropout(
-            [group.size for group in graph.groups], temperature=temperature, probability=initial_dropout
+            [group.size for group in graph.groups],
+            temperature=settings.temperature,
+            probability=settings.initial_dropout,
         ).to(runtime.device)
         self._updater = sgd(
             [
                 {"params": list(self.network.parameters())},
-                {"params": list(self.dropout.parameters()), "lr_scale": arch_lr_scale},
+                {"params": list(self.dropout.parameters()), "lr_scale": settings.arch_lr_scale},
             ],
             runtime,
-            momentum=momentum,
+            momentum=settings.momentum,
             weight_decay=0.0,
-            clip=clip,
-            nesterov=nesterov,
+            clip=settings.clip,
+            nesterov=settings.nesterov,
         )
 
-    @staticmethod
-    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
-        return {"train": 1 - settings["held_out"], HELD_OUT: settings["held_out"]}
-
-    @staticmethod
-    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
-        width = settings["width"] or SUPERNETS[space].width
-        stages = supernets.stages_of(space, settings["depth"])
-        graph = supernets.supernet(space, width, stages, classes=2, image_channels=1, image_size=side)
-        return graph.largest_map
+    def _notices(self, graph: Graph) -> Iterator[str]:
+        given, epochs = self._settings, self._plan.epochs
+        if given.auxiliary > 0 and not graph.tower_fits:
+            yield f"searched without an auxiliary tower: {graph.why_no_tower}"
+        if given.arch_warmup_epochs >= epochs:
+            yield f"p never learns: all {epochs} epochs are warm-up (--arch-warmup-epochs {given.arch_warmup_epochs})"
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """Algorithm 1, lines 3 to 5, on one batch."""
@@ -177,12 +144,12 @@ class Pgnas:
     def _penalty(self) -> Tensor:
         """The divergence from the prior, per image."""
         norms = squared_norms(self.network)
-        return self.dropout.penalty(norms, weight_prior=self._weight_prior, images=self._images)
+        return self.dropout.penalty(norms, weight_prior=self._settings.weight_prior, images=self._images)
 
     def _paths(self, batch: int) -> Tensor | None:
         """Drop-path multipliers: the probability grows linearly from 0 in the first epoch to its value in the last."""
         epoch = self.steps_done // self._plan.steps_per_epoch
-        probability = self._drop_path * epoch / max(1, self._plan.epochs - 1)
+        probability = self._settings.drop_path * epoch / max(1, self._plan.epochs - 1)
         if probability == 0 or not self.network.path_count:
             return None
         draw = self._generator("drop_path", self.steps_done)
@@ -318,7 +285,7 @@ class Pgnas:
             f"{flag} {theirs} (here {mine})"
             for flag, theirs, mine in (
                 ("--seed", origin.seed, self._plan.seed if self._plan.split_seed is None else self._plan.split_seed),
-                ("--held-out", held_out, self._held_out),
+                ("--held-out", held_out, self._settings.held_out),
                 ("--limit-train", origin.data.train_images, self._plan.data.train_images),
             )
             if theirs != mine

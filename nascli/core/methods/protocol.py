@@ -9,14 +9,8 @@ from torch import Tensor, nn
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import Distribution, DistributionFile
+from nascli.settings.groups import CellNetwork
 from nascli.spaces.network_settings import DataShape, NetworkSettings
-
-HELD_OUT = "held_out"
-"""The part of the training images that a method only looks at (`Stream.once`). It may be smaller than a batch."""
-
-
-SEARCH = "search"
-"""The part that the architecture learns from, and the weights don't."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +35,9 @@ class Plan:
             classes=len(self.data.classes), image_channels=self.data.channels, image_size=self.data.image_size
         )
 
-    def network_settings(self, layers: int, channels: int, stem: str) -> NetworkSettings:
+    def network_settings(self, size: CellNetwork) -> NetworkSettings:
         """The size of a network of cells for this data, without an auxiliary tower."""
-        return NetworkSettings(layers=layers, channels=channels, stem=stem, **self.shape.model_dump())
+        return NetworkSettings(**size.size, **self.shape.model_dump())
 
 
 class Stream(Protocol):
@@ -61,21 +55,13 @@ class Stream(Protocol):
 class SearchMethod(Protocol):
     """A search method owns its network, its optimisers and its distribution.
 
-    A class of this shape is built as `Method(plan, runtime, **settings)`, with the settings of its registry row.
+    A class of this shape is built as `Method(plan, runtime, settings)`, with the settings that its registry row names.
     """
 
     network: nn.Module
     steps_done: int
     notices: tuple[str, ...]
     """What the user should know of these settings before the search starts."""
-
-    @staticmethod
-    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
-        """The streams that `step` draws from or `health` looks at, and the share of the training images of each."""
-
-    @staticmethod
-    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
-        """The numbers in the largest map that the network is known to have for an image of that side, unbuilt; or 0."""
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One step of the search. Returns scalars: losses, accuracies."""

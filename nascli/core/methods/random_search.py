@@ -13,13 +13,14 @@ from torch import Tensor
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
-from nascli.core.methods.cells import check_space, first_map
+from nascli.core.methods.cells import check_space
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import build_network
-from nascli.core.optimization import Schedule, sgd
+from nascli.core.optimization import cosine_of, sgd_of
 from nascli.core.runtime import Runtime, check_memory
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
+from nascli.settings.random_search import RandomSettings
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.protocol import SKIP
@@ -40,37 +41,19 @@ class RandomSearch:
     training part as it does for every other method.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        runtime: Runtime,
-        *,
-        layers: int,
-        channels: int,
-        nodes: int,
-        stem: str,
-        candidates: int,
-        train_fraction: float,
-        search_fraction: float,
-        lr: float,
-        lr_min: float,
-        lr_warmup_epochs: int,
-        momentum: float,
-        weight_decay: float,
-        clip: float,
-    ) -> None:
-        self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, nodes)
+    def __init__(self, plan: Plan, runtime: Runtime, settings: RandomSettings) -> None:
+        self._plan, self._runtime, self._settings = plan, runtime, settings
+        self._space, candidates = cell_space(plan.space, settings.nodes), settings.candidates
         epochs = epochs_each(plan.epochs, candidates)
         self._steps_each = epochs * plan.steps_per_epoch
-        self._schedule = Schedule(lr, lr_min, epochs, plan.steps_per_epoch, lr_warmup_epochs)
-        self._sgd = {"momentum": momentum, "weight_decay": weight_decay, "clip": clip}
-        self._settings = plan.network_settings(layers, channels, stem)
+        self._schedule = cosine_of(settings, epochs, plan.steps_per_epoch)
+        self._size = plan.network_settings(settings)
         self._budget = f"{epochs} of the {plan.epochs} epochs for each of {candidates} cells"
         self.notices = self._told("drawn uniformly")
-        if lr_warmup_epochs >= epochs:
+        if settings.lr_warmup_epochs >= epochs:
             self.notices += (
                 f"the learning rate of a cell never falls: all its {epochs} epochs are warm-up "
-                f"(--lr-warmup-epochs {lr_warmup_epochs})",
+                f"(--lr-warmup-epochs {settings.lr_warmup_epochs})",
             )
         if (unlearnt := BATCH_NORM_KEEPS**self._steps_each) > MOST_UNLEARNT:
             steps = "1 step is" if self._steps_each == 1 else f"{self._steps_each} steps are"
@@ -89,7 +72,7 @@ class RandomSearch:
 
     def _begin(self, number: int) -> None:
         """Make the network of a candidate, with weights that depend on the seed and the candidate's number alone."""
-        graph = self._cells[number].graph(self._settings)
+        graph = self._cells[number].graph(self._size)
         check_memory(graph.parameters, self._runtime.device)
         network = build_network(graph, derive_seed(self._plan.seed, "weights", number))
         if self._runtime.compile:
@@ -99,15 +82,7 @@ class RandomSearch:
         self._number = number
         self.network = self._runtime.place(network)
         self._runnable = self._runtime.runnable(self.network)
-        self._weights = sgd(self.network.parameters(), self._runtime, **self._sgd)
-
-    @staticmethod
-    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
-        return {"train": settings["train_fraction"], "search": settings["search_fraction"]}
-
-    @staticmethod
-    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
-        return first_map(settings, side)
+        self._weights = sgd_of(self._settings, self.network.parameters(), self._runtime)
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One SGD step of the present candidate, on a train batch. Its last one ends with its score."""

@@ -10,17 +10,17 @@ from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.core.methods.categoricals import draw
-from nascli.core.methods.cells import first_map, sized
-from nascli.core.methods.protocol import SEARCH, Plan, Stream
+from nascli.core.methods.cells import sized
+from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.graph_network import SharedNetwork
-from nascli.core.optimization import Schedule, sgd
+from nascli.core.optimization import cosine_of, sgd_of
 from nascli.core.runtime import Runtime, check_memory
 from nascli.graphs.graph import Graph
 from nascli.seeds import derive_seed
+from nascli.settings.single_paths import SinglePathSettings
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.wiring import Shared
 
 LEAST_SHARE = 1e-8
 """A child with less of the importance weight takes no backward pass: float32 cannot see its part of the gradient."""
@@ -29,51 +29,23 @@ LEAST_SHARE = 1e-8
 class SinglePaths:
     """A network of all operations, SGD on its weights, and children that are paths through it."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        runtime: Runtime,
-        *,
-        layers: int,
-        channels: int,
-        nodes: int,
-        stem: str,
-        network: str,
-        auxiliary: float,
-        cutout: int,
-        train_fraction: float,
-        search_fraction: float,
-        lr: float,
-        lr_min: float,
-        lr_warmup_epochs: int,
-        momentum: float,
-        weight_decay: float,
-        clip: float,
-    ) -> None:
-        self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, nodes)
-        self._auxiliary_weight = auxiliary
-        self._schedule = Schedule(lr, lr_min, plan.epochs, plan.steps_per_epoch, lr_warmup_epochs)
+    def __init__(self, plan: Plan, runtime: Runtime, settings: SinglePathSettings) -> None:
+        self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, settings.nodes)
+        self._auxiliary_weight = settings.auxiliary
+        self._schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
         self.steps_done = 0
-        self._size, self.notices = sized(plan, self._space, layers, channels, stem, auxiliary)
+        self._size, self.notices = sized(plan, self._space, settings, settings.auxiliary)
         if runtime.compile:
             self.notices += ("--compile does nothing here: every child is another network",)
-        self._wiring = Shared(searching=network == "search")
+        self._wiring = settings.wiring(self._space)
         whole = self._space.graph(self._space.everything(), self._size, self._wiring)
         check_memory(whole.parameters, runtime.device)
         self.network = seeded(
             lambda: SharedNetwork(whole, with_tower=self._size.auxiliary), derive_seed(plan.seed, "weights")
         )
         runtime.place(self.network)
-        self._weights = sgd(self.network.parameters(), runtime, momentum=momentum, weight_decay=weight_decay, clip=clip)
+        self._weights = sgd_of(settings, self.network.parameters(), runtime)
         self._uniform = CategoricalDistribution.uniform(self._space)
-
-    @staticmethod
-    def shares(settings: Mapping[str, Any]) -> Mapping[str, float]:
-        return {"train": settings["train_fraction"], SEARCH: settings["search_fraction"]}
-
-    @staticmethod
-    def largest_map(space: str, settings: Mapping[str, Any], side: int) -> int:
-        return first_map(settings, side)
 
     def uniform_step(self, stream: Stream) -> Mapping[str, Tensor]:
         """A step of SGD on one uniform child."""

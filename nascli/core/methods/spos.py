@@ -9,8 +9,9 @@ from torch import Tensor
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import DistributionFile
 from nascli.core.methods.cells import check_space, other_kind
-from nascli.core.methods.protocol import SEARCH, Stream
+from nascli.core.methods.protocol import Stream
 from nascli.core.methods.single_paths import SinglePaths
+from nascli.settings.groups import SEARCH
 
 
 class Spos(SinglePaths):

@@ -15,6 +15,7 @@ from nascli.core.runtime import open_runtime
 from nascli.data import open_data
 from nascli.errors import MemoryExhausted
 from nascli.registry import METHODS, SPACES
+from nascli.settings import settings_class
 from nascli.spaces.network_settings import NetworkSettings
 from tests.data.pictures import make_folder
 
@@ -121,7 +122,7 @@ def test_the_peak_of_a_training_is_that_of_its_last_epoch():
 )
 def test_every_method_can_be_planned_and_leaves_nothing_behind(method, space, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    own = {setting.name for setting in METHODS[method].settings} | nascli.SearchConfig.model_fields.keys()
+    own = set(settings_class(method).model_fields) | nascli.SearchConfig.model_fields.keys()
     given = {**CELLS, "candidates": 3, "width": 2, "depth": 1, "held_out": 0.5, "space": space}
     given["nodes"] = 1 if space == "darts" else None
     config = nascli.SearchConfig(method=method, **{name: value for name, value in given.items() if name in own})

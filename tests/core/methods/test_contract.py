@@ -17,6 +17,7 @@ from nascli.core.nn.build import build_network
 from nascli.core.runtime import open_runtime
 from nascli.data import open_data
 from nascli.registry import METHODS, SPACES
+from nascli.settings import settings_class
 
 TINY = {"epochs": 2, "batch_size": 32, "limit_train": 160, "layers": 3, "channels": 4, "seed": 9}
 TINY_SUPERNET = {"width": 4, "depth": 1}
@@ -32,7 +33,7 @@ OF_CELLS = [(method, space) for method, space in CASES if METHODS[method].search
 
 
 def settings_of(method):
-    return {setting.name for setting in METHODS[method].settings}
+    return set(settings_class(method).model_fields)
 
 
 def configured(case, **given):
@@ -145,7 +146,7 @@ def test_a_search_goes_on_from_anothers_distribution_in_a_larger_network(config)
     small.steps(2)
     learnt = load_distribution(small.bytes(), "file")
     larger = LARGER.get(config.space, {})
-    large = Running(config.model_copy(update={"settings": {**config.settings, **larger}}))
+    large = Running(config.model_copy(update={"settings": config.settings.model_copy(update=larger)}))
     large.method.start_from(learnt)
     assert derived(large.method.distribution()) == derived(learnt.distribution)
     large.steps(1)

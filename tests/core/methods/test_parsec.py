@@ -14,6 +14,7 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.ranking import RankingDistribution
+from nascli.core.answer import answer
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods import single_paths as module
 from nascli.core.methods.categoricals import draw
@@ -21,7 +22,8 @@ from nascli.core.methods.parsec import Parsec, effective_samples, importance_wei
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
-from nascli.registry import METHODS, SPACES
+from nascli.registry import SPACES
+from nascli.settings.single_paths import ParsecSettings
 from nascli.spaces import cell_space
 from nascli.spaces.darts import Darts
 from nascli.spaces.nas_bench_201 import NasBench201
@@ -57,9 +59,9 @@ def method(seed=0, epochs=3, steps_per_epoch=10, side=8, space="darts", **change
         dataset="digits", classes=("a", "b", "c", "d"), channels=1, image_size=side, mean=(0.0,), std=(1.0,),
         train_images=24, test_images=0, fingerprint="",
     )  # fmt: skip
-    settings = {setting.name: setting.default for setting in METHODS["parsec"].settings}
-    settings |= {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "samples": 4, **changes}
-    return Parsec(Plan("parsec", space, data, epochs, steps_per_epoch, seed), RUNTIME, **settings)
+    small = {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "samples": 4}
+    settings = ParsecSettings.model_construct(**{**small, **changes})  # unchecked: some want more samples than allowed
+    return Parsec(Plan("parsec", space, data, epochs, steps_per_epoch, seed), RUNTIME, settings)
 
 
 def file_of(search):
@@ -471,9 +473,7 @@ def test_only_one_childs_activations_live_at_a_time():
     largest = 0
     for child in children.values():
         with MemoryMeter(ignore=ignore) as alone:
-            loss, _ = search._loss(*data["train"].next(), child)
-            loss.backward()
-            del loss
+            answer(search.network, data["train"].next(), child).objective.backward()
         largest = max(largest, alone.peak)
     with MemoryMeter(ignore=ignore) as step:
         metrics = search.step(data)

@@ -9,15 +9,16 @@ from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Provenance
-from nascli.config import settings_model
 from nascli.core.methods.pc_darts import PcDarts
 from nascli.core.methods.protocol import Plan
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
-from nascli.registry import METHODS
 from nascli.seeds import derive_seed
+from nascli.settings import settings_class
+from nascli.settings.groups import CellNetwork
+from nascli.settings.mixture import DartsSettings, PcDartsSettings
 from nascli.spaces import cell_space
 from nascli.spaces.darts import Darts
 from nascli.spaces.network_settings import NetworkSettings
@@ -55,9 +56,10 @@ class Repeated:
 def method(*, data=DATA, runtime=CPU, order=1, space="darts", **given):
     small = {"layers": 3, "channels": 4, "partial_channels": 2, "clip": 0.0, "weight_decay": 0.0}
     small["nodes"] = 2 if space == "darts" else 0
-    settings = settings_model("pc-darts")(**{**small, **given}).model_dump()
+    of_pc_darts = PcDartsSettings().model_dump()
+    settings = DartsSettings(**{**of_pc_darts, **small, **given, "order": order})
     plan = Plan("pc-darts", space, data, epochs=4, steps_per_epoch=2, seed=0)
-    return PcDarts(plan, runtime, **settings, order=order)
+    return PcDarts(plan, runtime, settings)
 
 
 def file_of(searched):
@@ -376,9 +378,9 @@ def test_second_order_and_scaled_gradients_are_refused():
 
 
 def test_order_is_a_setting_of_darts_alone():
-    names = {name: {setting.name for setting in METHODS[name].settings} for name in ("darts", "pc-darts")}
+    names = {name: set(settings_class(name).model_fields) for name in ("darts", "pc-darts")}
     assert "order" in names["darts"] - names["pc-darts"]
-    assert settings_model("darts")().order == 1
+    assert DartsSettings().order == 1
 
 
 def test_the_tower_teaches_the_weights_below_it_and_nothing_else():
@@ -452,7 +454,7 @@ def decide(searched, text):
 
 def alone(searched, genotype):
     """The network of a genotype with the search's weights; scales and shifts, which that has none of, as they start."""
-    network = GraphNetwork(genotype.graph(searched._plan.network_settings(3, 4, "cifar"))).double()
+    network = GraphNetwork(genotype.graph(searched._plan.network_settings(CellNetwork(layers=3, channels=4)))).double()
     missing, _ = network.load_state_dict(searched.network.state_dict(), strict=False)
     assert missing
     assert all(name.startswith("cells.") and name.endswith((".norm.weight", ".norm.bias")) for name in missing)

@@ -12,7 +12,8 @@ from nascli.core.methods.pgnas import WATCHED, Pgnas
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
-from nascli.registry import METHODS, SUPERNETS
+from nascli.registry import SUPERNETS
+from nascli.settings.pgnas import PgnasSettings
 from nascli.supernets import stages_of, supernet
 
 RUNTIME = Runtime(torch.device("cpu"))
@@ -52,9 +53,8 @@ def images_of(side=8, **changes):
 
 
 def method(seed=0, data=None, epochs=3, steps_per_epoch=10, space="resnet-mb", **changes):
-    settings = {setting.name: setting.default for setting in METHODS["pgnas"].settings}
-    settings |= {"width": 4, "depth": 1, "lr": 0.05, **changes}
-    return Pgnas(Plan("pgnas", space, data or images_of(), epochs, steps_per_epoch, seed), RUNTIME, **settings)
+    settings = PgnasSettings(**{"width": 4, "depth": 1, "lr": 0.05, **changes})
+    return Pgnas(Plan("pgnas", space, data or images_of(), epochs, steps_per_epoch, seed), RUNTIME, settings)
 
 
 def posterior(pgnas, seed=0, held_out=0.1, stage="search", made_from=None, data=None):

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.config import settings_model
 from nascli.core.methods.protocol import Plan
 from nascli.core.methods.random_by_table import ranked_by_table
 from nascli.core.methods.random_search import RandomSearch
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
+from nascli.settings.random_search import RandomSettings
 from nascli.spaces import cell_space
 from tests import truth_table
 
@@ -24,7 +24,7 @@ def table(tmp_path_factory):
 
 
 def ranked(table, candidates=40, seed=3, choose_by="valid", report="test"):
-    return ranked_by_table(SPACE, {"candidates": candidates}, seed, table, choose_by, report)
+    return ranked_by_table(SPACE.name, RandomSettings(candidates=candidates), seed, table, choose_by, report)
 
 
 def convolutions(genotype):
@@ -61,9 +61,9 @@ def test_the_cells_are_those_that_a_search_with_this_seed_would_train(table):
         dataset="digits", classes=("a", "b"), channels=1, image_size=8, mean=(0.0,), std=(1.0,), train_images=8,
         test_images=0, fingerprint="",
     )  # fmt: skip
-    settings = settings_model("random")(layers=3, channels=2, candidates=40).model_dump()
+    settings = RandomSettings(layers=3, channels=2, candidates=40)
     plan = Plan("random", "nas-bench-201", data, epochs=40, steps_per_epoch=1, seed=3)
-    trained = RandomSearch(plan, Runtime(torch.device("cpu")), **settings).distribution().waiting
+    trained = RandomSearch(plan, Runtime(torch.device("cpu")), settings).distribution().waiting
     assert {cell.number: cell.genotype for cell in ranked(table).candidates} == dict(enumerate(trained))
 
 
@@ -78,4 +78,4 @@ def test_the_seed_decides_and_more_candidates_begin_with_the_same(table):
 
 def test_a_table_of_other_cells_is_of_no_use(table):
     with pytest.raises(UsageError, match="knows cells of the space nas-bench-201, not those of darts"):
-        ranked_by_table(cell_space("darts"), {"candidates": 2}, 0, table, "valid", "test")
+        ranked_by_table("darts", RandomSettings(candidates=2), 0, table, "valid", "test")

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.ranking import MOST_CELLS
-from nascli.config import SearchConfig, settings_model
+from nascli.config import SearchConfig
 from nascli.core.engine.search import build_method, open_streams
 from nascli.core.methods.protocol import Plan
 from nascli.core.methods.random_search import BATCH_NORM_KEEPS, RandomSearch, epochs_each
@@ -18,8 +19,8 @@ from nascli.core.optimization import Schedule
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.errors import UsageError
-from nascli.registry import METHODS
 from nascli.seeds import derive_seed
+from nascli.settings.random_search import RandomSettings
 from nascli.spaces import cell_space
 from nascli.spaces.darts import Darts
 from nascli.spaces.nas_bench_201 import NasBench201
@@ -63,8 +64,8 @@ class Bands:
 
 def method(*, epochs=4, steps_per_epoch=2, seed=0, runtime=CPU, space="darts", **given):
     small = {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "candidates": 2}
-    settings = settings_model("random")(**{**small, **given}).model_dump()
-    return RandomSearch(Plan("random", space, DATA, epochs, steps_per_epoch, seed), runtime, **settings)
+    settings = RandomSettings(**{**small, **given})
+    return RandomSearch(Plan("random", space, DATA, epochs, steps_per_epoch, seed), runtime, settings)
 
 
 def streams():
@@ -124,7 +125,7 @@ def test_the_operations_of_all_edges_are_uniform_and_independent_of_each_other()
 def test_every_candidate_has_the_same_budget_to_the_step_and_to_the_image():
     search = Digits()
     feed = search.data._train.feed
-    images = search.data.split(search.method.shares(search.config.settings), 5)["train"]
+    images = search.data.split(search.config.settings.parts, 5)["train"]
     feed.labels = torch.arange(len(feed.labels)) % 10
     seen = {0: [], 1: []}
     original = search.streams["train"].next
@@ -156,7 +157,7 @@ def test_the_score_is_that_of_all_unseen_images_in_evaluation_mode():
     search = Digits(epochs=8)
     for _ in range(8):
         metrics = search.method.step(search.streams)
-    parts = search.data.split(search.method.shares(search.config.settings), search.config.seed)
+    parts = search.data.split(search.config.settings.parts, search.config.seed)
     assert not set(parts["train"].tolist()) & set(parts["search"].tolist())
     network = search.method.network
     assert network.training
@@ -345,5 +346,6 @@ def test_each_compiled_candidate_begins_with_an_empty_compiler(monkeypatch):
 
 
 def test_a_ranking_holds_as_many_cells_as_a_search_may_draw():
-    (setting,) = (setting for setting in METHODS["random"].settings if setting.name == "candidates")
-    assert setting.maximum == MOST_CELLS
+    RandomSettings(candidates=MOST_CELLS)
+    with pytest.raises(ValidationError, match="candidates"):
+        RandomSettings(candidates=MOST_CELLS + 1)

@@ -19,7 +19,7 @@ from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.masks import Mask, channels_of
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.scores import CELLS, POSTERIOR, UNIFORM
-from nascli.config import CELL_NETWORK, DeriveConfig, SearchConfig
+from nascli.config import DeriveConfig, SearchConfig
 from nascli.core.engine.offers import OffersCells, check_count
 from nascli.core.engine.ranking.held_out import search_behind
 from nascli.core.engine.reporter import Reporter
@@ -28,6 +28,7 @@ from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Size
 from nascli.graphs.slim import slim
 from nascli.seeds import derive_seed
+from nascli.settings.groups import CellNetwork
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.network_settings import NetworkSettings
 
@@ -162,7 +163,8 @@ class Cells:
 
 def search_network(search: SearchConfig, info: DataInfo) -> NetworkSettings:
     """The size of the network that a search for cells had."""
-    return NetworkSettings(**shape_of(info).model_dump(), **{name: search.settings[name] for name in CELL_NETWORK})
+    assert isinstance(search.settings, CellNetwork)
+    return NetworkSettings(**shape_of(info).model_dump(), **search.settings.size)
 
 
 def size_of(graph: Graph, mask: Mask) -> Size:

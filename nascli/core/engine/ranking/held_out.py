@@ -12,10 +12,10 @@ from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.offers import OffersSamples
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.same_data import difference
-from nascli.core.methods.protocol import HELD_OUT, SEARCH
 from nascli.data import DataModule, open_data
 from nascli.errors import ArtifactError, DataError, UsageError
-from nascli.registry import METHODS, load
+from nascli.registry import METHODS
+from nascli.settings.groups import HELD_OUT, SEARCH
 
 
 def rankable(source: Source) -> LoadedDistribution:
@@ -74,7 +74,7 @@ def held_out_images(
             f"the images of {search.dataset} are not those that {start.where} was made with ({found}): candidates are "
             "ranked on images that its search held out, so give the same --data-dir"
         )
-    shares = load(METHODS[search.method].target).shares(search.settings)
+    shares = search.settings.parts
     part = HELD_OUT if HELD_OUT in shares or SEARCH not in shares else SEARCH
     if not shares.get(part):
         raise UsageError(

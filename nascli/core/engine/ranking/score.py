@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.config import DeriveConfig, SearchConfig
@@ -15,7 +14,7 @@ from nascli.core.engine.search import open_streams
 from nascli.core.runtime import Runtime
 from nascli.data import DataModule
 from nascli.errors import UsageError
-from nascli.spaces.wiring import Path, Shared, Wiring
+from nascli.settings.groups import SharesWeights
 
 CALIBRATION_IMAGES = 2048
 """On so many training images, or all if there are fewer, a candidate's own statistics are taken."""
@@ -33,10 +32,8 @@ def open_scorer(start: LoadedDistribution, data: DataModule, config: DeriveConfi
         raise UsageError("cells always have the statistics of their own batches: leave --recalibrate out")
     assert isinstance(own, OffersCells)
     assert start.value.weights is not None
-    wiring: Wiring = Path(own.space.edges(), search.settings.get("partial_channels", 1))
-    if isinstance(own, CategoricalDistribution):
-        wiring = Shared(searching=search.settings["network"] == "search")
-    children = Children(own.space, search_network(search, data.info), wiring)
+    assert isinstance(search.settings, SharesWeights)
+    children = Children(own.space, search_network(search, data.info), search.settings.wiring(own.space))
     return CellScorer(children, start.value.weights, data, config.batch_size, runtime, start.where)
 
 

@@ -1,0 +1,166 @@
+"""The settings that every search method has in some form, and the groups that most of them are composed of."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nascli.settings.fields import (
+    UNLISTED,
+    Auxiliary,
+    Clip,
+    Cutout,
+    LastLearningRate,
+    LearningRate,
+    Momentum,
+    RisingEpochs,
+    Stem,
+    WeightDecay,
+)
+from nascli.spaces.protocol import CellSpace
+from nascli.spaces.wiring import Wiring
+
+TRAIN = "train"
+"""The part of the training images that the weights learn from."""
+
+SEARCH = "search"
+"""The part that the architecture learns from, and the weights don't."""
+
+HELD_OUT = "held_out"
+"""The part that nothing learns from (`Stream.once`). It may be smaller than a batch."""
+
+NETWORK_SIZE = ("layers", "channels", "stem")
+"""What sizes a network of cells."""
+
+
+class Settings(BaseModel):
+    """What a method can be told, flat. Groups are its bases; pydantic orders fields by base, the last base first.
+
+    The properties are what the engine asks of any method's settings.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @property
+    def parts(self) -> Mapping[str, float]:
+        """The parts of the training images that the method's streams draw from, and the share of each."""
+        raise NotImplementedError
+
+    @property
+    def cut_side(self) -> int:
+        """Side of the square that is cut out of training images, in pixels; 0: none."""
+        return 0
+
+    @property
+    def resting_epochs(self) -> int:
+        """Epochs at the start in which the architecture does not learn."""
+        return 0
+
+    @property
+    def known_stem(self) -> str | None:
+        """The first layers of its networks, where they can be chosen."""
+        return None
+
+    def largest_map(self, space: str, side: int) -> int:
+        """The numbers in the largest map that the network is known to have for images of that side, unbuilt; or 0."""
+        return 0
+
+
+class CellNetwork(Settings):
+    """The size of a network of cells."""
+
+    layers: int = Field(8, ge=3, le=200, description="cells in the network; fewer than 3 would have no normal cell")
+    channels: int = Field(16, ge=1, le=4096, description="channels of the first cell")
+    nodes: int = Field(0, ge=0, le=12, description="intermediate nodes per cell; 0: as many as the space usually has")
+    stem: Stem = "cifar"
+
+    @property
+    def known_stem(self) -> str:
+        return self.stem
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """What sizes a network, and nothing else, by the names of NETWORK_SIZE."""
+        return {name: getattr(self, name) for name in NETWORK_SIZE}
+
+    def largest_map(self, space: str, side: int) -> int:
+        """What the first cell puts out, where the stem keeps the image's side."""
+        return self.channels * side**2 if self.stem == "cifar" else 0
+
+
+class SharesWeights(CellNetwork):
+    """Of a method whose cells share the weights of one network."""
+
+    def wiring(self, space: CellSpace) -> Wiring:
+        """Where a cell finds its weights in that network."""
+        raise NotImplementedError
+
+
+class TwoHalves(Settings):
+    """Images for the weights, and others for the architecture."""
+
+    train_fraction: float = Field(
+        0.5, ge=0.001, le=0.999, description="share of the training images that the weights learn from"
+    )
+    search_fraction: float = Field(
+        0.5, ge=0.001, le=0.999, description="share that the architecture learns from; disjoint from the former"
+    )
+
+    @property
+    def parts(self) -> Mapping[str, float]:
+        return {TRAIN: self.train_fraction, SEARCH: self.search_fraction}
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        shares = self.train_fraction + self.search_fraction
+        if shares > 1.0 + 1e-9:
+            raise ValueError(f"train_fraction + search_fraction is {shares:g}; together they may be at most 1")
+        return self
+
+
+class AsTrained(Settings):
+    """What a search takes over from the training of its result, so that it sees the network that will be trained."""
+
+    auxiliary: Auxiliary = 0.0
+    cutout: Cutout = 0
+
+    @property
+    def cut_side(self) -> int:
+        return self.cutout
+
+
+class Sgd(Settings):
+    """SGD on the weights, with a learning rate that falls along a cosine."""
+
+    lr: LearningRate = 0.025
+    lr_min: LastLearningRate = 0.001
+    lr_warmup_epochs: RisingEpochs = 0
+    momentum: Momentum = 0.9
+    weight_decay: WeightDecay = 3e-4
+    clip: Clip = 5.0
+
+
+class ArchitectureAdam(Settings):
+    """Adam on the architecture."""
+
+    arch_lr: float = Field(3e-4, ge=0, description="Adam's learning rate on the architecture")
+    arch_beta1: float = Field(
+        0.5, ge=0, le=0.9999, description="Adam's first moment decay on the architecture", json_schema_extra=UNLISTED
+    )
+    arch_beta2: float = Field(
+        0.999,
+        ge=0,
+        le=0.99999,
+        description="Adam's second moment decay on the architecture",
+        json_schema_extra=UNLISTED,
+    )
+
+
+class Warmup(Settings):
+    """A warm-up of the weights."""
+
+    arch_warmup_epochs: int = Field(0, ge=0, description="epochs in which only the weights learn")
+
+    @property
+    def resting_epochs(self) -> int:
+        return self.arch_warmup_epochs

@@ -1,0 +1,82 @@
+"""Settings of PGNAS."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from nascli import supernets
+from nascli.milestones import milestones
+from nascli.registry import SUPERNETS
+from nascli.settings.fields import (
+    START_ONLY,
+    Clip,
+    DropPath,
+    LastLearningRate,
+    LearningRate,
+    Milestones,
+    Momentum,
+    Nesterov,
+    RestartEpochs,
+    RestartFactor,
+)
+from nascli.settings.groups import HELD_OUT, TRAIN, AsTrained, Settings, Warmup
+
+
+class _Posterior(Settings):
+    width: int = Field(0, ge=0, le=1024, description="width of the super-network; 0: the published one's")
+    depth: int = Field(0, ge=0, le=64, description="blocks in each of its stages; 0: as published")
+    weight_prior: float = Field(
+        50.0,
+        ge=0,
+        description="l^2 in the paper's formula: the larger, the smaller the networks; the authors' code lacks its "
+        "1/2, so that 50 there is 100 here",
+    )
+    temperature: float = Field(0.2, ge=0.01, le=10, description="tau of the relaxed masks")
+    initial_dropout: float = Field(
+        0.1, ge=1e-6, le=1 - 1e-6, description="p of dropping a channel at the start", json_schema_extra=START_ONLY
+    )
+    effective_images: float = Field(
+        0.0, ge=0, description="N: what the training images count for, augmented; 0: ten times their number"
+    )
+    held_out: float = Field(
+        0.1,
+        ge=0.001,
+        le=0.9,
+        description="share of the training images that candidates are ranked on; nothing learns from them",
+    )
+    arch_lr_scale: float = Field(
+        1.0, ge=0, description="learning rate of the logits of p, in multiples of the weights'"
+    )
+
+
+class PgnasSettings(AsTrained, Warmup, _Posterior):
+    """Of PGNAS. There is no weight decay but the prior's."""
+
+    drop_path: DropPath = 0.0
+    lr: LearningRate = 0.01
+    lr_min: LastLearningRate = 0.0
+    schedule: Literal["cosine", "restarts", "milestones"] = Field(
+        "cosine",
+        description="how the learning rate falls: 'cosine', with warm 'restarts', or to a tenth at each of the "
+        "'milestones'",
+    )
+    restart_epochs: RestartEpochs = 10
+    restart_factor: RestartFactor = 2
+    lr_milestones: Milestones = ""
+    momentum: Momentum = 0.9
+    nesterov: Nesterov = False
+    clip: Clip = 0.0
+
+    @property
+    def parts(self) -> Mapping[str, float]:
+        return {TRAIN: 1 - self.held_out, HELD_OUT: self.held_out}
+
+    def largest_map(self, space: str, side: int) -> int:
+        width, stages = self.width or SUPERNETS[space].width, supernets.stages_of(space, self.depth)
+        return supernets.supernet(space, width, stages, classes=2, image_channels=1, image_size=side).largest_map
+
+    @model_validator(mode="after")
+    def _readable_milestones(self) -> Self:
+        milestones(self.lr_milestones)
+        return self

@@ -1,0 +1,15 @@
+"""Settings of random search."""
+
+from pydantic import Field
+
+from nascli.settings.groups import CellNetwork, Settings, Sgd, TwoHalves
+
+
+class _Candidates(Settings):
+    candidates: int = Field(
+        10, ge=1, le=10_000, description="cells that are drawn and trained; they share the epochs evenly"
+    )
+
+
+class RandomSettings(Sgd, TwoHalves, _Candidates, CellNetwork):
+    """Of random search."""
