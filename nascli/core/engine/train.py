@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
@@ -13,6 +12,7 @@ from nascli.artifacts.genotype import ChannelsGenotype, Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedDistribution, LoadedGenotype, LoadedModel
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
+from nascli.core.answer import answer
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.evaluate import Tally, score
 from nascli.core.engine.inheritance import check_data, check_start
@@ -24,7 +24,7 @@ from nascli.core.engine.session import Destination, check_destination, finished,
 from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.sizing import batch_notice, derived_network, in_words, shape_of, stem_notice, tower_notice
 from nascli.core.nn.build import build_network, inherited_network
-from nascli.core.nn.drop_path import draw_paths
+from nascli.core.nn.drop_path import draw_paths, growing_probability
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import (
     Runtime,
@@ -247,24 +247,23 @@ class TrainJob:
 
     def step(self) -> Mapping[str, Tensor]:
         """One SGD step on the cross-entropy of the network, and of its auxiliary tower, on one batch."""
-        images, labels = self._stream.next()
-        smoothing = self._config.label_smoothing
+        batch = self._stream.next()
         with self._runtime.autocast():
-            if self._auxiliary:
-                logits, auxiliary = self._runnable(images, self._paths(len(images)), with_auxiliary=True)
-                extra = self._config.auxiliary * F.cross_entropy(auxiliary, labels, label_smoothing=smoothing)
-            else:
-                logits, extra = self._runnable(images, self._paths(len(images))), 0.0
-            loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-        norm = self._weights.update(loss + extra, self._schedule(self.steps_done))
+            found = answer(
+                self._runnable,
+                batch,
+                self._paths(len(batch[1])),
+                auxiliary=self._config.auxiliary if self._auxiliary else 0.0,
+                label_smoothing=self._config.label_smoothing,
+            )
+        norm = self._weights.update(found.objective, self._schedule(self.steps_done))
         self.steps_done += 1
-        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-        return {"train_loss": loss.detach(), "train_accuracy": accuracy, "gradient_norm": norm}
+        return {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
 
     def _paths(self, batch: int) -> Tensor | None:
-        """Drop-path multipliers: the probability grows linearly from 0 in the first epoch to its value in the last."""
+        """Drop-path multipliers of this step; None where nothing is dropped."""
         epoch = self.steps_done // self.steps_per_epoch
-        probability = self._config.drop_path * epoch / max(1, self._config.epochs - 1)
+        probability = growing_probability(self._config.drop_path, epoch, self._config.epochs)
         if probability == 0:
             return None
         draw = self._runtime.generator(self._config.seed, "drop_path", self.steps_done)

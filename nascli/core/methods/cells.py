@@ -3,7 +3,7 @@
 from nascli.artifacts.distribution import DistributionFile
 from nascli.core.methods.protocol import Plan
 from nascli.errors import UsageError
-from nascli.settings.groups import CellNetwork
+from nascli.settings.groups import CellNetwork, Warmup
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.protocol import CellSpace
 
@@ -20,6 +20,13 @@ def sized(
     if auxiliary and not graph.tower_fits:
         return size, (f"searched without an auxiliary tower: {graph.why_no_tower}",)
     return size.model_copy(update={"auxiliary": auxiliary > 0}), ()
+
+
+def never_learns(what: str, plan: Plan, given: Warmup) -> tuple[str, ...]:
+    """What to say where the warm-up takes all epochs; `what`, such as "p never learns", begins it."""
+    if given.arch_warmup_epochs < plan.epochs:
+        return ()
+    return (f"{what}: all {plan.epochs} epochs are warm-up (--arch-warmup-epochs {given.arch_warmup_epochs})",)
 
 
 def other_kind(method: str, wanted: str, start: DistributionFile) -> UsageError:

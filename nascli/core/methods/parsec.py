@@ -3,7 +3,7 @@ sampling child networks and weighing them by their likelihood.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ from nascli.artifacts.categorical import CategoricalDistribution, Choices
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.rundir import DRIFT, FROZEN
 from nascli.core.methods.categoricals import Categoricals, draw
-from nascli.core.methods.cells import check_space, other_kind
+from nascli.core.methods.cells import check_space, never_learns, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.methods.single_paths import SinglePaths
 from nascli.core.runtime import Runtime
 from nascli.settings.single_paths import ParsecSettings
+from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.protocol import SKIP
 
 FEWEST_SAMPLES = 2
@@ -36,6 +37,17 @@ def importance_weights(log_likelihood: Tensor) -> Tensor:
 def effective_samples(weights: Tensor) -> Tensor:
     """How many equally weighted samples would vary as much: from 1 (one child has all) to the number of samples."""
     return 1 / weights.square().sum()
+
+
+def distinct(drawn: Sequence[CellGenotype]) -> tuple[list[CellGenotype], Tensor]:
+    """The different networks among cells, each as its first cell; and which of them every cell is. -> [cells], int64
+
+    As `torch.unique(…, return_inverse=True)` of rows; but cells may be one network where their draws differ in order.
+    """
+    networks = [cell.network() for cell in drawn]
+    places = {network: place for place, network in enumerate(dict.fromkeys(networks))}
+    which = torch.tensor([places[network] for network in networks])
+    return [drawn[networks.index(network)] for network in places], which
 
 
 class Parsec(SinglePaths):
@@ -66,11 +78,7 @@ class Parsec(SinglePaths):
         self._samples, self._adaptive = settings.samples, settings.adaptive_samples
         self._centred = settings.centred_weights
         self._first_architecture_step = settings.arch_warmup_epochs * plan.steps_per_epoch
-        if settings.arch_warmup_epochs >= plan.epochs:
-            self.notices += (
-                f"the distribution will not learn: all {plan.epochs} epochs are warm-up "
-                f"(--arch-warmup-epochs {settings.arch_warmup_epochs})",
-            )
+        self.notices += never_learns("the distribution will not learn", plan, settings)
         self.categoricals, self._drift = (Categoricals(self._space, settings) for _ in range(2))
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
@@ -78,26 +86,25 @@ class Parsec(SinglePaths):
         if self.steps_done < self._first_architecture_step:
             return self.uniform_step(streams["train"])
         now = self.distribution()
-        choices = self._draw(now)
+        search = streams["search"].next()  # line 5
+        choices = self._draw(now)  # line 7
         drawn = [self._space.genotype(child) for child in choices.tolist()]
-        places: dict[Any, int] = {}
-        which = [places.setdefault(child.network(), len(places)) for child in drawn]
-        children = [self._graph(drawn[which.index(place)]) for place in range(len(places))]
+        children, which = distinct(drawn)
+        graphs = [self._graph(child) for child in children]
 
-        log_likelihood = self._log_likelihood(*streams["search"].next(), children)
-        weights = importance_weights(log_likelihood[which])
-        shares = torch.zeros(len(places), dtype=weights.dtype).index_add(0, torch.tensor(which), weights)
-        trained = self._train(*streams["train"].next(), children, shares.tolist())
-        self.categoricals.ascend(now, choices, weights.numpy())
+        log_likelihood = self._log_likelihood(*search, graphs)[which]  # line 8
+        weights = importance_weights(log_likelihood)  # line 10
+        shares = torch.zeros(len(children), dtype=weights.dtype).index_add(0, which, weights)
+        trained = self._train(*streams["train"].next(), graphs, shares.tolist())  # lines 11, 13 and 16
+        self.categoricals.ascend(now, choices, weights.numpy())  # lines 14 and 17
         self._drift_on(weights.numpy())
 
         self.steps_done += 1
-        search_batch = streams["search"].batch_size
         return {
-            "search_loss": -(weights * log_likelihood[which]).sum() / search_batch,
+            "search_loss": -(weights * log_likelihood).sum() / streams["search"].batch_size,
             "effective_samples": effective_samples(weights),
             "samples": torch.tensor(float(len(drawn))),
-            "distinct_children": torch.tensor(float(len(places))),
+            "distinct_children": torch.tensor(float(len(children))),
             **trained,
         }
 

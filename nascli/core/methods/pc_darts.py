@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.rundir import FROZEN
-from nascli.core.methods.cells import check_space, other_kind, sized
+from nascli.core.answer import Answer, Batch, answer
+from nascli.core.methods.cells import check_space, never_learns, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.graph_mixture import GraphMixture
@@ -29,17 +29,8 @@ from nascli.spaces.protocol import SKIP
 
 _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
-Batch = tuple[Tensor, Tensor]
 Mixture = tuple[dict[str, Tensor], dict[str, Tensor] | None]
 """Weights of the operations, [edges, operations], and of the edges, [edges] or None, for each cell type."""
-
-
-class Answer(NamedTuple):
-    """What the network makes of a batch. objective: what the weights descend, the loss and the tower's share."""
-
-    objective: Tensor
-    loss: Tensor
-    accuracy: Tensor
 
 
 class PcDarts:
@@ -60,11 +51,7 @@ class PcDarts:
         self.steps_done = 0
         size, self.notices = sized(plan, self._space, settings, settings.auxiliary)
         self._auxiliary = settings.auxiliary if size.auxiliary else 0.0
-        if settings.arch_warmup_epochs >= plan.epochs:
-            self.notices += (
-                f"the architecture will not learn: all {plan.epochs} epochs are warm-up "
-                f"(--arch-warmup-epochs {settings.arch_warmup_epochs})",
-            )
+        self.notices += never_learns("the architecture will not learn", plan, settings)
 
         faster = SPACES[plan.space].mixture
         network = load(faster) if faster else GraphMixture
@@ -109,20 +96,20 @@ class PcDarts:
             metrics |= {"search_loss": loss, "search_accuracy": accuracy}
         with torch.no_grad():
             mixture = self._mixture()
-        answer = self._answer(train, "train", mixture)
-        norm = self._weights.update(answer.objective, self._schedule(self.steps_done))
+        found = self._answer(train, "train", mixture)
+        norm = self._weights.update(found.objective, self._schedule(self.steps_done))
         self.steps_done += 1
         return metrics | {
-            "train_loss": answer.loss.detach(),
-            "train_accuracy": answer.accuracy,
+            "train_loss": found.loss.detach(),
+            "train_accuracy": found.accuracy,
             "gradient_norm": norm,
         }
 
     def _descend(self, search: Batch, _: Batch) -> tuple[Tensor, Tensor]:
         """The architecture's step with the weights as they are. -> loss and accuracy on the search batch."""
-        answer = self._answer(search, "search", self._mixture())
-        self._architecture.update(answer.objective)
-        return answer.loss.detach(), answer.accuracy
+        found = self._answer(search, "search", self._mixture())
+        self._architecture.update(found.objective)
+        return found.loss.detach(), found.accuracy
 
     def _descend_unrolled(self, search: Batch, train: Batch) -> tuple[Tensor, Tensor]:
         """The architecture's step through the weights' next one. -> loss and accuracy there on the search batch.
@@ -134,8 +121,8 @@ class PcDarts:
             return self._answer(train, "train", self._mixture(), exactly=exactly).objective
 
         def search_loss() -> tuple[Tensor, Tensor]:
-            answer = self._answer(search, "search", self._mixture())
-            return answer.objective, answer.accuracy
+            found = self._answer(search, "search", self._mixture())
+            return found.objective, found.accuracy
 
         with restored(self.network.buffers()):
             unrolled = unrolled_gradient(
@@ -167,17 +154,10 @@ class PcDarts:
 
         exactly: in float32, whatever the precision.
         """
-        images, labels = batch
-        channels = self._channels(purpose, images.device)
-        with_tower = purpose == "train" and self._auxiliary > 0
+        channels = self._channels(purpose, batch[0].device)
+        auxiliary = self._auxiliary if purpose == "train" else 0.0
         with self._runtime.full_precision() if exactly else self._runtime.autocast():
-            if with_tower:
-                logits, tower = self._runnable(images, *mixture, channels, with_auxiliary=True)
-            else:
-                logits = self._runnable(images, *mixture, channels)
-            loss = F.cross_entropy(logits, labels)
-            objective = loss + self._auxiliary * F.cross_entropy(tower, labels) if with_tower else loss
-        return Answer(objective, loss, (logits.detach().argmax(dim=1) == labels).float().mean())
+            return answer(self._runnable, batch, *mixture, channels, auxiliary=auxiliary)
 
     def _channels(self, purpose: str, device: torch.device) -> list[Tensor] | None:
         """The channels that each edge mixes in this step (Eq. 1); None for the first ones and a shuffle (Section 4)."""

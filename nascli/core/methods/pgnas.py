@@ -14,11 +14,12 @@ from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.rundir import FROZEN
-from nascli.core.methods.cells import other_kind
+from nascli.core.answer import answer
+from nascli.core.methods.cells import never_learns, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import seeded
 from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
-from nascli.core.nn.drop_path import draw_paths
+from nascli.core.nn.drop_path import draw_paths, growing_probability
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.optimization import Schedule, sgd
@@ -108,35 +109,29 @@ class Pgnas:
         )
 
     def _notices(self, graph: Graph) -> Iterator[str]:
-        given, epochs = self._settings, self._plan.epochs
+        given = self._settings
         if given.auxiliary > 0 and not graph.tower_fits:
             yield f"searched without an auxiliary tower: {graph.why_no_tower}"
-        if given.arch_warmup_epochs >= epochs:
-            yield f"p never learns: all {epochs} epochs are warm-up (--arch-warmup-epochs {given.arch_warmup_epochs})"
+        yield from never_learns("p never learns", self._plan, given)
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
-        """Algorithm 1, lines 3 to 5, on one batch."""
-        images, labels = streams["train"].next()
-        masks = self.dropout.relaxed(len(images), self._generator("masks", self.steps_done))
+        """Algorithm 1, lines 2 to 5: the logits of p and the weights m move together."""
+        batch = streams["train"].next()  # line 2
+        count = len(batch[1])
+        masks = self.dropout.relaxed(count, self._generator("masks", self.steps_done))  # line 3, relaxed
         with self._runtime.autocast():
-            if self._auxiliary_weight:
-                logits, tower = self._runnable(images, self._paths(len(images)), masks=masks, with_auxiliary=True)
-                extra = self._auxiliary_weight * F.cross_entropy(tower, labels)
-            else:
-                logits, extra = self._runnable(images, self._paths(len(images)), masks=masks), 0.0
-            loss = F.cross_entropy(logits, labels)
+            found = answer(self._runnable, batch, self._paths(count), masks=masks, auxiliary=self._auxiliary_weight)
         penalty = self._penalty()
         self._updater.clear()
-        self._updater.accumulate(loss + extra + penalty)
+        self._updater.accumulate(found.objective + penalty)  # the gradients of lines 4 and 5
         if self.steps_done < self._first_dropout_step:
             self.dropout.logit.grad.zero_()
-        norm = self._updater.apply(self._schedule(self.steps_done))
+        norm = self._updater.apply(self._schedule(self.steps_done))  # lines 4 and 5
         self.dropout.clamp_()
         self.steps_done += 1
-        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         return {
-            "train_loss": loss.detach(),
-            "train_accuracy": accuracy,
+            "train_loss": found.loss.detach(),
+            "train_accuracy": found.accuracy,
             "penalty": penalty.detach(),
             "gradient_norm": norm,
         }
@@ -147,9 +142,9 @@ class Pgnas:
         return self.dropout.penalty(norms, weight_prior=self._settings.weight_prior, images=self._images)
 
     def _paths(self, batch: int) -> Tensor | None:
-        """Drop-path multipliers: the probability grows linearly from 0 in the first epoch to its value in the last."""
+        """Drop-path multipliers of this step; None where nothing is dropped."""
         epoch = self.steps_done // self._plan.steps_per_epoch
-        probability = self._settings.drop_path * epoch / max(1, self._plan.epochs - 1)
+        probability = growing_probability(self._settings.drop_path, epoch, self._plan.epochs)
         if probability == 0 or not self.network.path_count:
             return None
         draw = self._generator("drop_path", self.steps_done)

@@ -13,6 +13,7 @@ from torch import Tensor
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
+from nascli.core.answer import answer
 from nascli.core.methods.cells import check_space
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import build_network
@@ -90,14 +91,12 @@ class RandomSearch:
         if number != self._number:
             # Not earlier: until its successor's first step, the candidate that was scored is there to be looked at.
             self._begin(number)
-        images, labels = streams["train"].next()
+        batch = streams["train"].next()
         with self._runtime.autocast():
-            logits = self._runnable(images)
-            loss = F.cross_entropy(logits, labels)
-        norm = self._weights.update(loss, self._schedule(within))
+            found = answer(self._runnable, batch)
+        norm = self._weights.update(found.objective, self._schedule(within))
         self.steps_done += 1
-        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-        metrics = {"train_loss": loss.detach(), "train_accuracy": accuracy, "gradient_norm": norm}
+        metrics = {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
         if within + 1 == self._steps_each:
             loss, accuracy = self._score(streams["search"])
             self._scores.append((float(accuracy), float(loss)))

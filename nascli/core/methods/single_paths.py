@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.core.answer import answer
 from nascli.core.methods.categoricals import draw
 from nascli.core.methods.cells import sized
 from nascli.core.methods.protocol import Plan, Stream
@@ -72,14 +73,17 @@ class SinglePaths:
     ) -> dict[str, Tensor]:
         """SGD on the weights along the shares' mean of the children's gradients, one child's graph at a time."""
         self._weights.clear()
+        tower = self._auxiliary_weight if self.network.auxiliary is not None else 0.0
         zero = torch.zeros((), device=images.device)
         loss, accuracy, count = zero, zero, 0
         for child, share in zip(children, shares, strict=True):
             if share < LEAST_SHARE:
                 continue
-            part, right = self._loss(images, labels, child)
-            self._weights.accumulate(share * part)
-            loss, accuracy, count = loss + share * part.detach(), accuracy + share * right, count + 1
+            with self._runtime.autocast():
+                part = answer(self.network, (images, labels), child, auxiliary=tower)
+            self._weights.accumulate(share * part.objective)
+            loss, accuracy = loss + share * part.objective.detach(), accuracy + share * part.accuracy
+            count += 1
         norm = self._weights.apply(self._schedule(self.steps_done))
         return {
             "train_loss": loss,
@@ -87,16 +91,6 @@ class SinglePaths:
             "trained_children": torch.tensor(float(count)),
             "gradient_norm": norm,
         }
-
-    def _loss(self, images: Tensor, labels: Tensor, child: Graph) -> tuple[Tensor, Tensor]:
-        with self._runtime.autocast():
-            if self.network.auxiliary is not None:
-                logits, tower = self.network(images, child, with_auxiliary=True)
-                loss = F.cross_entropy(logits, labels) + self._auxiliary_weight * F.cross_entropy(tower, labels)
-            else:
-                logits = self.network(images, child)
-                loss = F.cross_entropy(logits, labels)
-        return loss, (logits.detach().argmax(dim=1) == labels).float().mean()
 
     def right_answers(self, images: Tensor, labels: Tensor, child: Graph) -> Tensor:
         """How many images a child gets right, by the statistics of this batch. -> []"""

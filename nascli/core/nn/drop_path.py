@@ -38,6 +38,11 @@ def draw_paths(
     return multipliers if device is None else multipliers.to(device, non_blocking=True)
 
 
+def growing_probability(last: float, epoch: int, epochs: int) -> float:
+    """Of dropping a path in an epoch, counted from 0: it grows linearly, from 0 to `last` in the last epoch."""
+    return last * epoch / max(1, epochs - 1)
+
+
 def apply_path(y: Tensor, multipliers: Tensor) -> Tensor:
     """One path's output, sample by sample multiplied. [B, C, H, W], [B] -> [B, C, H, W] of the same precision."""
     return y * multipliers.to(y.dtype)[:, None, None, None]

@@ -1,0 +1,41 @@
+"""What a classifier makes of a batch: the loss that its weights descend, and how often it is right."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Batch = tuple[Tensor, Tensor]
+"""Images [B, C, H, W] and labels [B]."""
+
+
+class Answer(NamedTuple):
+    """objective: what the weights descend, the loss and the auxiliary tower's share. All are scalars."""
+
+    objective: Tensor
+    loss: Tensor
+    accuracy: Tensor
+
+
+def answer(
+    network: Callable[..., Any],
+    batch: Batch,
+    *choice: Any,
+    auxiliary: float = 0.0,
+    label_smoothing: float = 0.0,
+    **named: Any,
+) -> Answer:
+    """Mean cross-entropy and accuracy of `network(images, *choice, **named)`.
+
+    auxiliary: weight of the auxiliary tower's loss; with 0 the tower is not asked.
+    """
+    images, labels = batch
+    if auxiliary:
+        logits, tower = network(images, *choice, with_auxiliary=True, **named)
+    else:
+        logits = network(images, *choice, **named)
+    objective = loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    if auxiliary:
+        objective = loss + auxiliary * F.cross_entropy(tower, labels, label_smoothing=label_smoothing)
+    return Answer(objective, loss, (logits.detach().argmax(dim=1) == labels).float().mean())
