@@ -21,18 +21,6 @@ LOCK = ".lock"
 EVENTS = "events.out.tfevents.*"
 UNFINISHED = ".nascli-*.tmp"
 
-GENOTYPE = "genotype"
-"""The key, in the rows of metrics, of the cells that a search would have derived after the epoch, as text."""
-
-DRIFT = "drift_entropy"
-"""The key of the entropy that the steps so far would have left in a distribution under a constant likelihood."""
-
-FROZEN = "architecture_frozen"
-"""The key that is true in the rows of warm-up epochs, in which only the weights learn."""
-
-TRUE_ACCURACY = "true_accuracy"
-"""The key of what a table says of these cells, from 0 to 1, where the search was given one."""
-
 
 class RunDir:
     """One run's folder. Reading needs no lock; whoever writes opens it first, and is then alone in it.

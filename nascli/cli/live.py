@@ -12,7 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nascli.cli.progress import Clock, duration, shown
+from nascli.cli.clock import Clock, duration
+from nascli.metrics import shown
 
 REFRESH_SECONDS = 0.1
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nascli.artifacts.load import LoadedModel
 from nascli.cli.printing import aligned
-from nascli.cli.progress import shown
+from nascli.metrics import shown
 
 FINAL = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 """The metrics of the last epoch that are worth comparing."""

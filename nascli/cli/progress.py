@@ -10,83 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from nascli.cli.clock import Clock, duration
 from nascli.cli.session import Session
+from nascli.metrics import shown
 
 if TYPE_CHECKING:
     from nascli.core.engine.reporter import Reporter
 
 LINE_SECONDS = 30.0
 """Long epochs say how far they are this often, where there is no terminal."""
-
-_SHOWN = {
-    "train_loss": ("loss", "{:.3f}"),
-    "train_accuracy": ("accuracy", "{:.1%}"),
-    "search_loss": ("search loss", "{:.3f}"),
-    "search_accuracy": ("search accuracy", "{:.1%}"),
-    "validation_loss": ("validation loss", "{:.3f}"),
-    "validation_accuracy": ("validation accuracy", "{:.1%}"),
-    "candidates_done": ("cells done", "{:.0f}"),
-    "best_accuracy": ("best", "{:.1%}"),
-    "mean_accuracy": ("mean", "{:.1%}"),
-    "uniform_best_accuracy": ("best of uniform", "{:.1%}"),
-    "uniform_mean_accuracy": ("mean", "{:.1%}"),
-    "mode_accuracy": ("mode accuracy", "{:.1%}"),
-    "supernet_accuracy": ("held-out accuracy", "{:.1%}"),
-    "sampled_accuracy": ("of networks drawn", "{:.1%}"),
-    "kept_share": ("kept", "{:.0%}"),
-    "entropy": ("entropy", "{:.2f}"),
-    "effective_samples": ("effective samples", "{:.1f}"),
-    "samples": ("of", "{:.0f}"),
-    "edge_entropy/": ("entropy", "{:.3f}"),
-    "skip_share": ("skips", "{:.0%}"),
-    "true_accuracy": ("true accuracy", "{:.2%}"),
-    "lr": ("lr", "{:.2g}"),
-    "images_per_second": ("images/s", "{:,.0f}"),
-}
-"""The metrics that are worth a place on the screen: label and format, in the order in which they are shown.
-
-A name that ends in a slash stands for all that begin with it, whose label ends as they do.
-"""
-
-
-def shown(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Label and text of each metric that is shown, in a fixed order."""
-    found = []
-    for name, (label, form) in _SHOWN.items():
-        keys = [key for key in metrics if key.startswith(name)] if name.endswith("/") else [name]
-        labels = [f"{label} {key.removeprefix(name)}" if key != name else label for key in keys]
-        found += [(text, form.format(metrics[key])) for key, text in zip(keys, labels, strict=True) if key in metrics]
-    return found
-
-
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds: `1:02:03`, `4:05`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-class Clock:
-    """Time since a run began, and what is left of it at the pace so far."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._began = now()
-        self._first = self._total = 0
-
-    def start(self, step: int, total: int) -> None:
-        """The run begins at `step` of `total`."""
-        self._began, self._first, self._total = self._now(), step, total
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return self._now() - self._began
-
-    def left(self, step: int) -> float | None:
-        """Seconds until the last step, after `step` steps; None before there is a pace."""
-        done = step - self._first
-        return self.elapsed / done * (self._total - step) if done > 0 else None
 
 
 class Lines:

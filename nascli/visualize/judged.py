@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nascli.artifacts.rundir import GENOTYPE
 from nascli.artifacts.truth import TOP, TruthTable, Worth
 from nascli.errors import UsageError
+from nascli.metrics import GENOTYPE
 from nascli.spaces import space_of_text
-from nascli.visualize.metrics import Rows, named_runs
+from nascli.visualize.curves import Rows, named_runs
 
 
 @dataclass(frozen=True)

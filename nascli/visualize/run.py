@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from nascli.visualize.canvas import WIDTH, picture, pixel_axes, points, printable, text_width, write
 from nascli.visualize.chart import add_axes, dress
-from nascli.visualize.metrics import Chart, Rows, charts, frozen_epochs, named_runs, points_of, shown_in
+from nascli.visualize.curves import Chart, Rows, charts, frozen_epochs, named_runs, points_of, shown_in
 from nascli.visualize.panel import MARGIN, TITLE, draw_title
 from nascli.visualize.style import INK, MUTED, SERIES
 
@@ -148,9 +148,9 @@ def _looks(chart: Chart, run_colour: str | None) -> list[dict[str, Any]]:
         return [
             {"color": run_colour, "linestyle": style} for _, style in zip(chart.curves, cycle(STYLES), strict=False)
         ]
-    count = sum(not curve.grey for curve in chart.curves)
-    colours = iter(_scale("viridis", count) if chart.of_one else SERIES[:count])
-    return [{"color": MUTED if curve.grey else next(colours), "linestyle": "-"} for curve in chart.curves]
+    count = sum(not curve.metric.grey for curve in chart.curves)
+    colours = iter(_scale("viridis", count) if chart.panel.of_one else SERIES[:count])
+    return [{"color": MUTED if curve.metric.grey else next(colours), "linestyle": "-"} for curve in chart.curves]
 
 
 def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows], colours: Mapping[str, str], place: Place) -> None:
@@ -170,7 +170,7 @@ def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows], colours: Map
     if frozen:
         start = frozen[0] - 0.5 if frozen[0] else 0
         axes.axvspan(start, frozen[-1] + 0.5, facecolor=FROZEN_COLOUR, edgecolor="none", zorder=0)
-    dress(axes, "epoch", chart.unit, chart.least_span)
+    dress(axes, "epoch", chart.panel.axis, chart.panel.least_span)
     epochs = sorted({epoch for rows in runs.values() for curve in chart.curves for epoch, _ in points_of(rows, curve)})
     if len(epochs) == 1:
         axes.set_xticks(epochs)

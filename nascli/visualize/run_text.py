@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from nascli.visualize.metrics import Rows, charts, named_runs, points_of
+from nascli.visualize.curves import Rows, charts, named_runs, points_of
 from nascli.visualize.text import plain
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -30,8 +30,8 @@ def _table(name: str, rows: Rows) -> Table:
     for chart in charts({name: rows}):
         for curve in chart.curves:
             values = [value for _, value in points_of(rows, curve)]
-            best = {"high": max, "low": min}.get(chart.better)
-            _, bracket, unit = chart.unit.partition("(")
+            best = {"high": max, "low": min}.get(chart.panel.better)
+            _, bracket, unit = chart.panel.axis.partition("(")
             table.add_row(
                 f"{chart.title.lower()}, {curve.label}" + (f" ({unit}" if bracket else ""),
                 _number(values[0]),

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from nascli.cli.clock import Clock, duration
 from nascli.cli.live import Live
-from nascli.cli.progress import Clock, Lines, duration, progress, shown
+from nascli.cli.progress import Lines, progress
 from nascli.cli.session import Session
 from nascli.core.engine.reporter import Silent
+from nascli.metrics import shown
 
 ROW = {
     "epoch": 1,

@@ -10,8 +10,8 @@ from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import Distribution
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.ranking import RankingDistribution
-from nascli.artifacts.rundir import DRIFT, FROZEN, GENOTYPE
 from nascli.core.engine.connection import disconnection
+from nascli.metrics import DRIFT, FROZEN, GENOTYPE
 from nascli.spaces.cell_genotype import Cell
 from nascli.spaces.protocol import NONE, SKIP
 

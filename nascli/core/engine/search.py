@@ -11,7 +11,6 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile, OffersMean, distribution_bytes
 from nascli.artifacts.genotype import CellGenotype, as_text
 from nascli.artifacts.load import LoadedDistribution
-from nascli.artifacts.rundir import GENOTYPE, TRUE_ACCURACY
 from nascli.config import FinetuneConfig, SearchConfig
 from nascli.core.engine.health import health
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
@@ -25,6 +24,7 @@ from nascli.core.methods.protocol import Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, check_maps, fitting_threads, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
+from nascli.metrics import GENOTYPE, TRUE_ACCURACY
 from nascli.registry import METHODS, load
 from nascli.seeds import derive_seed
 from nascli.settings.groups import HELD_OUT

@@ -15,7 +15,7 @@ from nascli.artifacts.formats import validate
 from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import Artifact, LoadedArtifact, LoadedGenotype, load_artifact, read_artifact
 from nascli.artifacts.provenance import Ancestor, DataDescription, Provenance
-from nascli.artifacts.rundir import CONFIG, GENOTYPE, RunDir
+from nascli.artifacts.rundir import CONFIG, RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Output
 from nascli.core.engine.same_data import difference
@@ -23,6 +23,9 @@ from nascli.errors import ArtifactError, DataError, UsageError
 from nascli.settings import settings_class
 
 Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
+
+GENOTYPE = "genotype"
+"""The key, in the configuration that a training keeps, of what it trains."""
 
 
 @dataclass(frozen=True)

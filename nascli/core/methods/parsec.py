@@ -13,12 +13,12 @@ from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution, Choices
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.rundir import DRIFT, FROZEN
 from nascli.core.methods.categoricals import Categoricals, draw
 from nascli.core.methods.cells import check_space, never_learns, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.methods.single_paths import SinglePaths
 from nascli.core.runtime import Runtime
+from nascli.metrics import DRIFT, FROZEN
 from nascli.settings.single_paths import ParsecSettings
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.protocol import SKIP

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.mixture import MixtureDistribution
-from nascli.artifacts.rundir import FROZEN
 from nascli.core.answer import Answer, Batch, answer
 from nascli.core.methods.cells import check_space, never_learns, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream
@@ -21,6 +20,7 @@ from nascli.core.optimization import adam_of, cosine_of, sgd_of
 from nascli.core.runtime import Runtime, check_memory
 from nascli.core.unrolled import restored, unrolled_gradient
 from nascli.errors import UsageError
+from nascli.metrics import FROZEN
 from nascli.registry import SPACES, load
 from nascli.seeds import derive_seed
 from nascli.settings.mixture import PcDartsSettings

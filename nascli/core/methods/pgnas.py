@@ -13,7 +13,6 @@ from nascli import supernets
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.rundir import FROZEN
 from nascli.core.answer import answer
 from nascli.core.methods.cells import never_learns, other_kind
 from nascli.core.methods.protocol import Plan, Stream
@@ -26,6 +25,7 @@ from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
+from nascli.metrics import FROZEN
 from nascli.milestones import milestones
 from nascli.registry import SUPERNETS
 from nascli.seeds import derive_seed

@@ -1,0 +1,179 @@
+"""The numbers of a run: what they are called in the rows of metrics.jsonl, and where each of them is shown.
+
+A further metric is a row of METRICS, and the line that computes it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+GENOTYPE = "genotype"
+"""The key, in the rows of metrics, of the cells that a search would have derived after the epoch, as text."""
+
+FROZEN = "architecture_frozen"
+"""The key that is true in the rows of warm-up epochs, in which only the weights learn."""
+
+DRIFT = "drift_entropy"
+"""The entropy that the steps so far would have left in a distribution under a constant likelihood."""
+
+TRUE_ACCURACY = "true_accuracy"
+"""What a table says of the cells under GENOTYPE, where the search was given one."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share an axis in the picture of a run, and what the axis is called.
+
+    The axis spans at least `least_span`, so that a quantity at rest looks like one. `better` says which end is good, if
+    one is. `of_one`: its curves have an order, and are too many for more than one run.
+    """
+
+    axis: str
+    least_span: float
+    better: Literal["high", "low", ""] = ""
+    of_one: bool = False
+
+
+PANELS: Mapping[str, Panel] = {
+    "Accuracy": Panel("accuracy (%)", 10, "high"),
+    "Loss": Panel("cross-entropy (nats)", 0.1, "low"),
+    "Found cells": Panel("accuracy on the search half (%)", 10, "high"),
+    "Entropy of p(α | π)": Panel("entropy (nats)", 1),
+    "Decisions: {cell}": Panel("entropy of a decision (nats)", 1, of_one=True),
+    "Entropy": Panel("entropy per edge (nats)", 0.1),
+    "Samples of a step": Panel("children", 2),
+    "Accuracy on held-out images": Panel("accuracy (%)", 10, "high"),
+    "Loss on held-out images": Panel("cross-entropy (nats)", 0.1, "low"),
+    "Kept channels": Panel("expected share (%)", 20),
+    "p of dropping a channel": Panel("probability", 0.2),
+    "Entropy of the masks": Panel("entropy (nats)", 1),
+    "Divergence from the prior": Panel("nats per image", 0.01),
+    "Skip connections": Panel("skips among the picks (%)", 20),
+}
+"""By title, in order. One with a name in braces is a panel for each that the keys of its metrics have there."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a number counts. On a terminal it is written in `form`; in a picture it is `scale` times as large."""
+
+    form: str
+    scale: float = 1.0
+
+
+SHARE = Unit("{:.1%}", scale=100)
+"""Of a whole, from 0 to 1; in per cent where it is shown."""
+NATS = Unit("{:.3f}")
+COUNT = Unit("{:.0f}")
+SECONDS = Unit("{:.1f}")
+PER_SECOND = Unit("{:,.0f}")
+PLAIN = Unit("{:.2g}")
+"""Of no unit: rates, norms, probabilities."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of an epoch, or the mean of a number of its steps.
+
+    `name`: its key in a row. With names in braces it stands for all keys of that form, and `live` and `label` may have
+    these names, too. `live`: what it is called while a run lasts; empty: not shown. `panel`: the title of its panel,
+    and `label` the name of its curve there; empty: in none. `form`: on a terminal, where not its unit's.
+
+    `total`: another metric, which is shown after this one as "of" so many. `whole`: what this one is a part of; where
+    the whole has a single part, that has no curve of its own. `beside`: the metric means this only in rows that have
+    that other one, as different methods give different things one name. `grey`: others are only compared with it.
+    """
+
+    name: str
+    unit: Unit
+    live: str = ""
+    panel: str = ""
+    label: str = ""
+    form: str = ""
+    total: str = ""
+    whole: str = ""
+    beside: str = ""
+    grey: bool = False
+
+    def keys(self, row: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Of the keys of a row those that are this metric's, each with what it has for the names in braces."""
+        keys = list(row)
+        if self.beside and all(_match(self.beside, key) is None for key in keys):
+            return {}
+        return {key: names for key in keys if (names := _match(self.name, key)) is not None}
+
+
+METRICS = (
+    Metric("train_loss", NATS, "loss", "Loss", "train"),
+    Metric("train_accuracy", SHARE, "accuracy", "Accuracy", "train"),
+    Metric("search_loss", NATS, "search loss", "Loss", "search"),
+    Metric("search_accuracy", SHARE, "search accuracy", "Accuracy", "search"),
+    Metric("validation_loss", NATS, "validation loss", "Loss", "validation"),
+    Metric("validation_accuracy", SHARE, "validation accuracy", "Accuracy", "validation"),
+    Metric("penalty", NATS, panel="Divergence from the prior", label="penalty"),
+    Metric("gradient_norm", PLAIN),
+    Metric("mode_accuracy", SHARE, "mode accuracy", "Found cells", "mode"),
+    Metric("mode_probability", PLAIN),
+    Metric("candidates_done", COUNT, "cells done"),
+    Metric("best_accuracy", SHARE, "best", "Found cells", "best"),
+    Metric("mean_accuracy", SHARE, "mean", "Found cells", "mean"),
+    Metric("uniform_best_accuracy", SHARE, "best of uniform"),
+    Metric("uniform_mean_accuracy", SHARE, "mean"),
+    Metric("supernet_accuracy", SHARE, "held-out accuracy", "Accuracy on held-out images", "super-network"),
+    Metric("supernet_loss", NATS, panel="Loss on held-out images", label="super-network"),
+    Metric("sampled_accuracy", SHARE, "of networks drawn", "Accuracy on held-out images", "networks drawn"),
+    Metric("sampled_loss", NATS, panel="Loss on held-out images", label="networks drawn"),
+    Metric("kept_share", SHARE, "kept", "Kept channels", "all", form="{:.0%}"),
+    Metric("drop_max", PLAIN, panel="p of dropping a channel", label="largest"),
+    Metric("drop_mean", PLAIN, panel="p of dropping a channel", label="mean"),
+    Metric("drop_min", PLAIN, panel="p of dropping a channel", label="least"),
+    Metric("entropy", NATS, "entropy", "Entropy of the masks", "all channels", form="{:.2f}", beside="kept_share"),
+    Metric("entropy", NATS, "entropy", "Entropy of p(α | π)", "all", form="{:.2f}", beside="entropy/{cell}"),
+    Metric(DRIFT, NATS, panel="Entropy of p(α | π)", label="without data", grey=True),
+    Metric("entropy/{cell}", NATS, panel="Entropy of p(α | π)", label="{cell}", whole="entropy"),
+    Metric("entropy/{cell}/{decision}", NATS, panel="Decisions: {cell}", label="{decision}"),
+    Metric("samples", COUNT, panel="Samples of a step", label="drawn"),
+    Metric("distinct_children", COUNT),
+    Metric("trained_children", COUNT, panel="Samples of a step", label="trained"),
+    Metric(
+        "effective_samples",
+        COUNT,
+        "effective samples",
+        "Samples of a step",
+        "effective",
+        form="{:.1f}",
+        total="samples",
+    ),
+    Metric("edge_entropy/{cell}", NATS, "entropy {cell}", "Entropy", "{cell}"),
+    Metric("skip_share", SHARE, "skips", "Skip connections", "all cells", form="{:.0%}"),
+    Metric(TRUE_ACCURACY, SHARE, "true accuracy", form="{:.2%}"),
+    Metric("lr", PLAIN, "lr"),
+    Metric("images_per_second", PER_SECOND, "images/s"),
+    Metric("seconds", SECONDS),
+)
+"""In the order in which they are shown. What else a row has are its place, "epoch" and "step", GENOTYPE and FROZEN."""
+
+
+def shown(row: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Name and text of each metric of a row that is shown while a run lasts, in a fixed order."""
+    found = []
+    for metric in METRICS:
+        for key, names in metric.keys(row).items() if metric.live else ():
+            found.append((metric.live.format(**names), (metric.form or metric.unit.form).format(row[key])))
+            if metric.total in row:
+                found.append(("of", COUNT.form.format(row[metric.total])))
+    return found
+
+
+def _match(name: str, key: str) -> dict[str, str] | None:
+    """What a key has for the names in braces of a metric's name; None where it is another's.
+
+    >>> _match("entropy/{cell}", "entropy/normal")
+    {'cell': 'normal'}
+    """
+    if "{" not in name:
+        return {} if name == key else None
+    parts = list(zip(name.split("/"), key.split("/"), strict=False))
+    if name.count("/") != key.count("/") or any(part[0] != "{" and part != own for part, own in parts):
+        return None
+    return {part.strip("{}"): own for part, own in parts if part[0] == "{"}
