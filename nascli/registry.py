@@ -92,15 +92,13 @@ class DistributionKind:
     """A kind of distribution over networks, what it is called, and how it is shown.
 
     `target` is "module:Class" of the shape of `nascli.artifacts.distribution.Distribution`; `picture` and `text` are
-    functions that draw it (see `nascli.visualize`); `description` is the module that `nascli info` tells of it by (see
-    `nascli.cli.description`).
+    functions that draw and describe it (see `nascli.visualize`).
     """
 
     target: str
     title: str
     picture: str
     text: str
-    description: str
 
 
 SPACES: Mapping[str, Space] = {
@@ -234,29 +232,25 @@ DISTRIBUTIONS: Mapping[str, DistributionKind] = {
         "nascli.artifacts.mixture:MixtureDistribution",
         "a mixture distribution",
         picture="nascli.visualize.mixture:draw_mixture",
-        text="nascli.visualize.mixture_text:plain_mixture",
-        description="nascli.cli.mixture_description",
+        text="nascli.visualize.mixture_text:describe_mixture",
     ),
     "categorical": DistributionKind(
         "nascli.artifacts.categorical:CategoricalDistribution",
         "a categorical distribution",
         picture="nascli.visualize.categorical:draw_categorical",
-        text="nascli.visualize.categorical_text:plain_categorical",
-        description="nascli.cli.categorical_description",
+        text="nascli.visualize.categorical_text:describe_categorical",
     ),
     "ranking": DistributionKind(
         "nascli.artifacts.ranking:RankingDistribution",
         "a ranking",
         picture="nascli.visualize.ranking:draw_ranking",
-        text="nascli.visualize.ranking_text:plain_ranking",
-        description="nascli.cli.ranking_description",
+        text="nascli.visualize.ranking_text:describe_ranking",
     ),
     "posterior": DistributionKind(
         "nascli.artifacts.posterior:PosteriorDistribution",
         "a posterior",
         picture="nascli.visualize.posterior:draw_posterior",
-        text="nascli.visualize.posterior_text:plain_posterior",
-        description="nascli.cli.posterior_description",
+        text="nascli.visualize.posterior_text:describe_posterior",
     ),
 }
 

@@ -223,6 +223,36 @@ class CategoricalDistribution:
         """The decisions about a type of cell, each with its log-probabilities."""
         return [pair for pair in zip(self.decisions, self.log_probabilities, strict=True) if pair[0].cell == cell]
 
+    def facts(self) -> dict[str, Any]:
+        """How decided it is, how probable its mode, and what each decision would most likely be, as JSON."""
+        cells = self.space.cells
+        limits = {cell: self.entropy_limit(cell) for cell in cells}
+        mode = self.log_probability(self.mode())
+        ((likeliest, most),) = self.top(1)
+        return {
+            "kind": self.kind,
+            **space_settings(self.space),
+            "entropy": {**{cell: self.entropy(cell) for cell in cells}, "total": self.total_entropy()},
+            "largest_entropy": {**limits, "total": sum(limits.values())},
+            "mode_probability": exp(mode),
+            "mode_log_probability": mode,
+            "top_probability": exp(most),
+            "top_is_mode": likeliest.network() == self.mode().network(),
+            "likeliest": {cell: self._facts_of_decisions(cell) for cell in cells},
+        }
+
+    def _facts_of_decisions(self, cell: str) -> list[dict[str, Any]]:
+        decisions = (decision for decision, _ in self._about(cell))
+        return [
+            {
+                "decision": decision.name,
+                "node": decision.node,
+                "entropy": entropy,
+                "draws": [[choice._asdict() for choice in draw] for draw in draws],
+            }
+            for decision, entropy, draws in zip(decisions, self.entropies(cell), self.likeliest(cell), strict=True)
+        ]
+
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
         """What a search that goes on with this distribution must have in common with it."""
         return {"space": self.space.name, "nodes": self.space.nodes}

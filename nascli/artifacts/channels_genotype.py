@@ -4,7 +4,7 @@ import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, groupby
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -127,6 +127,33 @@ class ChannelsGenotype(Frozen):
     def graph(self, shape: DataShape) -> Graph:
         """Its network, as data. Raises UsageError for images that are too small."""
         return slim(self.whole(shape), self.channels).graph
+
+    def facts(self, shape: DataShape) -> dict[str, Any]:
+        """The super-network, the network that is left of it on such images, and what share of it that is, as JSON.
+
+        Raises UsageError for images that are too small.
+        """
+        whole, left = self.whole(shape), self.graph(shape)
+        sizes = {part: sum(map(len, ranges)) for part, ranges in whole.mask_parts.items()}
+        kept = dict.fromkeys(sizes, 0)
+        for name, channels in self.channels.items():
+            kept[name.partition(".")[0]] += len(channels)
+        return {
+            "kind": self.kind,
+            "supernet": self.supernet,
+            "width": self.width,
+            "stages": list(self.stages),
+            "parameters": left.parameters,
+            "multiply_adds": left.multiply_adds,
+            "channels": whole.mask_size,
+            "kept": self.kept_share,
+            "dropped_convolutions": sum(not channels for channels in self.channels.values()),
+            "of_supernet": {
+                "parameters": left.parameters / whole.parameters,
+                "multiply_adds": left.multiply_adds / whole.multiply_adds,
+            },
+            "parts": [{"part": part, "channels": size, "kept": kept[part] / size} for part, size in sizes.items()],
+        }
 
     def whole(self, shape: DataShape) -> Graph:
         """The super-network for this data. Raises UsageError for images that are too small."""

@@ -41,6 +41,9 @@ class Distribution(Protocol):
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
         """What a search that goes on with this distribution must have in common with it. `origin`: its file's."""
 
+    def facts(self) -> dict[str, Any]:
+        """What is worth knowing of it, as JSON."""
+
     @classmethod
     def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `settings` and `tensors`. Raises ValueError for whatever doesn't fit."""
@@ -71,6 +74,11 @@ class DistributionFile:
     provenance: Provenance
     weights: Mapping[str, NDArray[Any]] | None = None
     course: Mapping[str, NDArray[Any]] | None = None
+
+    @property
+    def subject(self) -> Distribution:
+        """What pictures and descriptions of the file are of."""
+        return self.distribution
 
     def averaged(self, epochs: int) -> Distribution:
         """The distribution of the mean logits of the last `epochs`. Raises UsageError where so many are not known."""

@@ -50,6 +50,11 @@ class GenotypeFile(Frozen):
     provenance: Provenance
     log_probability: float | None = Field(default=None, le=0, allow_inf_nan=False)
 
+    @property
+    def subject(self) -> CellGenotype | ChannelsGenotype:
+        """What pictures and descriptions of the file are of."""
+        return self.genotype
+
 
 def parse_genotype(data: bytes, where: str) -> GenotypeFile:
     """Read a genotype: nascli's JSON, or the text form of a space.

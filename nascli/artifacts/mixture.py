@@ -157,6 +157,15 @@ class MixtureDistribution:
         logs = log_softmax(self.alpha[cell])
         return float(-(np.exp(logs) * logs).sum(axis=1).mean())
 
+    def facts(self) -> dict[str, Any]:
+        """What it mixes, and how decided it is, as JSON."""
+        return {
+            "kind": self.kind,
+            **space_settings(self.space),
+            "edge_weights": self.beta is not None,
+            "entropy": {cell: self.entropy(cell) for cell in self.space.cells},
+        }
+
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
         """What a search that goes on with this distribution must have in common with it."""
         return {"space": self.space.name, "nodes": self.space.nodes}

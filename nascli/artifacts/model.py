@@ -52,12 +52,14 @@ class ModelFile:
     metrics: Mapping[str, float]
     provenance: Provenance
 
+    @property
+    def subject(self) -> CellGenotype | ChannelsGenotype:
+        """What pictures and descriptions of the file are of."""
+        return self.genotype
+
     @cached_property
     def graph(self) -> Graph:
         """The network, as data. Raises UsageError for settings that it cannot have, which a read file never has."""
-        if isinstance(self.genotype, ChannelsGenotype):
-            return self.genotype.graph(self.network)
-        assert isinstance(self.network, NetworkSettings)
         return self.genotype.graph(self.network)
 
 

@@ -112,6 +112,17 @@ class PosteriorDistribution:
         drop: NDArray[np.float64] = np.repeat(1 / (1 + np.exp(-np.array(logits, np.float64))), sizes)
         return drop
 
+    @property
+    def entropy(self) -> float:
+        """Of the masks, in nats: that of independent coins, none of which is sure."""
+        drop = self.probabilities
+        return float(-(drop * np.log(drop) + (1 - drop) * np.log1p(-drop)).sum())
+
+    @property
+    def entropy_limit(self) -> float:
+        """The entropy where every channel is as likely dropped as kept, in nats."""
+        return self.graph.mask_size * float(np.log(2))
+
     def uniforms(self, seed: int, number: int) -> NDArray[np.float64]:
         """The random numbers in [0, 1) behind candidate `number` of the sequence `seed`. [mask_size]"""
         return uniforms(self.graph.mask_size, derive_seed(seed, "candidate", number))
@@ -127,6 +138,35 @@ class PosteriorDistribution:
     def sample(self, seed: int, number: int) -> ChannelsGenotype:
         """Network `number` of the sequence `seed`, whatever others are drawn."""
         return self.genotype(self.mask(seed, number))
+
+    def facts(self) -> dict[str, Any]:
+        """The super-network, and what the probabilities of dropping say of it, as JSON. Means are over channels."""
+        graph, drop = self.graph, self.probabilities
+        parts = {part: np.concatenate(ranges) for part, ranges in graph.mask_parts.items()}
+        return {
+            "kind": self.kind,
+            "supernet": self.supernet,
+            "width": self.width,
+            "stages": list(self.stages),
+            "parameters": graph.parameters,
+            "multiply_adds": graph.multiply_adds,
+            "channels": graph.mask_size,
+            "groups": len(graph.groups),
+            "drop": _spread(drop),
+            "entropy": self.entropy,
+            "largest_entropy": self.entropy_limit,
+            "expected_kept": float(1 - drop.mean()),
+            "parts": [
+                {
+                    "part": part,
+                    "channels": len(entries),
+                    "drop": _spread(drop[entries]),
+                    "expected_kept": float(1 - drop[entries].mean()),
+                }
+                for part, entries in parts.items()
+            ],
+            "data": self.data.model_dump(mode="json"),
+        }
 
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
         """What a search that goes on with these weights must have in common with theirs: the network, and the images
@@ -180,6 +220,10 @@ class PosteriorDistribution:
             parts[_LOGITS],
             parts[_WEIGHTS],
         )
+
+
+def _spread(drop: NDArray[np.float64]) -> dict[str, float]:
+    return {"mean": float(drop.mean()), "least": float(drop.min()), "greatest": float(drop.max())}
 
 
 def _check(given: Mapping[str, NDArray[Any]], needed: Mapping[str, Tensor], group: str) -> None:

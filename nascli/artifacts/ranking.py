@@ -16,7 +16,7 @@ from nascli.errors import ArtifactError, UsageError
 from nascli.faults import shorten
 from nascli.frozen import Frozen
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import CellSpace
+from nascli.spaces.protocol import SKIP, CellSpace
 
 MOST_CELLS = 10_000
 """Cells of one ranking. Each takes about a kilobyte of the file's header, which has a limit."""
@@ -101,6 +101,27 @@ class RankingDistribution:
         if count > len(self.candidates):
             raise UsageError(f"{count} cells were asked for, the search has ranked {len(self.candidates)}")
         return tuple((candidate.genotype, None) for candidate in self.candidates[:count])
+
+    def facts(self) -> dict[str, Any]:
+        """How many cells were ranked, each with its scores and its skips, and how many wait, as JSON."""
+        return {
+            "kind": self.kind,
+            "space": self.space.name,
+            "nodes": self.space.nodes,
+            "cells": len(self.candidates),
+            "waiting": len(self.waiting),
+            "ranking": [
+                {
+                    "rank": rank,
+                    "number": candidate.number,
+                    "accuracy": candidate.accuracy,
+                    "loss": candidate.loss,
+                    "reported": candidate.reported,
+                    "skips": candidate.genotype.share(SKIP),
+                }
+                for rank, candidate in enumerate(self.candidates, 1)
+            ],
+        }
 
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
         """What a search that goes on with these cells must have in common with them."""

@@ -1,7 +1,6 @@
 """What is worth knowing of an artifact: one dictionary for machines, and its text for people."""
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,13 +10,12 @@ from nascli.artifacts.genotype import CellGenotype, ChannelsGenotype, GenotypeFi
 from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
-from nascli.cli.channels_description import channels_facts, parts_table
 from nascli.cli.inherit import inherited_method
 from nascli.cli.printing import aligned
 from nascli.cli.truth_description import truth_table
 from nascli.config import Config, TrainConfig, describe
 from nascli.errors import UsageError
-from nascli.registry import DATASETS, DISTRIBUTIONS
+from nascli.registry import DATASETS
 
 FALLBACK_DATASET = "cifar10"
 """Whose training recipe sizes a network where neither --dataset nor the genotype's descent names known data."""
@@ -35,9 +33,14 @@ def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, give
         case GenotypeFile():
             content = _genotype(found, found.value, dataset, given)
         case DistributionFile(distribution=distribution):
-            content = _of_kind(distribution.kind).facts(distribution)
-        case ModelFile():
-            content = _model(found.value)
+            content = distribution.facts()
+        case ModelFile(genotype=genotype, network=network):
+            content = {
+                **genotype.facts(network),
+                "settings": network.model_dump(mode="json"),
+                "data": found.value.data.model_dump(mode="json"),
+                "metrics": dict(found.value.metrics),
+            }
     return {
         "file": found.where,
         "artifact": found.kind,
@@ -72,9 +75,7 @@ def _sized_cell(
     config = TrainConfig(dataset=dataset, space=genotype.space, **inherited_method(found), **own)
     settings, graph = derived_network(genotype, config, known_shape(config, classes=given.get("classes")))
     return {
-        **_cell(genotype),
-        "parameters": graph.parameters,
-        "multiply_adds": graph.multiply_adds,
+        **genotype.facts(settings),
         "auxiliary_parameters": graph.tower_parameters if settings.auxiliary else 0,
         "settings": settings.model_dump(mode="json"),
     }
@@ -92,7 +93,7 @@ def _sized_channels(
     sides = [origin.config.get("image_size") for origin in found.provenance.descent()] if searched else []
     side = given.get("image_size", next(filter(None, sides), None))
     shape = known_shape(Config(dataset=dataset, image_size=side), classes=given.get("classes"))
-    return {**channels_facts(genotype, shape), "settings": shape.model_dump(mode="json")}
+    return {**genotype.facts(shape), "settings": shape.model_dump(mode="json")}
 
 
 def _searched_on(provenance: Provenance) -> str:
@@ -101,49 +102,21 @@ def _searched_on(provenance: Provenance) -> str:
     return name if DATASETS[name].classes is not None else FALLBACK_DATASET
 
 
-def _cell(genotype: CellGenotype) -> dict[str, Any]:
-    nodes = {name: len(cell.nodes) for name, cell in genotype.cells.items()}
-    alike = set(nodes.values())
-    return {"kind": genotype.kind, "space": genotype.space, "nodes": alike.pop() if len(alike) == 1 else nodes}
+def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
+    """The facts as lines: figures first, then what `nascli visualize` says of it, then the descent as a tree."""
+    from nascli.visualize import described
+    from nascli.visualize.text import plain
 
-
-def _of_kind(kind: str) -> Any:
-    """The module that tells of a kind of distribution: `facts`, `tables` and `LABELS`."""
-    return import_module(DISTRIBUTIONS[kind].description)
-
-
-def _model(value: ModelFile) -> dict[str, Any]:
-    return {
-        **_network(value),
-        "settings": value.network.model_dump(mode="json"),
-        "data": value.data.model_dump(mode="json"),
-        "metrics": dict(value.metrics),
-    }
-
-
-def _network(value: ModelFile) -> dict[str, Any]:
-    if isinstance(value.genotype, ChannelsGenotype):
-        return channels_facts(value.genotype, value.network)
-    graph = value.graph
-    return {**_cell(value.genotype), "parameters": graph.parameters, "multiply_adds": graph.multiply_adds}
-
-
-def text(facts: Mapping[str, Any]) -> str:
-    """The facts as lines: figures first, then tables, then the descent as a tree."""
-    kind = _of_kind(facts["kind"]) if facts["artifact"] == "distribution" else None
-    labels = {**LABELS, **(kind.LABELS if kind else {})}
+    origin = facts["provenance"]["config"]
     rows = [
-        (labels[key], _percent(value, labels) if key in _SHARES else _shown(value))
+        (LABELS[key], _percent(value) if key in _SHARES else _shown(value))
         for key, value in facts.items()
-        if key in labels
+        if key in LABELS
     ]
+    rows += [(label, _shown(origin[key])) for key, label in _RANKED_BY.items() if key in origin]
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
-    parts = [f"{facts['file']}: {facts['artifact']}", aligned(rows)]
-    if kind:
-        parts += kind.tables(facts)
-    elif "parts" in facts:
-        parts.append(parts_table(facts["parts"]))
+    parts = [f"{facts['file']}: {facts['artifact']}", aligned(rows), plain(described(found.value.subject)).rstrip()]
     if "truth" in facts:
         parts.append(truth_table(facts["truth"]))
     parts.append("\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"])))
@@ -162,24 +135,22 @@ LABELS = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
     "of_supernet": "of the super-network's",
-    "channels": "channels to drop from",
-    "kept": "kept",
     "dropped_convolutions": "convolutions dropped",
     "auxiliary_parameters": "auxiliary tower",
     "metrics": "metrics",
     "dataset": "sized for",
 }
-"""Facts that the text shows, each with its label; kinds of distributions add their own."""
+"""What kind of thing it is and how large, each fact with its label; what it is like is said below these."""
 
-
-_SHARES = {"of_supernet", "kept", "expected_kept"}
+_SHARES = {"of_supernet"}
 """Facts that are shares of a whole, and shown in percent."""
 
+_RANKED_BY = {"choose_by": "ranked by", "column": "reported"}
+"""Columns of the table of true accuracies from which a search has its scores."""
 
-def _percent(value: float | Mapping[str, float], labels: Mapping[str, str]) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{labels.get(key, key)} {_percent(part, labels)}" for key, part in value.items())
-    return f"{value:.1%}"
+
+def _percent(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{LABELS[key]} {share:.1%}" for key, share in shares.items())
 
 
 def _shown(value: object) -> str:

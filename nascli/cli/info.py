@@ -134,4 +134,4 @@ def info(
     if json:
         print_json(facts)
     else:
-        print(text(facts))
+        print(text(found, facts))

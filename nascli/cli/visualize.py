@@ -61,20 +61,16 @@ def visualize(
 
     With --table: the true accuracy of what a search would have derived after each epoch, or that of a genotype.
     """
-    from nascli.artifacts.genotype import CellGenotype
-    from nascli.visualize import text_tree
+    from nascli.visualize import described
     from nascli.visualize.sources import draw, drawable
 
     if column is not None and table is None:
         raise UsageError("--column names a column of a table: give --table, too")
     if output is None and form is None and table is None and sys.stdout.isatty():
-        what = drawable(*sources)
-        if isinstance(what, CellGenotype):
-            from rich.console import Console
+        from nascli.visualize.text import console, titled
 
-            console = Console()
-            console.print(text_tree(what, console.width))
-            return
+        console().print(titled(described(drawable(*sources)), title))
+        return
     path = draw(
         *sources,
         output=output or PIPE,

@@ -196,6 +196,15 @@ class Graph:
             for start, (name, conv) in zip(starts, self.masked.items(), strict=False)
         }
 
+    @property
+    def mask_parts(self) -> Mapping[str, tuple[range, ...]]:
+        """The same, of all convolutions of a part of the network: "stage0" of "stage0.block1.branch0.conv1"."""
+        parts: dict[str, tuple[range, ...]] = {}
+        for name, entries in self.mask_ranges.items():
+            part = name.partition(".")[0]
+            parts[part] = (*parts.get(part, ()), entries)
+        return parts
+
     @cached_property
     def parameters(self) -> int:
         """The learnt numbers: weights, scales and shifts, biases. The auxiliary tower's are not among them."""

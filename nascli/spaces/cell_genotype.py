@@ -14,7 +14,7 @@ from nascli.frozen import Frozen, require_kind
 from nascli.graphs.graph import Graph
 from nascli.registry import SPACES
 from nascli.spaces import cell_space
-from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 MOST_NODES = 32
 MOST_PICKS = 16
@@ -74,9 +74,22 @@ class CellGenotype(Frozen):
     def __hash__(self) -> int:
         return hash((self.space, *self.cells.items()))
 
-    def graph(self, settings: NetworkSettings) -> Graph:
-        """Its network, as data. Raises UsageError for settings that it cannot have."""
+    def graph(self, settings: DataShape) -> Graph:
+        """Its network, as data; the size is part of the settings. Raises UsageError for such as it cannot have."""
+        assert isinstance(settings, NetworkSettings), "the shape of the data does not size a network of cells"
         return cell_space(self.space).graph(self, settings)
+
+    def facts(self, settings: DataShape) -> dict[str, Any]:
+        """What is worth knowing of it and of its network, as JSON. Raises UsageError as `graph`."""
+        graph, nodes = self.graph(settings), {name: len(cell.nodes) for name, cell in self.cells.items()}
+        alike = set(nodes.values())
+        return {
+            "kind": self.kind,
+            "space": self.space,
+            "nodes": alike.pop() if len(alike) == 1 else nodes,
+            "parameters": graph.parameters,
+            "multiply_adds": graph.multiply_adds,
+        }
 
     def picks(self) -> Iterator[Pick]:
         """Every pick of all cells, in order."""

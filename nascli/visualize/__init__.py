@@ -1,8 +1,9 @@
 """Pictures and texts of what passes between stages: genotypes, distributions, the course of runs.
 
-`visualize` is the door. What draws (matplotlib, rich, numpy) is imported when it draws. To add a picture: a function
-`(artifact, format, title) -> bytes` in a module of its own, and its line in `_RENDERERS`; of a kind of distribution, in
-its row of `nascli.registry.DISTRIBUTIONS`.
+`visualize` is the door, and `described` that to what is to be printed. What draws (matplotlib, rich, numpy) is imported
+when it draws. To add a picture: a function `(artifact, format, title) -> bytes` in a module of its own, and its line in
+`_RENDERERS`; of a kind of distribution, in its row of `nascli.registry.DISTRIBUTIONS`. A text, "txt", is a function of
+the artifact alone, and returns what rich prints.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,25 +36,25 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(PICTURES, "nascli.visualize.genotype:draw_genotype"),
         "dot": "nascli.visualize.graph_text:dot",
         "mermaid": "nascli.visualize.graph_text:mermaid",
-        "txt": "nascli.visualize.text:plain_genotype",
+        "txt": "nascli.visualize.genotype_text:Trees",
     },
     "a genotype of channels": {
         **dict.fromkeys(PICTURES, "nascli.visualize.channels:draw_channels"),
         "dot": "nascli.visualize.channels_graph_text:dot",
         "mermaid": "nascli.visualize.channels_graph_text:mermaid",
-        "txt": "nascli.visualize.channels_text:plain_channels",
+        "txt": "nascli.visualize.channels_text:describe_channels",
     },
     "the candidates of a posterior": {
         **dict.fromkeys(PICTURES, "nascli.visualize.candidates:draw_candidates"),
-        "txt": "nascli.visualize.candidates_text:plain_candidates",
+        "txt": "nascli.visualize.candidates_text:describe_candidates",
     },
     "the true accuracy of searches": {
         **dict.fromkeys(PICTURES, "nascli.visualize.truth:draw_truth"),
-        "txt": "nascli.visualize.truth_text:plain_truth",
+        "txt": "nascli.visualize.truth_text:describe_truth",
     },
     "the course of a run": {
         **dict.fromkeys(PICTURES, "nascli.visualize.run:draw_runs"),
-        "txt": "nascli.visualize.run_text:plain_runs",
+        "txt": "nascli.visualize.run_text:describe_runs",
     },
     **{kind.title: {**dict.fromkeys(PICTURES, kind.picture), "txt": kind.text} for kind in DISTRIBUTIONS.values()},
 }
@@ -72,15 +73,18 @@ def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
     renderers = _RENDERERS[what]
     if format not in renderers:
         raise UsageError(f"no picture of {what} comes in the format {format!r}; known: {', '.join(renderers)}")
+    if format == "txt":
+        from nascli.visualize.text import plain, titled
+
+        return plain(titled(described(artifact), title)).encode()
     picture: bytes = load(renderers[format])(artifact, format, title)
     return picture
 
 
-def text_tree(genotype: CellGenotype, width: int) -> "RenderableType":
-    """All cells for a terminal of `width` columns."""
-    from nascli.visualize.text import genotype_trees
-
-    return genotype_trees(genotype, width)
+def described(artifact: Any) -> "RenderableType":
+    """An artifact in words, tables and trees, for a terminal of any width. Raises UsageError as `visualize`."""
+    content: RenderableType = load(_RENDERERS[_what(artifact)]["txt"])(artifact)
+    return content
 
 
 def _what(artifact: object) -> str:

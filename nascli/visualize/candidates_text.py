@@ -8,7 +8,7 @@ from rich.table import Table
 
 from nascli.artifacts.scores import CELLS, POSTERIOR, UNIFORM, best_first
 from nascli.visualize.scored import Candidates, summary
-from nascli.visualize.text import WIDTH, plain
+from nascli.visualize.text import WIDTH
 
 MOST_LINES = 20
 MARKS = {POSTERIOR: "█", CELLS: "█", UNIFORM: "░"}
@@ -16,13 +16,13 @@ LONGEST_BAR = WIDTH - 28
 LISTED = 5
 
 
-def plain_candidates(candidates: Candidates, _format: str, title: str | None) -> bytes:
-    """Histogram and table, as UTF-8 text."""
+def describe_candidates(candidates: Candidates) -> RenderableType:
+    """Histogram and table."""
     parts: list[RenderableType] = [
         f"{MARKS[name]} {name:<9} {summary(scored)}" for name, scored in candidates.populations.items()
     ]
     parts += ["", "accuracy (%)", *histogram(candidates), "", _table(candidates)]
-    return plain(Group(*parts), title)
+    return Group(*parts)
 
 
 def histogram(candidates: Candidates, most_lines: int = MOST_LINES) -> list[str]:

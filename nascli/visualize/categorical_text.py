@@ -1,19 +1,32 @@
 """A categorical distribution as text: the likeliest choices of every draw, and the mode."""
 
-from rich.console import Group
+from math import exp
+
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.visualize.entropies import of_cell, of_decisions, summary
-from nascli.visualize.text import WIDTH, genotype_trees, plain
+from nascli.visualize.genotype_text import Trees
 
 RANKS = ("likeliest", "second", "third")
 
 
-def plain_categorical(distribution: CategoricalDistribution, _format: str, title: str | None) -> bytes:
-    """Tables of the draws of all cells, and the mode as trees, as UTF-8 text."""
+def describe_categorical(distribution: CategoricalDistribution) -> RenderableType:
+    """Tables of the draws of all cells, and the mode as trees."""
     tables = [_draw_table(distribution, name) for name in distribution.space.cells]
-    return plain(Group(summary(distribution), "", *tables, "", genotype_trees(distribution.mode(), WIDTH)), title)
+    return Group(summary(distribution), _likeliest(distribution), "", *tables, "", Trees(distribution.mode()))
+
+
+def _likeliest(distribution: CategoricalDistribution) -> str:
+    """How probable the mode and the likeliest network are, which differ where two orders of draws are one network."""
+    mode = distribution.mode()
+    ((likeliest, log_probability),) = distribution.top(1)
+    of_mode = f"log-probability {distribution.log_probability(mode):.4g}"
+    most = f"probability {exp(log_probability):.4g}"
+    if likeliest.network() == mode.network():
+        return f"the mode is the likeliest network: {most}, {of_mode}"
+    return f"the mode has {of_mode}; the likeliest network is another, of {most}"
 
 
 def _draw_table(distribution: CategoricalDistribution, name: str) -> Table:

@@ -1,23 +1,23 @@
 """The ranking of a random search as text: the scores of the best cells and of the worst, and the best cell."""
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.spaces.protocol import SKIP
+from nascli.visualize.genotype_text import Trees
 from nascli.visualize.scores import heading, summary
-from nascli.visualize.text import WIDTH, genotype_trees, plain
 
 MOST_ROWS = 20
 """Cells that are listed one by one; of more, the best and the last."""
 
 
-def plain_ranking(ranking: RankingDistribution, _format: str, title: str | None) -> bytes:
-    """A table of the cells, best first, and the best as trees, as UTF-8 text."""
-    trees = genotype_trees(ranking.mode(), WIDTH)
+def describe_ranking(ranking: RankingDistribution) -> RenderableType:
+    """A table of the cells, best first, and the best as trees."""
+    trees = Trees(ranking.mode())
     if not ranking.candidates:
-        return plain(Group(heading(ranking), "", "the first to be trained", "", trees), title)
-    return plain(Group(f"{heading(ranking)}", summary(ranking), "", _table(ranking), "", trees), title)
+        return Group(heading(ranking), "", "the first to be trained", "", trees)
+    return Group(heading(ranking), summary(ranking), "", _table(ranking), "", trees)
 
 
 def _table(ranking: RankingDistribution) -> Table:

@@ -1,23 +1,20 @@
 """The course of one run or several as text: first, best and last number of every curve, and a line of bars."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from nascli.visualize.curves import Rows, charts, named_runs, points_of
-from nascli.visualize.text import plain
-
-BARS = "▁▂▃▄▅▆▇█"
-LONGEST = 30
+from nascli.visualize.text import spark_line
 
 
-def plain_runs(runs: Rows | Mapping[str, Rows], _format: str, title: str | None) -> bytes:
-    """A table per run, as UTF-8 text."""
+def describe_runs(runs: Rows | Mapping[str, Rows]) -> RenderableType:
+    """A table per run."""
     tables: list[RenderableType] = []
     for name, rows in named_runs(runs).items():
         tables += [_table(name, rows), ""]
-    return plain(Group(*tables[:-1]), title)
+    return Group(*tables[:-1])
 
 
 def _table(name: str, rows: Rows) -> Table:
@@ -44,13 +41,3 @@ def _table(name: str, rows: Rows) -> Table:
 
 def _number(value: float) -> str:
     return f"{value:.4g}"
-
-
-def spark_line(values: Sequence[float]) -> str:
-    """Bars from the least to the largest value, at most `LONGEST`, picked evenly from the first to the last value."""
-    if len(values) > LONGEST:
-        values = [values[round(i * (len(values) - 1) / (LONGEST - 1))] for i in range(LONGEST)]
-    low, span = min(values), max(values) - min(values)
-    if span == 0:
-        return BARS[0] * len(values)
-    return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in values)

@@ -38,11 +38,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class KeptChannels:
-    """A super-network and what is kept of each of its masked convolutions, in order; `summary` says it on one line."""
+    """A super-network and what is kept of each of its masked convolutions, in order; `summary` says it in words."""
 
     graph: Graph
     convolutions: Mapping[str, Kept]
-    summary: str
+    summary: tuple[str, ...]
 
     def share(self) -> float:
         """Of all channels that a mask may drop."""
@@ -61,7 +61,7 @@ def of_genotype(genotype: ChannelsGenotype) -> KeptChannels:
         shares = tuple(count / size for count, size in zip(counts, conv.sources, strict=True))
         node = left.graph.by_name.get(name)
         convolutions[name] = Kept(conv.sources, shares, dead=node is None or not isinstance(node.op, Conv))
-    kept = KeptChannels(graph, convolutions, "")
+    kept = KeptChannels(graph, convolutions, ())
     weights = weights_of_convolutions(left.graph) / weights_of_convolutions(graph)
     dead = sum(conv.dead for conv in convolutions.values())
     summary = (
@@ -71,7 +71,7 @@ def of_genotype(genotype: ChannelsGenotype) -> KeptChannels:
     return KeptChannels(
         graph,
         convolutions,
-        summary + (f", {len(convolutions) - dead} of {len(convolutions)} convolutions" if dead else ""),
+        (summary + (f", {len(convolutions) - dead} of {len(convolutions)} convolutions" if dead else ""),),
     )
 
 
@@ -82,10 +82,10 @@ def of_posterior(posterior: PosteriorDistribution) -> KeptChannels:
     for group in graph.groups:
         of_groups.setdefault(group.conv, []).append(1 - float(probabilities[group.start]))
     convolutions = {name: Kept(conv.sources, tuple(of_groups[name])) for name, conv in graph.masked.items()}
-    kept = KeptChannels(graph, convolutions, "")
+    share = 100 * KeptChannels(graph, convolutions, ()).share()
     summary = (
-        f"{title(posterior)}: candidates keep {100 * kept.share():.1f} % of {graph.mask_size:,} channels on average; "
-        f"{len(graph.groups)} probabilities p"
+        f"{title(posterior)}: candidates keep {share:.1f} % of {graph.mask_size:,} channels on average",
+        f"{len(graph.groups)} probabilities p",
     )
     return KeptChannels(graph, convolutions, summary)
 

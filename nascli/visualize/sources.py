@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nascli.artifacts.files import check_output, keep_inputs, read_once, write_output
-from nascli.artifacts.genotype import CellGenotype, GenotypeFile
+from nascli.artifacts.genotype import CellGenotype
 from nascli.artifacts.load import Artifact, LoadedArtifact, load_artifact
-from nascli.artifacts.model import ModelFile
 from nascli.artifacts.rundir import RunDir
 from nascli.artifacts.scores import Scored
 from nascli.artifacts.truth import TruthTable, load_table
@@ -36,8 +35,7 @@ def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
     if len(sources) != 1:
         raise UsageError("draw one file at a time, or several run directories")
     (source,) = sources
-    value = (source if isinstance(source, LoadedArtifact) else load_artifact(source)).value
-    return value.genotype if isinstance(value, GenotypeFile | ModelFile) else value.distribution
+    return (source if isinstance(source, LoadedArtifact) else load_artifact(source)).value.subject
 
 
 def _scores(folder: Path) -> list[Scored]:

@@ -81,8 +81,9 @@ def draw_supernet(kept: KeptChannels, form: str, title: str | None, lead: Lead |
     def draw(figure: Figure) -> None:
         axes = pixel_axes(figure)
         draw_title(axes, title)
-        size = 11.5 * min(1.0, 0.95 * (WIDTH - 2 * MARGIN) / text_width(kept.summary, 11.5))
-        write(axes, MARGIN, top - SUMMARY / 2 - 5, kept.summary, size, color=MUTED)
+        summary = "; ".join(kept.summary)
+        size = 11.5 * min(1.0, 0.95 * (WIDTH - 2 * MARGIN) / text_width(summary, 11.5))
+        write(axes, MARGIN, top - SUMMARY / 2 - 5, summary, size, color=MUTED)
         y = top
         if lead:
             lead.draw(axes, y)

@@ -142,8 +142,10 @@ def test_what_random_search_finds_is_derived_told_and_drawn(here, nascli):
     assert found["architecture"] == text
     assert found["columns"][0]["accuracy"] == 20 + 10 * convolutions(text)
     shown = nascli("info", "run.safetensors").out
-    head = next(line for line in shown.splitlines() if line.startswith("rank"))
-    assert head.split() == ["rank", "number", "valid", "test", "skips"]
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["rank", "number", "accuracy", "(%)", "reported", "(%)", "skips", "(%)"] in lines
+    assert ["ranked", "by", "valid"] in lines
+    assert ["reported", "test"] in lines
     assert "scored by a table, valid, not trained" in shown
     drawn = nascli("visualize", "run.safetensors", "-o", "-", "--format", "txt").out
     assert drawn.startswith("30 cells ranked by a table, best first\n")

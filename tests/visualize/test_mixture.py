@@ -116,6 +116,13 @@ def test_text_lists_every_edge_and_stars_the_kept(space: str) -> None:
     assert [float(row[-1]) for row in rows] == pytest.approx(strengths, abs=5e-4)
 
 
+def test_text_of_a_mixture_whose_edges_have_no_weights_says_so() -> None:
+    with_weights, without = (visualize(mixture(beta=beta), format="txt").decode() for beta in (True, False))
+    assert "edge weight" in with_weights
+    assert "edge weight" not in without
+    assert without.startswith("edges have no weights")
+
+
 @pytest.mark.parametrize("column", range(5))
 def test_every_decided_mixture_of_the_benchmark_has_a_picture(drawn, column: int) -> None:
     """All edges the same operation; if that is `none`, a cell of nothing is drawn."""

@@ -8,8 +8,8 @@ from nascli.errors import UsageError
 from nascli.metrics import METRICS, PANELS
 from nascli.visualize import run as drawing
 from nascli.visualize import visualize
-from nascli.visualize.run_text import spark_line
 from nascli.visualize.style import MUTED, SERIES
+from nascli.visualize.text import spark_line
 from tests.visualize.examples import parsec_rows, pgnas_rows, random_rows, search_rows
 from tests.visualize.figures import made, overlaps
 
@@ -274,6 +274,10 @@ def test_text_of_a_search_by_sampling_begins_before_its_first_step() -> None:
     assert table["samples of a step, drawn"][-3:-1] == ["16", "16"]
     assert table["found cells, mode (%)"][-4:-1] == ["10", "50", "50"]
     assert {f"decisions: normal, {state} (nats)" for state in (2, 3, 4, 5)} <= table.keys()
+
+
+def test_a_name_in_brackets_is_not_markup() -> None:
+    assert b"run[bold]:smile:" in visualize({"run[bold]:smile:": PLAIN}, format="txt")
 
 
 def test_spark_line() -> None:

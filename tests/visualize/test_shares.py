@@ -35,7 +35,7 @@ def test_both_convolutions_of_a_dropped_branch_are_gone(dropped: str) -> None:
         "stage1.block1.branch0.conv1",
         "stage1.block1.branch0.conv2",
     }
-    assert found.summary.endswith(f"{len(kept) - 2} of {len(kept)} convolutions")
+    assert found.summary[0].endswith(f"{len(kept) - 2} of {len(kept)} convolutions")
 
 
 def test_nothing_dropped_is_all_kept() -> None:
@@ -44,8 +44,8 @@ def test_nothing_dropped_is_all_kept() -> None:
     found = of_genotype(ChannelsGenotype.of("enas", 4, (2, 2, 2), kept))
     assert found.share() == 1
     assert not any(conv.dead for conv in found.convolutions.values())
-    assert "keeps 100.0 %" in found.summary
-    assert "100.0 % of the convolutions' weights" in found.summary
+    assert "keeps 100.0 %" in found.summary[0]
+    assert "100.0 % of the convolutions' weights" in found.summary[0]
 
 
 @pytest.mark.parametrize("name", SUPERNETS)

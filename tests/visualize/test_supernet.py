@@ -148,10 +148,21 @@ def test_text_of_a_posterior_says_how_p_is_spread() -> None:
     lines = visualize(artifact, format="txt").decode().splitlines()
     (row,) = [line for line in lines if "stage 2" in line]
     dropped = [1 / (1 + 2.718281828 ** -float(v[0])) for name, v in artifact.logits.items() if "stage2" in name]
-    least, mean, largest = (float(number) for number in row.split()[5:8])
+    least, mean, largest = (float(number) for number in row.split()[6:9])
     assert least == pytest.approx(min(dropped), rel=0.01)
     assert mean == pytest.approx(sum(dropped) / len(dropped), rel=0.01)
     assert largest == pytest.approx(max(dropped), rel=0.01)
+
+
+def test_text_sums_the_blocks_of_a_stage() -> None:
+    artifact = posterior("enas", 2)
+    rows = [line.split() for line in visualize(artifact, format="txt").decode().splitlines() if "all 3" in line]
+    sizes = {part: sum(map(len, ranges)) for part, ranges in artifact.graph.mask_parts.items()}
+    kept = {part["part"]: part["expected_kept"] for part in artifact.facts()["parts"]}
+    assert {f"stage{row[1]}" for row in rows} == {"stage1", "stage2"}  # with a reduction before the two cells
+    for row in rows:
+        assert int(row[4].replace(",", "")) == sizes[f"stage{row[1]}"]
+        assert float(row[5]) == pytest.approx(100 * kept[f"stage{row[1]}"], abs=0.05)
 
 
 def test_files_of_both_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

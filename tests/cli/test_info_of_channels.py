@@ -127,11 +127,12 @@ def test_text_for_people(nascli, tmp_path):
     cell = nascli("info", tmp_path / "cell.json").out
     assert "super-network" in cell
     assert "(ranked: rank 1, candidates 200, seed 2026, number 17, held out accuracy 0.9812)" in cell
-    assert [line.split() for line in cell.splitlines() if line.startswith("stage1")] == [["stage1", "32", "56.2%"]]
+    (stage,) = (line.split() for line in cell.splitlines() if line.startswith("stage 1"))
+    assert stage[4:7] == ["56.2", "18", "32"]
     lines = nascli("info", tmp_path / "run.safetensors").out.splitlines()
-    (heading,) = (line for line in lines if line.startswith("part "))
-    assert heading.split()[:4] == ["part", "channels", "mean", "p"]
-    assert len([line for line in lines if line.startswith("stage")]) == 3
+    (heading,) = (line for line in lines if line.startswith("stage  "))
+    assert heading.split()[:4] == ["stage", "block", "channels", "kept"]
+    assert len([line for line in lines if line.startswith("stage ")]) == 4
 
 
 @pytest.mark.parametrize(

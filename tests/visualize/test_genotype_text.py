@@ -6,8 +6,8 @@ from rich.console import Console
 
 from nascli.artifacts import published
 from nascli.spaces.cell_genotype import Cell, CellGenotype
-from nascli.visualize import text_tree, visualize
-from nascli.visualize.text import cell_tree
+from nascli.visualize import described, visualize
+from nascli.visualize.genotype_text import cell_tree
 from tests.visualize.examples import GENOTYPE, PARTLY_NONE, benchmark_genotypes, cells, drawn_cell
 
 
@@ -72,11 +72,11 @@ def test_of_a_cell_whose_output_is_one_node_no_other_is_called_left_out() -> Non
 @pytest.mark.parametrize("name", published.names())
 def test_cells_stand_side_by_side_where_they_fit(name: str) -> None:
     genotype = published.load(name).genotype
-    first = printed(text_tree(genotype, 80), 80).splitlines()
+    first = printed(described(genotype), 80).splitlines()
     assert "normal cell" in first[0]
     assert "reduction cell" in first[0]
     assert max(map(len, first)) <= 80
-    narrow = printed(text_tree(genotype, 40), 40).splitlines()
+    narrow = printed(described(genotype), 40).splitlines()
     assert "reduction cell" not in narrow[0]
     assert max(len(line.rstrip()) for line in narrow) <= 40
     operations = [pick.op for pick in genotype.picks()]
