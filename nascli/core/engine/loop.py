@@ -32,6 +32,7 @@ class Job(Protocol):
 
     device: torch.device
     batch_size: int
+    steps_per_epoch: int
 
     def step(self) -> Mapping[str, Tensor]:
         """Do one step. Returns scalars whose means over the epoch are worth keeping."""
@@ -86,6 +87,94 @@ def _tensors(state: Any) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
+class _Course:
+    """How far a run has come: its step, the means of the present epoch, the rows of those that are done."""
+
+    def __init__(self, job: Job, run: RunDir | None, reporter: Reporter, steps_per_epoch: int) -> None:
+        self._job, self._run, self._reporter, self._steps_per_epoch = job, run, reporter, steps_per_epoch
+        self.step = 0
+        self.rows: list[dict[str, Any]] = []
+        self._means = _Means()
+        self.start_clocks()
+
+    def resume(self, run: RunDir) -> None:
+        """Go on from the checkpoint in `run`, if there is one yet."""
+        saved = run.read_checkpoint()
+        if saved is None:
+            self._reporter.notice(f"there is no checkpoint in {run.path} yet: starting from the beginning")
+        else:
+            state = load_checkpoint(saved, str(run.checkpoint))
+            self._job.load_state_dict(state["job"])
+            self.step = state["step"]
+            self._means.sums = {name: value.to(self._job.device) for name, value in state["sums"].items()}
+            self._means.counts = dict(state["counts"])
+        run.truncate_metrics(self.step // self._steps_per_epoch if self.step else -1)
+        self.rows = run.read_metrics()
+
+    def row_of_the_start(self) -> None:
+        """Keep what is worth knowing before the first step."""
+        if start := self._job.start_metrics():
+            self.rows = [{"epoch": 0, "step": 0, **start}]
+            if self._run is not None:
+                self._run.append_metrics(self.rows[0])
+
+    def start_clocks(self) -> None:
+        """Of the epoch and of the checkpoints, when the first step is about to begin."""
+        self._epoch_began = self._saved = time.monotonic()
+        self._first_of_epoch = self.step
+
+    def count(self, metrics: Mapping[str, Tensor], *, stopping: bool) -> None:
+        """Count a step that was done, and write a checkpoint after an epoch, when it is time, or when `stopping`."""
+        self._means.add(metrics)
+        self.step += 1
+        ends_epoch = self.step % self._steps_per_epoch == 0
+        due = self._run is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS
+        saving = ends_epoch or due or stopping
+        if saving or self._job.device.type == "cpu" or self.step % READ_EVERY == 0:
+            values = self._finite_means(with_weights=saving)
+            seconds = time.monotonic() - self._epoch_began
+            rate = self._job.batch_size * (self.step - self._first_of_epoch) / seconds
+            epoch = (self.step - 1) // self._steps_per_epoch + 1
+            told = {**values, "lr": self._job.learning_rate(), "images_per_second": rate}
+            self._reporter.step(epoch, self.step, told)
+            if ends_epoch:
+                self._end_epoch(epoch, values, rate)
+        if saving:
+            self._save()
+
+    def _finite_means(self, *, with_weights: bool) -> dict[str, float]:
+        """The means of the epoch so far. Raises Diverged where one, or a weight of the job, is not finite."""
+        values = self._means.read()
+        bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+        if not bad and with_weights and not all_finite(self._job.state_dict()):
+            bad = "a weight"
+        if bad:
+            kept = "no checkpoint was written yet"
+            if self._run is not None and self._run.checkpoint.exists():
+                kept = f"the last good checkpoint is {self._run.checkpoint}"
+            rate = f"learning rate {self._job.learning_rate():.3g}"
+            raise Diverged(f"{bad} is no longer finite at step {self.step} ({rate}); {kept}. Try a lower --lr.")
+        return values
+
+    def _end_epoch(self, epoch: int, means: Mapping[str, float], rate: float) -> None:
+        seconds = time.monotonic() - self._epoch_began
+        row = {"epoch": epoch, "step": self.step, "lr": self._job.learning_rate(), **means}
+        row |= {**self._job.epoch_metrics(), "seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
+        self.rows.append(row)
+        self._means = _Means()
+        self._epoch_began, self._first_of_epoch = time.monotonic(), self.step
+        if self._run is not None:
+            self._run.append_metrics(row)
+        self._reporter.epoch(row)
+
+    def _save(self) -> None:
+        if self._run is not None:
+            means = {"sums": self._means.sums, "counts": self._means.counts}
+            state = {"step": self.step, **means, "job": self._job.state_dict()}
+            self._run.write_checkpoint(checkpoint_bytes(state))
+        self._saved = time.monotonic()
+
+
 def drive(
     job: Job,
     *,
@@ -107,96 +196,40 @@ def drive(
     Raises Diverged when a metric stops being finite, Interrupted after SIGINT or SIGTERM; both leave the last good
     checkpoint in `run`.
     """
-    step = 0
-    means = _Means()
-    rows: list[dict[str, Any]] = []
+    course = _Course(job, run, reporter, steps_per_epoch)
     if run is not None and resume:
-        saved_bytes = run.read_checkpoint()
-        if saved_bytes is not None:
-            state = load_checkpoint(saved_bytes, str(run.checkpoint))
-            job.load_state_dict(state["job"])
-            step = state["step"]
-            means.sums = {name: value.to(job.device) for name, value in state["sums"].items()}
-            means.counts = dict(state["counts"])
-        else:
-            reporter.notice(f"there is no checkpoint in {run.path} yet: starting from the beginning")
-        run.truncate_metrics(step // steps_per_epoch if step else -1)
-        rows = run.read_metrics()
-
-    if step == 0 and (start := job.start_metrics()):
-        rows = [{"epoch": 0, "step": 0, **start}]
-        if run is not None:
-            run.append_metrics(rows[0])
-
-    total = epochs * steps_per_epoch
-    reporter.begin(stage, facts, epochs=epochs, steps_per_epoch=steps_per_epoch, step=step)
-    epoch_began = saved = time.monotonic()
-    first_of_epoch = step
-
-    def save() -> None:
-        nonlocal saved
-        if run is not None:
-            state = {"step": step, "sums": means.sums, "counts": means.counts, "job": job.state_dict()}
-            run.write_checkpoint(checkpoint_bytes(state))
-        saved = time.monotonic()
-
-    def check_finite(saving: bool) -> dict[str, float]:
-        values = means.read()
-        bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
-        if not bad and saving and not all_finite(job.state_dict()):
-            bad = "a weight"
-        if bad:
-            kept = "no checkpoint was written yet"
-            if run is not None and run.checkpoint.exists():
-                kept = f"the last good checkpoint is {run.checkpoint}"
-            rate = f"learning rate {job.learning_rate():.3g}"
-            raise Diverged(f"{bad} is no longer finite at step {step} ({rate}); {kept}. Try a lower --lr.")
-        return values
-
-    def first_step(stop: StopRequest) -> Mapping[str, Tensor]:
-        stop.at_once = compiles
-        try:
-            return job.step()
-        except StoppedAtOnce:
-            assert stop.signal_number is not None
-            name = signal.Signals(stop.signal_number).name
-            raise Interrupted(
-                f"stopped by {name} while the network was compiled: nothing has been learnt since, nothing is lost",
-                stop.signal_number,
-            ) from None
-        finally:
-            stop.at_once = False
-
+        course.resume(run)
+    if course.step == 0:
+        course.row_of_the_start()
+    began, total = course.step, epochs * steps_per_epoch
+    reporter.begin(stage, facts, epochs=epochs, steps_per_epoch=steps_per_epoch, step=began)
+    course.start_clocks()
     with stop_on_signals(stop or StopRequest()) as stop:
-        began = step
-        while step < total:
-            means.add(first_step(stop) if step == began else job.step())
-            step += 1
-            epoch, ends_epoch = (step - 1) // steps_per_epoch + 1, step % steps_per_epoch == 0
-            due = run is not None and time.monotonic() - saved > CHECKPOINT_SECONDS
-            saving = ends_epoch or due or stop.signal_number is not None
-            if saving or job.device.type == "cpu" or step % READ_EVERY == 0:
-                values = check_finite(saving)
-                rate = job.batch_size * (step - first_of_epoch) / (time.monotonic() - epoch_began)
-                reporter.step(epoch, step, {**values, "lr": job.learning_rate(), "images_per_second": rate})
-            if ends_epoch:
-                seconds = time.monotonic() - epoch_began
-                row = {"epoch": epoch, "step": step, "lr": job.learning_rate(), **values, **job.epoch_metrics()}
-                row |= {"seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
-                rows.append(row)
-                means = _Means()
-                epoch_began, first_of_epoch = time.monotonic(), step
+        while course.step < total:
+            first = compiles and course.step == began
+            metrics = _interruptible_step(job, stop) if first else job.step()
+            stopped_by = stop.signal_number
+            course.count(metrics, stopping=stopped_by is not None)
+            if stopped_by is not None and course.step < total:
+                kept = "no run directory, so nothing is kept"
                 if run is not None:
-                    run.append_metrics(row)
-                reporter.epoch(row)
-            if saving:
-                save()
-            if stop.signal_number and step < total:
-                name = signal.Signals(stop.signal_number).name
-                kept = (
-                    f"checkpoint in {run.path}; continue with --resume"
-                    if run is not None
-                    else "no run directory, so nothing is kept"
-                )
-                raise Interrupted(f"stopped by {name} after step {step} of {total}: {kept}", stop.signal_number)
-    return rows
+                    kept = f"checkpoint in {run.path}; continue with --resume"
+                name = signal.Signals(stopped_by).name
+                raise Interrupted(f"stopped by {name} after step {course.step} of {total}: {kept}", stopped_by)
+    return course.rows
+
+
+def _interruptible_step(job: Job, stop: StopRequest) -> Mapping[str, Tensor]:
+    """A step that a signal ends at once, as while a network is compiled. Raises Interrupted."""
+    stop.at_once = True
+    try:
+        return job.step()
+    except StoppedAtOnce:
+        assert stop.signal_number is not None
+        name = signal.Signals(stop.signal_number).name
+        raise Interrupted(
+            f"stopped by {name} while the network was compiled: nothing has been learnt since, nothing is lost",
+            stop.signal_number,
+        ) from None
+    finally:
+        stop.at_once = False

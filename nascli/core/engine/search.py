@@ -11,18 +11,19 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile, OffersMean, distribution_bytes
 from nascli.artifacts.genotype import CellGenotype, as_text
 from nascli.artifacts.load import LoadedDistribution
+from nascli.artifacts.rundir import RunDir
 from nascli.config import FinetuneConfig, SearchConfig
+from nascli.core.engine.frame import complete, learn
 from nascli.core.engine.health import health
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
-from nascli.core.engine.loop import drive
 from nascli.core.engine.offers import OffersMode
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
+from nascli.core.engine.session import Destination, provenance
 from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, rank_by_table
 from nascli.core.methods.protocol import Plan, SearchMethod, Stream
 from nascli.core.nn.measure import count_parameters
-from nascli.core.runtime import Runtime, check_maps, fitting_threads, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, check_maps, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.metrics import GENOTYPE, TRUE_ACCURACY
 from nascli.registry import METHODS, load
@@ -71,35 +72,20 @@ def _run(
     keep_artifacts([destination.output], start)
     if truth is not None:
         check_truth(truth, config, destination)
-    if done := finished(destination, config, made_from):
-        reporter.notice("this run is complete: nothing to resume")
-        return done.holding(DistributionFile)
-    check_destination(destination, config, made_from)
+    if done := complete(destination, config, made_from, reporter, DistributionFile):
+        return done
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
         data, job = open_search(config, start, runtime, truth)
         method = job.method
         tell_before(config, data, method, runtime, reporter)
-        threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
-        with open_run(destination, config, made_from, data.info) as run, threads:
-            if truth is None and run is not None and any(TRUE_ACCURACY in row for row in run.read_metrics()):
-                reporter.notice("the epochs before were looked up in a table: give --table to go on with that")
-            rows = drive(
-                job,
-                stage=config.stage,
-                facts=facts(config, method, data.info, runtime),
-                epochs=config.epochs,
-                steps_per_epoch=job.steps_per_epoch,
-                run=run,
-                resume=destination.resume,
-                reporter=reporter,
-                compiles=config.compile,
-            )
+        if truth is None and destination.resume and _used_a_table(destination):
+            reporter.notice("the epochs before were looked up in a table: give --table to go on with that")
+        known = facts(config, method, data.info, runtime)
+        rows = learn(job, config, destination, reporter, data=data, made_from=made_from, facts=known, runtime=runtime)
         learnt, origin = method.distribution(), provenance(config, data.info, made_from)
         content = distribution_bytes(DistributionFile(learnt, origin, method.weights(), job.course()))
         path = destination.write(content)
-        if data.lost:
-            reporter.notice(data.lost)
         if end := health(rows, learnt):
             reporter.notice(f"health: {end}")
             if end.advice:
@@ -108,6 +94,12 @@ def _run(
             reporter.notice(f"what it derives is worth: {truth.tell(found)}")
         reporter.end(path)
     return made(content, path, DistributionFile)
+
+
+def _used_a_table(destination: Destination) -> bool:
+    """Whether the run that is resumed told true accuracies."""
+    run = destination.run_path
+    return run is not None and any(TRUE_ACCURACY in row for row in RunDir(run).read_metrics())
 
 
 def open_search(

@@ -15,12 +15,12 @@ from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.answer import answer
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.evaluate import Tally, score
+from nascli.core.engine.frame import complete, learn
 from nascli.core.engine.inheritance import check_data, check_start
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
-from nascli.core.engine.loop import drive
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
-from nascli.core.engine.session import Destination, check_destination, finished, open_run, provenance
+from nascli.core.engine.session import Destination, provenance
 from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.sizing import batch_notice, derived_network, in_words, shape_of, stem_notice, tower_notice
 from nascli.core.nn.build import build_network, inherited_network
@@ -30,7 +30,6 @@ from nascli.core.runtime import (
     Runtime,
     check_maps,
     check_memory,
-    fitting_threads,
     memory_errors,
     open_runtime,
 )
@@ -69,30 +68,24 @@ def train(
     check_connected(genotype, config)
     keep_artifacts([destination.output], genotype, origin)
     made_from = genotype.ancestor()
-    if done := finished(destination, config, made_from):
-        reporter.notice("this run is complete: nothing to resume")
-        return done.holding(ModelFile)
-    check_destination(destination, config, made_from)
+    if done := complete(destination, config, made_from, reporter, ModelFile):
+        return done
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
         data = open_images(genotype, config, runtime, reporter)
         job, graph = open_training(genotype, origin, config, data, runtime, reporter)
-        threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
-        with open_run(destination, config, made_from, data.info, genotype.value) as run, threads:
-            rows = drive(
-                job,
-                stage=config.stage,
-                facts=facts(genotype.value.genotype, config, data, graph.size, runtime),
-                epochs=config.epochs,
-                steps_per_epoch=job.steps_per_epoch,
-                run=run,
-                resume=destination.resume,
-                reporter=reporter,
-                stop=stop,
-                compiles=config.compile,
-            )
-        if data.lost:
-            reporter.notice(data.lost)
+        rows = learn(
+            job,
+            config,
+            destination,
+            reporter,
+            data=data,
+            made_from=made_from,
+            facts=facts(genotype.value.genotype, config, data, graph.size, runtime),
+            runtime=runtime,
+            genotype=genotype.value,
+            stop=stop,
+        )
         if job.steps_done < FEW_STEPS:
             job.settle()
             steps = f"{job.steps_done} step{'' if job.steps_done == 1 else 's'}"

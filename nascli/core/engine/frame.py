@@ -1,0 +1,66 @@
+"""What search, finetune and train have around their loop: a run that may be complete, its directory, its threads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.load import File, LoadedArtifact
+from nascli.artifacts.provenance import Ancestor
+from nascli.config import SearchConfig, TrainConfig
+from nascli.core.engine.loop import Job, drive
+from nascli.core.engine.reporter import Reporter
+from nascli.core.engine.session import Destination, check_destination, finished, open_run
+from nascli.core.engine.signals import StopRequest
+from nascli.core.runtime import Runtime, fitting_threads
+from nascli.data import DataModule
+
+
+def complete(
+    destination: Destination,
+    config: SearchConfig | TrainConfig,
+    made_from: Ancestor | None,
+    reporter: Reporter,
+    file: type[File],
+) -> LoadedArtifact[File] | None:
+    """The result of a run that is to be resumed and was completed before; None where there is work to do.
+
+    Raises UsageError for whatever would keep its result from being written.
+    """
+    if done := finished(destination, config, made_from):
+        reporter.notice("this run is complete: nothing to resume")
+        return done.holding(file)
+    check_destination(destination, config, made_from)
+    return None
+
+
+def learn(
+    job: Job,
+    config: SearchConfig | TrainConfig,
+    destination: Destination,
+    reporter: Reporter,
+    *,
+    data: DataModule,
+    made_from: Ancestor | None,
+    facts: Mapping[str, object],
+    runtime: Runtime,
+    genotype: GenotypeFile | None = None,
+    stop: StopRequest | None = None,
+) -> list[dict[str, Any]]:
+    """Run a job to its end in its directory, and return its rows of metrics. Raises as `open_run` and `drive`."""
+    threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
+    with open_run(destination, config, made_from, data.info, genotype) as run, threads:
+        rows = drive(
+            job,
+            stage=config.stage,
+            facts=facts,
+            epochs=config.epochs,
+            steps_per_epoch=job.steps_per_epoch,
+            run=run,
+            resume=destination.resume,
+            reporter=reporter,
+            stop=stop,
+            compiles=config.compile,
+        )
+    if data.lost:
+        reporter.notice(data.lost)
+    return rows
