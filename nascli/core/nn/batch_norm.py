@@ -29,11 +29,11 @@ MOMENTUM = 0.1
 
 
 class Moments(NamedTuple):
-    """Mean and variance [J, P] per channel; the variance is the biased one, over `count` values."""
+    """Mean and variance [J, P] per channel; the variance is the biased one, over so many `values`."""
 
     mean: Tensor
     variance: Tensor
-    count: int
+    values: int
 
 
 class RunningMoments(nn.Module):
@@ -43,6 +43,9 @@ class RunningMoments(nn.Module):
     a second time, in the backward pass, without counting a batch twice.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, *shape: int) -> None:
         super().__init__()
         self.register_buffer("running_mean", torch.zeros(shape))
@@ -51,7 +54,7 @@ class RunningMoments(nn.Module):
     @torch.no_grad()
     def update(self, batch: Moments) -> None:
         """Move towards the moments of a batch; the variance that counts is the unbiased one."""
-        unbiased = batch.variance * (batch.count / max(1, batch.count - 1))
+        unbiased = batch.variance * (batch.values / max(1, batch.values - 1))
         self.running_mean.lerp_(batch.mean.reshape(self.running_mean.shape), MOMENTUM)
         self.running_var.lerp_(unbiased.reshape(self.running_var.shape), MOMENTUM)
 
@@ -78,7 +81,8 @@ def centred(features: Tensor) -> tuple[Tensor, Tensor]:
     What its gradient to the features adds up to over a column is zero, so that the gradient of this step is the
     identity.
     """
-    return _Centred.apply(features)
+    result: tuple[Tensor, Tensor] = _Centred.apply(features)
+    return result
 
 
 class _Centred(torch.autograd.Function):
@@ -139,7 +143,7 @@ def _spread(weight: Tensor, features: int) -> Tensor:
     return (own[:, None, :, None] * weight[:, :, None, :]).reshape(targets * channels, features)
 
 
-def _gather(matrix: Tensor, shape: tuple[int, int, int]) -> Tensor:
+def _gather(matrix: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The transpose of `_spread`: the entries of a [J·P, D] matrix that belong to a weight of shape [J, P, Q]."""
     targets, channels, inputs = shape
     if matrix.shape[1] == inputs:
@@ -147,11 +151,40 @@ def _gather(matrix: Tensor, shape: tuple[int, int, int]) -> Tensor:
     return matrix.reshape(targets, channels, targets, inputs).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
 
-def _second_moments(features: Tensor, weight_shape: tuple[int, int, int]) -> Tensor:
-    """Mean products of features [n, D]: [1, D, D], or [J, Q, Q] where each target has its own features."""
+def _second_moments(features: Tensor, inputs: int) -> Tensor:
+    """Mean products of features [n, D]: [1, D, D], or [J, Q, Q] where each target has its own features. inputs: Q."""
     count, size = features.shape
-    inputs = weight_shape[2]
     return _gather((features.t() @ features) / count, (size // inputs, inputs, inputs))
+
+
+class _Inputs(NamedTuple):
+    """What a term needs that may have a gradient; `Term` says what they are."""
+
+    features: Tensor
+    weight: Tensor
+    scale: Tensor | None
+
+
+class _Kept(NamedTuple):
+    """What the backward pass needs of a term: `_Inputs`, the weight in full (`_spread`), and what its norm came to.
+
+    shift: mean of the channels [J, P], or None where nothing is taken off. deviation: 1 / sqrt(var + eps), [J, P].
+    mean: of the features [1 or J, 1, Q], None where they are centred already. covariance: of the features
+    [1 or J, Q, Q]. Both are None where the mean and the deviation were given.
+    """
+
+    features: Tensor
+    weight: Tensor
+    spread: Tensor
+    scale: Tensor | None
+    shift: Tensor | None
+    deviation: Tensor
+    mean: Tensor | None
+    covariance: Tensor | None
+
+
+_INPUTS, _KEPT = len(_Inputs._fields), len(_Kept._fields)
+"""Tensors of each term, where those of all terms stand in one row, as autograd wants them."""
 
 
 class _NormalisedSum(torch.autograd.Function):
@@ -172,40 +205,50 @@ class _NormalisedSum(torch.autograd.Function):
         ctx: Any,
         given: list[tuple[Tensor | None, Tensor] | None],
         centres: list[Tensor | None],
-        *tensors: Tensor | None,
+        *tensors: Any,
     ) -> tuple[Tensor, ...]:
-        kind = tensors[0].dtype
+        terms = [_Inputs(*tensors[k : k + _INPUTS]) for k in range(0, len(tensors), _INPUTS)]
+        first = terms[0].features
+        kind = first.dtype
         exact = torch.promote_types(kind, torch.float32)
-        matrices, saved, moments = [], [], []
+        matrices: list[Tensor] = []
+        saved: list[Tensor | None] = []
+        moments: list[Tensor] = []
         bias: Tensor | None = None
-        with torch.autocast(tensors[0].device.type, enabled=False):
-            for k, (fixed, centre) in enumerate(zip(given, centres, strict=True)):
-                features, weight, scale = tensors[3 * k : 3 * k + 3]
+        with torch.autocast(first.device.type, enabled=False):
+            for (features, weight, scale), fixed, centre in zip(terms, given, centres, strict=True):
                 weight = weight.to(exact)
                 targets, channels, inputs = weight.shape
-                mean = covariance = shift = None
+                mean: Tensor | None = None
+                covariance: Tensor | None = None
+                shift: Tensor | None = None
                 if fixed is None:
-                    covariance = _second_moments(features.to(exact), weight.shape)
+                    covariance = _second_moments(features.to(exact), inputs)
                     if centre is None:
-                        mean = features.mean(dim=0, dtype=exact).view(-1, 1, inputs)
+                        middle = mean = features.mean(dim=0, dtype=exact).view(-1, 1, inputs)
                         covariance = covariance - mean.transpose(1, 2) * mean
+                    else:
+                        middle = centre.view(-1, 1, inputs)
                     variance = ((weight @ covariance) * weight).sum(dim=2).clamp_(min=0)
-                    shift = ((centre.view(-1, 1, inputs) if mean is None else mean) * weight).sum(dim=2)
+                    shift = (middle * weight).sum(dim=2)
                     deviation = (variance + EPS).rsqrt()
                     moments += (shift, variance)
                 else:
-                    shift, deviation = (x if x is None else x.to(exact).expand(targets, channels) for x in fixed)
+                    given_mean, given_deviation = fixed
+                    if given_mean is not None:
+                        shift = given_mean.to(exact).expand(targets, channels)
+                    deviation = given_deviation.to(exact).expand(targets, channels)
                 factor = deviation if scale is None else deviation * scale.to(exact)[:, None]
                 spread = _spread(weight, features.shape[1])
                 matrices.append((factor.reshape(-1, 1) * spread).to(kind))
                 if centre is None and shift is not None:
                     constant = -(factor * shift).reshape(-1)
                     bias = constant if bias is None else bias + constant
-                saved += (features, weight, spread, scale, shift, deviation, mean, covariance)
-            first, matrix = tensors[0], matrices[0].t()
+                saved += _Kept(features, weight, spread, scale, shift, deviation, mean, covariance)
+            matrix = matrices[0].t()
             total = first @ matrix if bias is None else torch.addmm(bias.to(kind), first, matrix)
-            for k in range(1, len(given)):
-                total = add_product(total, tensors[3 * k], matrices[k].t())
+            for term, matrix in zip(terms[1:], matrices[1:], strict=True):
+                total = add_product(total, term.features, matrix.t())
         ctx.save_for_backward(*saved)
         ctx.mark_non_differentiable(*moments)
         return total, *moments
@@ -216,19 +259,24 @@ class _NormalisedSum(torch.autograd.Function):
         kind, count = gradient.dtype, gradient.shape[0]
         exact = torch.promote_types(kind, torch.float32)
         saved = ctx.saved_tensors
+        terms = [_Kept(*saved[k : k + _KEPT]) for k in range(0, len(saved), _KEPT)]
         results: list[Tensor | None] = [None, None]
         with torch.autocast(gradient.device.type, enabled=False):
             total = gradient.sum(dim=0, dtype=exact)
-            centred_gradient = (gradient - total / count).to(kind) if any(c is not None for c in saved[7::8]) else None
-            for k in range(len(saved) // 8):
-                features, weight, spread, scale, shift, deviation, mean, covariance = saved[8 * k : 8 * k + 8]
-                needs_features, needs_weight, needs_scale = ctx.needs_input_grad[2 + 3 * k : 5 + 3 * k]
+            centred_gradient = gradient
+            if any(term.covariance is not None for term in terms):
+                centred_gradient = (gradient - total / count).to(kind)
+            for k, (features, weight, spread, scale, shift, deviation, mean, covariance) in enumerate(terms):
+                place = 2 + k * _INPUTS
+                needs_features, needs_weight, needs_scale = ctx.needs_input_grad[place : place + _INPUTS]
                 multiplier = 1.0 if scale is None else scale.to(exact)[:, None]
                 factor = (deviation * multiplier)[:, :, None]
                 through = gradient if covariance is None else centred_gradient
                 product = _gather(through.to(exact).t() @ features.to(exact), weight.shape)
                 along = (product * weight).sum(dim=2)
-                d_features = d_weight = d_scale = None
+                d_features: Tensor | None = None
+                d_weight: Tensor | None = None
+                d_scale: Tensor | None = None
                 if covariance is None and shift is not None:
                     along -= total.view_as(shift) * shift
                 if covariance is not None:
