@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from nascli.core.nn.concatenation import concatenate
 from nascli.core.nn.drop_path import apply_path
 from nascli.graphs import operations as ops
-from nascli.graphs.graph import Node
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,28 @@ class Arguments:
     channels: Sequence[Tensor] | None = None
 
 
-Computation = Callable[[Node, Any, Sequence[Tensor], Arguments], Tensor]
+_Op_co = TypeVar("_Op_co", bound=ops.Op, covariant=True)
+
+
+class _Node(Protocol[_Op_co]):
+    """A `Node` of the graph that has an operation of this type."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def op(self) -> _Op_co: ...
+
+
+Computation = Callable[[Any, Any, Sequence[Tensor], Arguments], Tensor]
 """From a node, its module, the values of its inputs and the arguments to its value. Inputs are left as they are."""
 
 
-def _module(node: Node, module: nn.Module, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _module(node: _Node[ops.Op], module: nn.Module, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     result: Tensor = module(inputs[0])
     return result
 
 
-def _conv(node: Node, module: nn.Module, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _conv(node: _Node[ops.Conv], module: nn.Module, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     x = inputs[0]
     if arguments.masks is not None and (mask := arguments.masks.get(node.name)) is not None:
         x = x * mask.to(x.dtype)[:, :, None, None]
@@ -48,21 +59,21 @@ def _conv(node: Node, module: nn.Module, inputs: Sequence[Tensor], arguments: Ar
     return result
 
 
-def _relu(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _relu(node: _Node[ops.Relu], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     return F.relu(inputs[0])
 
 
-def _max_pool(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _max_pool(node: _Node[ops.MaxPool], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     op = node.op
     return F.max_pool2d(inputs[0], op.kernel, op.stride, op.pad, ceil_mode=op.ceil)
 
 
-def _avg_pool(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _avg_pool(node: _Node[ops.AvgPool], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     op = node.op
     return F.avg_pool2d(inputs[0], op.kernel, op.stride, op.pad, op.ceil, count_include_pad=False)
 
 
-def _pick(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _pick(node: _Node[ops.Pick], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     return pick_pixels(inputs[0], node.op.stride, node.op.shift)
 
 
@@ -74,32 +85,34 @@ def pick_pixels(x: Tensor, stride: int, shift: int) -> Tensor:
     return F.pad(picked, (0, right, 0, below)) if below or right else picked
 
 
-def _drop_path(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _drop_path(node: _Node[ops.DropPath], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     return inputs[0] if arguments.paths is None else apply_path(inputs[0], arguments.paths[node.name])
 
 
-def _sum(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _sum(node: _Node[ops.Op], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     total = inputs[0]
     for x in inputs[1:]:
         total = total + x
     return total
 
 
-def _concat(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _concat(node: _Node[ops.Concat], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     return concatenate(inputs)
 
 
-def _zeros(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _zeros(node: _Node[ops.Zeros], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     return torch.zeros_like(inputs[0])
 
 
-def _mix_operations(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _mix_operations(
+    node: _Node[ops.MixOperations], module: None, inputs: Sequence[Tensor], arguments: Arguments
+) -> Tensor:
     assert arguments.operation_weights is not None, "a mixture needs the weights of its operations"
     weights = arguments.operation_weights[node.op.cell][node.op.edge]
     return _weighted([weights[column] for column in node.op.columns], inputs)
 
 
-def _mix_edges(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _mix_edges(node: _Node[ops.MixEdges], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     if arguments.edge_weights is None:
         return _sum(node, module, inputs, arguments)
     weights = arguments.edge_weights[node.op.cell]
@@ -113,24 +126,24 @@ def _weighted(weights: Sequence[Tensor], inputs: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _draw(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _draw(node: _Node[ops.Draw], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     if arguments.channels is None:
         return inputs[0][:, : node.op.channels]
     return inputs[0].index_select(1, arguments.channels[node.op.position][node.op.edge])
 
 
-def _restore(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _restore(node: _Node[ops.Restore], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     x, mixed = inputs
     if arguments.channels is None:
         return concatenate([mixed, x[:, mixed.shape[1] :]])
     return x.index_copy(1, arguments.channels[node.op.position][node.op.edge], mixed.to(x.dtype))
 
 
-def _shuffle(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _shuffle(node: _Node[ops.Shuffle], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     return inputs[0] if arguments.channels is not None else F.channel_shuffle(inputs[0], node.op.groups)
 
 
-def _global_pool(node: Node, module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
+def _global_pool(node: _Node[ops.GlobalPool], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     return inputs[0].mean(dim=(2, 3))
 
 
