@@ -20,7 +20,7 @@ from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedDistribution
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.connection import check_connected
-from nascli.core.engine.inheritance import check_start
+from nascli.core.engine.inheritance import inherited_weights
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.loop import Job
 from nascli.core.engine.reporter import Reporter, Silent
@@ -78,12 +78,12 @@ def plan_train(
     """
     genotype = artifact(source, GenotypeFile)
     origin = None if start is None else artifact(start, DistributionFile)
-    check_start(genotype, origin, config)
+    inherited = inherited_weights(genotype, origin, config)
     check_connected(genotype, config)
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
         data = open_images(genotype, config, runtime, reporter)
-        job, graph = open_training(genotype, origin, config, data, runtime, reporter)
+        job, graph = open_training(genotype, inherited, config, data, runtime, reporter)
         # Dropped paths take memory of their own, and there are none in the first epoch.
         job.steps_done = (config.epochs - 1) * job.steps_per_epoch
         reporter.notice("measuring two steps")
@@ -167,4 +167,5 @@ def _multiply_adds(method: SearchMethod, data: DataInfo, runtime: Runtime) -> in
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         method.logits(images.contiguous(memory_format=runtime.memory_format))
     method.network.train()
-    return counter.get_total_flops() // (2 * len(images))
+    operations: int = counter.get_total_flops()
+    return operations // (2 * len(images))

@@ -1,5 +1,7 @@
 """Training from the weights that a search has left: whether they are those of the genotype, and for such images."""
 
+from dataclasses import dataclass
+
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotype import ChannelsGenotype
 from nascli.artifacts.load import LoadedDistribution, LoadedGenotype
@@ -11,10 +13,21 @@ SHOWN_DIGITS = 12
 """Of a sha256 in messages, as in `nascli info`."""
 
 
-def check_start(genotype: LoadedGenotype, start: LoadedDistribution | None, config: TrainConfig) -> None:
-    """Raise UsageError unless a training of `genotype` by `config` can begin with the weights in `start`.
+@dataclass(frozen=True)
+class Inherited:
+    """The weights that a training begins with: those of a posterior, in the file `where`, that a genotype keeps."""
 
-    None: with random weights. What the images say is left to `check_data`.
+    genotype: ChannelsGenotype
+    posterior: PosteriorDistribution
+    where: str
+
+
+def inherited_weights(
+    genotype: LoadedGenotype, start: LoadedDistribution | None, config: TrainConfig
+) -> Inherited | None:
+    """The weights in `start`, as a training of `genotype` by `config` begins with them; None: with random ones.
+
+    Raises UsageError where it cannot begin with them. What the images say is left to `check_data`.
     """
     if start is None:
         if config.weights == "inherited":
@@ -24,16 +37,16 @@ def check_start(genotype: LoadedGenotype, start: LoadedDistribution | None, conf
                 f"this training starts from inherited weights: name the run{digest} that {genotype.where} was derived "
                 "from with --from"
             )
-        return
+        return None
     if config.weights != "inherited":
         raise UsageError(
             f"weights from {start.where} are given, and the configuration wants fresh ones: leave one of them out "
             "(weights = 'inherited' takes them)"
         )
-    run, found = start.distribution, genotype.value.genotype
-    if not isinstance(run, PosteriorDistribution):
+    posterior, found = start.distribution, genotype.value.genotype
+    if not isinstance(posterior, PosteriorDistribution):
         raise UsageError(
-            f"{start.where} is a {run.kind} and holds no weights of its networks: leave --from "
+            f"{start.where} is a {posterior.kind} and holds no weights of its networks: leave --from "
             "out to train from random ones"
         )
     if not isinstance(found, ChannelsGenotype):
@@ -41,7 +54,7 @@ def check_start(genotype: LoadedGenotype, start: LoadedDistribution | None, conf
             f"{genotype.where} is a genotype of cells, which inherit no weights: leave --from out to train from random "
             "ones"
         )
-    theirs, ours = ((which.supernet, which.width, which.stages) for which in (run, found))
+    theirs, ours = ((which.supernet, which.width, which.stages) for which in (posterior, found))
     if theirs != ours:
         raise UsageError(
             f"{start.where} has weights of {_network(*theirs)}, {genotype.where} is cut from {_network(*ours)}"
@@ -57,20 +70,21 @@ def check_start(genotype: LoadedGenotype, start: LoadedDistribution | None, conf
             f"{genotype.where} was derived from another run ({origin.sha256[:SHOWN_DIGITS]}) than {start.where} "
             f"({start.sha256[:SHOWN_DIGITS]}): give that one to --from"
         )
+    return Inherited(found, posterior, start.where)
 
 
-def check_data(start: LoadedDistribution, data: DataInfo) -> None:
-    """Raise UsageError unless the weights in `start` are for images of this size and for these classes."""
-    theirs: DataInfo = start.distribution.data
+def check_data(inherited: Inherited, data: DataInfo) -> None:
+    """Raise UsageError unless the weights are for images of this size and for these classes."""
+    theirs = inherited.posterior.data
     if (theirs.channels, theirs.image_size) != (data.channels, data.image_size):
         raise UsageError(
-            f"the weights in {start.where} are for images of {_images(theirs)}, not of {_images(data)}: train on such "
-            "images, or leave --from out"
+            f"the weights in {inherited.where} are for images of {_images(theirs)}, not of {_images(data)}: train on "
+            "such images, or leave --from out"
         )
     if theirs.classes != data.classes:
         raise UsageError(
-            f"the weights in {start.where} tell the {len(theirs.classes)} classes of {theirs.dataset} apart, not these "
-            f"{len(data.classes)} of {data.dataset}: train on the same classes, or leave --from out"
+            f"the weights in {inherited.where} tell the {len(theirs.classes)} classes of {theirs.dataset} apart, not "
+            f"these {len(data.classes)} of {data.dataset}: train on the same classes, or leave --from out"
         )
 
 

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import ChannelsGenotype, Genotype, GenotypeFile
-from nascli.artifacts.load import LoadedDistribution, LoadedGenotype, LoadedModel
+from nascli.artifacts.genotype import Genotype, GenotypeFile
+from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.answer import answer
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.evaluate import Tally, score
 from nascli.core.engine.frame import complete, learn
-from nascli.core.engine.inheritance import check_data, check_start
+from nascli.core.engine.inheritance import Inherited, check_data, inherited_weights
 from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
@@ -64,7 +64,7 @@ def train(
     """
     genotype = artifact(source, GenotypeFile)
     origin = None if start is None else artifact(start, DistributionFile)
-    check_start(genotype, origin, config)
+    inherited = inherited_weights(genotype, origin, config)
     check_connected(genotype, config)
     keep_artifacts([destination.output], genotype, origin)
     made_from = genotype.ancestor()
@@ -73,7 +73,7 @@ def train(
     runtime = open_runtime(config)
     with memory_errors(config.batch_size):
         data = open_images(genotype, config, runtime, reporter)
-        job, graph = open_training(genotype, origin, config, data, runtime, reporter)
+        job, graph = open_training(genotype, inherited, config, data, runtime, reporter)
         rows = learn(
             job,
             config,
@@ -131,7 +131,7 @@ def _since_the_search(genotype: LoadedGenotype, config: TrainConfig, data: DataI
 
 def open_training(
     genotype: LoadedGenotype,
-    start: LoadedDistribution | None,
+    inherited: Inherited | None,
     config: TrainConfig,
     data: DataModule,
     runtime: Runtime,
@@ -139,8 +139,8 @@ def open_training(
 ) -> tuple["TrainJob", Graph]:
     """A training before its first step, and its network as data. Raises as `train`."""
     found = genotype.value.genotype
-    if start is not None:
-        check_data(start, data.info)
+    if inherited is not None:
+        check_data(inherited, data.info)
     settings, graph = derived_network(found, config, shape_of(data.info))
     notices = (
         stem_notice(config.stem, data.info.image_size),
@@ -154,8 +154,8 @@ def open_training(
     tower = graph.tower_parameters if settings.auxiliary else 0
     check_memory(graph.parameters + tower, runtime.device, smaller)
     check_maps(config.batch_size, graph.largest_map, data.info.image_size, runtime, config.stem)
-    job = TrainJob(found, graph, settings, config, data, runtime, start)
-    if start is not None and config.validation > 0:
+    job = TrainJob(found, graph, settings, config, data, runtime, inherited)
+    if inherited is not None and config.validation > 0:
         reporter.notice("the search has learnt from most of the images that are held out here: their accuracy flatters")
     if config.drop_path > 0 and job.network.path_count == 0:
         reporter.notice("no path is dropped: this network has none that may be")
@@ -179,7 +179,7 @@ def facts(genotype: Genotype, config: TrainConfig, data: DataModule, size: Size,
 class TrainJob:
     """A network, its optimiser and its images, as the loop sees them.
 
-    The network starts from the weights of `start`, where that is given: a posterior, as `check_start` allows it.
+    The network starts from the weights that are `inherited`, or from random ones.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class TrainJob:
         config: TrainConfig,
         data: DataModule,
         runtime: Runtime,
-        start: LoadedDistribution | None = None,
+        inherited: Inherited | None = None,
     ) -> None:
         self.settings = settings
         self.device, self.batch_size = runtime.device, config.batch_size
@@ -207,12 +207,13 @@ class TrainJob:
         )
         self.steps_per_epoch: int = self._stream.batches_per_pass
         seed = derive_seed(config.seed, "weights")
-        if start is None:
+        if inherited is None:
             network = build_network(graph, seed, with_tower=settings.auxiliary)
         else:
-            assert isinstance(genotype, ChannelsGenotype)
-            network = inherited_network(genotype, start.distribution, start.where, seed, with_tower=settings.auxiliary)
-        self.network: nn.Module = runtime.place(network)
+            network = inherited_network(
+                inherited.genotype, inherited.posterior, inherited.where, seed, with_tower=settings.auxiliary
+            )
+        self.network = runtime.place(network)
         self._runnable = runtime.runnable(self.network)
         self._auxiliary = settings.auxiliary
         self._schedule = Schedule(

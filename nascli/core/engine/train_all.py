@@ -14,7 +14,7 @@ from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.config import TrainConfig
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.dry_run import plan_train
-from nascli.core.engine.inheritance import check_start
+from nascli.core.engine.inheritance import inherited_weights
 from nascli.core.engine.inputs import Output, Source, artifact, artifacts, keep_artifacts, twice
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, check_destination, finished
@@ -60,9 +60,10 @@ def members(
     if len(genotypes) > 1 or seeds is not None:
         _check_shared(destination)
     targets = destination.numbered(len(genotypes))
+    each: Sequence[int | None] = [None] if seeds is None else seeds
     return tuple(
         Member(genotype, seed, replace(target, output=_seeded(target.output, seed)))
-        for (genotype, target), seed in product(zip(genotypes, targets, strict=True), seeds or [None])
+        for (genotype, target), seed in product(zip(genotypes, targets, strict=True), each)
     )
 
 
@@ -85,7 +86,7 @@ def train_all(
     origin = None if start is None else artifact(start, DistributionFile)
     for member in planned:
         own, made_from = member.config(config), member.genotype.ancestor()
-        check_start(member.genotype, origin, own)
+        inherited_weights(member.genotype, origin, own)
         check_connected(member.genotype, own)
         keep_artifacts([member.destination.output], *(other.genotype for other in planned), origin)
         if not finished(member.destination, own, made_from):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 import nascli
 from nascli.artifacts.load import LoadedArtifact, load_artifact, read_artifact
-from nascli.core.engine.inheritance import check_data, check_start
+from nascli.core.engine.inheritance import check_data, inherited_weights
 from nascli.core.engine.sizing import derived_network, shape_of
 from nascli.core.engine.train import TrainJob
 from nascli.core.nn.graph_modules import ConstantMaps
@@ -31,7 +31,7 @@ def job(run: LoadedArtifact, genotype: LoadedArtifact, **given) -> TrainJob:
     data = open_data(settled, device=CPU.device)
     found = genotype.value.genotype
     settings, graph = derived_network(found, settled, shape_of(data.info))
-    return TrainJob(found, graph, settings, settled, data, CPU, run)
+    return TrainJob(found, graph, settings, settled, data, CPU, inherited_weights(genotype, run, settled))
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +79,13 @@ def test_the_seed_decides_the_tower_alone(run):
 
 
 def test_the_run_itself_and_nothing_else_is_taken(run, genotype):
-    check_start(genotype, run, config())
-    check_start(genotype, None, config(weights="fresh"))
+    inherited_weights(genotype, run, config())
+    inherited_weights(genotype, None, config(weights="fresh"))
     with pytest.raises(UsageError, match=r"cell\.json was derived from another run .*run\.safetensors"):
-        check_start(genotype, run_file(run.value.distribution.data, seed=1), config())
+        inherited_weights(genotype, run_file(run.value.distribution.data, seed=1), config())
     wide = run_file(run.value.distribution.data, width=5)
     with pytest.raises(UsageError, match="has weights of resnet-mb of width 5 .*cut from resnet-mb of width 4"):
-        check_start(genotype, wide, config())
+        inherited_weights(genotype, wide, config())
     orphan = dataclasses.replace(
         genotype,
         value=genotype.value.model_copy(
@@ -93,18 +93,18 @@ def test_the_run_itself_and_nothing_else_is_taken(run, genotype):
         ),
     )
     with pytest.raises(UsageError, match="does not say which run"):
-        check_start(orphan, run, config())
+        inherited_weights(orphan, run, config())
     with pytest.raises(UsageError, match="cells, which inherit no weights"):
-        check_start(load_artifact("darts-v1"), run, config())
+        inherited_weights(load_artifact("darts-v1"), run, config())
     with pytest.raises(UsageError, match="is a mixture and holds no weights"):
-        check_start(genotype, read_artifact(bytes_of(mixture()), "mixed.safetensors"), config())
+        inherited_weights(genotype, read_artifact(bytes_of(mixture()), "mixed.safetensors"), config())
 
 
 def test_configuration_and_files_must_say_the_same(run, genotype):
     with pytest.raises(UsageError, match=r"name the run \([0-9a-f]{12}\) that cell.json was derived from with --from"):
-        check_start(genotype, None, config())
+        inherited_weights(genotype, None, config())
     with pytest.raises(UsageError, match="wants fresh ones"):
-        check_start(genotype, run, config(weights="fresh"))
+        inherited_weights(genotype, run, config(weights="fresh"))
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,9 @@ def test_configuration_and_files_must_say_the_same(run, genotype):
         ({"classes": tuple("abcdefghij")}, "tell the 10 classes of digits apart"),
     ],
 )
-def test_images_of_another_kind_are_refused(run, changes, message):
+def test_images_of_another_kind_are_refused(run, genotype, changes, message):
     data = run.value.distribution.data
-    check_data(run, data)
+    inherited = inherited_weights(genotype, run, config())
+    check_data(inherited, data)
     with pytest.raises(UsageError, match=message):
-        check_data(run, data.model_copy(update=changes))
+        check_data(inherited, data.model_copy(update=changes))
