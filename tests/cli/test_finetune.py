@@ -97,6 +97,10 @@ def test_a_posterior_goes_on_with_its_weights_and_holds_out_the_same_images(post
         (["--limit-train", 100], "hold out the same: --limit-train 120 (here 100)"),
         (["--width", 4], "is of width 3, this search of width 4: give --width 3"),
         (["--method", "parsec", "--layers", 3, "--channels", 4], "give --method pgnas"),
+        (
+            ["--method", "random", "--layers", 3, "--channels", 4, "--candidates", 1],
+            "random goes on with a ranking or a categorical, not with a posterior: give --method pgnas",
+        ),
     ],
 )
 def test_a_posterior_is_not_mixed_with_another_search(posterior, nascli, options, message):

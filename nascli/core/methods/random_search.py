@@ -14,7 +14,7 @@ from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.core.answer import answer
-from nascli.core.methods.cells import check_space
+from nascli.core.methods.cells import check_space, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import build_network
 from nascli.core.optimization import cosine_of, sgd_of
@@ -120,7 +120,8 @@ class RandomSearch:
 
     def logits(self, images: Tensor) -> Tensor:
         """What the present candidate says. [B, C, H, W] -> [B, classes]."""
-        return self.network(images)
+        logits: Tensor = self.network(images)
+        return logits
 
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1) % self._steps_each)
@@ -157,28 +158,25 @@ class RandomSearch:
         A categorical distribution (PARSEC) gives its mode as the first candidate and its samples as the others: what
         it believes in, each cell on weights of its own.
         """
-        distribution, count = start.distribution, len(self._cells)
-        if isinstance(distribution, RankingDistribution | CategoricalDistribution):
-            check_space(self._space, distribution.space)
-        match distribution:
-            case RankingDistribution():
-                ranked = [candidate.genotype for candidate in distribution.candidates]
-                given = [*ranked, *distribution.waiting]
+        count = len(self._cells)
+        match start.distribution:
+            case RankingDistribution() as ranking:
+                check_space(self._space, ranking.space)
+                given = [*(candidate.genotype for candidate in ranking.candidates), *ranking.waiting]
                 if len(given) < count:
                     raise UsageError(
                         f"the ranking has {len(given)} cells, not {count}: give --candidates {len(given)} or fewer"
                     )
                 self._cells = tuple(given[:count])
                 self.notices = self._told(f"the best of {len(given)}") + self.notices[1:]
-            case CategoricalDistribution():
-                samples = (distribution.sample(self._plan.seed, number) for number in range(1, count))
-                self._cells = (distribution.mode(), *samples)
+            case CategoricalDistribution() as categorical:
+                check_space(self._space, categorical.space)
+                samples = (categorical.sample(self._plan.seed, number) for number in range(1, count))
+                self._cells = (categorical.mode(), *samples)
                 distinct = len({genotype.network() for genotype in self._cells})
                 self.notices = self._told(f"{distinct} of them different: a mode and samples") + self.notices[1:]
             case _:
-                raise UsageError(
-                    f"a random search cannot start from a {distribution.kind}, only from a ranking or a categorical"
-                )
+                raise other_kind(self._plan.method, "ranking or a categorical", start)
         self._begin(0)
 
     def state_dict(self) -> dict[str, Any]:

@@ -297,7 +297,7 @@ def test_what_it_cannot_start_from_is_refused():
     two = method(epochs=2).distribution()
     with pytest.raises(UsageError, match=r"has 2 cells, not 4: give --candidates 2 or fewer"):
         method(candidates=4).start_from(file_of(two))
-    with pytest.raises(UsageError, match="cannot start from a mixture"):
+    with pytest.raises(UsageError, match="random goes on with a ranking or a categorical, not with a mixture"):
         method().start_from(file_of(mixture(2)))
     for other in (method(space="nas-bench-201").distribution(), categorical(space="nas-bench-201")):
         with pytest.raises(UsageError, match="over cells of the space nas-bench-201, .* give --space nas-bench-201$"):
