@@ -61,7 +61,7 @@ def decode_raw(data: bytes, where: str) -> tuple[dict[str, RawTensor], dict[str,
     if digest != _digest_without_itself(data, end, digest):
         raise ArtifactError(f"{where}: is damaged: its content doesn't match its checksum. Make or copy it again")
     try:
-        views: list[tuple[str, dict[str, Any]]] = deserialize(data)  # type: ignore[no-untyped-call]
+        views: list[tuple[str, dict[str, Any]]] = deserialize(data)
     except (SafetensorError, ValueError, OverflowError, MemoryError) as error:
         raise ArtifactError(f"{where}: is not a valid safetensors file: {error}") from None
     # safetensors returns them in an order that changes from call to call.

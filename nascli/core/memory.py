@@ -53,7 +53,7 @@ class MemoryMeter:
             self._stack.enter_context(saved_tensors_hooks(self._keep, _as_it_is))
             # Only the innermost hooks are called: a checkpoint's own hide what it saves, unless they are watched too.
             self._stack.callback(setattr, saved_tensors_hooks, "__enter__", saved_tensors_hooks.__enter__)
-            saved_tensors_hooks.__enter__ = self._watching()
+            saved_tensors_hooks.__enter__ = self._watching()  # type: ignore[method-assign]  # for as long as it counts
         return self
 
     def __exit__(

@@ -1,9 +1,9 @@
 """Learning-rate schedules, and one step of an optimiser: scaled, clipped, resumable."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch.nn.utils import clip_grad_norm_
 from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
 from nascli.settings.groups import ArchitectureAdam, Sgd
+
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 
 MILESTONE_FACTOR = 0.1
 TAIL_SLOPE = 0.2
@@ -82,13 +84,13 @@ class Schedule:
         return epochs / length
 
 
-class Updater:
+class Updater(Generic[Kind]):
     """An optimiser with its gradient scaler and clipping; its state is all that a resumed run needs.
 
     A group of parameters with an "lr_scale" learns at so many times the rate.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, runtime: Runtime, clip: float = 0.0) -> None:
+    def __init__(self, optimizer: Kind, runtime: Runtime, clip: float = 0.0) -> None:
         self.optimizer = optimizer
         self.clip = clip
         self._scaler = runtime.scaler()
@@ -134,14 +136,14 @@ class Updater:
 
 
 def sgd(
-    parameters: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+    parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
     runtime: Runtime,
     *,
     momentum: float,
     weight_decay: float,
     clip: float,
     nesterov: bool = False,
-) -> Updater:
+) -> Updater[torch.optim.SGD]:
     """The SGD that all of the papers train weights with. The rate is given to each update.
 
     Raises UsageError for Nesterov's form of no momentum.
@@ -152,7 +154,7 @@ def sgd(
     return Updater(optimizer, runtime, clip)
 
 
-def sgd_of(settings: Sgd, parameters: Iterable[Tensor], runtime: Runtime) -> Updater:
+def sgd_of(settings: Sgd, parameters: Iterable[Tensor], runtime: Runtime) -> Updater[torch.optim.SGD]:
     """The SGD on the weights of a search."""
     return sgd(parameters, runtime, momentum=settings.momentum, weight_decay=settings.weight_decay, clip=settings.clip)
 
@@ -164,7 +166,7 @@ def cosine_of(settings: Sgd, epochs: int, steps_per_epoch: int) -> Schedule:
 
 def adam_of(
     settings: ArchitectureAdam, parameters: Sequence[Tensor], runtime: Runtime, weight_decay: float = 0
-) -> Updater:
+) -> Updater[torch.optim.Adam]:
     """The Adam on the architecture of a search. The gradient is not clipped."""
     betas = (settings.arch_beta1, settings.arch_beta2)
     return Updater(torch.optim.Adam(parameters, lr=settings.arch_lr, betas=betas, weight_decay=weight_decay), runtime)

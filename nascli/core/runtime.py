@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 
 from nascli.config import Config
 from nascli.core.memory_guard import guarded_memory
@@ -21,6 +23,8 @@ SERIAL_PIXELS = 128 * 16 * 16
 
 BYTES_PER_PARAMETER = 3 * 4
 """What training keeps of each parameter at least: value, gradient and momentum in float32."""
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -54,17 +58,18 @@ class Runtime:
         finally:
             torch.backends.cudnn.allow_tf32 = before
 
-    def scaler(self) -> torch.amp.GradScaler:
+    def scaler(self) -> GradScaler:
         """A gradient scaler of its own for one optimiser; it does nothing outside fp16."""
-        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        return GradScaler(self.device.type, enabled=self.precision == "fp16")
 
-    def place(self, network: nn.Module) -> nn.Module:
+    def place(self, network: Network) -> Network:
         """Move a network to the device and its layout, in place."""
-        return network.to(device=self.device, memory_format=self.memory_format)
+        # torch takes the layout together with the device; its types say only the device.
+        return network.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload, no-any-return]
 
     def runnable(self, network: nn.Module) -> nn.Module:
         """What to call in place of `network`: itself or, where asked for, its compiled form with the same weights."""
-        return torch.compile(network) if self.compile else network
+        return torch.compile(network) if self.compile else network  # type: ignore[return-value]  # a module, too
 
     @property
     def compile_notice(self) -> str:

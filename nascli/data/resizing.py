@@ -26,18 +26,22 @@ def fit_square(
     from torchvision.transforms.v2 import functional as transforms
 
     if fit == "squash":
-        return transforms.resize(images, [side, side], antialias=True)
+        squashed: Tensor = transforms.resize(images, [side, side], antialias=True)
+        return squashed
     if fit == "pad":
         height, width = (max(1, round(length * side / max(images.shape[-2:]))) for length in images.shape[-2:])
         whole = transforms.resize(images, [height, width], antialias=True)
         left, top = (side - width) // 2, (side - height) // 2
-        return transforms.pad(whole, [left, top, side - width - left, side - height - top], fill=list(background))
+        borders = [left, top, side - width - left, side - height - top]
+        padded: Tensor = transforms.pad(whole, borders, fill=list(background))
+        return padded
     height, width = images.shape[-2:]
     most = _MOST_ELONGATED * min(height, width)
     if max(height, width) > most:  # a strip of 1 by 60,000 pixels would take gigabytes before its ends are cut off
         images = transforms.center_crop(images, [min(height, most), min(width, most)])
     resized = transforms.resize(images, [shorter or side], antialias=True)
-    return transforms.center_crop(resized, [side, side])
+    centre: Tensor = transforms.center_crop(resized, [side, side])
+    return centre
 
 
 def evaluation_side(side: int) -> int:
@@ -51,4 +55,6 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
         return images
     from torchvision.transforms.v2 import functional as transforms
 
-    return transforms.grayscale_to_rgb(images) if channels == 3 else transforms.rgb_to_grayscale(images)
+    convert = transforms.grayscale_to_rgb if channels == 3 else transforms.rgb_to_grayscale
+    converted: Tensor = convert(images)
+    return converted

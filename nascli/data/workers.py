@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,7 +85,7 @@ def _next(answers: Iterator[Answer]) -> Answer | None:
         ) from error
 
 
-class _Batches(Dataset[Answer]):  # type: ignore[misc, unused-ignore]  # torch is untyped to mypy
+class _Batches(Dataset[Answer]):
     """Requests to batches; runs in a worker. A failure is returned, since raising it would wrap it in a traceback."""
 
     def __init__(self, images: Images, format: Format, augmentation: Augmentation | None) -> None:
@@ -128,7 +129,8 @@ def _random_transform(augmentation: Augmentation, format: Format) -> Callable[[T
         steps.append(v2.RandomResizedCrop(format.side, antialias=True))
     if augmentation.color_jitter:
         steps.append(v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.2))
-    return v2.Compose(steps)
+    transform: Callable[[Tensor], Tensor] = v2.Compose(steps)
+    return transform
 
 
 @contextmanager
@@ -142,7 +144,7 @@ def _seeded(seed: int) -> Iterator[None]:
         torch.default_generator.set_state(state)
 
 
-def _as_it_is(answer: Answer) -> Answer:
+def _as_it_is(answer: Any) -> Any:
     return answer
 
 

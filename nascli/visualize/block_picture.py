@@ -153,8 +153,10 @@ def draw_box(axes: Axes, x: float, y: float, width: float, height: float, kept: 
         tops = accumulate((height * size / sum(kept.sizes) for size in kept.sizes), initial=0.0)
         for top, size, share in zip(tops, kept.sizes, kept.shares, strict=False):
             strip = height * size / sum(kept.sizes)
-            look = {"facecolor": tint(colour, 0.42), "edgecolor": "none", "zorder": 2}
-            axes.add_artist(Rectangle((x, y + top), width * share, strip, **look))
+            filling = tint(colour, 0.42)
+            axes.add_artist(
+                Rectangle((x, y + top), width * share, strip, facecolor=filling, edgecolor="none", zorder=2)
+            )
     line = {"edgecolor": GONE, "linestyle": DASHES} if kept.dead else {"edgecolor": colour}
     axes.add_artist(Rectangle((x, y), width, height, facecolor="none", linewidth=points(1.2), zorder=3, **line))
     number = "–" if kept.dead else percent(kept.share)

@@ -70,7 +70,7 @@ def bins(accuracies: Sequence[float]) -> list[float]:
 def _draw_histogram(axes: Axes, candidates: Candidates) -> None:
     populations = candidates.populations
     edges = bins([one.accuracy for scored in populations.values() for one in scored])
-    for name, scored in reversed(populations.items()):
+    for name, scored in reversed([*populations.items()]):
         values = [100 * one.accuracy for one in scored]
         colour = COLOURS[name]
         axes.hist(values, edges, color=colour, alpha=0.5, linewidth=0)
@@ -99,7 +99,7 @@ def _draw_scatter(axes: Axes, candidates: Candidates) -> None:
     everything = [one for scored in candidates.populations.values() for one in scored]
     unit, name_of_unit = _unit(max(one.parameters for one in everything))
     size = points(6 if len(everything) <= MOST_LARGE_DOTS else 4)
-    for name, scored in reversed(candidates.populations.items()):
+    for name, scored in reversed([*candidates.populations.items()]):
         at = [one.parameters / unit for one in scored], [100 * one.accuracy for one in scored]
         axes.plot(*at, "o", color=COLOURS[name], markersize=size, markeredgewidth=0, alpha=0.65)
     best = candidates.best()

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
@@ -45,7 +46,7 @@ def draw_categorical(distribution: CategoricalDistribution, form: str, title: st
     remarks = {name: of_cell(distribution, name) for name in space.cells}
     maps = _Maps(distribution, largest)
 
-    def draw_summary(axes: Axes, y: float) -> None:
+    def draw_summary(_: Figure, axes: Axes, y: float) -> None:
         write(axes, MARGIN, y + SUMMARY / 2 - 5, summary(distribution), 11.5, color=MUTED)
 
     return draw_cells(

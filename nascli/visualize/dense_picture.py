@@ -59,8 +59,8 @@ def draw_table(
             upper = y + NAMES + row * CELL
             _draw_cell(axes, left, upper, width, None if conv.dead else share, colours[column.conv])
         for row, other in enumerate(column.others):
-            share = None if kept[other].dead else kept[other].share
-            _draw_cell(axes, left, below + row * CELL, width, share, colours[other])
+            whole = None if kept[other].dead else kept[other].share
+            _draw_cell(axes, left, below + row * CELL, width, whole, colours[other])
 
 
 def _others(stage: DenseStage) -> int:

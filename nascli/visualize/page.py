@@ -18,10 +18,10 @@ ROOM = WIDTH - 2 * (MARGIN + PADDING)
 
 
 class Lead(NamedTuple):
-    """What stands over all panels. `draw(axes, y)` draws `height` pixels from y down."""
+    """What stands over all panels. `draw(figure, axes, y)` draws `height` pixels from y down."""
 
     height: float
-    draw: Callable[[Axes, float], None]
+    draw: Callable[[Figure, Axes, float], None]
 
 
 class Over(NamedTuple):
@@ -60,7 +60,7 @@ def draw_cells(
         axes = pixel_axes(figure)
         draw_title(axes, title)
         if lead:
-            lead.draw(axes, top - lead.height)
+            lead.draw(figure, axes, top - lead.height)
         y = top
         for name, cell in cells.items():
             draw_panel(axes, y, heights[name], cell.title.capitalize(), remarks[name])

@@ -5,6 +5,7 @@ from itertools import groupby
 from math import log
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.visualize.canvas import points
@@ -30,10 +31,10 @@ def draw_posterior(posterior: PosteriorDistribution, form: str, title: str | Non
     height = HEADING + above + CHART_HEIGHT + below
     colours = kind_colours(kept)
 
-    def draw(axes: Axes, y: float) -> None:
+    def draw(figure: Figure, axes: Axes, y: float) -> None:
         draw_panel(axes, y, height, "p of dropping a channel", "one for each convolution and source")
         width = axes.get_xlim()[1] - 2 * MARGIN - left - right
-        _draw_dots(add_axes(axes.figure, MARGIN + left, y + HEADING + above, width, CHART_HEIGHT), posterior, colours)
+        _draw_dots(add_axes(figure, MARGIN + left, y + HEADING + above, width, CHART_HEIGHT), posterior, colours)
 
     return draw_supernet(kept, form, title, Lead(height + MARGIN / 2, draw))
 

@@ -3,6 +3,7 @@
 from statistics import mean
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from nascli.artifacts.ranking import RankingDistribution
 from nascli.visualize.canvas import points
@@ -23,11 +24,11 @@ def draw_ranking(ranking: RankingDistribution, form: str, title: str | None) -> 
     left, right, above, below = INSETS
     height = HEADING + (above + CHART_HEIGHT + below if ranking.candidates else 0)
 
-    def draw_scores(axes: Axes, y: float) -> None:
+    def draw_scores(figure: Figure, axes: Axes, y: float) -> None:
         draw_panel(axes, y, height, heading(ranking), summary(ranking))
         if ranking.candidates:
             width = axes.get_xlim()[1] - 2 * MARGIN - left - right
-            _draw_chart(add_axes(axes.figure, MARGIN + left, y + HEADING + above, width, CHART_HEIGHT), ranking)
+            _draw_chart(add_axes(figure, MARGIN + left, y + HEADING + above, width, CHART_HEIGHT), ranking)
 
     which = "the best cell" if ranking.candidates else "the first to be trained"
     remarks = dict.fromkeys(ranking.space.cells, which)

@@ -86,7 +86,7 @@ def draw_supernet(kept: KeptChannels, form: str, title: str | None, lead: Lead |
         write(axes, MARGIN, top - SUMMARY / 2 - 5, summary, size, color=MUTED)
         y = top
         if lead:
-            lead.draw(axes, y)
+            lead.draw(figure, axes, y)
             y += lead.height
         for row, height in zip(rows, heights, strict=True):
             for panel in row:

@@ -94,8 +94,9 @@ def health(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Hea
 
     None where it stands for no cells, so that no row has any: a search of channels, or one that only shares weights.
     """
-    known = CategoricalDistribution | MixtureDistribution | RankingDistribution
-    if not isinstance(distribution, known) or not any(GENOTYPE in row for row in rows):
+    if not isinstance(distribution, CategoricalDistribution | MixtureDistribution | RankingDistribution):
+        return None
+    if not any(GENOTYPE in row for row in rows):
         return None
     entropy, genotype = _entropy(rows, distribution), distribution.mode()
     return Health(

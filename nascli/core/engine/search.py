@@ -21,10 +21,11 @@ from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, provenance
 from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, rank_by_table
-from nascli.core.methods.protocol import Plan, SearchMethod, Stream
+from nascli.core.methods.protocol import Plan, SearchMethod
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, check_maps, memory_errors, open_runtime
 from nascli.data import Augmentation, DataModule, open_data
+from nascli.data.stream import Stream
 from nascli.metrics import GENOTYPE, TRUE_ACCURACY
 from nascli.registry import METHODS, load
 from nascli.seeds import derive_seed
@@ -128,7 +129,7 @@ def tell_before(
         reporter.notice(notice)
 
 
-def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime, earlier: int = 0) -> dict[str, Any]:
+def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime, earlier: int = 0) -> dict[str, Stream]:
     """One endless stream for each disjoint part of the training images that the method draws from.
 
     earlier: as in `drawing_seed`.
@@ -160,7 +161,7 @@ def drawing_seed(config: SearchConfig, earlier: int = 0) -> int:
 
 
 def build_method(
-    config: SearchConfig, data: DataInfo, streams: Mapping[str, Any], runtime: Runtime, earlier: int = 0
+    config: SearchConfig, data: DataInfo, streams: Mapping[str, Stream], runtime: Runtime, earlier: int = 0
 ) -> SearchMethod:
     """The method of the configuration, its network freshly initialised. Raises UsageError for impossible settings.
 
@@ -192,7 +193,7 @@ class SearchJob:
         self,
         config: SearchConfig,
         method: SearchMethod,
-        streams: Mapping[str, Any],
+        streams: Mapping[str, Stream],
         runtime: Runtime,
         truth: Truth | None = None,
     ) -> None:
@@ -200,8 +201,8 @@ class SearchJob:
         self.method = method
         row = METHODS[config.method]
         self._stands_for_cells, self._truth = row.searches == "cells" and not row.ranks, truth
-        self.steps_per_epoch: int = streams["train"].batches_per_pass
-        self._streams: Mapping[str, Stream] = streams
+        self.steps_per_epoch = streams["train"].batches_per_pass
+        self._streams = streams
         self._course: dict[str, list[Tensor]] = {}
 
     def step(self) -> Mapping[str, Tensor]:

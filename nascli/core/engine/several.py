@@ -5,6 +5,7 @@ A search of minutes ends where its seed takes it; what several of them have in c
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 from nascli.artifacts.distribution import Distribution, OffersMean
 from nascli.artifacts.load import LoadedDistribution
@@ -21,15 +22,14 @@ def mean_distribution(starts: Sequence[LoadedDistribution], epochs: int | None =
     epochs: take the mean of so many last epochs of each, not its last one. Raises UsageError for a kind without logits,
     and for searches by other methods, of other spaces, or on other images than the first.
     """
-    parts = [_own(start, epochs) for start in starts]
+    parts: list[Any] = [_own(start, epochs) for start in starts]  # of one kind, as `_check_alike` sees to
+    first: Distribution = parts[0]
     if len(starts) == 1:
-        return parts[0]
-    kind = type(parts[0])
-    if not issubclass(kind, OffersMean):
-        raise UsageError(f"of a {parts[0].kind} there is no mean: give one")
+        return first
+    if not isinstance(first, OffersMean):
+        raise UsageError(f"of a {first.kind} there is no mean: give one")
     _check_alike(starts)
-    mean: Distribution = kind.mean(parts)
-    return mean
+    return type(first).mean(parts)
 
 
 def _own(start: LoadedDistribution, epochs: int | None) -> Distribution:

@@ -143,7 +143,8 @@ class Parsec(SinglePaths):
         now = self.distribution()
         mode = now.mode()
         child = self._graph(mode)
-        right, images_seen = 0, 0
+        right: Tensor | int = 0
+        images_seen = 0
         for images, labels in streams["search"].once():
             right += self.right_answers(images, labels, child)
             images_seen += len(labels)

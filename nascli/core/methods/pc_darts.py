@@ -88,7 +88,7 @@ class PcDarts:
 
         With order 2 the former looks ahead to the latter, on the same train batch (Liu et al., Algorithm 1).
         """
-        metrics = {}
+        metrics: dict[str, Tensor] = {}
         train = streams["train"].next()
         if self.steps_done >= self._first_architecture_step:
             descend = self._descend_unrolled if self._second_order else self._descend
@@ -168,7 +168,8 @@ class PcDarts:
 
     def logits(self, images: Tensor) -> Tensor:
         """The mixture's answer with the architecture as it is. [B, C, H, W] -> [B, classes]."""
-        return self.network(images, *self._mixture(), self._channels("logits", images.device))
+        logits: Tensor = self.network(images, *self._mixture(), self._channels("logits", images.device))
+        return logits
 
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1))

@@ -96,11 +96,12 @@ class Pgnas:
             temperature=settings.temperature,
             probability=settings.initial_dropout,
         ).to(runtime.device)
+        groups: list[dict[str, Any]] = [
+            {"params": list(self.network.parameters())},
+            {"params": list(self.dropout.parameters()), "lr_scale": settings.arch_lr_scale},
+        ]
         self._updater = sgd(
-            [
-                {"params": list(self.network.parameters())},
-                {"params": list(self.dropout.parameters()), "lr_scale": settings.arch_lr_scale},
-            ],
+            groups,
             runtime,
             momentum=settings.momentum,
             weight_decay=0.0,
@@ -125,6 +126,7 @@ class Pgnas:
         self._updater.clear()
         self._updater.accumulate(found.objective + penalty)  # the gradients of lines 4 and 5
         if self.steps_done < self._first_dropout_step:
+            assert self.dropout.logit.grad is not None, "`clear` has made one"
             self.dropout.logit.grad.zero_()
         norm = self._updater.apply(self._schedule(self.steps_done))  # lines 4 and 5
         self.dropout.clamp_()

@@ -44,6 +44,7 @@ class Stream(Protocol):
     """An endless source of batches. `position`, the number of batches given so far, is its whole state."""
 
     position: int
+    batch_size: int
 
     def next(self) -> tuple[Tensor, Tensor]:
         """Images [batch, channels, side, side] float32, normalised; labels [batch] int64."""

@@ -95,7 +95,8 @@ class SinglePaths:
     def right_answers(self, images: Tensor, labels: Tensor, child: Graph) -> Tensor:
         """How many images a child gets right, by the statistics of this batch. -> []"""
         with torch.no_grad(), self._runtime.autocast():
-            return (self.network(images, child).argmax(dim=1) == labels).sum()
+            logits: Tensor = self.network(images, child)
+            return (logits.argmax(dim=1) == labels).sum()
 
     def learning_rate(self) -> float:
         return self._schedule(max(0, self.steps_done - 1))

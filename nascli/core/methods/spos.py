@@ -31,7 +31,8 @@ class Spos(SinglePaths):
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """The accuracy of uniform children on the search part, another one for each of its batches."""
-        right, seen = 0, 0
+        right: Tensor | int = 0
+        seen = 0
         for number, (images, labels) in enumerate(streams[SEARCH].once()):
             right += self.right_answers(images, labels, self._graph(self._uniform.sample(self._plan.seed, number)))
             seen += len(labels)

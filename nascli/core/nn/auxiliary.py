@@ -38,4 +38,5 @@ class AuxiliaryTower(nn.Module):
         x = F.avg_pool2d(F.relu(x), POOLING_WINDOW, stride=self.form.stride)
         x = F.relu(self.reduce_norm(self.reduce(x)), inplace=True)
         x = F.relu(self.spread_norm(self.spread(x)), inplace=True)
-        return self.classifier(x.flatten(1))
+        logits: Tensor = self.classifier(x.flatten(1))
+        return logits

@@ -22,6 +22,9 @@ class ConcreteDropout(nn.Module):
     `probability`. temperature: tau of Eq. 16; the smaller, the nearer relaxed masks are to hard ones.
     """
 
+    sizes: Tensor
+    group: Tensor
+
     def __init__(self, sizes: Sequence[int], *, temperature: float, probability: float) -> None:
         super().__init__()
         self.temperature = temperature
@@ -94,7 +97,7 @@ def squared_norms(network: GraphNetwork) -> Tensor:
     """
     per_group = []
     for name, conv in network.graph.masked.items():
-        squares = network.get_submodule(name).weight.square()
+        squares = network.get_parameter(f"{name}.weight").square()
         if len(conv.sources) == 1:
             per_group.append(squares.sum()[None])
         else:

@@ -44,7 +44,8 @@ def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int 
         return maps * weight.flatten()[:, None, None]
     on_cpu = maps.device.type == "cpu" and not autocast
     if stride == 1 and weight.shape[-1] in KERNELS and on_cpu and torch.is_grad_enabled():
-        return _DepthwiseConv.apply(maps, weight, dilation)
+        result: Tensor = _DepthwiseConv.apply(maps, weight, dilation)
+        return result
     return _convolve(maps, weight, stride, dilation)
 
 
@@ -115,8 +116,8 @@ def _three_columns(gradient: Tensor, maps: Tensor, kernel: int, spacing: int, sh
     tall = spacing * (kernel - 1) + 1
     gradient, maps = _fold_columns(gradient, shift), _fold_columns(maps, shift)
     weight = maps.new_empty(maps.shape[1], 1, tall, 3)
-    columns = _conv_weight_gradient(gradient, maps, weight)
-    return columns.unflatten(0, (shift, -1)).sum(dim=0)[:, :, ::spacing]
+    columns: Tensor = _conv_weight_gradient(gradient, maps, weight).unflatten(0, (shift, -1))
+    return columns.sum(dim=0)[:, :, ::spacing]
 
 
 def _fold_columns(maps: Tensor, shift: int) -> Tensor:
@@ -128,6 +129,8 @@ def _fold_columns(maps: Tensor, shift: int) -> Tensor:
 def _conv_weight_gradient(gradient: Tensor, maps: Tensor, weight: Tensor) -> Tensor:
     """torch's own, for a convolution without dilation that keeps the size of the map."""
     padding = [weight.shape[2] // 2, weight.shape[3] // 2]
-    return torch.ops.aten.convolution_backward(
+    _, result, _ = torch.ops.aten.convolution_backward(
         gradient, maps, weight, None, [1, 1], padding, [1, 1], False, [0, 0], maps.shape[1], (False, True, False)
-    )[1]
+    )
+    d_weight: Tensor = result
+    return d_weight

@@ -55,7 +55,8 @@ class CrossedConv(nn.Module):
         self.column = nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(half, 0), bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.column(self.row(x))
+        result: Tensor = self.column(self.row(x))
+        return result
 
 
 class StridedPointwise(nn.Conv2d):
@@ -73,6 +74,8 @@ class StridedPointwise(nn.Conv2d):
 class SelectChannels(nn.Module):
     """`Select`: [B, C, H, W] -> [B, chosen, H, W]."""
 
+    channels: Tensor
+
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
         self.register_buffer("channels", torch.tensor(channels, device="cpu"), persistent=False)
@@ -82,12 +85,14 @@ class SelectChannels(nn.Module):
             return x.index_select(1, self.channels)
         # Seen as a matrix with a row per pixel. As maps, torch takes ten times as long and gives up the memory format.
         pixels = x.permute(0, 2, 3, 1)
-        chosen = pixels.flatten(0, 2).index_select(1, self.channels)
-        return chosen.unflatten(0, pixels.shape[:3]).permute(0, 3, 1, 2)
+        chosen: Tensor = pixels.flatten(0, 2).index_select(1, self.channels).unflatten(0, pixels.shape[:3])
+        return chosen.permute(0, 3, 1, 2)
 
 
 class ConstantMaps(nn.Module):
     """`Constant`: images [B, …] -> [B, channels, side, side], a view."""
+
+    row: Tensor
 
     def __init__(self, op: Constant) -> None:
         super().__init__()

@@ -66,6 +66,7 @@ class MixedNetwork(GraphModules):
             cells.append(cell)
             c_prev_prev, c_prev, reduction_prev = c_prev, cell.out_channels, reduction
         self.cells = nn.ModuleList(cells)
+        self._channels = [(cell.channels, cell.mixed_channels) for cell in cells]
         self.classifier = nn.Linear(c_prev, settings.classes)
         self._tower_position = reductions[-1]
         if settings.auxiliary:
@@ -111,4 +112,4 @@ class MixedNetwork(GraphModules):
 
     def draw_channels(self, generator: torch.Generator) -> list[Tensor]:
         """As `GraphMixture.draw_channels`."""
-        return [draw_some(len(self.edges), cell.channels, cell.mixed_channels, generator) for cell in self.cells]
+        return [draw_some(len(self.edges), channels, mixed, generator) for channels, mixed in self._channels]

@@ -64,7 +64,8 @@ def subsampled_pair(activated: Tensor, groups: int = 1) -> Tensor:
 
     [B, groups·C, H, W] -> [B, groups·2C, ceil(H/2), ceil(W/2)]; zeros stand beyond an odd border.
     """
-    return _SubsampledPair.apply(activated, groups)
+    pair: Tensor = _SubsampledPair.apply(activated, groups)
+    return pair
 
 
 class _SubsampledPair(torch.autograd.Function):

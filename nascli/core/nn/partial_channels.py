@@ -68,7 +68,8 @@ def node_sum(
 
     edge_weights: [inputs]; put, rest: the matrices [P, C] and [C, C] of each input. No states: no channels go past.
     """
-    return _NodeSum.apply(edge_weights, put, rest, len(mixed), *mixed, *states)
+    total: Tensor = _NodeSum.apply(edge_weights, put, rest, len(mixed), *mixed, *states)
+    return total
 
 
 class _NodeSum(torch.autograd.Function):

@@ -86,7 +86,8 @@ class _Stack:
 
     def split(self, x: Tensor) -> Tensor:
         """[candidates * B, …] or [B, …] -> [candidates, B, …] or [1, B, …], a view."""
-        return x.unflatten(0, (-1, self._images))
+        each: Tensor = x.unflatten(0, (-1, self._images))
+        return each
 
     def masked(self, x: Tensor, mask: Tensor, *, in_place: bool) -> Tensor:
         """The product of maps and masks [candidates, C]."""
@@ -122,9 +123,12 @@ def _folded(network: GraphNetwork) -> dict[str, nn.Module]:
             continue
         norm = modules[node.name]
         assert isinstance(norm, nn.BatchNorm2d)
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None
+        assert variance is not None, "without statistics that rest there is nothing to fold"
         # In float64, so that folding rounds once.
-        scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-        shift = norm.bias.double() - norm.running_mean.double() * scale
+        scale = norm.weight.double() / (variance.double() + norm.eps).sqrt()
+        shift = norm.bias.double() - mean.double() * scale
         ends = list(accumulate(graph.shapes[name].channels for name in convs))
         for name, end in zip(convs, ends, strict=True):
             conv = modules[name]
