@@ -36,8 +36,9 @@ def main() -> None:
     # A fifth of the pictures of each class is kept for the evaluation, because the folder has no test/ inside.
     pictures = {"dataset": "folder", "data_dir": folder}
     size = {"layers": 3, "channels": 8, "epochs": EPOCHS, "batch_size": 16}
+    warmup = {"arch_warmup_epochs": EPOCHS // 3}
 
-    run = nascli.search(nascli.SearchConfig(**pictures, **size, arch_warmup_epochs=EPOCHS // 3))
+    run = nascli.search(nascli.SearchConfig(**pictures, **size, **warmup))
     model = nascli.train(nascli.derive(run), nascli.TrainConfig(**pictures, **size))
     result = nascli.evaluate(model)
     for name, share in result.per_class.items():

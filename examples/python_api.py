@@ -17,7 +17,7 @@ def main() -> None:
     # Settings that are not given come from the recipe for the method and the data set.
     run = nascli.search(nascli.SearchConfig(dataset="digits", seed=1, **QUICK))
     cell = nascli.derive(run)
-    print(cell.value.genotype.cells["normal"])
+    print(cell.value.genotype)
 
     # A destination writes the result to a file, and what is needed to resume into a folder beside it.
     model = nascli.train(

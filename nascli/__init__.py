@@ -46,20 +46,33 @@ _HOMES = {
 
 __all__ = ["__version__", *_HOMES]
 
-if TYPE_CHECKING:
-    from nascli.artifacts.load import load_artifact
-    from nascli.config import DeriveConfig, EvalConfig, FinetuneConfig, SearchConfig, TrainConfig
-    from nascli.configuration import configure
-    from nascli.core.engine.derive import Mode, Sample, Top, derive, derive_several
-    from nascli.core.engine.ensemble import EnsembleEvaluation, evaluate_ensemble
-    from nascli.core.engine.evaluate import Evaluation, evaluate, load_network
-    from nascli.core.engine.ranking.rank import Ranking, rank
-    from nascli.core.engine.search import finetune, search
-    from nascli.core.engine.session import Destination
-    from nascli.core.engine.train import train
-    from nascli.core.engine.train_all import train_all
-    from nascli.errors import NascliError
-    from nascli.visualize.sources import draw
+if TYPE_CHECKING:  # `as` says to type checkers that these are for users
+    from nascli.artifacts.load import load_artifact as load_artifact
+    from nascli.config import DeriveConfig as DeriveConfig
+    from nascli.config import EvalConfig as EvalConfig
+    from nascli.config import FinetuneConfig as FinetuneConfig
+    from nascli.config import SearchConfig as SearchConfig
+    from nascli.config import TrainConfig as TrainConfig
+    from nascli.configuration import configure as configure
+    from nascli.core.engine.derive import Mode as Mode
+    from nascli.core.engine.derive import Sample as Sample
+    from nascli.core.engine.derive import Top as Top
+    from nascli.core.engine.derive import derive as derive
+    from nascli.core.engine.derive import derive_several as derive_several
+    from nascli.core.engine.ensemble import EnsembleEvaluation as EnsembleEvaluation
+    from nascli.core.engine.ensemble import evaluate_ensemble as evaluate_ensemble
+    from nascli.core.engine.evaluate import Evaluation as Evaluation
+    from nascli.core.engine.evaluate import evaluate as evaluate
+    from nascli.core.engine.evaluate import load_network as load_network
+    from nascli.core.engine.ranking.rank import Ranking as Ranking
+    from nascli.core.engine.ranking.rank import rank as rank
+    from nascli.core.engine.search import finetune as finetune
+    from nascli.core.engine.search import search as search
+    from nascli.core.engine.session import Destination as Destination
+    from nascli.core.engine.train import train as train
+    from nascli.core.engine.train_all import train_all as train_all
+    from nascli.errors import NascliError as NascliError
+    from nascli.visualize.sources import draw as draw
 
 
 def __getattr__(name: str) -> Any:
