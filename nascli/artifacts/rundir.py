@@ -25,7 +25,7 @@ UNFINISHED = ".nascli-*.tmp"
 class RunDir:
     """One run's folder. Reading needs no lock; whoever writes opens it first, and is then alone in it.
 
-    with RunDir(path).open() as run:
+    with RunDir(path).locked() as run:
         run.append_metrics({"epoch": 1, "train_loss": 2.3})
     """
 

@@ -5,18 +5,8 @@ beforehand and handed to the network as an argument, so that a step is a functio
 resumed and compiled.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
-
-
-class PathAddress(NamedTuple):
-    """Where a path is: the cell in the network, and node and pick in that cell's genotype, all counted from 0."""
-
-    cell: int
-    node: int
-    pick: int
 
 
 def draw_paths(
