@@ -36,7 +36,7 @@ from nascli.artifacts.load import LoadedDistribution, load_artifact  # noqa: E40
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402
 from nascli.spaces.cell_genotype import Cell, CellGenotype  # noqa: E402
-from nascli.spaces.protocol import NONE, SKIP  # noqa: E402
+from nascli.spaces.names import NONE, SKIP  # noqa: E402
 
 MIXTURES = ("darts", "pc-darts", "darts-10k", "pc-darts-10k")
 SOMETHING = CellLimits(without_none=True)

@@ -88,6 +88,20 @@ class Supernet:
 
 
 @dataclass(frozen=True)
+class GenotypeKind:
+    """A kind of genotype, what it is called, and how it is shown.
+
+    `picture` and `text` are functions that draw and describe it, `graph` is the module of those that write it as `dot`
+    and as `mermaid` (see `nascli.visualize`). Its class joins `nascli.artifacts.genotype.Genotype`.
+    """
+
+    title: str
+    picture: str
+    text: str
+    graph: str
+
+
+@dataclass(frozen=True)
 class DistributionKind:
     """A kind of distribution over networks, what it is called, and how it is shown.
 
@@ -224,6 +238,21 @@ METHODS: Mapping[str, Method] = {
         "Casale et al., 2019, Table 1; Li & Talwalkar, UAI 2019",
         "nascli.settings.random_search:RandomSettings",
         by_table="nascli.core.methods.random_by_table:ranked_by_table",
+    ),
+}
+
+GENOTYPES: Mapping[str, GenotypeKind] = {
+    "cell": GenotypeKind(
+        "a genotype",
+        picture="nascli.visualize.genotype:draw_genotype",
+        text="nascli.visualize.genotype_text:Trees",
+        graph="nascli.visualize.graph_text",
+    ),
+    "channels": GenotypeKind(
+        "a genotype of channels",
+        picture="nascli.visualize.channels:draw_channels",
+        text="nascli.visualize.channels_text:describe_channels",
+        graph="nascli.visualize.channels_graph_text",
     ),
 }
 

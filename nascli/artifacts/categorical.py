@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascli.artifacts.best_first import best_first
+from nascli.artifacts.entropy import Entropy
 from nascli.artifacts.limits import CellLimits, best_within
 from nascli.artifacts.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
@@ -45,6 +46,7 @@ class CategoricalDistribution:
     """
 
     kind: ClassVar[str] = "categorical"
+    data: ClassVar[None] = None
 
     space: CellSpace
     logits: Sequence[Floats]
@@ -104,6 +106,10 @@ class CategoricalDistribution:
     def entropy_limit(self, cell: str) -> float:
         """The entropy of one type of cell where every option is as likely as any, in nats."""
         return fsum(decision.draws * log(len(decision.options)) for decision, _ in self._about(cell))
+
+    def undecided(self) -> Entropy:
+        """The entropy of p(alpha | pi), beside that of uniform draws."""
+        return Entropy(self.total_entropy(), fsum(map(self.entropy_limit, self.space.cells)))
 
     def likeliest(self, cell: str, count: int = 3) -> tuple[tuple[tuple[Choice, ...], ...], ...]:
         """Per decision, per draw, the `count` likeliest options, the likeliest first; of equals, the first."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, groupby
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -68,6 +68,9 @@ class ChannelsGenotype(Frozen):
 
     model_config = ConfigDict(json_schema_extra=require_kind)
 
+    leaves_open: ClassVar[type[DataShape]] = DataShape
+    """What its network depends on besides."""
+
     kind: Literal["channels"] = "channels"
     supernet: str = Field(json_schema_extra={"enum": [*SUPERNETS]})
     width: int = Field(ge=1, le=MOST_WIDTH)
@@ -96,6 +99,11 @@ class ChannelsGenotype(Frozen):
         if faults:
             raise custom_error(faults)
         return self
+
+    @property
+    def space(self) -> str:
+        """What it is of."""
+        return self.supernet
 
     @property
     def _nominal(self) -> Graph:
@@ -154,6 +162,23 @@ class ChannelsGenotype(Frozen):
             },
             "parts": [{"part": part, "channels": size, "kept": kept[part] / size} for part, size in sizes.items()],
         }
+
+    def text(self) -> str:
+        """Raises UsageError: there is no text form of channels."""
+        raise UsageError("a genotype of channels has no text form: use JSON")
+
+    def in_words(self, settings: DataShape) -> str:
+        """Its network in a few words."""
+        kept = sum(map(len, self.channels.values()))
+        return f"{self.supernet} of width {self.width} with {kept:,} of its input channels"
+
+    def trait(self) -> tuple[str, str]:
+        """What tells such genotypes apart at a glance: its name, and how much of it there is."""
+        return "kept", f"{self.kept_share:5.1%}"
+
+    def disconnected_cells(self) -> tuple[str, ...]:
+        """None: it has no cells, and something of the images passes what is dropped."""
+        return ()
 
     def whole(self, shape: DataShape) -> Graph:
         """The super-network for this data. Raises UsageError for images that are too small."""

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascli.artifacts import tensors
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.entropy import Entropy
 from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.logits import mean_logits
 from nascli.artifacts.provenance import ArtifactKind, Provenance
@@ -31,6 +33,13 @@ class Distribution(Protocol):
 
     kind: str
     """Its name in the registry."""
+
+    @property
+    def data(self) -> DataInfo | None:
+        """The images that it and its weights are for. None: it has no weights, and is for any."""
+
+    def undecided(self) -> Entropy | None:
+        """How much it leaves open; None where it does not decide by degrees."""
 
     def settings(self) -> dict[str, Any]:
         """What the tensors are about, as JSON."""

@@ -10,7 +10,7 @@ from nascli.artifacts.formats import check_format, validate
 from nascli.artifacts.provenance import ArtifactKind, Provenance
 from nascli.errors import ArtifactError, UsageError
 from nascli.frozen import Frozen
-from nascli.spaces import cell_space, space_of_text, text_forms
+from nascli.spaces import space_of_text, text_forms
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
 
 __all__ = [
@@ -83,17 +83,18 @@ def _from_text(text: str, where: str) -> GenotypeFile:
     return GenotypeFile(genotype=space.parse(text, where), provenance=origin)
 
 
-def as_text(genotype: CellGenotype) -> str:
-    """A genotype of cells in its space's text form, on one line. Raises UsageError where the form cannot say it."""
-    return cell_space(genotype.space).format(genotype).strip()
+def as_text(genotype: Genotype) -> str:
+    """A genotype in its space's text form, on one line. Raises UsageError where the form cannot say it."""
+    return genotype.text().strip()
 
 
 def text_form(genotype: Genotype, space: str) -> bytes:
     """A genotype in the text form of a space. Raises UsageError where it is of another, or the form cannot say it."""
-    if not isinstance(genotype, CellGenotype) or genotype.space != space:
-        of = f"the space {genotype.space}" if isinstance(genotype, CellGenotype) else genotype.kind
-        raise UsageError(f"the text form of {space} is for its cells, not for a genotype of {of}: use JSON")
-    return cell_space(space).format(genotype).encode()
+    if genotype.space != space:
+        raise UsageError(
+            f"the text form of {space} is for its cells, not for a genotype of the space {genotype.space}: use JSON"
+        )
+    return genotype.text().encode()
 
 
 def genotype_bytes(file: GenotypeFile) -> bytes:

@@ -6,7 +6,8 @@ from math import inf
 
 from nascli.errors import UsageError
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import NONE, SKIP, CellSpace, Decision, check_keeps_none
+from nascli.spaces.names import NONE, SKIP
+from nascli.spaces.protocol import CellSpace, Decision, check_keeps_none
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,21 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import fsum
+from math import fsum, log
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nascli.artifacts.entropy import Entropy
 from nascli.artifacts.limits import CellLimits, Way, best_within
 from nascli.artifacts.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.uniforms import uniforms
 from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import NONE, CellSpace, Decision
+from nascli.spaces.names import NONE
+from nascli.spaces.protocol import CellSpace, Decision
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class MixtureDistribution:
     """
 
     kind: ClassVar[str] = "mixture"
+    data: ClassVar[None] = None
 
     space: CellSpace
     alpha: Mapping[str, Floats]
@@ -156,6 +159,11 @@ class MixtureDistribution:
         """Mean entropy of the operations on an edge, in nats: log(operations) when undecided, 0 when decided."""
         logs = log_softmax(self.alpha[cell])
         return float(-(np.exp(logs) * logs).sum(axis=1).mean())
+
+    def undecided(self) -> Entropy:
+        """The mean entropy of the operations on an edge, in all types of cells together."""
+        mean = fsum(map(self.entropy, self.space.cells)) / len(self.space.cells)
+        return Entropy(mean, log(len(self.space.operations)), per_edge=True)
 
     def facts(self) -> dict[str, Any]:
         """What it mixes, and how decided it is, as JSON."""

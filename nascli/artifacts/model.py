@@ -28,9 +28,6 @@ from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 __all__ = ["DataShape", "ModelFile", "NetworkSettings", "load_model_file", "model_bytes"]
 
-NETWORK_SETTINGS: Mapping[str, type[DataShape]] = {"cell": NetworkSettings, "channels": DataShape}
-"""What a model's file says of its network, by the `kind` of the genotype."""
-
 FORMAT = "nascli-model"
 VERSION = 1
 
@@ -39,7 +36,7 @@ VERSION = 1
 class ModelFile:
     """A trained network: weights by name, what they belong to, and the metrics (accuracies 0 to 1) of the training.
 
-    `network` is what the genotype leaves open: `NetworkSettings` for cells, a plain `DataShape` for channels. Whether
+    `network` is what the genotype leaves open (its `leaves_open`). Whether
     the weights' names and shapes fit the network is checked where it is built.
     """
 
@@ -80,7 +77,8 @@ class _Document(Frozen):
             return value  # The genotype's own faults are what there is to say.
         given = value.model_dump() if isinstance(value, DataShape) else value
         try:
-            return NETWORK_SETTINGS[genotype.kind].model_validate(given, strict=True)
+            settings: DataShape = genotype.leaves_open.model_validate(given, strict=True)
+            return settings
         except ValidationError as error:
             raise custom_error(faults_of(error)) from None
 
@@ -98,10 +96,7 @@ class _Document(Frozen):
             faults.append((("network", "image_size"), text))
         if not faults:
             try:
-                if isinstance(self.network, NetworkSettings) and isinstance(self.genotype, CellGenotype):
-                    self.genotype.graph(self.network)
-                elif isinstance(self.genotype, ChannelsGenotype):
-                    self.genotype.whole(self.network)
+                self.genotype.graph(self.network)
             except UsageError as error:
                 faults.append((("network",), str(error)))
         if faults:

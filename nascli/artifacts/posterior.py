@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.entropy import Entropy
 from nascli.artifacts.formats import validate
 from nascli.artifacts.logits import Floats, frozen
 from nascli.artifacts.masks import Mask, channels_of
@@ -112,16 +113,11 @@ class PosteriorDistribution:
         drop: NDArray[np.float64] = np.repeat(1 / (1 + np.exp(-np.array(logits, np.float64))), sizes)
         return drop
 
-    @property
-    def entropy(self) -> float:
-        """Of the masks, in nats: that of independent coins, none of which is sure."""
+    def undecided(self) -> Entropy:
+        """The entropy of the masks, independent coins none of which is sure, beside that of fair ones."""
         drop = self.probabilities
-        return float(-(drop * np.log(drop) + (1 - drop) * np.log1p(-drop)).sum())
-
-    @property
-    def entropy_limit(self) -> float:
-        """The entropy where every channel is as likely dropped as kept, in nats."""
-        return self.graph.mask_size * float(np.log(2))
+        entropy = float(-(drop * np.log(drop) + (1 - drop) * np.log1p(-drop)).sum())
+        return Entropy(entropy, self.graph.mask_size * float(np.log(2)))
 
     def uniforms(self, seed: int, number: int) -> NDArray[np.float64]:
         """The random numbers in [0, 1) behind candidate `number` of the sequence `seed`. [mask_size]"""
@@ -141,7 +137,7 @@ class PosteriorDistribution:
 
     def facts(self) -> dict[str, Any]:
         """The super-network, and what the probabilities of dropping say of it, as JSON. Means are over channels."""
-        graph, drop = self.graph, self.probabilities
+        graph, drop, entropy = self.graph, self.probabilities, self.undecided()
         parts = {part: np.concatenate(ranges) for part, ranges in graph.mask_parts.items()}
         return {
             "kind": self.kind,
@@ -153,8 +149,8 @@ class PosteriorDistribution:
             "channels": graph.mask_size,
             "groups": len(graph.groups),
             "drop": _spread(drop),
-            "entropy": self.entropy,
-            "largest_entropy": self.entropy_limit,
+            "entropy": entropy.value,
+            "largest_entropy": entropy.limit,
             "expected_kept": float(1 - drop.mean()),
             "parts": [
                 {

@@ -16,7 +16,8 @@ from nascli.errors import ArtifactError, UsageError
 from nascli.faults import shorten
 from nascli.frozen import Frozen
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import SKIP, CellSpace
+from nascli.spaces.names import SKIP
+from nascli.spaces.protocol import CellSpace
 
 MOST_CELLS = 10_000
 """Cells of one ranking. Each takes about a kilobyte of the file's header, which has a limit."""
@@ -56,6 +57,7 @@ class RankingDistribution:
     """
 
     kind: ClassVar[str] = "ranking"
+    data: ClassVar[None] = None
 
     space: CellSpace
     candidates: tuple[RankedCell, ...]
@@ -101,6 +103,9 @@ class RankingDistribution:
         if count > len(self.candidates):
             raise UsageError(f"{count} cells were asked for, the search has ranked {len(self.candidates)}")
         return tuple((candidate.genotype, None) for candidate in self.candidates[:count])
+
+    def undecided(self) -> None:
+        """Nothing is learnt by degrees."""
 
     def facts(self) -> dict[str, Any]:
         """How many cells were ranked, each with its scores and its skips, and how many wait, as JSON."""

@@ -14,6 +14,7 @@ from math import fsum, isfinite
 from pathlib import Path
 
 from nascli.artifacts.files import read_bytes, sha256
+from nascli.artifacts.genotype import Genotype
 from nascli.errors import ArtifactError, UsageError, unknown
 from nascli.faults import shorten, shorten_name
 from nascli.spaces import space_of_text, text_forms
@@ -73,7 +74,7 @@ class TruthTable:
             raise UsageError(f"{self.where}: {unknown('column', name, self.columns)}")
         return name
 
-    def accuracy(self, genotype: CellGenotype, column: str) -> float:
+    def accuracy(self, genotype: Genotype, column: str) -> float:
         """In per cent. Raises UsageError for a genotype of another space."""
         if genotype.space != self.space.name:
             raise UsageError(
@@ -82,7 +83,7 @@ class TruthTable:
             )
         return self.accuracies[column][self._rows[genotype.network()]]
 
-    def worth(self, genotype: CellGenotype, column: str) -> Worth:
+    def worth(self, genotype: Genotype, column: str) -> Worth:
         """The accuracy of a genotype among those of all. Raises UsageError for one of another space."""
         accuracy, ranked = self.accuracy(genotype, column), self._ranked[column]
         better = len(ranked) - bisect_right(ranked, accuracy)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import CellGenotype, Genotype
 from nascli.artifacts.limits import CellLimits
 from nascli.artifacts.load import LoadedGenotype
 from nascli.cli.completion import among
@@ -213,19 +212,12 @@ def _facts(result: LoadedGenotype) -> dict[str, Any]:
 def _table(results: Sequence[LoadedGenotype]) -> str:
     """The first genotypes, with how probable they are and what is typical of them; how many networks are different."""
     probable = any(result.value.log_probability is not None for result in results)
-    trait, _ = _trait(results[0].value.genotype)
+    trait, _ = results[0].value.genotype.trait()
     rows: list[tuple[str, ...]] = [("genotype", *(["log-probability"] if probable else []), trait)]
     for result in results[:ROWS_SHOWN]:
         file = result.value
         known = "unknown" if file.log_probability is None else f"{file.log_probability:15.4f}"
-        rows.append((Path(result.where).name, *([known] if probable else []), _trait(file.genotype)[1]))
+        rows.append((Path(result.where).name, *([known] if probable else []), file.genotype.trait()[1]))
     more = [f"and {len(results) - ROWS_SHOWN:,} more"] if len(results) > ROWS_SHOWN else []
     different = len({result.value.genotype.network() for result in results})
     return "\n".join([aligned(rows), *more, f"{len(results):,} genotypes; different networks: {different:,}"])
-
-
-def _trait(genotype: Genotype) -> tuple[str, str]:
-    """What tells genotypes of a kind apart at a glance: the share of skips, or of kept channels."""
-    if isinstance(genotype, CellGenotype):
-        return "skips", f"{genotype.share('skip_connect'):5.0%}"
-    return "kept", f"{genotype.kept_share:5.1%}"

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import CellGenotype, ChannelsGenotype, GenotypeFile
+from nascli.artifacts.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
@@ -16,6 +16,7 @@ from nascli.cli.truth_description import truth_table
 from nascli.config import Config, TrainConfig, describe
 from nascli.errors import UsageError
 from nascli.registry import DATASETS
+from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 FALLBACK_DATASET = "cifar10"
 """Whose training recipe sizes a network where neither --dataset nor the genotype's descent names known data."""
@@ -55,36 +56,31 @@ def _genotype(
 ) -> dict[str, Any]:
     name = dataset or _searched_on(found.provenance)
     probability = {} if file.log_probability is None else {"log_probability": file.log_probability}
+    sized = _of_the_recipe if file.genotype.leaves_open is NetworkSettings else _of_its_own
     try:
-        if isinstance(file.genotype, ChannelsGenotype):
-            content = _sized_channels(found, file.genotype, name, given)
-        else:
-            content = _sized_cell(found, file.genotype, name, given)
+        settings, auxiliary = sized(found, file.genotype, name, given)
+        content = {**file.genotype.facts(settings), **auxiliary, "settings": settings.model_dump(mode="json")}
     except ValidationError as error:
         raise UsageError(describe(error)) from None
     return {**content, **probability, "dataset": name}
 
 
-def _sized_cell(
-    found: LoadedArtifact[Artifact], genotype: CellGenotype, dataset: str, given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The cell and the network that the training recipe would build of it."""
+def _of_the_recipe(
+    found: LoadedArtifact[Artifact], genotype: Genotype, dataset: str, given: Mapping[str, Any]
+) -> tuple[DataShape, dict[str, int]]:
+    """The size of the network that the training recipe would build, and what its auxiliary tower adds."""
     from nascli.core.engine.sizing import derived_network, known_shape
 
     own = {key: value for key, value in given.items() if key in TrainConfig.model_fields}
     config = TrainConfig(dataset=dataset, space=genotype.space, **inherited_method(found), **own)
     settings, graph = derived_network(genotype, config, known_shape(config, classes=given.get("classes")))
-    return {
-        **genotype.facts(settings),
-        "auxiliary_parameters": graph.tower_parameters if settings.auxiliary else 0,
-        "settings": settings.model_dump(mode="json"),
-    }
+    return settings, {"auxiliary_parameters": graph.tower_parameters if settings.auxiliary else 0}
 
 
-def _sized_channels(
-    found: LoadedArtifact[Artifact], genotype: ChannelsGenotype, dataset: str, given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What is left of the super-network; its stem and classifier are those for the data."""
+def _of_its_own(
+    found: LoadedArtifact[Artifact], genotype: Genotype, dataset: str, given: Mapping[str, Any]
+) -> tuple[DataShape, dict[str, int]]:
+    """Of a network that has its size: the images alone, whose stem and classifier it gets. No tower is told of."""
     if cells := [f"--{name}" for name in ("layers", "channels") if name in given]:
         raise UsageError(f"{' and '.join(cells)} size a network of cells; {found.where} has its size already")
     from nascli.core.engine.sizing import known_shape
@@ -92,8 +88,7 @@ def _sized_channels(
     searched = found.provenance.data is not None and found.provenance.data.dataset == dataset
     sides = [origin.config.get("image_size") for origin in found.provenance.descent()] if searched else []
     side = given.get("image_size", next(filter(None, sides), None))
-    shape = known_shape(Config(dataset=dataset, image_size=side), classes=given.get("classes"))
-    return {**genotype.facts(shape), "settings": shape.model_dump(mode="json")}
+    return known_shape(Config(dataset=dataset, image_size=side), classes=given.get("classes")), {}
 
 
 def _searched_on(provenance: Provenance) -> str:

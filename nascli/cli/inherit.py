@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import CellGenotype, GenotypeFile
+from nascli.artifacts.genotype import GenotypeFile
 from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.cli.configuration import UNUSED, flag
 from nascli.config import SearchConfig, TrainConfig
@@ -40,8 +40,7 @@ def inherited(start: LoadedArtifact[Artifact], given: Mapping[str, Any]) -> dict
             shared = {}  # That the file is of another space is all that there is to say.
         found |= _of_the_method(shared, given.get("method", found.get("method")))
     elif isinstance(start.value, GenotypeFile):
-        genotype = start.value.genotype
-        found["space"] = genotype.space if isinstance(genotype, CellGenotype) else genotype.supernet
+        found["space"] = start.value.genotype.space
     return found
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from nascli.artifacts.files import is_pipe
 from nascli.artifacts.load import LoadedDistribution
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.cli.configuration import INHERITED, resolve
 from nascli.cli.inherit import inherited
 from nascli.cli.printing import aligned, print_json
@@ -77,8 +76,8 @@ def _inherited(start: LoadedDistribution, given: Mapping[str, Any]) -> dict[str,
     """The method and the data of the search. Its seed is not inherited: here it counts the networks that are drawn."""
     known = inherited(start, given)
     found = {name: known[name] for name in INHERITED[DeriveConfig] if name in known}
-    if isinstance(start.distribution, PosteriorDistribution):
-        found["image_size"] = start.distribution.data.image_size  # a folder's recipe is chosen by it
+    if (data := start.distribution.data) is not None:
+        found["image_size"] = data.image_size  # a folder's recipe is chosen by it
     return found
 
 

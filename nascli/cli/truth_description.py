@@ -5,11 +5,12 @@ from math import exp
 from typing import Any
 
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import CellGenotype, GenotypeFile, as_text
+from nascli.artifacts.genotype import Genotype, GenotypeFile, as_text
 from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.truth import TruthTable
 from nascli.cli.printing import aligned
+from nascli.core.engine.offers import KnowsProbabilities, OffersMode
 from nascli.errors import UsageError
 
 
@@ -20,11 +21,11 @@ def truth_facts(found: LoadedArtifact[Artifact], table: TruthTable, *, expected:
     channels, and where a distribution gives cells no probability.
     """
     genotype = _genotype(found)
-    facts: dict[str, Any] = {"architecture": as_text(genotype), "cells": len(table), "columns": []}
     probabilities = _probabilities(found, table) if expected else None
+    columns = []
     for column in table.columns:
         worth = table.worth(genotype, column)
-        facts["columns"].append(
+        columns.append(
             {
                 "column": column,
                 "accuracy": worth.accuracy,
@@ -36,28 +37,28 @@ def truth_facts(found: LoadedArtifact[Artifact], table: TruthTable, *, expected:
                 **({} if probabilities is None else {"expected": table.expected(probabilities, column)}),
             }
         )
-    return facts
+    return {"architecture": as_text(genotype), "cells": len(table), "columns": columns}
 
 
-def _genotype(found: LoadedArtifact[Artifact]) -> CellGenotype:
+def _genotype(found: LoadedArtifact[Artifact]) -> Genotype:
+    """What the table is asked about. Raises UsageError where a distribution stands for no genotype."""
     match found.value:
         case GenotypeFile(genotype=genotype) | ModelFile(genotype=genotype):
-            pass
+            return genotype
         case DistributionFile(distribution=distribution):
-            if not hasattr(distribution, "mode"):
+            if not isinstance(distribution, OffersMode):
                 raise UsageError(f"{found.where} is a {distribution.kind}, which stands for no cell: leave --table out")
-            genotype = distribution.mode()
-    if not isinstance(genotype, CellGenotype):
-        raise UsageError(f"{found.where} is about channels, and a table knows cells: leave --table out")
-    return genotype
+            return distribution.mode()
 
 
 def _probabilities(found: LoadedArtifact[Artifact], table: TruthTable) -> Sequence[float]:
-    distribution = found.value.distribution if isinstance(found.value, DistributionFile) else None
-    if distribution is None or not hasattr(distribution, "log_probability"):
-        what = found.kind if distribution is None else distribution.kind
-        raise UsageError(f"{found.where} is a {what}, which gives cells no probability: leave --expected out")
-    return [exp(distribution.log_probability(genotype)) for genotype in table.genotypes]
+    what: str = found.kind
+    if isinstance(found.value, DistributionFile):
+        distribution = found.value.distribution
+        if isinstance(distribution, KnowsProbabilities):
+            return [exp(distribution.log_probability(genotype)) for genotype in table.genotypes]
+        what = distribution.kind
+    raise UsageError(f"{found.where} is a {what}, which gives cells no probability: leave --expected out")
 
 
 def truth_table(facts: Mapping[str, Any]) -> str:

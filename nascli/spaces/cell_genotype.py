@@ -4,7 +4,7 @@ States of a cell are numbered as in DARTS: first its inputs, then its nodes.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -14,6 +14,7 @@ from nascli.frozen import Frozen, require_kind
 from nascli.graphs.graph import Graph
 from nascli.registry import SPACES
 from nascli.spaces import cell_space
+from nascli.spaces.names import NONE, SKIP
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 MOST_NODES = 32
@@ -37,17 +38,43 @@ Node = Annotated[tuple[Pick, ...], Field(min_length=1, max_length=MOST_PICKS)]
 class Cell(Frozen):
     """Nodes, each the sum of its picks, and the states whose channels are concatenated to the cell's output.
 
-    A node that neither another node nor `concat` reads is legal: published cells have some.
+    A node that neither another node nor `concat` reads is legal: published cells have some. A node without any path to
+    it, of which `none` is no part, is zeros; a cell whose output is of such nodes alone is disconnected.
     """
 
     nodes: tuple[Node, ...] = Field(min_length=1, max_length=MOST_NODES)
     concat: tuple[int, ...] = Field(min_length=1, max_length=MOST_NODES)
+
+    def read_states(self, inputs: int) -> frozenset[int]:
+        """The states that the output depends on, where the cell has so many inputs.
+
+        >>> pick = lambda op, state: {"op": op, "input": state}
+        >>> nodes = [[pick("skip_connect", 1)], [pick("skip_connect", 1)]]
+        >>> sorted(Cell.model_validate({"nodes": nodes, "concat": [3]}).read_states(2))
+        [1, 3]
+        """
+        read = set(self.concat)
+        for state, picks in reversed(list(enumerate(self.nodes, start=inputs))):
+            if state in read:
+                read |= {pick.input for pick in picks if pick.op != NONE}
+        return frozenset(read)
+
+    def live_states(self, inputs: int) -> frozenset[int]:
+        """The states on a path from an input to the output."""
+        reached = set(range(inputs))
+        for state, picks in enumerate(self.nodes, start=inputs):
+            if any(pick.input in reached for pick in picks if pick.op != NONE):
+                reached.add(state)
+        return self.read_states(inputs) & reached
 
 
 class CellGenotype(Frozen):
     """The cells of a space, by their names, stacked to a network as the space says."""
 
     model_config = ConfigDict(json_schema_extra=require_kind)
+
+    leaves_open: ClassVar[type[DataShape]] = NetworkSettings
+    """What its network depends on besides."""
 
     kind: Literal["cell"] = "cell"
     space: str = "darts"
@@ -90,6 +117,24 @@ class CellGenotype(Frozen):
             "parameters": graph.parameters,
             "multiply_adds": graph.multiply_adds,
         }
+
+    def text(self) -> str:
+        """It in its space's text form. Raises UsageError where the form cannot say it."""
+        return cell_space(self.space).format(self)
+
+    def in_words(self, settings: DataShape) -> str:
+        """Its network in a few words."""
+        assert isinstance(settings, NetworkSettings)
+        return f"{settings.layers} cells, {settings.channels} channels"
+
+    def trait(self) -> tuple[str, str]:
+        """What tells such genotypes apart at a glance: its name, and how much of it there is."""
+        return "skips", f"{self.share(SKIP):5.0%}"
+
+    def disconnected_cells(self) -> tuple[str, ...]:
+        """The names of the cells whose output nothing of their inputs reaches."""
+        inputs = cell_space(self.space).inputs
+        return tuple(name for name, cell in self.cells.items() if cell.live_states(inputs).isdisjoint(cell.concat))
 
     def picks(self) -> Iterator[Pick]:
         """Every pick of all cells, in order."""

@@ -19,9 +19,9 @@ from nascli.graphs.operations import AvgPool, Concat, Crossed, MaxPool
 from nascli.graphs.tower import TOWER_FORMS, Tower
 from nascli.spaces import darts_text
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick, unknown_operations
+from nascli.spaces.names import NONE
 from nascli.spaces.network_settings import NetworkSettings
-from nascli.spaces.paths import read_states
-from nascli.spaces.protocol import NONE, Decision, Edge, Strengths, all_at_once, assembled, edges_between
+from nascli.spaces.protocol import Decision, Edge, Strengths, all_at_once, assembled, edges_between
 from nascli.spaces.stems import STRIDES, stem
 from nascli.spaces.wiring import DERIVED, CellPlace, Wiring
 
@@ -228,7 +228,7 @@ def _cell(
 
     A node or an input that the output does not depend on is left out: its parameters would count, and never learn.
     """
-    read = read_states(cell, Darts.inputs)
+    read = cell.read_states(Darts.inputs)
     states = []
     for number, state in enumerate(inputs):
         mapped = number in read

@@ -16,8 +16,9 @@ from nascli.graphs.builder import Builder
 from nascli.graphs.graph import Graph
 from nascli.graphs.operations import AvgPool, Sum
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick, unknown_operations
+from nascli.spaces.names import NONE
 from nascli.spaces.network_settings import NetworkSettings
-from nascli.spaces.protocol import NONE, Decision, Edge, Strengths, all_at_once, assembled, edges_between
+from nascli.spaces.protocol import Decision, Edge, Strengths, all_at_once, assembled, edges_between
 from nascli.spaces.stems import STRIDES, stem
 from nascli.spaces.wiring import DERIVED, CellPlace, Wiring
 

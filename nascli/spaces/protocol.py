@@ -13,12 +13,6 @@ from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import DERIVED, Wiring
 
-NONE = "none"
-"""The operation that is no path at all; it is never computed."""
-
-SKIP = "skip_connect"
-"""The operation that has nothing to learn: the identity, where it does not change the size of a map."""
-
 Edge = tuple[int, int]
 """From a state to a node, both by their numbers."""
 

@@ -2,17 +2,15 @@
 
 `visualize` is the door, and `described` that to what is to be printed. What draws (matplotlib, rich, numpy) is imported
 when it draws. To add a picture: a function `(artifact, format, title) -> bytes` in a module of its own, and its line in
-`_RENDERERS`; of a kind of distribution, in its row of `nascli.registry.DISTRIBUTIONS`. A text, "txt", is a function of
+`_RENDERERS`; of a kind of genotype or distribution, in its row of `nascli.registry`. A text, "txt", is a function of
 the artifact alone, and returns what rich prints.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.errors import UsageError, unknown
-from nascli.registry import DISTRIBUTIONS, load
-from nascli.spaces.cell_genotype import CellGenotype
+from nascli.registry import DISTRIBUTIONS, GENOTYPES, load
 from nascli.visualize.judged import Judged
 from nascli.visualize.scored import Candidates
 
@@ -32,17 +30,13 @@ FORMATS: Mapping[str, str] = {
 PICTURES = ("svg", "png", "pdf")
 
 _RENDERERS: Mapping[str, Mapping[str, str]] = {
-    "a genotype": {
-        **dict.fromkeys(PICTURES, "nascli.visualize.genotype:draw_genotype"),
-        "dot": "nascli.visualize.graph_text:dot",
-        "mermaid": "nascli.visualize.graph_text:mermaid",
-        "txt": "nascli.visualize.genotype_text:Trees",
-    },
-    "a genotype of channels": {
-        **dict.fromkeys(PICTURES, "nascli.visualize.channels:draw_channels"),
-        "dot": "nascli.visualize.channels_graph_text:dot",
-        "mermaid": "nascli.visualize.channels_graph_text:mermaid",
-        "txt": "nascli.visualize.channels_text:describe_channels",
+    **{
+        kind.title: {
+            **dict.fromkeys(PICTURES, kind.picture),
+            **{form: f"{kind.graph}:{form}" for form in ("dot", "mermaid")},
+            "txt": kind.text,
+        }
+        for kind in GENOTYPES.values()
     },
     "the candidates of a posterior": {
         **dict.fromkeys(PICTURES, "nascli.visualize.candidates:draw_candidates"),
@@ -88,18 +82,13 @@ def described(artifact: Any) -> "RenderableType":
 
 
 def _what(artifact: object) -> str:
-    if isinstance(artifact, CellGenotype):
-        return "a genotype"
-    if isinstance(artifact, ChannelsGenotype):
-        return "a genotype of channels"
+    kind = getattr(artifact, "kind", None)
+    if known := GENOTYPES.get(kind) or DISTRIBUTIONS.get(kind):
+        return known.title
     if isinstance(artifact, Candidates):
         return "the candidates of a posterior"
     if isinstance(artifact, Judged):
         return "the true accuracy of searches"
     if isinstance(artifact, Mapping | Sequence) and not isinstance(artifact, str | bytes):
         return "the course of a run"
-    from nascli.artifacts.distribution import Distribution
-
-    if isinstance(artifact, Distribution) and artifact.kind in DISTRIBUTIONS:
-        return DISTRIBUTIONS[artifact.kind].title
     raise UsageError(f"there is no picture of a {type(artifact).__name__}; there is one of {', '.join(_RENDERERS)}")

@@ -6,8 +6,8 @@ from functools import cached_property
 
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
-from nascli.spaces.paths import live_states
-from nascli.spaces.protocol import NONE, CellSpace
+from nascli.spaces.names import NONE
+from nascli.spaces.protocol import CellSpace
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class DrawnCell:
     @cached_property
     def live(self) -> frozenset[int]:
         """The states on a path from an input to the output."""
-        return live_states(self.cell, self.inputs)
+        return self.cell.live_states(self.inputs)
 
 
 def drawn(genotype: CellGenotype) -> dict[str, DrawnCell]:

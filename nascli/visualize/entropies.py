@@ -7,11 +7,8 @@ from nascli.artifacts.categorical import CategoricalDistribution
 
 def summary(distribution: CategoricalDistribution) -> str:
     """The whole distribution on one line."""
-    limit = sum(map(distribution.entropy_limit, distribution.space.cells))
     probability = exp(distribution.log_probability(distribution.mode()))
-    return (
-        f"p(α | π): entropy {distribution.total_entropy():.2f} of {limit:.2f} nats, mode probability {probability:.2g}"
-    )
+    return f"p(α | π): {distribution.undecided()}, mode probability {probability:.2g}"
 
 
 def of_cell(distribution: CategoricalDistribution, cell: str) -> str:

@@ -14,7 +14,7 @@ def describe_posterior(posterior: PosteriorDistribution) -> RenderableType:
     keep, groups = kept.summary
     spread = (
         f"{groups}: {drop.min():.4g} to {drop.max():.4g}, {drop.mean():.4g} on average over channels; "
-        f"entropy {posterior.entropy:.4g} of {posterior.entropy_limit:.4g} nats"
+        f"{posterior.undecided()}"
     )
     return Group(keep, spread, "", _table(kept))
 

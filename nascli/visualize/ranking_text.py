@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from nascli.artifacts.ranking import RankingDistribution
-from nascli.spaces.protocol import SKIP
+from nascli.spaces.names import SKIP
 from nascli.visualize.genotype_text import Trees
 from nascli.visualize.scores import heading, summary
 

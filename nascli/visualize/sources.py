@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from nascli.artifacts.files import check_output, keep_inputs, read_once, write_output
-from nascli.artifacts.genotype import CellGenotype
 from nascli.artifacts.load import Artifact, LoadedArtifact, load_artifact
 from nascli.artifacts.rundir import RunDir
 from nascli.artifacts.scores import Scored
 from nascli.artifacts.truth import TruthTable, load_table
 from nascli.errors import UsageError, unknown
+from nascli.registry import GENOTYPES
 from nascli.visualize import FORMATS, visualize
 from nascli.visualize.judged import Judged
 from nascli.visualize.scored import Candidates
@@ -94,7 +94,7 @@ def draw(
 def _with_truth(what: Any, table: TruthTable, column: str | None, title: str | None) -> tuple[Any, str | None]:
     """What is drawn, and its heading, with what a table says of it. Raises UsageError where it says nothing."""
     name = table.column(column, "test")
-    if isinstance(what, CellGenotype):
+    if getattr(what, "kind", None) in GENOTYPES:
         worth = table.worth(what, name)
         told = f"{name} {worth.accuracy:.2f} %, rank {worth.rank:,} of {len(table):,}"
         return what, f"{title}: {told}" if title else told

@@ -194,7 +194,7 @@ def test_images_too_small_for_it_are_refused() -> None:
 
 @pytest.mark.parametrize("space", SPACES)
 def test_no_spaces_text_form_can_say_it(space: str) -> None:
-    message = f"the text form of {space} is for its cells, not for a genotype of channels: use JSON"
+    message = f"the text form of {space} is for its cells, not for a genotype of the space resnet-mb: use JSON"
     with pytest.raises(UsageError, match=message):
         text_form(channels_genotype(), space)
 

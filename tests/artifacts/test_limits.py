@@ -11,7 +11,8 @@ from nascli.artifacts.mixture import MixtureDistribution
 from nascli.errors import UsageError
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import NONE, SKIP, CellSpace, all_genotypes
+from nascli.spaces.names import NONE, SKIP
+from nascli.spaces.protocol import CellSpace, all_genotypes
 
 NAS_BENCH = cell_space("nas-bench-201")
 LIMITS = [CellLimits(none, skips) for none in (False, True) for skips in (None, 0, 1, 2, 5)]

@@ -187,7 +187,7 @@ STAGES = "3 stages of as many cells each: --layers is a multiple of 3, not"
         ),
         (
             ["derive", "channels.safetensors", "--sample", 1, "--format", "nas-bench-201"],
-            "the text form of nas-bench-201 is for its cells, not for a genotype of channels: use JSON",
+            "the text form of nas-bench-201 is for its cells, not for a genotype of the space resnet-mb: use JSON",
         ),
         (
             ["derive", "benchmark.safetensors", "--format", "nas-bench-210"],

@@ -9,7 +9,6 @@ import pytest
 from nascli.artifacts.truth import load_table
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import Cell, CellGenotype
-from nascli.spaces.paths import disconnected_cells, live_states, read_states
 from nascli.spaces.protocol import all_genotypes
 
 BENCHMARK = cell_space("nas-bench-201")
@@ -34,7 +33,7 @@ def test_of_the_benchmarks_cells_341_are_disconnected() -> None:
     for genotype in all_genotypes(BENCHMARK):
         ops = edges(genotype)
         connected = any(all(ops[edge] != "none" for edge in path) for path in PATHS)
-        assert disconnected_cells(genotype) == (() if connected else ("cell",)), ops
+        assert genotype.disconnected_cells() == (() if connected else ("cell",)), ops
         if not connected:
             found.add(genotype)
     assert len(found) == 81 + 4 * 4 * 5 + 4 * 5 * 9 == 341
@@ -46,7 +45,7 @@ def test_they_are_the_ones_that_guess() -> None:
         pytest.skip("needs the benchmark's table: its path in NASCLI_TEST_TABLE")
     table = load_table(path)
     for genotype in all_genotypes(BENCHMARK):
-        assert (table.accuracy(genotype, "cifar10_test") == 10.0) is bool(disconnected_cells(genotype))
+        assert (table.accuracy(genotype, "cifar10_test") == 10.0) is bool(genotype.disconnected_cells())
 
 
 def drawn(seed: int, *, inputs: int, nodes: int) -> Cell:
@@ -76,10 +75,10 @@ def test_live_states_are_those_of_all_chains_of_operations(seed: int) -> None:
             if chain[-1] in cell.concat and all(link in linked for link in pairwise(chain)):
                 read |= set(chain)
                 live |= set(chain) if chain[0] < inputs else set()
-    assert live_states(cell, inputs) == live
-    assert read_states(cell, inputs) == read
+    assert cell.live_states(inputs) == live
+    assert cell.read_states(inputs) == read
     genotype = CellGenotype.model_construct(space="darts", cells={"normal": cell})
-    assert disconnected_cells(genotype) == (() if live else ("normal",))
+    assert genotype.disconnected_cells() == (() if live else ("normal",))
 
 
 def test_the_cells_are_named_that_are_disconnected() -> None:
@@ -89,7 +88,7 @@ def test_the_cells_are_named_that_are_disconnected() -> None:
     beside = Cell.model_validate({"nodes": [[nothing], [skip]], "concat": [2]})
     of = {(name, other): {"normal": name, "reduce": other} for name in (half, beside) for other in (half, beside)}
     names = {
-        cells: disconnected_cells(CellGenotype.model_construct(space="darts", cells=named))
+        cells: CellGenotype.model_construct(space="darts", cells=named).disconnected_cells()
         for cells, named in of.items()
     }
     assert names == {

@@ -12,8 +12,9 @@ from nascli.graphs.operations import Conv, Norm
 from nascli.registry import SPACES
 from nascli.spaces import cell_space, space_of_text, text_forms
 from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.names import NONE
 from nascli.spaces.network_settings import NetworkSettings
-from nascli.spaces.protocol import NONE, CellSpace, all_genotypes, cell_count
+from nascli.spaces.protocol import CellSpace, all_genotypes, cell_count
 from nascli.spaces.wiring import Mixture, Shared, Wiring
 
 SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=5, image_channels=3, image_size=16)

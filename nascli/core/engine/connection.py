@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from itertools import islice
 
 from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.genotype import CellGenotype, Genotype
+from nascli.artifacts.genotype import Genotype
 from nascli.artifacts.load import LoadedGenotype
 from nascli.config import TrainConfig
 from nascli.core.engine.offers import OffersModeWithin, OffersSamples, OffersTop
 from nascli.core.engine.reporter import Reporter
 from nascli.errors import UsageError
-from nascli.spaces.paths import disconnected_cells
 
 SHOWN = 10
 """Disconnected genotypes that a message names by their numbers."""
@@ -18,7 +17,7 @@ SHOWN = 10
 
 def disconnection(genotype: Genotype) -> str:
     """Which cells of a genotype are disconnected and what that means, in words; empty where none is."""
-    names = disconnected_cells(genotype) if isinstance(genotype, CellGenotype) else ()
+    names = genotype.disconnected_cells()
     if not names:
         return ""
     subject = "the cell {} is" if len(names) == 1 else "the cells {} are"

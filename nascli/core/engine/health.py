@@ -1,38 +1,17 @@
 """How a search of cells has ended, in one line: how decided it is, what it would derive, and whether that can learn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
-from math import fsum, log
 from typing import Any
 
-from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.mixture import MixtureDistribution
-from nascli.artifacts.ranking import RankingDistribution
+from nascli.artifacts.entropy import Entropy
 from nascli.core.engine.connection import disconnection
+from nascli.core.engine.offers import StandsForCells
 from nascli.metrics import DRIFT, FROZEN, GENOTYPE
 from nascli.spaces.cell_genotype import Cell
-from nascli.spaces.protocol import NONE, SKIP
-
-
-@dataclass(frozen=True)
-class Entropy:
-    """What is left open, in nats: of `limit`, where nothing is decided.
-
-    `per_edge`: the mean over edges, not the whole. `drift`: what the same steps would have left without
-    images, where that is known.
-    """
-
-    value: float
-    limit: float
-    per_edge: bool = False
-    drift: float | None = None
-
-    def __str__(self) -> str:
-        digits, unit = (3, "nats an edge") if self.per_edge else (2, "nats")
-        drift = "" if self.drift is None else f" (without images it would be {self.drift:.2f})"
-        return f"entropy {self.value:.{digits}f} of {self.limit:.{digits}f} {unit}{drift}"
+from nascli.spaces.names import NONE, SKIP
 
 
 @dataclass(frozen=True)
@@ -94,13 +73,11 @@ def health(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Hea
 
     None where it stands for no cells, so that no row has any: a search of channels, or one that only shares weights.
     """
-    if not isinstance(distribution, CategoricalDistribution | MixtureDistribution | RankingDistribution):
+    if not isinstance(distribution, StandsForCells) or not any(GENOTYPE in row for row in rows):
         return None
-    if not any(GENOTYPE in row for row in rows):
-        return None
-    entropy, genotype = _entropy(rows, distribution), distribution.mode()
+    entropy, genotype = distribution.undecided(), distribution.mode()
     return Health(
-        entropy,
+        None if entropy is None else replace(entropy, drift=rows[-1].get(DRIFT)),
         None if entropy is None else _agreement(rows),
         genotype.share(SKIP),
         genotype.share(NONE) if distribution.space.keeps_none else None,
@@ -112,18 +89,6 @@ def health(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Hea
 def _idle(cell: Cell) -> float:
     ops = [pick.op for node in cell.nodes for pick in node]
     return (ops.count(SKIP) + ops.count(NONE)) / len(ops)
-
-
-def _entropy(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Entropy | None:
-    match distribution:
-        case CategoricalDistribution(space=space):
-            limit = fsum(map(distribution.entropy_limit, space.cells))
-            return Entropy(distribution.total_entropy(), limit, drift=rows[-1].get(DRIFT))
-        case MixtureDistribution(space=space):
-            mean = fsum(map(distribution.entropy, space.cells)) / len(space.cells)
-            return Entropy(mean, log(len(space.operations)), per_edge=True)
-        case _:
-            return None
 
 
 def _agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:

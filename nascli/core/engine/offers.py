@@ -22,6 +22,18 @@ class OffersMode(Protocol):
 
 
 @runtime_checkable
+class StandsForCells(Distribution, Protocol):
+    """A distribution that stands for cells of a space."""
+
+    @property
+    def space(self) -> CellSpace:
+        """What cells there are."""
+
+    def mode(self) -> CellGenotype:
+        """Those that it stands for."""
+
+
+@runtime_checkable
 class OffersModeWithin(Protocol):
     """A distribution over operations, of which the best may be looked for within limits."""
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile, OffersMean, distribution_bytes
-from nascli.artifacts.genotype import CellGenotype, as_text
+from nascli.artifacts.genotype import Genotype, as_text
 from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.rundir import RunDir
 from nascli.config import FinetuneConfig, SearchConfig
@@ -234,15 +234,13 @@ class SearchJob:
                 metrics[TRUE_ACCURACY] = self._truth.table.accuracy(found, self._truth.column) / 100
         return metrics
 
-    def derived(self) -> CellGenotype | None:
+    def derived(self) -> Genotype | None:
         """The cells that the search would derive now; None where it derives no cells, or only by ranking some."""
         if not self._stands_for_cells:
             return None
         distribution = self.method.distribution()
         assert isinstance(distribution, OffersMode)
-        found = distribution.mode()
-        assert isinstance(found, CellGenotype)
-        return found
+        return distribution.mode()
 
     def state_dict(self) -> dict[str, Any]:
         positions = {name: stream.position for name, stream in self._streams.items()}

@@ -1,13 +1,13 @@
 """The network that a training would build, from what the tables know: no image is read where they know enough."""
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.genotype import ChannelsGenotype, Genotype
+from nascli.artifacts.genotype import Genotype
 from nascli.config import LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
-from nascli.registry import DATASETS, METHODS, SPACES_OF, lookup
+from nascli.registry import DATASETS, METHODS, SPACES_OF, kind_of_space, lookup
 from nascli.settings.groups import NETWORK_SIZE
-from nascli.spaces.network_settings import DataShape, NetworkSettings
+from nascli.spaces.network_settings import DataShape
 
 
 def known_shape(config: Config, *, classes: int | None = None) -> DataShape:
@@ -38,48 +38,36 @@ def shape_of(data: DataInfo) -> DataShape:
 def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -> tuple[DataShape, Graph]:
     """The network that `config` trains; with the auxiliary tower if it is wanted and the maps allow it.
 
-    A genotype of cells needs the size that the configuration gives, one of channels has a size of its own. Raises
+    Of the sizes that the configuration gives, a genotype needs those that it leaves open, and no others. Raises
     UsageError where the two don't go together or the images are too small, and pydantic's ValidationError for sizes
     beyond what a model's file may have.
     """
-    kind, own = ("channels", genotype.supernet) if isinstance(genotype, ChannelsGenotype) else ("cells", genotype.space)
-    if (meant := config.space or next(iter(SPACES_OF[kind]))) != own:
+    kind = kind_of_space(genotype.space)
+    if (meant := config.space or next(iter(SPACES_OF[kind]))) != genotype.space:
         raise UsageError(
             f"space: the configuration, and the recipe {config.method}/{config.recipe} in it, is for {meant}, and the "
-            f"genotype is of {own}: give space={own!r}"
+            f"genotype is of {genotype.space}: give space={genotype.space!r}"
         )
+    needed = [name for name in NETWORK_SIZE if name in genotype.leaves_open.model_fields]
     given = {name: value for name in NETWORK_SIZE if (value := getattr(config, name)) is not None}
-    settings: DataShape
-    if isinstance(genotype, ChannelsGenotype):
-        if given:
-            methods = [name for name, row in METHODS.items() if row.searches == "channels"]
-            raise UsageError(
-                f"{_flags(list(given))}: sizes of a network of cells; this genotype is one of {genotype.supernet}'s "
-                f"channels. Leave them out; if the recipe {config.method}/{config.recipe} has them, give --method "
-                f"{' or '.join(methods)}"
-            )
-        settings, graph = shape, genotype.graph(shape)
-    else:
-        if missing := [name for name in NETWORK_SIZE if name not in given]:
-            raise UsageError(
-                f"the recipe {config.method}/{config.recipe} has no {' and no '.join(missing)} for a network of cells: "
-                f"give {_flags(missing)}, or another --method"
-            )
-        settings = NetworkSettings(**shape.model_dump(exclude={"auxiliary"}), **given)
-        graph = genotype.graph(settings)
+    if strange := [name for name in given if name not in needed]:
+        methods = [name for name, row in METHODS.items() if row.searches == kind]
+        raise UsageError(
+            f"{_flags(strange)}: sizes of a network of cells; this genotype is one of {genotype.space}'s {kind}. Leave "
+            f"them out; if the recipe {config.method}/{config.recipe} has them, give --method {' or '.join(methods)}"
+        )
+    if missing := [name for name in needed if name not in given]:
+        raise UsageError(
+            f"the recipe {config.method}/{config.recipe} has no {' and no '.join(missing)} for a network of cells: "
+            f"give {_flags(missing)}, or another --method"
+        )
+    settings: DataShape = genotype.leaves_open(**shape.model_dump(exclude={"auxiliary"}), **given)
+    graph = genotype.graph(settings)
     return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and graph.tower_fits}), graph
 
 
 def _flags(names: list[str]) -> str:
     return ", ".join(f"--{name}" for name in names)
-
-
-def in_words(genotype: Genotype, config: TrainConfig) -> str:
-    """The network in a few words, for the lines before a training starts."""
-    if isinstance(genotype, ChannelsGenotype):
-        kept = sum(map(len, genotype.channels.values()))
-        return f"{genotype.supernet} of width {genotype.width} with {kept:,} of its input channels"
-    return f"{config.layers} cells, {config.channels} channels"
 
 
 def tower_notice(wanted: float, settings: DataShape, graph: Graph) -> str | None:

@@ -22,7 +22,7 @@ from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
 from nascli.core.engine.session import Destination, provenance
 from nascli.core.engine.signals import StopRequest
-from nascli.core.engine.sizing import batch_notice, derived_network, in_words, shape_of, stem_notice, tower_notice
+from nascli.core.engine.sizing import batch_notice, derived_network, shape_of, stem_notice, tower_notice
 from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths, growing_probability
 from nascli.core.optimization import Schedule, sgd
@@ -81,7 +81,7 @@ def train(
             reporter,
             data=data,
             made_from=made_from,
-            facts=facts(genotype.value.genotype, config, data, graph.size, runtime),
+            facts=facts(genotype.value.genotype.in_words(job.settings), config, data, graph.size, runtime),
             runtime=runtime,
             genotype=genotype.value,
             stop=stop,
@@ -162,13 +162,13 @@ def open_training(
     return job, graph
 
 
-def facts(genotype: Genotype, config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
+def facts(network: str, config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
     """What is worth a line before a training starts."""
     return {
         "data": data.info.in_words(),
         "recipe": config.recipe,
         **({"stem": config.stem} if config.stem else {}),
-        "network": in_words(genotype, config),
+        "network": network,
         "parameters": size.parameters,
         "multiply-adds": size.multiply_adds,
         "device": str(runtime.device),

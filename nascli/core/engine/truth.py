@@ -6,6 +6,7 @@ from pathlib import Path
 from nascli import __version__
 from nascli.artifacts.distribution import DistributionFile, distribution_bytes
 from nascli.artifacts.files import keep_inputs
+from nascli.artifacts.genotype import Genotype
 from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.truth import TruthTable, load_table
@@ -15,7 +16,6 @@ from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.session import Destination, check_destination
 from nascli.errors import UsageError
 from nascli.registry import METHODS, load
-from nascli.spaces.cell_genotype import CellGenotype
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Truth:
         table = load_table(path)
         return cls(table, table.column(column, "test"), table.column(choose_by, "valid"))
 
-    def tell(self, genotype: CellGenotype) -> str:
+    def tell(self, genotype: Genotype) -> str:
         """What a genotype is worth, in words."""
         worth, count = self.table.worth(genotype, self.column), len(self.table)
         return (

@@ -21,7 +21,7 @@ from nascli.core.runtime import Runtime
 from nascli.metrics import DRIFT, FROZEN
 from nascli.settings.single_paths import ParsecSettings
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import SKIP
+from nascli.spaces.names import SKIP
 
 FEWEST_SAMPLES = 2
 

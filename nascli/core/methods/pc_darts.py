@@ -25,7 +25,7 @@ from nascli.registry import SPACES, load
 from nascli.seeds import derive_seed
 from nascli.settings.mixture import PcDartsSettings
 from nascli.spaces import cell_space
-from nascli.spaces.protocol import SKIP
+from nascli.spaces.names import SKIP
 
 _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 

@@ -24,7 +24,7 @@ from nascli.seeds import derive_seed
 from nascli.settings.random_search import RandomSettings
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import SKIP
+from nascli.spaces.names import SKIP
 
 BATCH_NORM_KEEPS = 0.9
 """The share of its running statistics that a batch norm keeps in a step of training; torch's default."""

@@ -12,13 +12,14 @@ import pytest
 import nascli
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.entropy import Entropy
 from nascli.artifacts.load import LoadedArtifact, read_artifact
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.rundir import RunDir
 from nascli.core.engine.connection import disconnection
 from nascli.core.engine.derive import Top, derive, derive_several
 from nascli.core.engine.dry_run import plan_train
-from nascli.core.engine.health import Agreement, Entropy, Health, health
+from nascli.core.engine.health import Agreement, Health, health
 from nascli.core.engine.reporter import Silent
 from nascli.errors import UsageError
 from nascli.spaces import cell_space

@@ -15,7 +15,6 @@ from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
 from nascli.graphs.operations import DropPath
 from nascli.spaces.network_settings import NetworkSettings
-from nascli.spaces.paths import read_states
 from tests.core.nn.oracle import Literal
 
 PC_DARTS = published.load("pc-darts-cifar10").genotype
@@ -190,7 +189,7 @@ def test_multipliers_of_another_shape_are_refused() -> None:
 def test_what_the_output_does_not_depend_on_is_not_built() -> None:
     nodes = [[("sep_conv_3x3", 0)], [("sep_conv_3x3", 2)], [("max_pool_3x3", 1), ("sep_conv_5x5", 1)]]
     genotype = of_one_cell(nodes, [4])
-    assert read_states(genotype.cells["normal"], 2) == {1, 4}
+    assert genotype.cells["normal"].read_states(2) == {1, 4}
     network = small(genotype)
     names = {name for name, _ in network.named_parameters() if name.startswith("cells.0.")}
     assert {".".join(name.split(".")[2:4]) for name in names} == {"inputs.1", "edges.1-4"}

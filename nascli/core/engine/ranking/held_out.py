@@ -6,7 +6,6 @@ import numpy as np
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.load import LoadedDistribution
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.config import PLACE, DeriveConfig, FinetuneConfig, SearchConfig
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.offers import OffersSamples
@@ -27,7 +26,7 @@ def rankable(source: Source) -> LoadedDistribution:
     if not isinstance(start.distribution, OffersSamples):
         raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
     search_behind(start)
-    if start.value.weights is None and not isinstance(start.distribution, PosteriorDistribution):
+    if start.value.weights is None and start.distribution.data is None:
         raise UsageError(f"{start.where} has no shared weights to score candidates with: search again to have them")
     if start.provenance.data is None:
         raise ArtifactError(f"{start.where} does not say what images it is for")
@@ -46,7 +45,7 @@ def search_behind(start: LoadedDistribution) -> SearchConfig:
 def recipe_for(start: LoadedDistribution) -> DeriveConfig:
     """A ranking by the recipe for a distribution's method and images. Raises ArtifactError."""
     search, own = search_behind(start), start.distribution
-    side = own.data.image_size if isinstance(own, PosteriorDistribution) else search.image_size
+    side = search.image_size if own.data is None else own.data.image_size
     known: dict[str, Any] = {name: getattr(search, name) for name in ("method", "dataset", "data_dir")}
     return DeriveConfig(**known, image_size=side)
 

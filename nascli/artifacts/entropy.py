@@ -1,0 +1,22 @@
+"""What a distribution has not decided yet."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entropy:
+    """What is left open, in nats: of `limit`, where nothing is decided.
+
+    `per_edge`: the mean over edges, not the whole. `drift`: what the same steps would have left without images, where
+    that is known.
+    """
+
+    value: float
+    limit: float
+    per_edge: bool = False
+    drift: float | None = None
+
+    def __str__(self) -> str:
+        digits, unit = (3, "nats an edge") if self.per_edge else (2, "nats")
+        drift = "" if self.drift is None else f" (without images it would be {self.drift:.2f})"
+        return f"entropy {self.value:.{digits}f} of {self.limit:.{digits}f} {unit}{drift}"
