@@ -82,7 +82,7 @@ def described(artifact: Any) -> "RenderableType":
 
 
 def _what(artifact: object) -> str:
-    kind = getattr(artifact, "kind", None)
+    kind = getattr(artifact, "kind", "")
     if known := GENOTYPES.get(kind) or DISTRIBUTIONS.get(kind):
         return known.title
     if isinstance(artifact, Candidates):
