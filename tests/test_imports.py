@@ -161,13 +161,16 @@ def imports(nodes: Iterator[ast.AST]) -> Iterator[str]:
                 yield inner if inner in MODULES else str(node.module)
 
 
-def on_import(tree: ast.Module) -> Iterator[ast.AST]:
-    """The nodes that run when a module is imported: no function's body, nothing for type checkers alone."""
+def on_import(tree: ast.Module, *, later: bool = False) -> Iterator[ast.AST]:
+    """The nodes that run when a module is imported: no function's body, nothing for type checkers alone.
+
+    later: and those that run when its functions are called.
+    """
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         yield node
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not later:
             continue
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             waiting += node.orelse
@@ -188,6 +191,15 @@ def test_imports_run_one_way(module: str) -> None:
         if target.split(".")[0] != "nascli" or part(target) == own:
             continue
         assert {part(target), target} & MAY_IMPORT[own], f"{module} may not import {target}"
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not even within functions. The package itself only names what others hold."""
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items() if name != "nascli"}
+    left = {name: {*imports(on_import(tree, later=True))} & trees.keys() for name, tree in trees.items()}
+    while free := {name for name, targets in left.items() if not targets & left.keys()}:
+        left = {name: targets for name, targets in left.items() if name not in free}
+    assert not left, "modules in a circle, and those that import them"
 
 
 def test_methods_do_not_import_each_other() -> None:
