@@ -38,9 +38,9 @@ from nascli.core.engine.ranking.score import open_scorer  # noqa: E402
 from nascli.core.engine.reporter import Silent  # noqa: E402
 from nascli.core.engine.search import SearchJob, open_search  # noqa: E402
 from nascli.core.engine.session import provenance  # noqa: E402
-from nascli.core.methods.protocol import SEARCH  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
 from nascli.data import DataModule  # noqa: E402
+from nascli.settings.groups import SEARCH  # noqa: E402
 from nascli.spaces import cell_space  # noqa: E402
 from nascli.spaces.cell_genotype import CellGenotype  # noqa: E402
 
