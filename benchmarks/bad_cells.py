@@ -131,7 +131,7 @@ def of_random(short: dict[int, LoadedDistribution], longer: dict[int, LoadedDist
     print("|---|---|---|---|---|---|")
     for seed in sorted(short.keys() & longer.keys()):
         found: list[Any] = [each[seed].distribution for each in (short, longer)]
-        scores = [{cell.genotype: cell.accuracy for cell in distribution.candidates} for distribution in found]
+        scores = [{cell.genotype: cell.accuracy for cell in distribution.done} for distribution in found]
         truth = {cell: worth(cell) for cell in scores[0]}
         rhos = [spearmanr([own[cell] for cell in truth], list(truth.values())).statistic for own in scores]
         chosen = [truth[max(own, key=own.__getitem__)] for own in scores]

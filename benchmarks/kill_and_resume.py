@@ -23,7 +23,7 @@ CELL = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|avg_pool_3x3~0|skip_connect~1|
 RUNS = {
     "search": ["search", *SMALL, "--arch-warmup-epochs", "1"],
     "parsec": ["search", "--method", "parsec", *SMALL, "--layers", "3", "--adaptive-samples"],
-    "random": ["search", "--method", "random", *SMALL, "--candidates", "4"],
+    "random": ["search", "--method", "random", *SMALL, "--trials", "4"],
     "order-2": ["search", "--method", "darts", "--order", "2", *SMALL, "--layers", "3", "--channels", "4"],
     "nas-bench-201": ["search", *BENCHMARK, *SMALL, "--arch-warmup-epochs", "1", "--channel-sampling", "random"],
     "nas-bench-201-darts": ["search", "--method", "darts", *BENCHMARK, *SMALL],
@@ -31,7 +31,7 @@ RUNS = {
     "parsec-warmup": ["search", "--method", "parsec", *SMALL, "--arch-warmup-epochs", "1", "--centred-weights"],
     "spos": ["search", "--method", "spos", *BENCHMARK, *SMALL],
     "cells-derive": ["derive", "{cells}", "--candidates", "600"],
-    "nas-bench-201-random": ["search", "--method", "random", *BENCHMARK, *SMALL, "--candidates", "4"],
+    "nas-bench-201-random": ["search", "--method", "random", *BENCHMARK, *SMALL, "--trials", "4"],
     "nas-bench-201-train": ["train", CELL, *SMALL],
     "train": ["train", "pc-darts-cifar10", *SMALL, "--channels", "8", "--drop-path", "0.2"],
     "pgnas": ["search", "--method", "pgnas", *SMALL, "--epochs", "8"],

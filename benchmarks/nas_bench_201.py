@@ -123,8 +123,8 @@ def chosen(setting: Setting, start: LoadedDistribution, seconds: float) -> Itera
     """By every rule that the distribution offers and that needs no images. seconds: that the search took."""
     distribution: Any = start.distribution
     if setting.method == "random":
-        best = distribution.candidates[0]
-        yield Found("best of all", as_text(best.genotype), seconds, len(distribution.candidates), best.accuracy)
+        best = distribution.done[0]
+        yield Found("best of all", as_text(best.genotype), seconds, len(distribution.done), best.accuracy)
     elif setting.method != "spos":
         yield Found("mode", as_text(distribution.mode()), seconds)
     if start.value.course is not None:

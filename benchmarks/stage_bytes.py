@@ -33,11 +33,11 @@ SEARCHES = {
     "spos": f"--method spos {TINY}",
     "pgnas": f"--method pgnas {NARROW}",
     "pgnas-enas": f"--method pgnas --space enas {NARROW} --drop-path 0.2 --schedule restarts --restart-epochs 1",
-    "random": f"--method random {TINY} --candidates 2",
+    "random": f"--method random {TINY} --trials 2",
     "nb-pc": "--method pc-darts --space nas-bench-201 --layers 3 --channels 4 --epochs 1 --limit-train 120",
     "nb-parsec": "--method parsec --space nas-bench-201 --layers 3 --channels 4 --epochs 1 --limit-train 120",
     "nb-random": "--method random --space nas-bench-201 --layers 3 --channels 4 --epochs 2 --limit-train 120 "
-    "--candidates 2",
+    "--trials 2",
 }
 TRAIN = "--epochs 2 --limit-train 120 --batch-size 16"
 SMALL = "--layers 3 --channels 4"
@@ -45,9 +45,9 @@ COMMANDS = [
     *(f"search {options} -o {name}.safetensors" for name, options in SEARCHES.items()),
     f"finetune pc.safetensors {TINY} --channels 8 -o pc-tuned.safetensors",
     f"finetune parsec.safetensors {TINY} -o parsec-tuned.safetensors",
-    f"finetune parsec.safetensors --method random {TINY} --candidates 2 -o parsec-random.safetensors",
+    f"finetune parsec.safetensors --method random {TINY} --trials 2 -o parsec-random.safetensors",
     f"finetune pgnas.safetensors {NARROW} -o pgnas-tuned.safetensors",
-    f"finetune random.safetensors {TINY} --candidates 1 -o random-tuned.safetensors",
+    f"finetune random.safetensors {TINY} --trials 1 -o random-tuned.safetensors",
     "derive pc.safetensors -o pc.json",
     "derive pc.safetensors pc-random.safetensors --max-skips 1 -o pc-mean.json",
     "derive parsec.safetensors -o parsec.json",

@@ -114,7 +114,7 @@ METRICS = (
     Metric("gradient_norm", PLAIN),
     Metric("mode_accuracy", SHARE, "mode accuracy", "Found cells", "mode"),
     Metric("mode_probability", PLAIN),
-    Metric("candidates_done", COUNT, "cells done"),
+    Metric("trials_done", COUNT, "trials done"),
     Metric("best_accuracy", SHARE, "best", "Found cells", "best"),
     Metric("mean_accuracy", SHARE, "mean", "Found cells", "mean"),
     Metric("uniform_best_accuracy", SHARE, "best of uniform"),

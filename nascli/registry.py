@@ -237,7 +237,7 @@ METHODS: Mapping[str, Method] = {
         "cells drawn uniformly, each trained briefly, the best kept: the yardstick",
         "Casale et al., 2019, Table 1; Li & Talwalkar, UAI 2019",
         "nascli.settings.random_search:RandomSettings",
-        by_table="nascli.core.methods.random_by_table:ranked_by_table",
+        by_table="nascli.core.methods.random_by_table:trials_by_table",
     ),
 }
 
@@ -269,11 +269,11 @@ DISTRIBUTIONS: Mapping[str, DistributionKind] = {
         picture="nascli.visualize.categorical:draw_categorical",
         text="nascli.visualize.categorical_text:describe_categorical",
     ),
-    "ranking": DistributionKind(
-        "nascli.artifacts.ranking:RankingDistribution",
-        "a ranking",
-        picture="nascli.visualize.ranking:draw_ranking",
-        text="nascli.visualize.ranking_text:describe_ranking",
+    "trials": DistributionKind(
+        "nascli.artifacts.trials:TrialsDistribution",
+        "the trials of a random search",
+        picture="nascli.visualize.trials:draw_trials",
+        text="nascli.visualize.trials_text:describe_trials",
     ),
     "posterior": DistributionKind(
         "nascli.artifacts.posterior:PosteriorDistribution",

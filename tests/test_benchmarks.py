@@ -12,7 +12,7 @@ import pytest
 from benchmarks import draw_nas_bench_201, nas_bench_201, nas_bench_201_table
 from nascli.artifacts.genotype import as_text
 from nascli.artifacts.load import load_artifact
-from tests.artifacts.examples import bytes_of, mixture, ranking
+from tests.artifacts.examples import bytes_of, mixture, trials
 from tests.truth_table import loaded, with_convolutions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +34,7 @@ def campaign(tmp_path):
             found = [{"rule": "mode", "architecture": with_convolutions(seed), "seconds": 100 + seed}]
             if name == "random":
                 found = [{**found[0], "rule": "best of all", "candidates": 20, "score": seed / 10}]
-            learnt = ranking() if name == "random" else mixture(space="nas-bench-201", seed=seed)
+            learnt = trials() if name == "random" else mixture(space="nas-bench-201", seed=seed)
             (folder / f"{name}-{seed}.safetensors").write_bytes(bytes_of(learnt, seed=seed))
             (folder / f"{name}-{seed}.found.json").write_text(json.dumps({"config": {}, "threads": 1, "found": found}))
     return folder, loaded(tmp_path)

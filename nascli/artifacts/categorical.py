@@ -46,6 +46,7 @@ class CategoricalDistribution:
     """
 
     kind: ClassVar[str] = "categorical"
+    noun: ClassVar[str] = "categorical"
     data: ClassVar[None] = None
 
     space: CellSpace

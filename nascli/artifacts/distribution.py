@@ -34,6 +34,9 @@ class Distribution(Protocol):
     kind: str
     """Its name in the registry."""
 
+    noun: str
+    """What messages call one of them, after "a"."""
+
     @property
     def data(self) -> DataInfo | None:
         """The images that it and its weights are for. None: it has no weights, and is for any."""
@@ -92,7 +95,7 @@ class DistributionFile:
     def averaged(self, epochs: int) -> Distribution:
         """The distribution of the mean logits of the last `epochs`. Raises UsageError where so many are not known."""
         if self.course is None:
-            raise UsageError(f"of a {self.distribution.kind} only the last epoch is known: there is no average")
+            raise UsageError(f"of a {self.distribution.noun} only the last epoch is known: there is no average")
         known = len(next(iter(self.course.values())))
         if not 1 <= epochs <= known:
             raise UsageError(f"an average can be of 1 to {known} epochs, as many as the search had, not of {epochs}")

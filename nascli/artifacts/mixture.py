@@ -46,6 +46,7 @@ class MixtureDistribution:
     """
 
     kind: ClassVar[str] = "mixture"
+    noun: ClassVar[str] = "mixture"
     data: ClassVar[None] = None
 
     space: CellSpace
@@ -92,7 +93,7 @@ class MixtureDistribution:
     def strongest(self, cell: str) -> tuple[WeighedEdge, ...]:
         """Each edge, in the order of alpha's rows, with its best operation (of equals, the first)."""
         operations = self.space.operations
-        candidates = [column for column, op in enumerate(operations) if op != NONE or self.space.keeps_none]
+        allowed = [column for column, op in enumerate(operations) if op != NONE or self.space.keeps_none]
         found = []
         rows = zip(
             self.space.edges(),
@@ -102,7 +103,7 @@ class MixtureDistribution:
             strict=True,
         )
         for (source, node), logs, probabilities, weight in rows:
-            best = max(candidates, key=logs.__getitem__)
+            best = max(allowed, key=logs.__getitem__)
             probability, share = float(probabilities[best]), float(weight)
             found.append(WeighedEdge(source, node, operations[best], probability, share, probability * share))
         return tuple(found)

@@ -51,6 +51,7 @@ class PosteriorDistribution:
     """
 
     kind: ClassVar[str] = "posterior"
+    noun: ClassVar[str] = "posterior"
 
     supernet: str
     width: int

@@ -1,4 +1,4 @@
-"""The ranking of a random search: cells that were trained alike, best first, each with its score on unseen images."""
+"""The trials of a random search: cells that were trained alike, best first, each with its accuracy on unseen images."""
 
 import math
 from collections.abc import Mapping
@@ -20,21 +20,21 @@ from nascli.spaces.names import SKIP
 from nascli.spaces.protocol import CellSpace
 
 MOST_CELLS = 10_000
-"""Cells of one ranking. Each takes about a kilobyte of the file's header, which has a limit."""
+"""Of one search. Each takes about a kilobyte of the file's header, which has a limit."""
 
 _TYPES: Mapping[str, type[np.generic]] = {"accuracy": np.float64, "number": np.int64}
 _OPTIONAL: Mapping[str, type[np.generic]] = {"loss": np.float64, "reported": np.float64}
-"""Columns that all cells of a ranking have, or none."""
+"""Columns that all trials of a search have, or none."""
 
 
 @dataclass(frozen=True)
-class RankedCell:
-    """A cell that was trained and scored, or scored by a table of true accuracies.
+class Trial:
+    """A cell that was trained and evaluated, or looked up in a table of true accuracies.
 
-    `accuracy` is what cells are ranked by: the share, 0 to 1, of the images held out from its training that its network
-    gets right, or what the table says; `loss` the mean cross-entropy on these images, in nats, None by a table;
+    The best has the highest `accuracy`: the share, 0 to 1, of the images held out from its training that its network
+    gets right, or what the table says. `loss` is the mean cross-entropy on these images, in nats, None by a table;
     `number` counts the cells of the search from 0, in the order in which they were drawn. `reported` is another
-    accuracy that a table knows of it, which had no part in the ranking.
+    accuracy that a table knows of it, which had no part in the choice.
     """
 
     genotype: CellGenotype
@@ -44,42 +44,43 @@ class RankedCell:
     reported: float | None = None
 
     def place(self) -> tuple[float, float, int]:
-        """What cells are sorted by: accuracy; of equals the lower loss, then the lower number, goes first."""
+        """What trials are sorted by: accuracy; of equals the lower loss, then the lower number, goes first."""
         return -self.accuracy, self.loss or 0.0, self.number
 
 
 @dataclass(frozen=True)
-class RankingDistribution:
-    """The cells of a random search: `candidates`, which have been trained, best first, and `waiting`, in their order.
+class TrialsDistribution:
+    """The cells of a random search: `done`, which have been trained, best first, and `waiting`, in their order.
 
-    A search that is done leaves none waiting. A cell waits until its training is over, and has no score until then.
-    Raises ValueError where cells, scores or their order don't fit.
+    A search that is done leaves none waiting. A cell waits until its training is over, and is no trial until then.
+    Raises ValueError where cells, accuracies or their order don't fit.
     """
 
-    kind: ClassVar[str] = "ranking"
+    kind: ClassVar[str] = "trials"
+    noun: ClassVar[str] = "random search"
     data: ClassVar[None] = None
 
     space: CellSpace
-    candidates: tuple[RankedCell, ...]
+    done: tuple[Trial, ...]
     waiting: tuple[CellGenotype, ...]
 
     def __post_init__(self) -> None:
-        if not self.candidates and not self.waiting:
+        if not self.done and not self.waiting:
             raise ValueError("cells: there is none, neither trained nor waiting")
-        for position, candidate in enumerate(self.candidates):
-            self._check(candidate.genotype, f"cells[{position}]")
-            _check_scores(candidate, position)
+        for position, trial in enumerate(self.done):
+            self._check(trial.genotype, f"cells[{position}]")
+            _check_trial(trial, position)
         for position, genotype in enumerate(self.waiting):
             self._check(genotype, f"waiting[{position}]")
         for name in _OPTIONAL:
-            if len({getattr(candidate, name) is None for candidate in self.candidates}) > 1:
+            if len({getattr(trial, name) is None for trial in self.done}) > 1:
                 raise ValueError(f"{name}: some cells have one and some have none")
         seen: set[int] = set()
-        for position, candidate in enumerate(self.candidates):
-            if candidate.number in seen:
-                raise ValueError(f"number[{position}]: {candidate.number} is there twice")
-            seen.add(candidate.number)
-        places = [candidate.place() for candidate in self.candidates]
+        for position, trial in enumerate(self.done):
+            if trial.number in seen:
+                raise ValueError(f"number[{position}]: {trial.number} is there twice")
+            seen.add(trial.number)
+        places = [trial.place() for trial in self.done]
         for position in range(1, len(places)):
             if places[position] < places[position - 1]:
                 raise ValueError(f"cells[{position}]: is better than the one before it; the best comes first")
@@ -93,38 +94,38 @@ class RankingDistribution:
 
     def mode(self) -> CellGenotype:
         """The best cell. Before any is trained there is nothing to choose by: then the one whose turn is first."""
-        return self.candidates[0].genotype if self.candidates else self.waiting[0]
+        return self.done[0].genotype if self.done else self.waiting[0]
 
     def top(self, count: int) -> tuple[tuple[CellGenotype, None], ...]:
-        """The best `count` cells, best first; a ranking knows of no probability. Raises UsageError beyond their number.
+        """The best `count` cells, best first; none has a probability. Raises UsageError beyond their number.
 
         Two of them may be the same network: cells are drawn independently.
         """
-        if count > len(self.candidates):
-            raise UsageError(f"{count} cells were asked for, the search has ranked {len(self.candidates)}")
-        return tuple((candidate.genotype, None) for candidate in self.candidates[:count])
+        if count > len(self.done):
+            raise UsageError(f"{count} cells were asked for, the search has tried {len(self.done)}")
+        return tuple((trial.genotype, None) for trial in self.done[:count])
 
     def undecided(self) -> None:
         """Nothing is learnt by degrees."""
 
     def facts(self) -> dict[str, Any]:
-        """How many cells were ranked, each with its scores and its skips, and how many wait, as JSON."""
+        """How many cells were tried, each with its accuracies and its skips, and how many wait, as JSON."""
         return {
             "kind": self.kind,
             "space": self.space.name,
             "nodes": self.space.nodes,
-            "cells": len(self.candidates),
+            "cells": len(self.done),
             "waiting": len(self.waiting),
-            "ranking": [
+            "trials": [
                 {
                     "rank": rank,
-                    "number": candidate.number,
-                    "accuracy": candidate.accuracy,
-                    "loss": candidate.loss,
-                    "reported": candidate.reported,
-                    "skips": candidate.genotype.share(SKIP),
+                    "number": trial.number,
+                    "accuracy": trial.accuracy,
+                    "loss": trial.loss,
+                    "reported": trial.reported,
+                    "skips": trial.genotype.share(SKIP),
                 }
-                for rank, candidate in enumerate(self.candidates, 1)
+                for rank, trial in enumerate(self.done, 1)
             ],
         }
 
@@ -133,10 +134,10 @@ class RankingDistribution:
         return {"space": self.space.name, "nodes": self.space.nodes}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """The scores, best first: "accuracy", and "loss" and "reported" where they are known, [cells] float64, "number"
-        [cells] int64.
+        """What is known of the trials, best first: "accuracy", and "loss" and "reported" where there are such, [cells]
+        float64, "number" [cells] int64.
         """
-        columns = {name: [getattr(cell, name) for cell in self.candidates] for name in {**_TYPES, **_OPTIONAL}}
+        columns = {name: [getattr(cell, name) for cell in self.done] for name in {**_TYPES, **_OPTIONAL}}
         known = {name: values for name, values in columns.items() if name in _TYPES or (values and None not in values)}
         return {name: np.array(values, {**_TYPES, **_OPTIONAL}[name]) for name, values in known.items()}
 
@@ -145,7 +146,7 @@ class RankingDistribution:
         return {
             "space": self.space.name,
             "nodes": self.space.nodes,
-            "cells": [candidate.genotype.model_dump(mode="json") for candidate in self.candidates],
+            "cells": [trial.genotype.model_dump(mode="json") for trial in self.done],
             "waiting": [genotype.model_dump(mode="json") for genotype in self.waiting],
         }
 
@@ -156,19 +157,19 @@ class RankingDistribution:
             parsed = validate(_Settings, dict(settings), "settings")
         except ArtifactError as error:
             raise ValueError(str(error)) from None
-        scores = _columns(tensors, len(parsed.cells))
-        candidates = tuple(
-            RankedCell(genotype, **{"loss": None, **{name: values[row].item() for name, values in scores.items()}})
+        columns = _columns(tensors, len(parsed.cells))
+        trials = tuple(
+            Trial(genotype, **{"loss": None, **{name: values[row].item() for name, values in columns.items()}})
             for row, genotype in enumerate(parsed.cells)
         )
-        return cls(named_space(parsed.space, parsed.nodes), candidates, parsed.waiting)
+        return cls(named_space(parsed.space, parsed.nodes), trials, parsed.waiting)
 
 
 Cells = Annotated[tuple[CellGenotype, ...], Field(max_length=MOST_CELLS)]
 
 
 class _Settings(Frozen):
-    """What a file says of a ranking besides the scores."""
+    """What a file says of trials besides its columns."""
 
     space: str
     nodes: int
@@ -176,21 +177,21 @@ class _Settings(Frozen):
     waiting: Cells
 
 
-def _check_scores(candidate: RankedCell, position: int) -> None:
+def _check_trial(trial: Trial, position: int) -> None:
     for name in ("accuracy", "reported"):
-        if (value := getattr(candidate, name)) is not None and not 0 <= value <= 1:
+        if (value := getattr(trial, name)) is not None and not 0 <= value <= 1:
             raise ValueError(f"{name}[{position}]: {value:g} is not from 0 to 1")
-    if candidate.loss is not None and not 0 <= candidate.loss < math.inf:
-        raise ValueError(f"loss[{position}]: {candidate.loss:g} is not a finite number from 0 on")
-    if candidate.number < 0:
-        raise ValueError(f"number[{position}]: {candidate.number} is negative")
+    if trial.loss is not None and not 0 <= trial.loss < math.inf:
+        raise ValueError(f"loss[{position}]: {trial.loss:g} is not a finite number from 0 on")
+    if trial.number < 0:
+        raise ValueError(f"number[{position}]: {trial.number} is negative")
 
 
 def _columns(tensors: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
-    """The scores of `count` cells by name, checked."""
+    """What is known of `count` trials, by name, checked."""
     types = {**_TYPES, **_OPTIONAL}
     if stray := sorted(tensors.keys() - types.keys()):
-        raise ValueError(f"unknown tensor {shorten(stray[0])}: a ranking has {', '.join(types)}")
+        raise ValueError(f"unknown tensor {shorten(stray[0])}: trials have {', '.join(types)}")
     if missing := sorted(_TYPES.keys() - tensors.keys()):
         raise ValueError(f"{missing[0]}: is missing")
     for name, column in tensors.items():

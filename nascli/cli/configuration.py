@@ -44,8 +44,8 @@ UNUSED: Mapping[type[Config], frozenset[str]] = {
 
 _MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers"}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
-_ALSO_CALLED = {"space": ("--supernet",)}
-"""Other names of an option: a super-network is the space of PGNAS."""
+_ALSO_CALLED = {"space": ("--supernet",), "trials": ("--candidates",)}
+"""Other names of an option: a super-network is the space of PGNAS, and `derive` has candidates, too."""
 
 Owners = Mapping[str, FieldInfo]
 """A setting, as each of the methods that have it declares it."""
@@ -203,9 +203,12 @@ def _check_settings(model: type[Config], values: Mapping[str, Any]) -> None:
     method = _method(model, values)
     for name, owners in _settings(model).items():
         if name in values and method in METHODS and method not in owners and name not in model.model_fields:
-            later = name in recipes.keys(DeriveConfig.stage, method)
-            where = f"of {method} it is an option of 'nascli derive'" if later else f"{method} has no such setting"
-            raise UsageError(f"{flag(name)} is a setting of {', '.join(owners)}; {where}")
+            spellings = (flag(name), *_ALSO_CALLED.get(name, ()))
+            later = [one for one in map(flag, recipes.keys(DeriveConfig.stage, method)) if one in spellings]
+            where = f"{method} has no such setting"
+            if later:
+                where = f"of {method} {later[0]} is an option of 'nascli derive'"
+            raise UsageError(f"{' or '.join(spellings)} is a setting of {', '.join(owners)}; {where}")
 
 
 def _method(model: type[Config], values: Mapping[str, Any]) -> str:

@@ -108,7 +108,7 @@ def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
         for key, value in facts.items()
         if key in LABELS
     ]
-    rows += [(label, _shown(origin[key])) for key, label in _RANKED_BY.items() if key in origin]
+    rows += [(label, _shown(origin[key])) for key, label in _BY_TABLE.items() if key in origin]
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
     parts = [f"{facts['file']}: {facts['artifact']}", aligned(rows), plain(described(found.value.subject)).rstrip()]
@@ -140,8 +140,8 @@ LABELS = {
 _SHARES = {"of_supernet"}
 """Facts that are shares of a whole, and shown in percent."""
 
-_RANKED_BY = {"choose_by": "ranked by", "column": "reported"}
-"""Columns of the table of true accuracies from which a search has its scores."""
+_BY_TABLE = {"choose_by": "chosen by", "column": "reported"}
+"""Columns of the table of true accuracies that a search was made with."""
 
 
 def _percent(shares: Mapping[str, float]) -> str:

@@ -30,7 +30,7 @@ def search(
         typer.Option(
             "--choose-by",
             metavar="COLUMN",
-            help="column of the table that random search ranks by; default the first with 'valid' in its name",
+            help="column of the table that random search chooses by; default the first with 'valid' in its name",
             rich_help_panel=TRUTH_PANEL,
         ),
     ] = None,
@@ -39,7 +39,7 @@ def search(
 
     Without any option: PC-DARTS on the built-in digits, in under two minutes on two cores.
 
-    With --table, what the search would derive is looked up after every epoch. Random search ranks by the table and
+    With --table, what the search would derive is looked up after every epoch. Random search chooses by the table and
     trains nothing.
     """
     from nascli.cli.results import stage_destination
@@ -78,12 +78,12 @@ def carry_out(
     from nascli.cli.results import print_result
 
     if truth is not None and start is None and METHODS[config.method].by_table:
-        from nascli.core.engine.truth import rank_by_table
+        from nascli.core.engine.truth import search_by_table
 
         if stage.dry_run:
             raise UsageError("a table takes seconds and no memory: leave --dry-run out")
         with progress(session) as reporter:
-            result = rank_by_table(config, truth, target, reporter)
+            result = search_by_table(config, truth, target, reporter)
         print_result(result, target, stage.json)
         return
     if stage.dry_run:

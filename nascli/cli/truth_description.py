@@ -47,7 +47,7 @@ def _genotype(found: LoadedArtifact[Artifact]) -> Genotype:
             return genotype
         case DistributionFile(distribution=distribution):
             if not isinstance(distribution, OffersMode):
-                raise UsageError(f"{found.where} is a {distribution.kind}, which stands for no cell: leave --table out")
+                raise UsageError(f"{found.where} is a {distribution.noun}, which stands for no cell: leave --table out")
             return distribution.mode()
 
 
@@ -57,7 +57,7 @@ def _probabilities(found: LoadedArtifact[Artifact], table: TruthTable) -> Sequen
         distribution = found.value.distribution
         if isinstance(distribution, KnowsProbabilities):
             return [exp(distribution.log_probability(genotype)) for genotype in table.genotypes]
-        what = distribution.kind
+        what = distribution.noun
     raise UsageError(f"{found.where} is a {what}, which gives cells no probability: leave --expected out")
 
 

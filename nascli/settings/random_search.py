@@ -5,11 +5,11 @@ from pydantic import Field
 from nascli.settings.groups import CellNetwork, Settings, Sgd, TwoHalves
 
 
-class _Candidates(Settings):
-    candidates: int = Field(
+class _Trials(Settings):
+    trials: int = Field(
         10, ge=1, le=10_000, description="cells that are drawn and trained; they share the epochs evenly"
     )
 
 
-class RandomSettings(Sgd, TwoHalves, _Candidates, CellNetwork):
+class RandomSettings(Sgd, TwoHalves, _Trials, CellNetwork):
     """Of random search."""

@@ -11,13 +11,13 @@ from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.ranking import RankedCell, RankingDistribution
+from nascli.artifacts.trials import Trial, TrialsDistribution
 from nascli.graphs.state import state_of
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 from nascli.supernets import stages_of, supernet
 
-METHODS = {"mixture": "pc-darts", "categorical": "parsec", "ranking": "random", "posterior": "pgnas"}
+METHODS = {"mixture": "pc-darts", "categorical": "parsec", "trials": "random", "posterior": "pgnas"}
 """Whose search ends in a distribution of each kind."""
 
 
@@ -67,18 +67,14 @@ def categorical(nodes: int = 0, *, scale: float = 1.0, seed: int = 0, space: str
     return CategoricalDistribution(found, logits)
 
 
-def ranking(nodes: int = 3, *, done: int = 3, waiting: int = 1) -> RankingDistribution:
+def trials(nodes: int = 3, *, done: int = 3, waiting: int = 1) -> TrialsDistribution:
     """Uniformly drawn cells, of which the second is the best and the first two others are equally accurate."""
     space = cell_space("darts", nodes)
     uniform = CategoricalDistribution.uniform(space)
     cells = [uniform.sample(1, number) for number in range(done + waiting)]
     scores = [(0.5 if number != 1 else 0.75, 1.5 - number / 4) for number in range(done)]
-    ranked = [
-        RankedCell(cell, *score, number) for number, (cell, score) in enumerate(zip(cells[:done], scores, strict=True))
-    ]
-    return RankingDistribution(
-        space, candidates=tuple(sorted(ranked, key=RankedCell.place)), waiting=tuple(cells[done:])
-    )
+    found = [Trial(cell, *score, number) for number, (cell, score) in enumerate(zip(cells[:done], scores, strict=True))]
+    return TrialsDistribution(space, done=tuple(sorted(found, key=Trial.place)), waiting=tuple(cells[done:]))
 
 
 def channels_genotype() -> ChannelsGenotype:

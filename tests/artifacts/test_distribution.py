@@ -12,7 +12,7 @@ from nascli.artifacts.mixture import MixtureDistribution
 from nascli.errors import ArtifactError
 from nascli.registry import DISTRIBUTIONS
 from nascli.spaces import cell_space
-from tests.artifacts.examples import METHODS, bytes_of, categorical, file_of, mixture, posterior, ranking
+from tests.artifacts.examples import METHODS, bytes_of, categorical, file_of, mixture, posterior, trials
 
 DARTS = cell_space("darts")
 
@@ -42,7 +42,7 @@ def test_float64_stays_float64() -> None:
     assert read.alpha["normal"].dtype == np.float64
 
 
-@pytest.mark.parametrize("make", [mixture, categorical, ranking, posterior])
+@pytest.mark.parametrize("make", [mixture, categorical, trials, posterior])
 def test_every_kind_is_of_the_registry_and_of_the_one_shape(make: Callable[[], Distribution]) -> None:
     """Its row names its class, and it is all of `Distribution`."""
     distribution = make()
@@ -80,6 +80,7 @@ def of_space(**changes: object) -> dict[str, Any]:
         (altered(kind=None), "the document's fields are not those of a distribution"),
         (altered(more=1), "the document's fields are not those of a distribution"),
         (altered(kind="mixtur"), "kind: unknown kind of distribution 'mixtur': did you mean 'mixture'?"),
+        (altered(kind="ranking"), "'ranking'. Known: categorical, mixture, posterior, trials"),
         (altered(kind=3), "kind: must be text, not 3"),
         (altered(settings=[]), "settings: must be an object"),
         (altered(settings={"nodes": 4}), 'a mixture needs "space" (text)'),

@@ -32,7 +32,7 @@ from tests.artifacts.examples import (
     model_file,
     posterior,
     provenance,
-    ranking,
+    trials,
 )
 
 READERS: dict[str, Callable[[bytes, str], object]] = {
@@ -56,7 +56,7 @@ WHOLE_FILES = {
     "distribution": bytes_of(mixture(3)),
     "categorical": bytes_of(categorical(2)),
     "categorical of nas-bench-201": bytes_of(categorical(space="nas-bench-201")),
-    "ranking": bytes_of(ranking(2)),
+    "trials": bytes_of(trials(2)),
     "posterior": bytes_of(posterior()),
     "channels": CHANNELS,
     "model": model_bytes(model_file()),

@@ -1,4 +1,4 @@
-"""A ranking is in order, keeps its scores to the bit, and nothing malformed becomes one."""
+"""Trials are in order, keep their accuracies to the bit, and nothing malformed becomes one."""
 
 import json
 from dataclasses import replace
@@ -11,36 +11,36 @@ from hypothesis import strategies as st
 
 from nascli.artifacts import tensors
 from nascli.artifacts.distribution import distribution_bytes, load_distribution
-from nascli.artifacts.ranking import RankedCell, RankingDistribution
+from nascli.artifacts.trials import Trial, TrialsDistribution
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces import cell_space
-from tests.artifacts.examples import bytes_of, file_of, provenance, ranking
+from tests.artifacts.examples import bytes_of, file_of, provenance, trials
 
 
 def test_accuracy_then_loss_then_number_decides() -> None:
-    cell = ranking().mode()
+    cell = trials().mode()
     scores = [(0.5, 0.9), (0.7, 2.0), (0.5, 0.8), (0.7, 2.0), (0.9, 5.0)]
-    cells = [RankedCell(cell, accuracy, loss, number) for number, (accuracy, loss) in enumerate(scores)]
-    assert [found.number for found in sorted(cells, key=RankedCell.place)] == [4, 1, 3, 2, 0]
+    cells = [Trial(cell, accuracy, loss, number) for number, (accuracy, loss) in enumerate(scores)]
+    assert [found.number for found in sorted(cells, key=Trial.place)] == [4, 1, 3, 2, 0]
 
 
 def test_the_mode_is_the_best_and_before_there_is_one_the_first_that_waits() -> None:
-    done = ranking()
-    assert [candidate.number for candidate in done.candidates] == [1, 2, 0]
-    assert done.mode() == done.candidates[0].genotype
-    assert [genotype for genotype, _ in done.top(2)] == [candidate.genotype for candidate in done.candidates[:2]]
+    done = trials()
+    assert [trial.number for trial in done.done] == [1, 2, 0]
+    assert done.mode() == done.done[0].genotype
+    assert [genotype for genotype, _ in done.top(2)] == [trial.genotype for trial in done.done[:2]]
     assert {probability for _, probability in done.top(3)} == {None}
-    with pytest.raises(UsageError, match="4 cells were asked for, the search has ranked 3"):
+    with pytest.raises(UsageError, match="4 cells were asked for, the search has tried 3"):
         done.top(4)
-    fresh = ranking(done=0, waiting=2)
+    fresh = trials(done=0, waiting=2)
     assert fresh.mode() == fresh.waiting[0]
-    with pytest.raises(UsageError, match="ranked 0"):
+    with pytest.raises(UsageError, match="tried 0"):
         fresh.top(1)
 
 
 @pytest.mark.parametrize(("done", "waiting"), [(3, 1), (0, 2), (4, 0)])
 def test_round_trip(done: int, waiting: int) -> None:
-    written = ranking(done=done, waiting=waiting)
+    written = trials(done=done, waiting=waiting)
     data = bytes_of(written)
     read = load_distribution(data, "run.safetensors")
     assert read.distribution == written
@@ -51,48 +51,48 @@ def test_round_trip(done: int, waiting: int) -> None:
 
 @given(st.floats(0, 1), st.floats(0, 1e300), st.integers(0, 2**63 - 1))
 def test_scores_survive_to_the_bit(accuracy: float, loss: float, number: int) -> None:
-    written = replace(ranking(), candidates=(RankedCell(ranking().mode(), accuracy, loss, number),))
+    written = replace(trials(), done=(Trial(trials().mode(), accuracy, loss, number),))
     read = load_distribution(bytes_of(written), "x").distribution
-    assert isinstance(read, RankingDistribution)
-    assert read.candidates == written.candidates
+    assert isinstance(read, TrialsDistribution)
+    assert read.done == written.done
 
 
-def by_table() -> RankingDistribution:
-    """The same cells as a table ranks them: no losses, and a second accuracy that had no part in it."""
+def by_table() -> TrialsDistribution:
+    """The same cells as a table has them: no losses, and a second accuracy that had no part in it."""
     cells = [
         replace(cell, loss=None, reported=reported)
-        for cell, reported in zip(ranking().candidates, (0.25, 1.0, 0.0), strict=True)
+        for cell, reported in zip(trials().done, (0.25, 1.0, 0.0), strict=True)
     ]
-    return RankingDistribution(ranking().space, tuple(sorted(cells, key=RankedCell.place)), ())
+    return TrialsDistribution(trials().space, tuple(sorted(cells, key=Trial.place)), ())
 
 
-def test_a_ranking_by_a_table() -> None:
+def test_trials_by_a_table() -> None:
     written = by_table()
-    assert [cell.number for cell in written.candidates] == [1, 0, 2], "of equals the lower number goes first"
+    assert [cell.number for cell in written.done] == [1, 0, 2], "of equals the lower number goes first"
     assert written.tensors().keys() == {"accuracy", "number", "reported"}
-    assert ranking().tensors().keys() == {"accuracy", "number", "loss"}
+    assert trials().tensors().keys() == {"accuracy", "number", "loss"}
     read = load_distribution(bytes_of(written), "x").distribution
     assert read == written
-    assert [(cell.loss, cell.reported) for cell in read.candidates] == [(None, 0.25), (None, 0.0), (None, 1.0)]
+    assert [(cell.loss, cell.reported) for cell in read.done] == [(None, 0.25), (None, 0.0), (None, 1.0)]
 
 
 @pytest.mark.parametrize("name", ["loss", "reported"])
 def test_all_cells_have_a_score_or_none_has(name: str) -> None:
-    first, *others = [replace(cell, loss=0.5, reported=0.5) for cell in ranking().candidates]
+    first, *others = [replace(cell, loss=0.5, reported=0.5) for cell in trials().done]
     with pytest.raises(ValueError, match=f"{name}: some cells have one and some have none"):
-        replace(ranking(), candidates=(replace(first, **{name: None}), *others))
+        replace(trials(), done=(replace(first, **{name: None}), *others))
 
 
 def altered(values: dict[str, Any] | None = None, **settings: object) -> bytes:
-    """A ranking's file with other tensors (None: without) or settings, under a right digest."""
-    arrays, document = tensors.decode(bytes_of(ranking()), "x")
+    """A file of trials with other tensors (None: without) or settings, under a right digest."""
+    arrays, document = tensors.decode(bytes_of(trials()), "x")
     merged = {name: value for name, value in (arrays | (values or {})).items() if value is not None}
     return tensors.encode(merged, document | {"settings": document["settings"] | settings})
 
 
 def cells(change: Any) -> list[Any]:
-    """The cells of a ranking's settings as JSON, after `change` was done to them."""
-    found = json.loads(json.dumps(ranking().settings()["cells"]))
+    """The cells of its settings as JSON, after `change` was done to them."""
+    found = json.loads(json.dumps(trials().settings()["cells"]))
     change(found)
     return found
 
@@ -125,7 +125,7 @@ def cells(change: Any) -> list[Any]:
         ),
         (altered(waiting=[{}]), "settings: waiting[0].cells: is missing"),
         (altered({"accuracy": None}), "accuracy: is missing"),
-        (altered({"score": np.zeros(3)}), "unknown tensor 'score': a ranking has accuracy, number, loss, reported"),
+        (altered({"score": np.zeros(3)}), "unknown tensor 'score': trials have accuracy, number, loss, reported"),
         (altered({"loss": np.zeros(3, np.float32)}), "loss: is of type float32; float64 is needed"),
         (altered({"number": np.arange(3.0)}), "number: is of type float64; int64 is needed"),
         (altered({"accuracy": np.zeros((3, 1))}), "accuracy: has shape [3, 1]; [3] is needed"),
@@ -150,7 +150,7 @@ def test_malformed(data: bytes, message: str) -> None:
 
 
 def test_a_cell_of_another_space_is_refused() -> None:
-    (first, *others) = ranking().candidates
+    (first, *others) = trials().done
     strange = cell_space("nas-bench-201").genotype([0] * 6)
     with pytest.raises(ValueError, match=r"cells\[0\]: is of the space 'nas-bench-201', not 'darts'"):
-        replace(ranking(), candidates=(replace(first, genotype=strange), *others))
+        replace(trials(), done=(replace(first, genotype=strange), *others))

@@ -115,12 +115,12 @@ def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monk
         ("spos", ["--model", "m.safetensors"], "shared weights are no candidate's own: leave --model out"),
         ("spos", ["--format", "nas-bench-201"], "what is ranked is written as JSON"),
         ("spos", [*FEW, "--max-params", 10], "none of 9 candidates is within --max-params 10"),
-        ("random", FEW, "a ranking has no candidates to rank on images"),
+        ("random", FEW, "a random search has no candidates to rank on images"),
         ("parsec", ["--shortlist", 3], "--shortlist is for ranking candidates on images: give --candidates, too"),
     ],
 )
 def test_what_cannot_be_ranked_is_one_line(method, words, message, here, nascli):
-    searched(nascli, method, "nas-bench-201", *(["--candidates", 1] if method == "random" else []))
+    searched(nascli, method, "nas-bench-201", *(["--trials", 1] if method == "random" else []))
     before = {path.name for path in here.iterdir()}
     done = nascli("derive", "run.safetensors", *words)
     assert (done.code, done.out) == (2, "")
@@ -173,18 +173,23 @@ def test_other_rules_to_derive_by(method, here, nascli):
             ["--average", 2],
             "an average can be of 1 to 1 epochs, as many as the search had, not of 2",
         ),
-        ("random", "nas-bench-201", ["--average", 1], "of a ranking only the last epoch is known: there is no average"),
-        ("random", "nas-bench-201", ["--without-none"], "a ranking has no operations to choose from"),
+        (
+            "random",
+            "nas-bench-201",
+            ["--average", 1],
+            "of a random search only the last epoch is known: there is no average",
+        ),
+        ("random", "nas-bench-201", ["--without-none"], "a random search has no operations to choose from"),
         ("parsec", "nas-bench-201", ["--without-none", "--top", 2], "--without-none is about the mode"),
         ("parsec", "nas-bench-201", ["--max-skips", 2, "--sample", 2], "--max-skips is about the mode"),
         ("parsec", "darts", ["--max-skips", -1], "a cell has 0 skip connections or more: --max-skips cannot be -1"),
-        ("random", "nas-bench-201", ["--max-skips", 2], "a ranking has no operations to choose from"),
+        ("random", "nas-bench-201", ["--max-skips", 2], "a random search has no operations to choose from"),
         ("darts", "nas-bench-201", ["--max-skips", 2, "--candidates", 3], "are for choosing without a ranking"),
         ("spos", "nas-bench-201", ["--average", 1], "are for choosing without a ranking: leave them out"),
     ],
 )
 def test_rules_that_do_not_fit_are_one_line(method, space, words, message, here, nascli):
-    searched(nascli, method, space, *(["--candidates", 1] if method == "random" else []))
+    searched(nascli, method, space, *(["--trials", 1] if method == "random" else []))
     done = nascli("derive", "run.safetensors", *words)
     assert (done.code, done.out) == (2, "")
     assert message in done.err

@@ -6,7 +6,7 @@ from math import exp, log
 import pytest
 
 from nascli.artifacts.files import sha256
-from tests.artifacts.examples import bytes_of, categorical, mixture, ranking
+from tests.artifacts.examples import bytes_of, categorical, mixture, trials
 
 
 @pytest.fixture
@@ -126,9 +126,9 @@ def test_a_mixture_has_its_mode_and_samples(here, nascli):
     assert (done.code, done.err) == (2, told)
 
 
-def test_a_ranking_knows_no_probabilities(here, nascli):
-    (here / "ranking.safetensors").write_bytes(bytes_of(ranking()))
-    lines = nascli("derive", "ranking.safetensors", "--top", 2).err.splitlines()
+def test_a_random_search_knows_no_probabilities(here, nascli):
+    (here / "trials.safetensors").write_bytes(bytes_of(trials()))
+    lines = nascli("derive", "trials.safetensors", "--top", 2).err.splitlines()
     assert lines[0].split() == ["genotype", "skips"]
     assert [line.split()[0] for line in lines[1:3]] == ["cell-1.json", "cell-2.json"]
 

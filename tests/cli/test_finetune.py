@@ -98,8 +98,8 @@ def test_a_posterior_goes_on_with_its_weights_and_holds_out_the_same_images(post
         (["--width", 4], "is of width 3, this search of width 4: give --width 3"),
         (["--method", "parsec", "--layers", 3, "--channels", 4], "give --method pgnas"),
         (
-            ["--method", "random", "--layers", 3, "--channels", 4, "--candidates", 1],
-            "random goes on with a ranking or a categorical, not with a posterior: give --method pgnas",
+            ["--method", "random", "--layers", 3, "--channels", 4, "--trials", 1],
+            "random goes on with a random search or a categorical, not with a posterior: give --method pgnas",
         ),
     ],
 )

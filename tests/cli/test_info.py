@@ -7,7 +7,7 @@ import pytest
 from nascli.artifacts import published
 from nascli.artifacts.genotype import genotype_bytes
 from nascli.registry import DATASETS, METHODS, SPACES, SUPERNETS
-from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, ranking
+from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, trials
 
 
 def facts(nascli, *arguments: object, stdin: bytes = b"") -> dict:
@@ -111,7 +111,7 @@ def test_env_tells_versions_and_devices(nascli):
     assert torch.__version__.split("+")[0] in nascli("env").out
 
 
-@pytest.mark.parametrize("value", [mixture(nodes=2, beta=False), categorical(nodes=2), ranking(), posterior()])
+@pytest.mark.parametrize("value", [mixture(nodes=2, beta=False), categorical(nodes=2), trials(), posterior()])
 def test_text_has_all_that_is_printed_of_a_picture(value, nascli, tmp_path):
     (tmp_path / "run.safetensors").write_bytes(bytes_of(value))
     picture = nascli("visualize", tmp_path / "run.safetensors", "--format", "txt", "-o", "-").out
@@ -119,14 +119,14 @@ def test_text_has_all_that_is_printed_of_a_picture(value, nascli, tmp_path):
     assert picture in nascli("info", tmp_path / "run.safetensors").out
 
 
-def test_a_ranking_is_told_cell_by_cell(nascli, tmp_path):
-    done = ranking()
+def test_a_random_search_is_told_cell_by_cell(nascli, tmp_path):
+    done = trials()
     (tmp_path / "run.safetensors").write_bytes(bytes_of(done))
     found = facts(nascli, tmp_path / "run.safetensors")
-    assert (found["kind"], found["cells"], found["waiting"]) == ("ranking", 3, 1)
-    assert [row["number"] for row in found["ranking"]] == [1, 2, 0]
-    assert found["ranking"][0]["accuracy"] == 0.75
-    assert found["ranking"][0]["skips"] == done.mode().share("skip_connect")
+    assert (found["kind"], found["cells"], found["waiting"]) == ("trials", 3, 1)
+    assert [row["number"] for row in found["trials"]] == [1, 2, 0]
+    assert found["trials"][0]["accuracy"] == 0.75
+    assert found["trials"][0]["skips"] == done.mode().share("skip_connect")
     lines = nascli("info", tmp_path / "run.safetensors").out.splitlines()
     (heading,) = (place for place, line in enumerate(lines) if line.startswith("rank "))
     assert lines[heading + 1].split()[:4] == ["1", "1", "75.00", "1.2500"]

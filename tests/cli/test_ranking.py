@@ -107,7 +107,10 @@ def test_a_dry_run_tells_sizes_and_time_and_writes_nothing(here, nascli):
 def test_candidates_of_a_search_are_those_of_derive(nascli):
     done = nascli("search", "--method", "pgnas", "--candidates", 10)
     assert done.code == 2
-    assert "--candidates is a setting of random; of pgnas it is an option of 'nascli derive'" in done.err
+    assert (
+        "--trials or --candidates is a setting of random; of pgnas --candidates is an option of 'nascli derive'"
+        in done.err
+    )
 
 
 def test_where_p_starts_is_for_searches_alone(nascli):

@@ -10,7 +10,7 @@ import pytest
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.load import load_artifact
 from nascli.spaces import cell_space
-from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, ranking
+from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, trials
 from tests.truth_table import CELLS, RANKS, accuracies, lines, with_convolutions, written
 
 TINY = ["--epochs", 2, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16]
@@ -88,12 +88,18 @@ def test_the_expectation_is_exact(space, here, nascli):
         assert row.split()[-1] == "23.00"  # 5 + 15 * 6 / 5
 
 
-def test_random_search_ranks_thousands_by_the_first_column_of_validation(here, nascli):
-    done = nascli(*RANDOM, "--candidates", 3000, "-o", "run.safetensors")
+def test_trials_are_called_candidates_as_well(here, nascli):
+    for option in ("--trials", "--candidates"):
+        assert nascli(*RANDOM, option, 7, "-q", "-o", f"{option[2:]}.safetensors").code == 0
+    assert (here / "trials.safetensors").read_bytes() == (here / "candidates.safetensors").read_bytes()
+
+
+def test_random_search_tries_thousands_by_the_first_column_of_validation(here, nascli):
+    done = nascli(*RANDOM, "--trials", 3000, "-o", "run.safetensors")
     assert (done.code, done.out) == (0, "run.safetensors\n")
     assert {path.name for path in here.iterdir()} == {"run.safetensors", "table.csv"}  # no run directory
     found = load_artifact("run.safetensors")
-    cells = found.value.distribution.candidates
+    cells = found.value.distribution.done
     assert sorted(cell.number for cell in cells) == list(range(3000))
     for cell in cells:
         count = [pick.op for pick in cell.genotype.picks()].count("nor_conv_3x3")
@@ -111,31 +117,31 @@ def test_random_search_ranks_thousands_by_the_first_column_of_validation(here, n
 
 
 def test_the_columns_may_be_chosen(here, nascli):
-    done = nascli(*RANDOM, "--candidates", 200, "--choose-by", "upside-down", "--column", "valid", "-q")
+    done = nascli(*RANDOM, "--trials", 200, "--choose-by", "upside-down", "--column", "valid", "-q")
     assert (done.code, done.err) == (0, "")
-    best = load_artifact("run.safetensors").value.distribution.candidates[0]
+    best = load_artifact("run.safetensors").value.distribution.done[0]
     assert (best.accuracy, best.reported) == (0.9, 0.2)  # no convolution at all
-    told = nascli(*RANDOM, "--candidates", 20, "--choose-by", "test", "-o", "other.safetensors")
+    told = nascli(*RANDOM, "--trials", 20, "--choose-by", "test", "-o", "other.safetensors")
     assert "chosen by test, which is also what is told: the best of many flatters" in told.err
 
 
 def test_the_draws_are_those_of_the_seed(here, nascli):
     for name, words in {"a": [], "b": ["--seed", 0], "c": ["--seed", 1]}.items():
-        assert nascli(*RANDOM, "--candidates", 50, *words, "-q", "-o", name).code == 0
+        assert nascli(*RANDOM, "--trials", 50, *words, "-q", "-o", name).code == 0
     drawn = {
-        name: {cell.number: cell.genotype.network() for cell in load_artifact(name).value.distribution.candidates}
+        name: {cell.number: cell.genotype.network() for cell in load_artifact(name).value.distribution.done}
         for name in "abc"
     }
     assert (here / "a").read_bytes() == (here / "b").read_bytes()
     assert drawn["a"] != drawn["c"]
-    more = nascli(*RANDOM, "--candidates", 60, "-q", "-o", "more", "--json")
+    more = nascli(*RANDOM, "--trials", 60, "-q", "-o", "more", "--json")
     assert json.loads(more.out)["path"] == "more"
-    longer = {cell.number: cell.genotype.network() for cell in load_artifact("more").value.distribution.candidates}
+    longer = {cell.number: cell.genotype.network() for cell in load_artifact("more").value.distribution.done}
     assert {number: longer[number] for number in range(50)} == drawn["a"]
 
 
 def test_what_random_search_finds_is_derived_told_and_drawn(here, nascli):
-    assert nascli(*RANDOM, "--candidates", 30, "-q").code == 0
+    assert nascli(*RANDOM, "--trials", 30, "-q").code == 0
     assert nascli("derive", "run.safetensors", "--format", "nas-bench-201", "-q").code == 0
     text = (here / "cell.txt").read_text().strip()
     found = truth(nascli, "run.safetensors")
@@ -148,13 +154,13 @@ def test_what_random_search_finds_is_derived_told_and_drawn(here, nascli):
     assert ["reported", "test"] in lines
     assert "scored by a table, valid, not trained" in shown
     drawn = nascli("visualize", "run.safetensors", "-o", "-", "--format", "txt").out
-    assert drawn.startswith("30 cells ranked by a table, best first\n")
+    assert drawn.startswith("30 cells looked up in a table, best first\n")
 
 
 def test_a_result_that_exists_is_not_replaced(here, nascli):
     assert nascli(*RANDOM, "-q").code == 0
     before = (here / "run.safetensors").read_bytes()
-    again = nascli(*RANDOM, "--candidates", 9)
+    again = nascli(*RANDOM, "--trials", 9)
     assert (again.code, again.out) == (2, "")
     assert "--overwrite" in again.err
     assert (here / "run.safetensors").read_bytes() == before
@@ -166,7 +172,7 @@ def test_a_result_that_exists_is_not_replaced_by_resuming_nothing(here, nascli):
     """There is no run to resume: the options may be quite others."""
     assert nascli(*RANDOM, "-q").code == 0
     before = (here / "run.safetensors").read_bytes()
-    done = nascli(*RANDOM, "--candidates", 9, "--resume", "-q")
+    done = nascli(*RANDOM, "--trials", 9, "--resume", "-q")
     assert (here / "run.safetensors").read_bytes() == before
     assert done.code == 2
 
@@ -258,11 +264,11 @@ ONE = with_convolutions(1)
         (["visualize", "benchmark.st", "--column", "test"], f"--column {NEEDED}"),
         (["info", "uniform.st", "--expected"], "--expected is for the accuracies of a table: give --table, too"),
         (["info", "benchmark.st", "--expected", *TABLE], f"benchmark.st is a mixture, which {NO_PROBABILITY}"),
-        (["info", "ranking.st", "--expected", *TABLE], f"ranking.st is a ranking, which {NO_PROBABILITY}"),
+        (["info", "trials.st", "--expected", *TABLE], f"trials.st is a random search, which {NO_PROBABILITY}"),
         (["info", ONE, "--expected", *TABLE], f"is a genotype, which {NO_PROBABILITY}"),
         (["info", "darts-v1", *TABLE], OTHER),
         (["info", "darts.st", *TABLE], OTHER),
-        (["info", "ranking.st", *TABLE], OTHER),
+        (["info", "trials.st", *TABLE], OTHER),
         (["info", "channels.st", *TABLE], "channels.st is a posterior, which stands for no cell: leave --table out"),
         (["info", "--supernet", "enas", *TABLE], "--supernet stands alone"),
         (["search", *TABLE], f"{SEARCHED} cells of the space darts: leave --table out, or give --space nas-bench-201"),
@@ -285,7 +291,7 @@ ONE = with_convolutions(1)
         (["info", "-", "--table", "-"], "'-' is given twice, but standard input can be read once"),
         (["visualize", "-", "--table", "-"], "'-' is given twice, but standard input can be read once"),
         ([*RANDOM, "--dry-run"], "a table takes seconds and no memory: leave --dry-run out"),
-        ([*RANDOM, "--candidates", 10_001], "candidates: must be less than or equal to 10000 (got 10001)"),
+        ([*RANDOM, "--trials", 10_001], "trials: must be less than or equal to 10000 (got 10001)"),
         ([*RANDOM, "-o", "no/run.st"], "no/run.st cannot be written: there is no folder no"),
     ],
 )
@@ -294,7 +300,7 @@ def test_what_does_not_go_together_is_one_line_and_exit_code_2(arguments, messag
         "benchmark.st": mixture(space="nas-bench-201"),
         "uniform.st": CategoricalDistribution.uniform(cell_space("nas-bench-201")),
         "darts.st": mixture(),
-        "ranking.st": ranking(),
+        "trials.st": trials(),
         "channels.st": posterior(),
     }
     for name, distribution in distributions.items():

@@ -368,9 +368,9 @@ def test_large_images_get_a_recipe_that_a_hundred_photographs_are_enough_for(con
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("config", [SearchConfig, FinetuneConfig])
-def test_the_candidates_of_a_random_search_share_its_epochs_evenly(config, dataset, space):
+def test_the_trials_of_a_random_search_share_its_epochs_evenly(config, dataset, space):
     resolved = config(method="random", dataset=dataset, space=space)
-    assert resolved.epochs % resolved.settings.model_dump()["candidates"] == 0
+    assert resolved.epochs % resolved.settings.model_dump()["trials"] == 0
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -378,7 +378,7 @@ def test_a_random_search_of_cifar10_is_given_the_budget_of_parsecs(space):
     theirs, ours = (SearchConfig(method=method, dataset="cifar10", space=space) for method in ("parsec", "random"))
     for name in ("epochs", "batch_size"):
         assert getattr(ours, name) == getattr(theirs, name)
-    shared = type(ours.settings).model_fields.keys() - {"candidates"}
+    shared = type(ours.settings).model_fields.keys() - {"trials"}
     assert ours.settings.model_dump(include=shared) == theirs.settings.model_dump(include=shared)
 
 
@@ -388,4 +388,4 @@ def test_a_finetune_of_a_random_search_has_cells_enough_to_choose_from(space):
         searched, tuned = (
             config(method="random", dataset=dataset, space=space) for config in (SearchConfig, FinetuneConfig)
         )
-        assert tuned.settings.model_dump()["candidates"] < searched.settings.model_dump()["candidates"]
+        assert tuned.settings.model_dump()["trials"] < searched.settings.model_dump()["trials"]

@@ -11,8 +11,8 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.mixture import MixtureDistribution
 from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.ranking import RankedCell, RankingDistribution
 from nascli.artifacts.scores import Scored
+from nascli.artifacts.trials import Trial, TrialsDistribution
 from nascli.graphs.graph import Graph
 from nascli.graphs.state import state_of
 from nascli.registry import SUPERNETS
@@ -111,29 +111,29 @@ def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:
     ]
 
 
-def ranking(
+def trials(
     count: int = 12, waiting: int = 0, nodes: int = 0, seed: int = 0, space: str = "darts"
-) -> RankingDistribution:
+) -> TrialsDistribution:
     """`count` random cells that were trained, `waiting` that were not."""
     generator = np.random.default_rng(seed)
     uniform = CategoricalDistribution.uniform(cell_space(space, nodes))
     genotypes = [uniform.sample(seed, number) for number in range(count + waiting)]
     scores = [(float(x), float(2 - x)) for x in 0.9 + 0.02 * generator.normal(size=count).clip(-4, 4)]
-    candidates = [RankedCell(genotypes[n], *scores[n], n) for n in range(count)]
-    ordered = tuple(sorted(candidates, key=RankedCell.place))
-    return RankingDistribution(uniform.space, ordered, tuple(genotypes[count:]))
+    trials = [Trial(genotypes[n], *scores[n], n) for n in range(count)]
+    ordered = tuple(sorted(trials, key=Trial.place))
+    return TrialsDistribution(uniform.space, ordered, tuple(genotypes[count:]))
 
 
-def ranking_by_table(count: int = 12, seed: int = 0) -> RankingDistribution:
-    """Random cells of NAS-Bench-201 that a table has scored: 2 + 15 n per cent for n 3x3 convolutions, and one less."""
+def trials_by_table(count: int = 12, seed: int = 0) -> TrialsDistribution:
+    """Random cells of NAS-Bench-201 looked up in a table: 2 + 15 n per cent for n 3x3 convolutions, and one less."""
     uniform = CategoricalDistribution.uniform(BENCHMARK)
     cells = [uniform.sample(seed, number) for number in range(count)]
     scores = [(2 + 15 * round(6 * cell.share("nor_conv_3x3"))) / 100 for cell in cells]
-    ranked = [
-        RankedCell(cell, score, None, number, score - 0.01)
+    trials = [
+        Trial(cell, score, None, number, score - 0.01)
         for number, (cell, score) in enumerate(zip(cells, scores, strict=True))
     ]
-    return RankingDistribution(BENCHMARK, tuple(sorted(ranked, key=RankedCell.place)), ())
+    return TrialsDistribution(BENCHMARK, tuple(sorted(trials, key=Trial.place)), ())
 
 
 def parsec_rows(epochs: int, nodes: int = 0, speed: float = 1.0, space: str = "darts") -> list[dict[str, object]]:
@@ -181,7 +181,7 @@ def parsec_rows(epochs: int, nodes: int = 0, speed: float = 1.0, space: str = "d
 def random_rows(epochs: int, each: int = 2) -> list[dict[str, object]]:
     """metrics.jsonl of a random search of `each` epochs per cell; the n-th scores 80 + (7 n mod 5) per cent."""
     scores: list[float] = []
-    rows: list[dict[str, object]] = [{"epoch": 0, "step": 0, "candidates_done": 0, "skip_share": 0.125}]
+    rows: list[dict[str, object]] = [{"epoch": 0, "step": 0, "trials_done": 0, "skip_share": 0.125}]
     for epoch in range(1, epochs + 1):
         row: dict[str, object] = {"epoch": epoch, "step": 10 * epoch, "train_loss": 1.5, "train_accuracy": 0.5}
         if epoch % each == 0:
@@ -189,7 +189,7 @@ def random_rows(epochs: int, each: int = 2) -> list[dict[str, object]]:
             row |= {"search_loss": 0.7, "search_accuracy": scores[-1]}
         if scores:
             row |= {"best_accuracy": max(scores), "mean_accuracy": sum(scores) / len(scores)}
-        rows.append({**row, "candidates_done": len(scores), "skip_share": 0.125})
+        rows.append({**row, "trials_done": len(scores), "skip_share": 0.125})
     return rows
 
 

@@ -24,16 +24,16 @@ from tests.visualize.examples import (
     parsec_rows,
     pgnas_rows,
     posterior,
-    ranking,
-    ranking_by_table,
     search_rows,
+    trials,
+    trials_by_table,
 )
 
 ARTIFACTS = {
     "genotype": (GENOTYPE, {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
     "mixture": (mixture(nodes=1), {"svg", "png", "pdf", "txt"}),
     "categorical": (categorical(nodes=1), {"svg", "png", "pdf", "txt"}),
-    "ranking": (ranking(5, nodes=1), {"svg", "png", "pdf", "txt"}),
+    "trials": (trials(5, nodes=1), {"svg", "png", "pdf", "txt"}),
     "run": (search_rows(3, warm_up=1), {"svg", "png", "pdf", "txt"}),
     "sampling": (parsec_rows(3, nodes=1), {"svg", "png", "pdf", "txt"}),
     "channels": (channels(depth=1), {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
@@ -43,7 +43,7 @@ ARTIFACTS = {
     "benchmark": (PARTLY_NONE, {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
     "benchmark mixture": (mixture(space="nas-bench-201"), {"svg", "png", "pdf", "txt"}),
     "benchmark categorical": (categorical(space="nas-bench-201"), {"svg", "png", "pdf", "txt"}),
-    "benchmark ranking": (ranking_by_table(5), {"svg", "png", "pdf", "txt"}),
+    "benchmark trials": (trials_by_table(5), {"svg", "png", "pdf", "txt"}),
     "benchmark sampling": (parsec_rows(3, space="nas-bench-201"), {"svg", "png", "pdf", "txt"}),
     "runs": ({"a": search_rows(2), "b": search_rows(3)}, {"svg", "png", "pdf", "txt"}),
 }

@@ -52,7 +52,7 @@ class Mode(CellLimits):
         elif isinstance(distribution, OffersModeWithin):
             genotype = distribution.mode_within(self)
         else:
-            raise UsageError(f"a {distribution.kind} has no operations to choose from (--without-none, --max-skips)")
+            raise UsageError(f"a {distribution.noun} has no operations to choose from (--without-none, --max-skips)")
         given = {name: value for name, value in asdict(self).items() if value is not None and value is not False}
         yield Chosen(genotype, {"choice": "mode", **given}, _log_probability(distribution, genotype))
 
@@ -217,4 +217,4 @@ def _offers(distribution: Distribution, lack: str) -> str:
     found += ["samples (--sample)"] if isinstance(distribution, OffersSamples) else []
     if not isinstance(distribution, OffersMode):
         found += ["the best of candidates that are ranked on held-out images (the default; in Python, nascli.rank)"]
-    return f"a {distribution.kind} has {lack}; it offers {', '.join(found)}"
+    return f"a {distribution.noun} has {lack}; it offers {', '.join(found)}"

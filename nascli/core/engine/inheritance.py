@@ -46,7 +46,7 @@ def inherited_weights(
     posterior, found = start.distribution, genotype.value.genotype
     if not isinstance(posterior, PosteriorDistribution):
         raise UsageError(
-            f"{start.where} is a {posterior.kind} and holds no weights of its networks: leave --from "
+            f"{start.where} is a {posterior.noun} and holds no weights of its networks: leave --from "
             "out to train from random ones"
         )
     if not isinstance(found, ChannelsGenotype):

@@ -20,7 +20,7 @@ from nascli.core.engine.offers import OffersMode
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.session import Destination, provenance
 from nascli.core.engine.sizing import batch_notice, stem_notice
-from nascli.core.engine.truth import Truth, check_truth, rank_by_table
+from nascli.core.engine.truth import Truth, check_truth, search_by_table
 from nascli.core.methods.protocol import Plan, SearchMethod
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, check_maps, memory_errors, open_runtime
@@ -42,11 +42,11 @@ def search(
     """Search, and return the distribution; write it where `destination` says.
 
     `truth` tells what the cells that the search would derive are worth, after every epoch; nothing learns from it, but
-    that random search ranks by it and trains nothing. Raises UsageError, DataError, MemoryExhausted, Diverged,
+    that random search chooses by it and trains nothing. Raises UsageError, DataError, MemoryExhausted, Diverged,
     Interrupted.
     """
     if truth is not None and METHODS[config.method].by_table:
-        return rank_by_table(config, truth, destination, reporter)
+        return search_by_table(config, truth, destination, reporter)
     return _run(config, None, destination, reporter, truth)
 
 

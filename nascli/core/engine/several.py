@@ -27,7 +27,7 @@ def mean_distribution(starts: Sequence[LoadedDistribution], epochs: int | None =
     if len(starts) == 1:
         return first
     if not isinstance(first, OffersMean):
-        raise UsageError(f"of a {first.kind} there is no mean: give one")
+        raise UsageError(f"of a {first.noun} there is no mean: give one")
     _check_alike(starts)
     return type(first).mean(parts)
 

@@ -57,7 +57,7 @@ def check_truth(truth: Truth, config: SearchConfig, destination: Destination) ->
         )
 
 
-def rank_by_table(
+def search_by_table(
     config: SearchConfig, truth: Truth, destination: Destination, reporter: Reporter
 ) -> LoadedDistribution:
     """The result of a search whose method needs no more than a table. No image is read, no run directory made.
@@ -70,8 +70,8 @@ def rank_by_table(
         raise UsageError(f"a search by a table takes seconds and makes no run directory: leave {option} out")
     check_destination(destination, config, None)
     table = truth.table
-    rank = load(METHODS[config.method].by_table)
-    ranking = rank(config.space, config.settings, config.seed, table, truth.choose_by, truth.column)
+    by_table = load(METHODS[config.method].by_table)
+    trials = by_table(config.space, config.settings, config.seed, table, truth.choose_by, truth.column)
     if truth.choose_by == truth.column:
         reporter.notice(f"chosen by {truth.column}, which is also what is told: the best of many flatters")
     origin = Provenance(
@@ -81,16 +81,16 @@ def rank_by_table(
         seed=config.seed,
         config={
             "space": config.space,
-            "candidates": len(ranking.candidates),
+            "trials": len(trials.done),
             "choose_by": truth.choose_by,
             "column": truth.column,
             "table": table.sha256,
         },
         data=None,
         made_from=None,
-        note=f"scored by a table, {truth.choose_by}, not trained",
+        note=f"looked up in a table, {truth.choose_by}, not trained",
     )
-    content = distribution_bytes(DistributionFile(ranking, origin))
+    content = distribution_bytes(DistributionFile(trials, origin))
     path = destination.write(content)
-    reporter.notice(f"best of {len(ranking.candidates):,} by {truth.choose_by}: {truth.tell(ranking.mode())}")
+    reporter.notice(f"best of {len(trials.done):,} by {truth.choose_by}: {truth.tell(trials.mode())}")
     return made(content, path, DistributionFile)

@@ -33,7 +33,7 @@ def other_kind(method: str, wanted: str, start: DistributionFile) -> UsageError:
     """For a distribution that is not of the `wanted` kind: only the method that made it can go on with it."""
     maker = start.provenance.method
     way_out = f": give --method {maker}" if maker else ""
-    return UsageError(f"{method} goes on with a {wanted}, not with a {start.distribution.kind}{way_out}")
+    return UsageError(f"{method} goes on with a {wanted}, not with a {start.distribution.noun}{way_out}")
 
 
 def check_space(mine: CellSpace, theirs: CellSpace) -> None:

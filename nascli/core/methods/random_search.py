@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.ranking import RankedCell, RankingDistribution
+from nascli.artifacts.trials import Trial, TrialsDistribution
 from nascli.core.answer import answer
 from nascli.core.methods.cells import check_space, other_kind
 from nascli.core.methods.protocol import Plan, Stream
@@ -30,26 +30,26 @@ BATCH_NORM_KEEPS = 0.9
 """The share of its running statistics that a batch norm keeps in a step of training; torch's default."""
 
 MOST_UNLEARNT = 0.05
-"""Share of the initial statistics in a score, beyond which the user is warned: less than 29 steps."""
+"""Share of the initial statistics in an accuracy, beyond which the user is warned: less than 29 steps."""
 
 
 class RandomSearch:
     """Cells are drawn one after the other; each becomes an ordinary network, which shares no weight with any other.
 
-    All draws of all decisions are uniform and independent, as PARSEC's are before it has learnt anything. A candidate
-    is trained on the "train" part with a whole schedule of its own, then scored once on all images of the "search"
+    All draws of all decisions are uniform and independent, as PARSEC's are before it has learnt anything. A trial
+    is trained on the "train" part with a whole schedule of its own, then evaluated once on all images of the "search"
     part. `epochs` is the budget of the whole search and is shared evenly, so that it means as many passes over the
     training part as it does for every other method.
     """
 
     def __init__(self, plan: Plan, runtime: Runtime, settings: RandomSettings) -> None:
         self._plan, self._runtime, self._settings = plan, runtime, settings
-        self._space, candidates = cell_space(plan.space, settings.nodes), settings.candidates
-        epochs = epochs_each(plan.epochs, candidates)
+        self._space, trials = cell_space(plan.space, settings.nodes), settings.trials
+        epochs = epochs_each(plan.epochs, trials)
         self._steps_each = epochs * plan.steps_per_epoch
         self._schedule = cosine_of(settings, epochs, plan.steps_per_epoch)
         self._size = plan.network_settings(settings)
-        self._budget = f"{epochs} of the {plan.epochs} epochs for each of {candidates} cells"
+        self._budget = f"{epochs} of the {plan.epochs} epochs for each of {trials} cells"
         self.notices = self._told("drawn uniformly")
         if settings.lr_warmup_epochs >= epochs:
             self.notices += (
@@ -59,12 +59,12 @@ class RandomSearch:
         if (unlearnt := BATCH_NORM_KEEPS**self._steps_each) > MOST_UNLEARNT:
             steps = "1 step is" if self._steps_each == 1 else f"{self._steps_each} steps are"
             self.notices += (
-                f"{steps} few for a score: the running statistics that a cell is scored with are "
-                f"still to {unlearnt:.0%} what they were at first; give more --epochs or fewer --candidates",
+                f"{steps} few for a trial: the running statistics that a cell is evaluated with are "
+                f"still to {unlearnt:.0%} what they were at first; give more --epochs or fewer --trials",
             )
         uniform = CategoricalDistribution.uniform(self._space)
-        self._cells = tuple(uniform.sample(plan.seed, number) for number in range(candidates))
-        self._scores: list[tuple[float, float]] = []
+        self._cells = tuple(uniform.sample(plan.seed, number) for number in range(trials))
+        self._done: list[tuple[float, float]] = []
         self.steps_done = 0
         self._begin(0)
 
@@ -72,7 +72,7 @@ class RandomSearch:
         return (f"{self._budget}, {origin}; the parameters told are those of the first",)
 
     def _begin(self, number: int) -> None:
-        """Make the network of a candidate, with weights that depend on the seed and the candidate's number alone."""
+        """Make the network of a trial, with weights that depend on the seed and the trial's number alone."""
         graph = self._cells[number].graph(self._size)
         check_memory(graph.parameters, self._runtime.device)
         network = build_network(graph, derive_seed(self._plan.seed, "weights", number))
@@ -86,10 +86,10 @@ class RandomSearch:
         self._weights = sgd_of(self._settings, self.network.parameters(), self._runtime)
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
-        """One SGD step of the present candidate, on a train batch. Its last one ends with its score."""
+        """One SGD step of the present trial, on a train batch. The last one ends with its evaluation."""
         number, within = divmod(self.steps_done, self._steps_each)
         if number != self._number:
-            # Not earlier: until its successor's first step, the candidate that was scored is there to be looked at.
+            # Not earlier: until its successor's first step, the network that was evaluated is there to be looked at.
             self._begin(number)
         batch = streams["train"].next()
         with self._runtime.autocast():
@@ -98,12 +98,12 @@ class RandomSearch:
         self.steps_done += 1
         metrics = {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
         if within + 1 == self._steps_each:
-            loss, accuracy = self._score(streams["search"])
-            self._scores.append((float(accuracy), float(loss)))
+            loss, accuracy = self._evaluate(streams["search"])
+            self._done.append((float(accuracy), float(loss)))
             metrics |= {"search_loss": loss, "search_accuracy": accuracy}
         return metrics
 
-    def _score(self, stream: Stream) -> tuple[Tensor, Tensor]:
+    def _evaluate(self, stream: Stream) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy and accuracy over all images of a stream, as a trained network is evaluated."""
         images = 0
         loss = right = torch.zeros((), dtype=torch.float64, device=self._runtime.device)
@@ -119,7 +119,7 @@ class RandomSearch:
         return loss / images, right / images
 
     def logits(self, images: Tensor) -> Tensor:
-        """What the present candidate says. [B, C, H, W] -> [B, classes]."""
+        """What the network of the present trial says. [B, C, H, W] -> [B, classes]."""
         logits: Tensor = self.network(images)
         return logits
 
@@ -127,25 +127,25 @@ class RandomSearch:
         return self._schedule(max(0, self.steps_done - 1) % self._steps_each)
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
-        """How many candidates are done, the best and the mean of their accuracies; the share of skips in the best cell,
+        """How many trials are done, the best and the mean of their accuracies; the share of skips in the best cell,
         or in the first before any is done.
         """
         now = self.distribution()
-        health = {"candidates_done": len(now.candidates), "skip_share": now.mode().share(SKIP)}
-        if now.candidates:
-            accuracies = [candidate.accuracy for candidate in now.candidates]
+        health = {"trials_done": len(now.done), "skip_share": now.mode().share(SKIP)}
+        if now.done:
+            accuracies = [trial.accuracy for trial in now.done]
             health |= {"best_accuracy": accuracies[0], "mean_accuracy": sum(accuracies) / len(accuracies)}
         return health
 
-    def distribution(self) -> RankingDistribution:
-        done = len(self._scores)
-        ranked = [
-            RankedCell(genotype, accuracy, loss, number)
-            for number, (genotype, (accuracy, loss)) in enumerate(zip(self._cells[:done], self._scores, strict=True))
+    def distribution(self) -> TrialsDistribution:
+        done = len(self._done)
+        trials = [
+            Trial(genotype, accuracy, loss, number)
+            for number, (genotype, (accuracy, loss)) in enumerate(zip(self._cells[:done], self._done, strict=True))
         ]
-        return RankingDistribution(
+        return TrialsDistribution(
             space=self._space,
-            candidates=tuple(sorted(ranked, key=RankedCell.place)),
+            done=tuple(sorted(trials, key=Trial.place)),
             waiting=self._cells[done:],
         )
 
@@ -153,19 +153,19 @@ class RandomSearch:
         return None
 
     def start_from(self, start: DistributionFile) -> None:
-        """Train the best cells of another random search anew, as many as there are candidates, and rank them again.
+        """Train the best cells of another random search anew, as many as there are trials.
 
-        A categorical distribution (PARSEC) gives its mode as the first candidate and its samples as the others: what
-        it believes in, each cell on weights of its own.
+        A categorical distribution (PARSEC) gives its mode as the first trial and its samples as the others: what it
+        believes in, each cell on weights of its own.
         """
         count = len(self._cells)
         match start.distribution:
-            case RankingDistribution() as ranking:
-                check_space(self._space, ranking.space)
-                given = [*(candidate.genotype for candidate in ranking.candidates), *ranking.waiting]
+            case TrialsDistribution() as earlier:
+                check_space(self._space, earlier.space)
+                given = [*(trial.genotype for trial in earlier.done), *earlier.waiting]
                 if len(given) < count:
                     raise UsageError(
-                        f"the ranking has {len(given)} cells, not {count}: give --candidates {len(given)} or fewer"
+                        f"the search has {len(given)} cells, not {count}: give --trials {len(given)} or fewer"
                     )
                 self._cells = tuple(given[:count])
                 self.notices = self._told(f"the best of {len(given)}") + self.notices[1:]
@@ -176,14 +176,14 @@ class RandomSearch:
                 distinct = len({genotype.network() for genotype in self._cells})
                 self.notices = self._told(f"{distinct} of them different: a mode and samples") + self.notices[1:]
             case _:
-                raise other_kind(self._plan.method, "ranking or a categorical", start)
+                raise other_kind(self._plan.method, "random search or a categorical", start)
         self._begin(0)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "steps_done": self.steps_done,
             "cells": [genotype.model_dump_json() for genotype in self._cells],
-            "scores": self._scores,
+            "done": self._done,
             "number": self._number,
             "network": self.network.state_dict(),
             "optimizer": self._weights.state_dict(),
@@ -192,29 +192,29 @@ class RandomSearch:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps_done = state["steps_done"]
         self._cells = tuple(map(CellGenotype.model_validate_json, state["cells"]))
-        self._scores = [(accuracy, loss) for accuracy, loss in state["scores"]]
+        self._done = [(accuracy, loss) for accuracy, loss in state["done"]]
         self._begin(state["number"])
         self.network.load_state_dict(state["network"])
         self._weights.load_state_dict(state["optimizer"])
 
 
-def epochs_each(epochs: int, candidates: int) -> int:
-    """The epochs of one candidate. Raises UsageError where they cannot be shared evenly.
+def epochs_each(epochs: int, trials: int) -> int:
+    """The epochs of one trial. Raises UsageError where they cannot be shared evenly.
 
     >>> epochs_each(100, 10)
     10
     """
-    if epochs % candidates:
-        below = epochs - epochs % candidates
-        totals = [total for total in (below, below + candidates) if total]
-        fewer = max(number for number in range(1, min(epochs, candidates) + 1) if epochs % number == 0)
-        more = next((number for number in range(candidates, epochs + 1) if epochs % number == 0), None)
+    if epochs % trials:
+        below = epochs - epochs % trials
+        totals = [total for total in (below, below + trials) if total]
+        fewer = max(number for number in range(1, min(epochs, trials) + 1) if epochs % number == 0)
+        more = next((number for number in range(trials, epochs + 1) if epochs % number == 0), None)
         numbers = [number for number in (fewer, more) if number]
         raise UsageError(
-            f"--epochs {epochs} cannot be shared evenly among {candidates} candidates: "
-            f"give --epochs {_either(totals)}, or --candidates {_either(numbers)}"
+            f"--epochs {epochs} cannot be shared evenly among {trials} trials: "
+            f"give --epochs {_either(totals)}, or --trials {_either(numbers)}"
         )
-    return epochs // candidates
+    return epochs // trials
 
 
 def _either(numbers: Iterable[int]) -> str:

@@ -17,7 +17,7 @@ from nascli.core.engine.offers import MOST
 from nascli.core.engine.session import Destination
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces.darts import Darts
-from tests.artifacts.examples import bytes_of, categorical, mixture, ranking
+from tests.artifacts.examples import bytes_of, categorical, mixture, trials
 
 
 def loaded(distribution: Distribution) -> LoadedArtifact:
@@ -29,7 +29,7 @@ def file(result: LoadedArtifact) -> GenotypeFile:
     return result.value
 
 
-CATEGORICAL, MIXTURE, RANKING = loaded(categorical()), loaded(mixture()), loaded(ranking(3, done=3))
+CATEGORICAL, MIXTURE, TRIALS = loaded(categorical()), loaded(mixture()), loaded(trials(3, done=3))
 
 
 def test_the_mode_with_its_probability() -> None:
@@ -49,8 +49,8 @@ def test_the_top_in_order() -> None:
     assert [(one.genotype, one.log_probability) for one in made] == list(categorical().top(5))
     assert [one.provenance.config for one in made] == [{"choice": "top", "rank": rank} for rank in range(1, 6)]
     assert {one.provenance.seed for one in made} == {3}, "the search's seed"
-    ranked = [file(result) for result in derive_several(RANKING, Top(2))]
-    assert [one.genotype for one in ranked] == [row.genotype for row in ranking(3, done=3).candidates[:2]]
+    ranked = [file(result) for result in derive_several(TRIALS, Top(2))]
+    assert [one.genotype for one in ranked] == [row.genotype for row in trials(3, done=3).done[:2]]
     assert {one.log_probability for one in ranked} == {None}
 
 
@@ -134,8 +134,12 @@ def test_nothing_is_written_unless_all_can_be(tmp_path: Path) -> None:
     [
         (MIXTURE, Top(2), "a mixture has no ranking (--top); it offers its mode, samples (--sample)"),
         (MIXTURE, Top(1), "a mixture has no ranking (--top); it offers its mode, samples (--sample)"),
-        (RANKING, Sample(2), "a ranking has nothing to draw from (--sample); it offers its mode, its best (--top)"),
-        (RANKING, Top(4), "4 cells were asked for, the search has ranked 3"),
+        (
+            TRIALS,
+            Sample(2),
+            "a random search has nothing to draw from (--sample); it offers its mode, its best (--top)",
+        ),
+        (TRIALS, Top(4), "4 cells were asked for, the search has tried 3"),
     ],
 )
 def test_choices_that_a_distribution_does_not_offer(

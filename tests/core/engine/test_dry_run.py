@@ -123,7 +123,7 @@ def test_the_peak_of_a_training_is_that_of_its_last_epoch():
 def test_every_method_can_be_planned_and_leaves_nothing_behind(method, space, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = set(settings_class(method).model_fields) | nascli.SearchConfig.model_fields.keys()
-    given = {**CELLS, "candidates": 3, "width": 2, "depth": 1, "held_out": 0.5, "space": space}
+    given = {**CELLS, "trials": 3, "width": 2, "depth": 1, "held_out": 0.5, "space": space}
     given["nodes"] = 1 if space == "darts" else None
     config = nascli.SearchConfig(method=method, **{name: value for name, value in given.items() if name in own})
     before = torch.get_num_threads(), torch.get_rng_state()
@@ -138,7 +138,7 @@ def test_every_method_can_be_planned_and_leaves_nothing_behind(method, space, tm
 
 
 def test_multiply_adds_are_those_of_one_image():
-    config = nascli.SearchConfig(method="random", epochs=3, candidates=3, **TINY)
+    config = nascli.SearchConfig(method="random", epochs=3, trials=3, **TINY)
     runtime = open_runtime(config)
     data = open_data(config, device=runtime.device)
     method = build_method(config, data.info, open_streams(config, data, runtime), runtime)

@@ -23,7 +23,7 @@ from nascli.core.engine.health import Agreement, Health, health
 from nascli.core.engine.reporter import Silent
 from nascli.errors import UsageError
 from nascli.spaces import cell_space
-from tests.artifacts.examples import bytes_of, channels_genotype, posterior, ranking
+from tests.artifacts.examples import bytes_of, channels_genotype, posterior, trials
 
 BENCHMARK, DARTS = cell_space("nas-bench-201"), cell_space("darts")
 FAULT = "the cell 'cell' is disconnected: nothing of the images reaches the output, and the network can only guess"
@@ -136,7 +136,7 @@ def test_epochs_that_agree_are_the_last_ones_that_learnt(genotypes: str, warmup:
 
 def test_of_random_search_and_of_channels() -> None:
     """Random search learns nothing by degrees: what its best cell is made of, and no more."""
-    cells = ranking()
+    cells = trials()
     assert str(health(rows("ab"), cells)) == f"skips {cells.mode().share('skip_connect'):.0%}"
     assert health(rows("ab"), posterior()) is None
 
@@ -144,7 +144,7 @@ def test_of_random_search_and_of_channels() -> None:
 @pytest.mark.parametrize("method", ["parsec", "darts", "pc-darts", "random"])
 def test_every_search_of_cells_ends_with_it_and_python_has_the_same(method: str, tmp_path: Path) -> None:
     """Also the finetune that goes on with it. The entropy is that of the last row."""
-    own = {"candidates": 2} if method == "random" else {}
+    own = {"trials": 2} if method == "random" else {}
     config: dict[str, Any] = {**SMALL, "method": method, "epochs": 2, **own}
     notes = Notes()
     run = nascli.search(nascli.SearchConfig(**config), nascli.Destination(tmp_path / "run.safetensors"), notes)
@@ -197,7 +197,7 @@ def test_what_is_derived_is_told_where_it_is_disconnected() -> None:
     derive(loaded(mixture), reporter=notes)
     assert notes.kept[1:] == [f"{FAULT}: derive another (--without-none, --sample), or search longer"]
     derive(loaded(edges("skip_connect", None, None, "skip_connect")), reporter=notes)
-    derive(loaded(ranking(done=3, waiting=0)), reporter=notes)
+    derive(loaded(trials(done=3, waiting=0)), reporter=notes)
     assert len(notes.kept) == 2
 
 

@@ -15,7 +15,7 @@ from nascli.core.engine.derive import Mode, Top, derive, derive_several
 from nascli.core.engine.session import Destination
 from nascli.core.engine.several import mean_distribution
 from nascli.errors import UsageError
-from tests.artifacts.examples import bytes_of, categorical, mixture, ranking
+from tests.artifacts.examples import bytes_of, categorical, mixture, trials
 
 SPACES = ["darts", "nas-bench-201"]
 
@@ -131,6 +131,6 @@ def test_a_mean_is_of_searches_on_the_same_images() -> None:
         mean_distribution([same[0], loaded(mixture(seed=1), "b", data=other)])
 
 
-def test_a_ranking_has_no_mean() -> None:
-    with pytest.raises(UsageError, match="^of a ranking there is no mean: give one$"):
-        mean_distribution([loaded(ranking(3, done=3)), loaded(ranking(3, done=2), "b")])
+def test_a_random_search_has_no_mean() -> None:
+    with pytest.raises(UsageError, match="^of a random search there is no mean: give one$"):
+        mean_distribution([loaded(trials(3, done=3)), loaded(trials(3, done=2), "b")])

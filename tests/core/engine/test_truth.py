@@ -7,13 +7,13 @@ from nascli.artifacts.files import sha256
 from nascli.artifacts.genotype import parse_genotype
 from nascli.artifacts.rundir import RunDir
 from nascli.core.engine.reporter import Silent
-from nascli.core.engine.truth import Truth, rank_by_table
+from nascli.core.engine.truth import Truth, search_by_table
 from nascli.errors import DataError, UsageError
 from tests import truth_table
 
 TINY = {"dataset": "digits", "space": "nas-bench-201", "limit_train": 160, "batch_size": 32, "epochs": 2, "layers": 3}
 SEARCH = {**TINY, "method": "parsec", "channels": 4, "samples": 2, "arch_lr": 0.5}
-RANDOM = {"method": "random", "space": "nas-bench-201", "candidates": 30, "epochs": 30}
+RANDOM = {"method": "random", "space": "nas-bench-201", "trials": 30, "epochs": 30}
 
 
 class Notes(Silent):
@@ -83,10 +83,10 @@ def test_a_random_search_by_a_table_needs_no_images_and_leaves_one_file(truth, t
     assert [path.name for path in out.iterdir()] == ["run.safetensors"]
     assert list(images.iterdir()) == []
     assert found.sha256 == sha256((out / "run.safetensors").read_bytes())
-    assert len(found.value.distribution.candidates) == 30
+    assert len(found.value.distribution.done) == 30
 
 
-def test_the_result_says_what_it_was_ranked_by(path, truth):
+def test_the_result_says_what_it_was_chosen_by(path, truth):
     config = nascli.SearchConfig(**RANDOM, dataset="digits", seed=5)
     origin = nascli.search(config, truth=truth).provenance
     assert (origin.stage, origin.method, origin.seed, origin.data, origin.made_from) == (
@@ -95,12 +95,12 @@ def test_the_result_says_what_it_was_ranked_by(path, truth):
     assert origin.nascli == nascli.__version__
     assert origin.config == {
         "space": "nas-bench-201",
-        "candidates": 30,
+        "trials": 30,
         "choose_by": "valid",
         "column": "test",
         "table": sha256(path.read_bytes()),
     }
-    assert origin.note == "scored by a table, valid, not trained"
+    assert origin.note == "looked up in a table, valid, not trained"
 
 
 def test_the_seed_and_the_columns_decide(truth):
@@ -110,8 +110,8 @@ def test_the_seed_and_the_columns_decide(truth):
     first = found()
     assert found().sha256 == first.sha256 == found(dataset="cifar10").sha256
     assert found(seed=1).sha256 != first.sha256
-    reversed_ = found(with_columns(truth, choose_by="upside-down")).value.distribution.candidates
-    forward = first.value.distribution.candidates
+    reversed_ = found(with_columns(truth, choose_by="upside-down")).value.distribution.done
+    forward = first.value.distribution.done
     assert {c.number: c.genotype for c in reversed_} == {c.number: c.genotype for c in forward}
     assert [cell.accuracy for cell in reversed_] == pytest.approx([1.1 - c.accuracy for c in forward[::-1]])
     assert [cell.reported for cell in reversed_] == [cell.reported for cell in forward[::-1]]
@@ -119,10 +119,10 @@ def test_the_seed_and_the_columns_decide(truth):
 
 def test_the_best_is_told_and_that_it_flatters_where_it_is_chosen_by_what_is_told(truth):
     config, notes = nascli.SearchConfig(**RANDOM, dataset="digits"), Notes()
-    best = rank_by_table(config, truth, nascli.Destination(), notes).value.distribution.mode()
+    best = search_by_table(config, truth, nascli.Destination(), notes).value.distribution.mode()
     assert notes.texts == [f"best of 30 by valid: {truth.tell(best)}"]
     both = with_columns(truth, choose_by="test")
-    rank_by_table(config, both, nascli.Destination(), notes := Notes())
+    search_by_table(config, both, nascli.Destination(), notes := Notes())
     flatters, told = notes.texts
     assert flatters == "chosen by test, which is also what is told: the best of many flatters"
     assert told.startswith("best of 30 by test: test ")
@@ -131,7 +131,7 @@ def test_the_best_is_told_and_that_it_flatters_where_it_is_chosen_by_what_is_tol
 def test_what_a_table_ranked_is_derived_best_first(truth):
     found = nascli.search(nascli.SearchConfig(**RANDOM, dataset="digits"), truth=truth)
     cells = [made.value.genotype for made in nascli.derive_several(found, nascli.Top(3))]
-    assert cells == [cell.genotype for cell in found.value.distribution.candidates[:3]]
+    assert cells == [cell.genotype for cell in found.value.distribution.done[:3]]
     assert nascli.derive(found).value.genotype == cells[0]
 
 
@@ -156,8 +156,8 @@ def test_a_search_that_trains_is_told_the_truth_and_learns_nothing_from_it(truth
 def test_a_finetune_trains_what_a_table_ranked(truth):
     """A table is all that a random search needs, and no more than told to one that goes on."""
     ranked = nascli.search(nascli.SearchConfig(**RANDOM, dataset="digits"), truth=truth)
-    config = nascli.FinetuneConfig(**TINY, method="random", channels=2, candidates=2)
+    config = nascli.FinetuneConfig(**TINY, method="random", channels=2, trials=2)
     tuned = nascli.finetune(ranked, config, truth=truth).value.distribution
-    best = [cell.genotype for cell in ranked.value.distribution.candidates[:2]]
-    assert [cell.genotype for cell in sorted(tuned.candidates, key=lambda cell: cell.number)] == best
-    assert all(cell.loss is not None and cell.reported is None for cell in tuned.candidates)
+    best = [cell.genotype for cell in ranked.value.distribution.done[:2]]
+    assert [cell.genotype for cell in sorted(tuned.done, key=lambda cell: cell.number)] == best
+    assert all(cell.loss is not None and cell.reported is None for cell in tuned.done)

@@ -24,7 +24,7 @@ TINY_SUPERNET = {"width": 4, "depth": 1}
 OF_SPACE = {"darts": {"nodes": 2}}
 LARGER = {"darts": {"layers": 4, "channels": 8}, "nas-bench-201": {"layers": 6, "channels": 8}}
 WITHOUT_WARMUP = {"arch_warmup_epochs": 0}
-SHORT = {"candidates": 2}  # of the seed above, the first is a network all of whose weights have a part in its output
+SHORT = {"trials": 2}  # of the seed above, the first is a network all of whose weights have a part in its output
 
 SPACES_OF = {"cells": tuple(SPACES), "channels": ("resnet-mb",)}
 CASES = [(method, space) for method, row in METHODS.items() for space in SPACES_OF[row.searches]]

@@ -13,7 +13,7 @@ from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.ranking import RankingDistribution
+from nascli.artifacts.trials import TrialsDistribution
 from nascli.core.answer import answer
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods import single_paths as module
@@ -484,7 +484,7 @@ def test_only_one_childs_activations_live_at_a_time():
 def test_a_distribution_of_another_kind_or_size_is_refused():
     with pytest.raises(UsageError, match="cells of 3 nodes.*--nodes 3"):
         method().start_from(file_of(method(nodes=3)))
-    ranking = RankingDistribution(cell_space("darts", 2), (), waiting=(method().distribution().mode(),))
+    ranking = TrialsDistribution(cell_space("darts", 2), (), waiting=(method().distribution().mode(),))
     random = DistributionFile(ranking, NOWHERE.model_copy(update={"method": "random"}))
     with pytest.raises(UsageError, match="parsec goes on with a categorical, not with a ranking: give --method random"):
         method().start_from(random)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.provenance import Ancestor, Provenance
-from nascli.artifacts.ranking import RankingDistribution
+from nascli.artifacts.trials import TrialsDistribution
 from nascli.core.methods.pgnas import WATCHED, Pgnas
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
@@ -276,7 +276,7 @@ def test_images_that_a_forebear_has_learnt_from_count_too():
 
 def test_other_kinds_of_distributions_are_refused():
     made_by_another = posterior(method()).provenance.model_copy(update={"method": "random"})
-    other = DistributionFile(RankingDistribution.__new__(RankingDistribution), made_by_another)
+    other = DistributionFile(TrialsDistribution.__new__(TrialsDistribution), made_by_another)
     with pytest.raises(UsageError, match="pgnas goes on with a posterior, not with a ranking: give --method random"):
         method().start_from(other)
 

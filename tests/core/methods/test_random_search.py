@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.ranking import MOST_CELLS
+from nascli.artifacts.trials import MOST_CELLS
 from nascli.config import SearchConfig
 from nascli.core.engine.search import build_method, open_streams
 from nascli.core.methods.protocol import Plan
@@ -63,7 +63,7 @@ class Bands:
 
 
 def method(*, epochs=4, steps_per_epoch=2, seed=0, runtime=CPU, space="darts", **given):
-    small = {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "candidates": 2}
+    small = {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "trials": 2}
     settings = RandomSettings(**{**small, **given})
     return RandomSearch(Plan("random", space, DATA, epochs, steps_per_epoch, seed), runtime, settings)
 
@@ -81,7 +81,7 @@ class Digits:
 
     def __init__(self, **given):
         tiny = {"epochs": 4, "batch_size": 32, "limit_train": 160, "layers": 3, "channels": 4, "nodes": 2}
-        self.config = SearchConfig(method="random", candidates=2, seed=5, **{**tiny, **given})
+        self.config = SearchConfig(method="random", trials=2, seed=5, **{**tiny, **given})
         self.data = open_data(self.config, device=CPU.device)
         self.streams = open_streams(self.config, self.data, CPU)
         self.method = build_method(self.config, self.data.info, self.streams, CPU)
@@ -89,7 +89,7 @@ class Digits:
 
 def test_both_draws_of_a_node_are_uniform_over_all_inputs_and_operations_and_independent():
     count = 3000
-    cells = method(epochs=count, candidates=count).distribution().waiting
+    cells = method(epochs=count, trials=count).distribution().waiting
     assert len(cells) == count
     operations = [op for op in Darts.operations if op != "none"]
     # Chi-square has the degrees of freedom as its mean and the root of twice those as its deviation; five are allowed.
@@ -113,7 +113,7 @@ def test_both_draws_of_a_node_are_uniform_over_all_inputs_and_operations_and_ind
 
 def test_the_operations_of_all_edges_are_uniform_and_independent_of_each_other():
     count, operations = 3000, NasBench201.operations
-    cells = method(epochs=count, candidates=count, space="nas-bench-201").distribution().waiting
+    cells = method(epochs=count, trials=count, space="nas-bench-201").distribution().waiting
     drawn = np.array([[operations.index(pick.op) for pick in cell.picks()] for cell in cells])
     assert drawn.shape == (count, 6)
     for first, second in combinations(range(6), 2):
@@ -122,7 +122,7 @@ def test_the_operations_of_all_edges_are_uniform_and_independent_of_each_other()
         assert abs(statistic - 24) < 5 * 48**0.5, (first, second)
 
 
-def test_every_candidate_has_the_same_budget_to_the_step_and_to_the_image():
+def test_every_trial_has_the_same_budget_to_the_step_and_to_the_image():
     search = Digits()
     feed = search.data._train.feed
     images = search.data.split(search.config.settings.parts, 5)["train"]
@@ -169,7 +169,7 @@ def test_the_score_is_that_of_all_unseen_images_in_evaluation_mode():
             logits = network(image)
             right += int(logits.argmax() == label)
             losses.append(float(F.cross_entropy(logits.double(), label)))
-    (best,) = search.method.distribution().candidates
+    (best,) = search.method.distribution().done
     assert len(losses) == 80
     assert best.accuracy == right / 80
     assert best.loss == pytest.approx(np.mean(losses), rel=1e-5)
@@ -177,7 +177,7 @@ def test_the_score_is_that_of_all_unseen_images_in_evaluation_mode():
     assert 0 < right < 80
 
 
-def test_the_second_candidate_begins_with_weights_and_momentum_of_its_own():
+def test_the_second_trial_begins_with_weights_and_momentum_of_its_own():
     """Its first step by hand: SGD without a past, from weights that its number and the seed give."""
     searched, sources = method(lr=0.1, lr_min=0.1, weight_decay=0.01, clip=0.0), streams()
     run(searched, sources, 4)
@@ -196,23 +196,23 @@ def test_the_second_candidate_begins_with_weights_and_momentum_of_its_own():
         torch.testing.assert_close(after.detach(), wanted, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_a_candidate_that_learns_from_wrong_labels_ranks_last_and_the_others_by_accuracy():
-    searched, sources = method(epochs=4, steps_per_epoch=30, candidates=4, nodes=1, lr=0.1), streams()
-    for candidate in range(4):
-        sources["train"].wrong = candidate == 1
+def test_a_trial_that_learns_from_wrong_labels_comes_last_and_the_others_by_accuracy():
+    searched, sources = method(epochs=4, steps_per_epoch=30, trials=4, nodes=1, lr=0.1), streams()
+    for trial in range(4):
+        sources["train"].wrong = trial == 1
         run(searched, sources, 30)
-    ranking = searched.distribution()
-    assert ranking.waiting == ()
-    assert sorted(candidate.number for candidate in ranking.candidates) == [0, 1, 2, 3]
-    assert ranking.candidates[-1].number == 1
-    assert ranking.candidates[-1].accuracy < 0.6 < 0.9 < ranking.candidates[0].accuracy
-    assert all(a.accuracy >= b.accuracy for a, b in pairwise(ranking.candidates))
-    cells = method(epochs=4, candidates=4, nodes=1).distribution().waiting
-    assert all(candidate.genotype == cells[candidate.number] for candidate in ranking.candidates)
-    assert ranking.mode() == cells[ranking.candidates[0].number]
+    trials = searched.distribution()
+    assert trials.waiting == ()
+    assert sorted(trial.number for trial in trials.done) == [0, 1, 2, 3]
+    assert trials.done[-1].number == 1
+    assert trials.done[-1].accuracy < 0.6 < 0.9 < trials.done[0].accuracy
+    assert all(a.accuracy >= b.accuracy for a, b in pairwise(trials.done))
+    cells = method(epochs=4, trials=4, nodes=1).distribution().waiting
+    assert all(trial.genotype == cells[trial.number] for trial in trials.done)
+    assert trials.mode() == cells[trials.done[0].number]
 
 
-def test_a_search_restored_within_the_second_candidate_goes_on_to_the_bit():
+def test_a_search_restored_within_the_second_trial_goes_on_to_the_bit():
     whole = Digits()
     for _ in range(5):
         whole.method.step(whole.streams)
@@ -223,7 +223,7 @@ def test_a_search_restored_within_the_second_candidate_goes_on_to_the_bit():
     resumed = Digits()
     resumed.method.load_state_dict(load_checkpoint(saved, "saved"))
     resumed.streams["train"].position = position
-    assert resumed.method.health(resumed.streams)["candidates_done"] == 1
+    assert resumed.method.health(resumed.streams)["trials_done"] == 1
     assert run(resumed.method, resumed.streams, 3) == expected
     assert resumed.method.distribution() == whole.method.distribution()
     for name, tensor in whole.method.network.state_dict().items():
@@ -231,53 +231,53 @@ def test_a_search_restored_within_the_second_candidate_goes_on_to_the_bit():
 
 
 def test_health_counts_what_is_done_and_tells_the_best_and_the_mean():
-    searched, sources = method(epochs=3, candidates=3, steps_per_epoch=2), streams()
+    searched, sources = method(epochs=3, trials=3, steps_per_epoch=2), streams()
     first = method().distribution().waiting[0]
-    assert searched.health(sources) == {"candidates_done": 0, "skip_share": first.share("skip_connect")}
+    assert searched.health(sources) == {"trials_done": 0, "skip_share": first.share("skip_connect")}
     run(searched, sources, 1)
-    assert searched.health(sources)["candidates_done"] == 0
+    assert searched.health(sources)["trials_done"] == 0
     rows = run(searched, sources, 5)
     scores = [row["search_accuracy"] for row in rows if "search_accuracy" in row]
     assert len(scores) == 3
     health = searched.health(sources)
-    assert health["candidates_done"] == 3
+    assert health["trials_done"] == 3
     assert health["best_accuracy"] == max(scores)
     assert health["mean_accuracy"] == pytest.approx(np.mean(scores))
     assert health["skip_share"] == searched.distribution().mode().share("skip_connect")
 
 
-def test_the_best_of_a_ranking_are_trained_anew_and_ranked_again():
-    searched, sources = method(epochs=4, candidates=4), streams()
+def test_the_best_of_a_search_are_trained_anew():
+    searched, sources = method(epochs=4, trials=4), streams()
     run(searched, sources, 8)
     given = searched.distribution()
-    again = method(epochs=4, candidates=2, channels=8)
+    again = method(epochs=4, trials=2, channels=8)
     again.start_from(file_of(given))
     start = again.distribution()
-    assert start.candidates == ()
-    assert start.waiting == tuple(candidate.genotype for candidate in given.candidates[:2])
+    assert start.done == ()
+    assert start.waiting == tuple(trial.genotype for trial in given.done[:2])
     assert start.mode() == given.mode()
     assert "the best of 4" in again.notices[0]
     assert again.network.graph.shapes["stem.norm"].channels == 3 * 8
     run(again, sources, 8)
-    ranked = sorted(again.distribution().candidates, key=lambda candidate: candidate.number)
-    assert tuple(candidate.genotype for candidate in ranked) == start.waiting
+    found = sorted(again.distribution().done, key=lambda trial: trial.number)
+    assert tuple(trial.genotype for trial in found) == start.waiting
 
 
-def test_a_search_that_was_started_from_a_ranking_is_restored_with_its_cells():
-    given = method(epochs=3, candidates=3, seed=7).distribution()
+def test_a_search_that_was_started_from_another_is_restored_with_its_cells():
+    given = method(epochs=3, trials=3, seed=7).distribution()
     whole = method()
     whole.start_from(file_of(given))
     run(whole, streams(), 5)
     restored = method()
     restored.load_state_dict(load_checkpoint(checkpoint_bytes(whole.state_dict()), "saved"))
     assert restored.distribution() == whole.distribution()
-    assert restored.distribution().candidates[0].genotype == given.waiting[0]
+    assert restored.distribution().done[0].genotype == given.waiting[0]
 
 
 def test_a_categorical_gives_its_mode_and_its_samples():
     space = cell_space("darts", 2)
     uniform = CategoricalDistribution.uniform(space)
-    searched = method(epochs=3, candidates=3)
+    searched = method(epochs=3, trials=3)
     searched.start_from(file_of(uniform))
     start = searched.distribution()
     assert start.waiting == (uniform.mode(), uniform.sample(0, 1), uniform.sample(0, 2))
@@ -295,9 +295,9 @@ def test_what_it_cannot_start_from_is_refused():
     with pytest.raises(UsageError, match="--nodes 3"):
         method().start_from(file_of(three))
     two = method(epochs=2).distribution()
-    with pytest.raises(UsageError, match=r"has 2 cells, not 4: give --candidates 2 or fewer"):
-        method(candidates=4).start_from(file_of(two))
-    with pytest.raises(UsageError, match="random goes on with a ranking or a categorical, not with a mixture"):
+    with pytest.raises(UsageError, match=r"has 2 cells, not 4: give --trials 2 or fewer"):
+        method(trials=4).start_from(file_of(two))
+    with pytest.raises(UsageError, match="random goes on with a random search or a categorical, not with a mixture"):
         method().start_from(file_of(mixture(2)))
     for other in (method(space="nas-bench-201").distribution(), categorical(space="nas-bench-201")):
         with pytest.raises(UsageError, match="over cells of the space nas-bench-201, .* give --space nas-bench-201$"):
@@ -307,27 +307,27 @@ def test_what_it_cannot_start_from_is_refused():
 @pytest.mark.parametrize(
     ("epochs", "advice"),
     [
-        (50, "--epochs 48 or 56, or --candidates 5 or 10"),
-        (9, "--epochs 8 or 16, or --candidates 3 or 9"),
-        (3, "--epochs 8, or --candidates 3"),
+        (50, "--epochs 48 or 56, or --trials 5 or 10"),
+        (9, "--epochs 8 or 16, or --trials 3 or 9"),
+        (3, "--epochs 8, or --trials 3"),
     ],
 )
 def test_a_budget_that_cannot_be_shared_names_the_nearest_that_can(epochs, advice):
     with pytest.raises(UsageError) as caught:
-        method(epochs=epochs, candidates=8)
-    assert str(caught.value) == f"--epochs {epochs} cannot be shared evenly among 8 candidates: give {advice}"
+        method(epochs=epochs, trials=8)
+    assert str(caught.value) == f"--epochs {epochs} cannot be shared evenly among 8 trials: give {advice}"
     assert epochs_each(56, 8) == 7
 
 
 def test_the_budget_and_what_would_spoil_it_are_told():
-    (told,) = method(epochs=6, candidates=3, steps_per_epoch=15).notices
+    (told,) = method(epochs=6, trials=3, steps_per_epoch=15).notices
     assert told.startswith("2 of the 6 epochs for each of 3 cells, drawn uniformly")
-    assert "never falls" in method(epochs=6, candidates=3, lr_warmup_epochs=2).notices[1]
-    (_, few) = method(epochs=6, candidates=3, steps_per_epoch=5).notices
-    assert few.startswith("10 steps are few for a score: ")
+    assert "never falls" in method(epochs=6, trials=3, lr_warmup_epochs=2).notices[1]
+    (_, few) = method(epochs=6, trials=3, steps_per_epoch=5).notices
+    assert few.startswith("10 steps are few for a trial: ")
     assert "still to 35% what they were" in few
-    (_, fewest) = method(epochs=3, candidates=3, steps_per_epoch=1).notices
-    assert fewest.startswith("1 step is few for a score: ")
+    (_, fewest) = method(epochs=3, trials=3, steps_per_epoch=1).notices
+    assert fewest.startswith("1 step is few for a trial: ")
 
 
 def test_batch_norms_keep_what_the_warning_says():
@@ -335,17 +335,17 @@ def test_batch_norms_keep_what_the_warning_says():
     assert {1 - norm.momentum for norm in norms} == {BATCH_NORM_KEEPS}
 
 
-def test_each_compiled_candidate_begins_with_an_empty_compiler(monkeypatch):
+def test_each_compiled_trial_begins_with_an_empty_compiler(monkeypatch):
     """The compiler keeps eight compilations for a class, and leaves what comes after them uncompiled."""
     resets = []
     monkeypatch.setattr(torch.compiler, "reset", lambda: resets.append(True))
     monkeypatch.setattr(torch, "compile", lambda network: network)
-    searched, sources = method(epochs=3, candidates=3, runtime=Runtime(CPU.device, compile=True)), streams()
+    searched, sources = method(epochs=3, trials=3, runtime=Runtime(CPU.device, compile=True)), streams()
     run(searched, sources, 6)
     assert len(resets) == 3
 
 
 def test_a_ranking_holds_as_many_cells_as_a_search_may_draw():
-    RandomSettings(candidates=MOST_CELLS)
-    with pytest.raises(ValidationError, match="candidates"):
-        RandomSettings(candidates=MOST_CELLS + 1)
+    RandomSettings(trials=MOST_CELLS)
+    with pytest.raises(ValidationError, match="trials"):
+        RandomSettings(trials=MOST_CELLS + 1)

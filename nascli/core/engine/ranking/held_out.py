@@ -24,7 +24,7 @@ def rankable(source: Source) -> LoadedDistribution:
     """
     start = artifact(source, DistributionFile)
     if not isinstance(start.distribution, OffersSamples):
-        raise UsageError(f"a {start.distribution.kind} has no candidates to rank on images")
+        raise UsageError(f"a {start.distribution.noun} has no candidates to rank on images")
     search_behind(start)
     if start.value.weights is None and start.distribution.data is None:
         raise UsageError(f"{start.where} has no shared weights to score candidates with: search again to have them")
