@@ -9,7 +9,7 @@ import typer
 
 from nascli.artifacts.distribution import DistributionFile
 from nascli.artifacts.limits import CellLimits
-from nascli.artifacts.load import LoadedGenotype
+from nascli.artifacts.load import LoadedDistribution, LoadedGenotype
 from nascli.cli.completion import among
 from nascli.cli.configuration import flag, options
 from nascli.cli.options import (
@@ -30,6 +30,7 @@ from nascli.registry import SPACES
 
 if TYPE_CHECKING:
     from nascli.core.engine.derive import Choice
+    from nascli.core.engine.session import Destination
 
 JSON = "json"
 FORMATS = (JSON, *SPACES)
@@ -135,9 +136,8 @@ def derive(
     Of a posterior over channels, and with --candidates of a distribution over cells: candidates are drawn and ranked on
     images that the weights have not seen, beside as many uniform ones. The best is written, or several (--top).
     """
-    from nascli.cli.progress import progress
     from nascli.cli.results import destination
-    from nascli.core.engine import derive as engine
+    from nascli.core.engine.derive import ranks
     from nascli.core.engine.inputs import artifacts
 
     if form not in FORMATS:
@@ -148,7 +148,7 @@ def derive(
     target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
     starts = artifacts(sources, DistributionFile)
     asked = "candidates" in {**(read_file(config) if config else {}), **given}
-    if (asked or engine.ranks(starts[0])) and not mode and sample is None:
+    if (asked or ranks(starts[0])) and not mode and sample is None:
         from nascli.cli.ranking import rank_candidates
 
         if form != JSON:
@@ -168,13 +168,30 @@ def derive(
     extra |= given
     _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
     choice = _choice(top, sample, given.get("seed"), CellLimits(without_none, max_skips))
+    _choose(session, starts, choice, target, form=form, average=average, json=json)
+
+
+def _choose(
+    session: Session,
+    starts: Sequence[LoadedDistribution],
+    choice: "Choice",
+    target: "Destination",
+    *,
+    form: str,
+    average: int | None,
+    json: bool,
+) -> None:
+    """Write what distributions say by themselves, and tell of it."""
+    from nascli.cli.progress import progress
+    from nascli.core.engine.derive import Mode, derive_several
+
     with progress(session) as reporter:
-        results = engine.derive_several(starts, choice, target, reporter, format=form, average=average)
+        results = derive_several(starts, choice, target, reporter, format=form, average=average)
     if len(results) > 1 and not session.quiet:
         print(_table(results), file=sys.stderr)
     if json:
         facts = [_facts(result) for result in results]
-        print_json(facts[0] if isinstance(choice, engine.Mode) else facts)
+        print_json(facts[0] if isinstance(choice, Mode) else facts)
     elif not target.is_pipe:
         for result in results:
             print(result.where)

@@ -1,11 +1,13 @@
 """`nascli info`: what a file is, what it was made from, and how big it is."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from nascli.cli.completion import among, genotypes
 from nascli.cli.options import TRUTH_PANEL, Json, Table
+from nascli.cli.printing import print_json
 from nascli.cli.session import Session, command
 from nascli.errors import UsageError, unknown
 from nascli.registry import DATASETS, SUPERNETS
@@ -88,44 +90,53 @@ def info(
 
     With --supernet and no file: how big a super-network is. With --table: what a cell is really worth.
     """
-    from nascli.cli.printing import print_json
-
     if schema is not None:
-        if schema not in SCHEMAS:
-            raise UsageError(unknown("--schema", schema, SCHEMAS))
-        from nascli.artifacts.genotype import genotype_schema
-
-        print_json(genotype_schema())
-        return
-    if supernet is not None:
-        from nascli.cli import supernet_description
-
+        _print_schema(schema)
+    elif supernet is not None:
         if source is not None or layers is not None or channels is not None or table is not None:
             raise UsageError("--supernet stands alone: without a file or a table, and sized by --width and --depth")
-        described = supernet_description.describe_supernet(
-            supernet, width=width, depth=depth, dataset=dataset, classes=classes, image_size=image_size
-        )
-        if json:
-            print_json(described)
-        else:
-            print(supernet_description.text(described))
-        return
-    if width or depth:
-        raise UsageError("--width and --depth size a super-network: name it by --supernet")
-    if source is None:
-        raise UsageError("give a file, a published cell's name, --supernet NAME, or --schema genotype")
+        size = {"width": width, "depth": depth, "dataset": dataset, "classes": classes, "image_size": image_size}
+        _print_supernet(supernet, size, json)
+    else:
+        if width or depth:
+            raise UsageError("--width and --depth size a super-network: name it by --supernet")
+        if source is None:
+            raise UsageError("give a file, a published cell's name, --supernet NAME, or --schema genotype")
+        if expected and table is None:
+            raise UsageError("--expected is for the accuracies of a table: give --table, too")
+        asked = {"layers": layers, "channels": channels, "classes": classes, "image_size": image_size}
+        _print_artifact(source, dataset, asked, table, expected=expected, json=json)
 
+
+def _print_schema(schema: str) -> None:
+    from nascli.artifacts.genotype import genotype_schema
+
+    if schema not in SCHEMAS:
+        raise UsageError(unknown("--schema", schema, SCHEMAS))
+    print_json(genotype_schema())
+
+
+def _print_supernet(name: str, size: dict[str, Any], json: bool) -> None:
+    from nascli.cli import supernet_description
+
+    described = supernet_description.describe_supernet(name, **size)
+    if json:
+        print_json(described)
+    else:
+        print(supernet_description.text(described))
+
+
+def _print_artifact(
+    source: str, dataset: str | None, asked: dict[str, int | None], table: Path | None, *, expected: bool, json: bool
+) -> None:
+    """Of a file: its facts, and with a table of true accuracies what it is worth."""
     from nascli.artifacts.files import read_once
     from nascli.artifacts.load import load_artifact
     from nascli.cli.description import describe_artifact, text
 
     read_once(source, table)
-    asked = {"layers": layers, "channels": channels, "classes": classes, "image_size": image_size}
-    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     found = load_artifact(source)
-    facts = describe_artifact(found, dataset, given)
-    if expected and table is None:
-        raise UsageError("--expected is for the accuracies of a table: give --table, too")
+    facts = describe_artifact(found, dataset, {name: value for name, value in asked.items() if value is not None})
     if table is not None:
         from nascli.artifacts.truth import load_table
         from nascli.cli.truth_description import truth_facts
