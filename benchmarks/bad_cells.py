@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.nas_bench_201 import AVERAGE, FEW_SKIPS, TUNED_ON, done  # noqa: E402
 from benchmarks.rank_correlation import GOOD  # noqa: E402
-from nascli.artifacts.distribution import DistributionFile  # noqa: E402
-from nascli.artifacts.limits import CellLimits  # noqa: E402
+from nascli.artifacts.distributions.distribution import DistributionFile  # noqa: E402
+from nascli.artifacts.distributions.limits import CellLimits  # noqa: E402
 from nascli.artifacts.load import LoadedDistribution, load_artifact  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402

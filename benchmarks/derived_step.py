@@ -13,7 +13,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from nascli.artifacts import published
+from nascli.artifacts.genotypes import published
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.graph_network import GraphNetwork

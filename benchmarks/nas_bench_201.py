@@ -31,17 +31,17 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from nascli.artifacts.distribution import DistributionFile  # noqa: E402
-from nascli.artifacts.files import write_atomically  # noqa: E402
-from nascli.artifacts.genotype import CellGenotype, as_text  # noqa: E402
-from nascli.artifacts.limits import CellLimits  # noqa: E402
+from nascli.artifacts.distributions.distribution import DistributionFile  # noqa: E402
+from nascli.artifacts.distributions.limits import CellLimits  # noqa: E402
+from nascli.artifacts.files.disk import write_atomically  # noqa: E402
+from nascli.artifacts.genotypes.genotype import CellGenotype, as_text  # noqa: E402
 from nascli.artifacts.load import LoadedDistribution, load_artifact  # noqa: E402
-from nascli.artifacts.rundir import RunDir  # noqa: E402
+from nascli.artifacts.runs.rundir import RunDir  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import PLACE, DeriveConfig, SearchConfig  # noqa: E402
+from nascli.core.engine.destination import Destination  # noqa: E402
 from nascli.core.engine.ranking.rank import rank  # noqa: E402
 from nascli.core.engine.search import search  # noqa: E402
-from nascli.core.engine.session import Destination  # noqa: E402
 from nascli.core.engine.several import mean_distribution  # noqa: E402
 
 COLUMNS = (

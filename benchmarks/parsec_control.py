@@ -21,7 +21,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
+from nascli.artifacts.distributions.categorical import CategoricalDistribution  # noqa: E402
 from nascli.config import SearchConfig  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams  # noqa: E402
 from nascli.core.runtime import fitting_threads, open_runtime  # noqa: E402

@@ -33,8 +33,8 @@ from scipy.stats import norm, rankdata, spearmanr
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
-from nascli.artifacts.distribution import DistributionFile  # noqa: E402
+from nascli.artifacts.distributions.categorical import CategoricalDistribution  # noqa: E402
+from nascli.artifacts.distributions.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.load import load_artifact  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import DeriveConfig  # noqa: E402

@@ -23,12 +23,12 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.nas_bench_201 import SETTINGS, search_config  # noqa: E402
 from benchmarks.parsec_control import shared_picks  # noqa: E402
-from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
+from nascli.artifacts.distributions.categorical import CategoricalDistribution  # noqa: E402
 from nascli.artifacts.load import load_artifact  # noqa: E402
-from nascli.artifacts.rundir import RunDir  # noqa: E402
+from nascli.artifacts.runs.rundir import RunDir  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
+from nascli.core.engine.destination import Destination  # noqa: E402
 from nascli.core.engine.search import search  # noqa: E402
-from nascli.core.engine.session import Destination  # noqa: E402
 from nascli.metrics import DRIFT  # noqa: E402
 
 

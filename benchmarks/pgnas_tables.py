@@ -34,9 +34,10 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from nascli.artifacts.channels_genotype import ChannelsGenotype  # noqa: E402
-from nascli.artifacts.distribution import DistributionFile  # noqa: E402
-from nascli.artifacts.genotype import GenotypeFile, genotype_bytes  # noqa: E402
+from nascli.artifacts.distributions.distribution import DistributionFile  # noqa: E402
+from nascli.artifacts.distributions.posterior import PosteriorDistribution  # noqa: E402
+from nascli.artifacts.genotypes.channels import ChannelsGenotype  # noqa: E402
+from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes  # noqa: E402
 from nascli.artifacts.load import (  # noqa: E402
     File,
     LoadedArtifact,
@@ -46,12 +47,11 @@ from nascli.artifacts.load import (  # noqa: E402
     load_artifact,
 )
 from nascli.artifacts.model import ModelFile  # noqa: E402
-from nascli.artifacts.posterior import PosteriorDistribution  # noqa: E402
 from nascli.config import DeriveConfig, SearchConfig, TrainConfig  # noqa: E402
+from nascli.core.engine.destination import Destination  # noqa: E402
 from nascli.core.engine.evaluate import evaluate  # noqa: E402
 from nascli.core.engine.ranking.rank import rank  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams, search  # noqa: E402
-from nascli.core.engine.session import Destination  # noqa: E402
 from nascli.core.engine.train import train  # noqa: E402
 from nascli.core.nn.build import inherited_network  # noqa: E402
 from nascli.core.runtime import fitting_threads, open_runtime  # noqa: E402

@@ -25,8 +25,8 @@ from scipy.stats import spearmanr
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
-from nascli.artifacts.genotype import as_text  # noqa: E402
+from nascli.artifacts.distributions.categorical import CategoricalDistribution  # noqa: E402
+from nascli.artifacts.genotypes.genotype import as_text  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import TrainConfig  # noqa: E402
 from nascli.core.engine.train import train  # noqa: E402

@@ -26,18 +26,18 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.nas_bench_201 import SETTINGS, search_config  # noqa: E402
-from nascli.artifacts.categorical import CategoricalDistribution  # noqa: E402
-from nascli.artifacts.distribution import DistributionFile, distribution_bytes  # noqa: E402
-from nascli.artifacts.files import write_atomically  # noqa: E402
-from nascli.artifacts.mixture import MixtureDistribution  # noqa: E402
+from nascli.artifacts.distributions.categorical import CategoricalDistribution  # noqa: E402
+from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes  # noqa: E402
+from nascli.artifacts.distributions.mixture import MixtureDistribution  # noqa: E402
+from nascli.artifacts.files.disk import write_atomically  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import DeriveConfig, SearchConfig  # noqa: E402
-from nascli.core.engine.inputs import made  # noqa: E402
+from nascli.core.engine.destination import provenance  # noqa: E402
+from nascli.core.engine.inputs import read_back  # noqa: E402
 from nascli.core.engine.loop import drive  # noqa: E402
 from nascli.core.engine.ranking.score import open_scorer  # noqa: E402
 from nascli.core.engine.reporter import Silent  # noqa: E402
 from nascli.core.engine.search import SearchJob, open_search  # noqa: E402
-from nascli.core.engine.session import provenance  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
 from nascli.data import DataModule  # noqa: E402
 from nascli.settings.groups import SEARCH  # noqa: E402
@@ -73,7 +73,7 @@ class Asked(Silent):
             return
         method = self._job.method
         learnt, origin = method.distribution(), provenance(self._config, self._data.info, None)
-        now = made(distribution_bytes(DistributionFile(learnt, origin, method.weights())), None, DistributionFile)
+        now = read_back(distribution_bytes(DistributionFile(learnt, origin, method.weights())), None, DistributionFile)
         ranking = DeriveConfig(
             method=self._config.method, dataset=self._config.dataset, data_dir=self._config.data_dir, candidates=1
         )

@@ -21,7 +21,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.core.engine.ranking.score_cells import CellScorer, Children
 from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.runtime import Runtime

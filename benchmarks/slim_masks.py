@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.core.nn.inherit import inherit
+from nascli.core.nn.inherited_weights import inherit
 from nascli.graphs.graph import Graph
 from nascli.graphs.slim import slim
 from nascli.registry import SUPERNETS

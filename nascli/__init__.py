@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DeriveConfig": "nascli.config",
-    "Destination": "nascli.core.engine.session",
+    "Destination": "nascli.core.engine.destination",
     "EnsembleEvaluation": "nascli.core.engine.ensemble",
     "EvalConfig": "nascli.config",
     "Evaluation": "nascli.core.engine.evaluate",
@@ -29,7 +29,7 @@ _HOMES = {
     "Ranking": "nascli.core.engine.ranking.rank",
     "Sample": "nascli.core.engine.derive",
     "Top": "nascli.core.engine.derive",
-    "configure": "nascli.configuration",
+    "configure": "nascli.configure",
     "derive": "nascli.core.engine.derive",
     "derive_several": "nascli.core.engine.derive",
     "draw": "nascli.visualize.sources",
@@ -53,12 +53,13 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.config import FinetuneConfig as FinetuneConfig
     from nascli.config import SearchConfig as SearchConfig
     from nascli.config import TrainConfig as TrainConfig
-    from nascli.configuration import configure as configure
+    from nascli.configure import configure as configure
     from nascli.core.engine.derive import Mode as Mode
     from nascli.core.engine.derive import Sample as Sample
     from nascli.core.engine.derive import Top as Top
     from nascli.core.engine.derive import derive as derive
     from nascli.core.engine.derive import derive_several as derive_several
+    from nascli.core.engine.destination import Destination as Destination
     from nascli.core.engine.ensemble import EnsembleEvaluation as EnsembleEvaluation
     from nascli.core.engine.ensemble import evaluate_ensemble as evaluate_ensemble
     from nascli.core.engine.evaluate import Evaluation as Evaluation
@@ -68,7 +69,6 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.core.engine.ranking.rank import rank as rank
     from nascli.core.engine.search import finetune as finetune
     from nascli.core.engine.search import search as search
-    from nascli.core.engine.session import Destination as Destination
     from nascli.core.engine.train import train as train
     from nascli.core.engine.train_all import train_all as train_all
     from nascli.errors import NascliError as NascliError

@@ -92,7 +92,7 @@ class GenotypeKind:
     """A kind of genotype, what it is called, and how it is shown.
 
     `picture` and `text` are functions that draw and describe it, `graph` is the module of those that write it as `dot`
-    and as `mermaid` (see `nascli.visualize`). Its class joins `nascli.artifacts.genotype.Genotype`.
+    and as `mermaid` (see `nascli.visualize`). Its class joins `nascli.artifacts.genotypes.genotype.Genotype`.
     """
 
     title: str
@@ -105,8 +105,8 @@ class GenotypeKind:
 class DistributionKind:
     """A kind of distribution over networks, what it is called, and how it is shown.
 
-    `target` is "module:Class" of the shape of `nascli.artifacts.distribution.Distribution`; `picture` and `text` are
-    functions that draw and describe it (see `nascli.visualize`).
+    `target` is "module:Class" of the shape of `Distribution` in `nascli.artifacts.distributions`; `picture` and `text`
+    are functions that draw and describe it (see `nascli.visualize`).
     """
 
     target: str
@@ -244,42 +244,42 @@ METHODS: Mapping[str, Method] = {
 GENOTYPES: Mapping[str, GenotypeKind] = {
     "cell": GenotypeKind(
         "a genotype",
-        picture="nascli.visualize.genotype:draw_genotype",
-        text="nascli.visualize.genotype_text:Trees",
-        graph="nascli.visualize.graph_text",
+        picture="nascli.visualize.cells.genotype:draw_genotype",
+        text="nascli.visualize.cells.genotype_text:Trees",
+        graph="nascli.visualize.cells.graph_text",
     ),
     "channels": GenotypeKind(
         "a genotype of channels",
-        picture="nascli.visualize.channels:draw_channels",
-        text="nascli.visualize.channels_text:describe_channels",
-        graph="nascli.visualize.channels_graph_text",
+        picture="nascli.visualize.supernets.channels:draw_channels",
+        text="nascli.visualize.supernets.channels_text:describe_channels",
+        graph="nascli.visualize.supernets.channels_graph_text",
     ),
 }
 
 DISTRIBUTIONS: Mapping[str, DistributionKind] = {
     "mixture": DistributionKind(
-        "nascli.artifacts.mixture:MixtureDistribution",
+        "nascli.artifacts.distributions.mixture:MixtureDistribution",
         "a mixture distribution",
-        picture="nascli.visualize.mixture:draw_mixture",
-        text="nascli.visualize.mixture_text:describe_mixture",
+        picture="nascli.visualize.cells.mixture:draw_mixture",
+        text="nascli.visualize.cells.mixture_text:describe_mixture",
     ),
     "categorical": DistributionKind(
-        "nascli.artifacts.categorical:CategoricalDistribution",
+        "nascli.artifacts.distributions.categorical:CategoricalDistribution",
         "a categorical distribution",
-        picture="nascli.visualize.categorical:draw_categorical",
-        text="nascli.visualize.categorical_text:describe_categorical",
+        picture="nascli.visualize.cells.categorical:draw_categorical",
+        text="nascli.visualize.cells.categorical_text:describe_categorical",
     ),
     "trials": DistributionKind(
-        "nascli.artifacts.trials:TrialsDistribution",
+        "nascli.artifacts.distributions.trials:TrialsDistribution",
         "the trials of a random search",
-        picture="nascli.visualize.trials:draw_trials",
-        text="nascli.visualize.trials_text:describe_trials",
+        picture="nascli.visualize.cells.trials:draw_trials",
+        text="nascli.visualize.cells.trials_text:describe_trials",
     ),
     "posterior": DistributionKind(
-        "nascli.artifacts.posterior:PosteriorDistribution",
+        "nascli.artifacts.distributions.posterior:PosteriorDistribution",
         "a posterior",
-        picture="nascli.visualize.posterior:draw_posterior",
-        text="nascli.visualize.posterior_text:describe_posterior",
+        picture="nascli.visualize.supernets.posterior:draw_posterior",
+        text="nascli.visualize.supernets.posterior_text:describe_posterior",
     ),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import draw_nas_bench_201, nas_bench_201, nas_bench_201_table
-from nascli.artifacts.genotype import as_text
+from nascli.artifacts.genotypes.genotype import as_text
 from nascli.artifacts.load import load_artifact
 from tests.artifacts.examples import bytes_of, mixture, trials
 from tests.truth_table import loaded, with_convolutions

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nascli.artifacts.genotype import as_text
+from nascli.artifacts.genotypes.genotype import as_text
 from nascli.artifacts.truth import load_table
 from nascli.spaces import cell_space
 from nascli.spaces.protocol import all_genotypes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nascli.artifacts import published
+from nascli.artifacts.genotypes import published
 
 ROOT = Path(__file__).parent.parent
 LIST = "from nascli.artifacts import published; print(published._folder()); print(*published.names())"

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-from nascli.artifacts import distribution, formats, model, published, tensor_file, tensors
-from nascli.artifacts.distribution import Distribution, DistributionFile
-from nascli.artifacts.files import LARGEST_INPUT, display_name, is_pipe, read_bytes, sha256
-from nascli.artifacts.genotype import LARGEST_FILE as LARGEST_GENOTYPE
-from nascli.artifacts.genotype import GenotypeFile, parse_genotype
+from nascli.artifacts import model
+from nascli.artifacts.distributions import distribution
+from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
+from nascli.artifacts.files import formats, tensor_file, tensors
+from nascli.artifacts.files.disk import LARGEST_INPUT, display_name, is_pipe, read_bytes, sha256
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.genotype import LARGEST_FILE as LARGEST_GENOTYPE
+from nascli.artifacts.genotypes.genotype import GenotypeFile, parse_genotype
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, ArtifactKind, Provenance
 from nascli.errors import ArtifactError, unknown

@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from nascli.artifacts import tensors
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.formats import check_format, validate
-from nascli.artifacts.genotype import CellGenotype, ChannelsGenotype, Genotype
+from nascli.artifacts.files import tensors
+from nascli.artifacts.files.formats import check_format, validate
+from nascli.artifacts.genotypes.genotype import CellGenotype, ChannelsGenotype, Genotype
 from nascli.artifacts.provenance import ArtifactKind, Provenance
 from nascli.errors import UsageError
 from nascli.faults import Fault, custom_error, faults_of

@@ -13,8 +13,8 @@ from functools import cached_property
 from math import fsum, isfinite
 from pathlib import Path
 
-from nascli.artifacts.files import read_bytes, sha256
-from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.files.disk import read_bytes, sha256
+from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.errors import ArtifactError, UsageError, unknown
 from nascli.faults import shorten, shorten_name
 from nascli.spaces import space_of_text, text_forms

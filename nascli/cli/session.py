@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from nascli.cli.failures import explained
-from nascli.cli.options import Debug, Quiet, StageOptions, Verbose
+from nascli.cli.options.shared import Debug, Quiet, StageOptions, Verbose
 from nascli.errors import NascliError
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from nascli.errors import UsageError, unknown
 from nascli.registry import DISTRIBUTIONS, GENOTYPES, load
-from nascli.visualize.judged import Judged
-from nascli.visualize.scored import Candidates
+from nascli.visualize.runs.judged import Judged
+from nascli.visualize.runs.scored import Candidates
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,16 +39,16 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
         for kind in GENOTYPES.values()
     },
     "the candidates of a posterior": {
-        **dict.fromkeys(PICTURES, "nascli.visualize.candidates:draw_candidates"),
-        "txt": "nascli.visualize.candidates_text:describe_candidates",
+        **dict.fromkeys(PICTURES, "nascli.visualize.runs.candidates:draw_candidates"),
+        "txt": "nascli.visualize.runs.candidates_text:describe_candidates",
     },
     "the true accuracy of searches": {
-        **dict.fromkeys(PICTURES, "nascli.visualize.truth:draw_truth"),
-        "txt": "nascli.visualize.truth_text:describe_truth",
+        **dict.fromkeys(PICTURES, "nascli.visualize.runs.truth:draw_truth"),
+        "txt": "nascli.visualize.runs.truth_text:describe_truth",
     },
     "the course of a run": {
-        **dict.fromkeys(PICTURES, "nascli.visualize.run:draw_runs"),
-        "txt": "nascli.visualize.run_text:describe_runs",
+        **dict.fromkeys(PICTURES, "nascli.visualize.runs.run:draw_runs"),
+        "txt": "nascli.visualize.runs.run_text:describe_runs",
     },
     **{kind.title: {**dict.fromkeys(PICTURES, kind.picture), "txt": kind.text} for kind in DISTRIBUTIONS.values()},
 }

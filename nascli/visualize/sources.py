@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nascli.artifacts.files import check_output, keep_inputs, read_once, write_output
+from nascli.artifacts.files.disk import check_output, read_once, refuse_overwriting, write_output
 from nascli.artifacts.load import Artifact, LoadedArtifact, load_artifact
-from nascli.artifacts.rundir import RunDir
-from nascli.artifacts.scores import Scored
+from nascli.artifacts.runs.rundir import RunDir
+from nascli.artifacts.runs.scores import Scored
 from nascli.artifacts.truth import TruthTable, load_table
 from nascli.errors import UsageError, unknown
 from nascli.registry import GENOTYPES
 from nascli.visualize import FORMATS, visualize
-from nascli.visualize.judged import Judged
-from nascli.visualize.scored import Candidates
+from nascli.visualize.runs.judged import Judged
+from nascli.visualize.runs.scored import Candidates
 
 
 def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
@@ -82,7 +82,7 @@ def draw(
     """
     chosen = _format(output, format)
     read_once(table, *(one for one in sources if not isinstance(one, LoadedArtifact)))
-    keep_inputs([output], [table, *(one.where if isinstance(one, LoadedArtifact) else one for one in sources)])
+    refuse_overwriting([output], [table, *(one.where if isinstance(one, LoadedArtifact) else one for one in sources)])
     check_output(output, overwrite)
     what = drawable(*sources)
     if table is not None:

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from nascli.artifacts import published
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import Distribution, DistributionFile, distribution_bytes
-from nascli.artifacts.mixture import MixtureDistribution
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.distribution import Distribution, DistributionFile, distribution_bytes
+from nascli.artifacts.distributions.mixture import MixtureDistribution
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.trials import Trial, TrialsDistribution
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.channels import ChannelsGenotype
 from nascli.artifacts.model import ModelFile
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.trials import Trial, TrialsDistribution
 from nascli.graphs.state import state_of
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import DataShape, NetworkSettings

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nascli.artifacts import nested, published, tensors, torch_tensors
-from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
-from nascli.artifacts.distribution import load_distribution
-from nascli.artifacts.genotype import GenotypeFile, genotype_bytes, parse_genotype, text_form
+from nascli.artifacts.distributions.distribution import load_distribution
+from nascli.artifacts.files import nested, tensors, torch_tensors
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes, parse_genotype, text_form
 from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import load_model_file, model_bytes
-from nascli.artifacts.rundir import METRICS, RunDir
+from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
+from nascli.artifacts.runs.rundir import METRICS, RunDir
 from nascli.artifacts.truth import load_table
 from nascli.errors import ArtifactError
 from nascli.spaces import cell_space, darts_text

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from nascli.artifacts import published, tensors
-from nascli.artifacts.checkpoint import checkpoint_bytes
-from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import CellGenotype, GenotypeFile, as_text, genotype_bytes
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.files import tensors
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.genotype import CellGenotype, GenotypeFile, as_text, genotype_bytes
 from nascli.artifacts.load import load_artifact
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.artifacts.provenance import ArtifactKind
+from nascli.artifacts.runs.checkpoint import checkpoint_bytes
 from nascli.errors import ArtifactError
 from nascli.spaces import cell_space
 from tests.artifacts.examples import bytes_of, mixture, model_file, provenance

@@ -9,8 +9,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from nascli.artifacts import tensors
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.files import tensors
 from nascli.artifacts.model import ModelFile, load_model_file, model_bytes
 from nascli.errors import ArtifactError
 from nascli.spaces.network_settings import NetworkSettings

@@ -1,6 +1,6 @@
 """The descent of a file: complete, bounded, and free of what differs between two runs."""
 
-from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import read_artifact
 from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, Provenance
 from tests.artifacts.examples import mixture, provenance

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nascli.artifacts import published
-from nascli.artifacts.genotype import as_text
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.genotype import as_text
 from nascli.artifacts.truth import ARCHITECTURE, TruthTable, load_table
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces import cell_space

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from nascli.artifacts.limits import CellLimits
+from nascli.artifacts.distributions.limits import CellLimits
 from nascli.artifacts.load import load_artifact
 from nascli.core.engine.ranking.score_cells import CellScorer
 from nascli.core.engine.signals import StopRequest

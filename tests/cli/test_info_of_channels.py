@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.model import model_bytes
 from nascli.core.nn.build import build_network
 from nascli.core.nn.measure import count_parameters

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nascli.artifacts.files import sha256
+from nascli.artifacts.files.disk import sha256
 
 TINY = ["--epochs", 1, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16]
 

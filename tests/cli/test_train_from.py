@@ -8,9 +8,9 @@ import tomllib
 
 import pytest
 
-from nascli.artifacts.distribution import distribution_bytes
-from nascli.artifacts.files import sha256
-from nascli.artifacts.genotype import genotype_bytes
+from nascli.artifacts.distributions.distribution import distribution_bytes
+from nascli.artifacts.files.disk import sha256
+from nascli.artifacts.genotypes.genotype import genotype_bytes
 from nascli.artifacts.load import load_artifact
 from nascli.core.engine.train import TrainJob
 from tests.core.engine.kept import digits, genotype_file, mask_of, run_file

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.artifacts.load import load_artifact
 from nascli.spaces import cell_space
 from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, trials

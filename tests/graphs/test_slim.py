@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from nascli.artifacts import published
+from nascli.artifacts.genotypes import published
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.core.nn.inherit import inherit
+from nascli.core.nn.inherited_weights import inherit
 from nascli.graphs.builder import Builder
 from nascli.graphs.graph import Graph
 from nascli.graphs.operations import (

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nascli.artifacts import published
+from nascli.artifacts.genotypes import published
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.graphs.graph import Graph
 from nascli.graphs.slim import slim

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nascli.artifacts import published
-from nascli.artifacts.genotype import parse_genotype, text_form
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.genotype import parse_genotype, text_form
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces import cell_space, darts_text
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick

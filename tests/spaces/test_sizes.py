@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nascli.artifacts import published
+from nascli.artifacts.genotypes import published
 from nascli.core.nn.build import build_network
 from nascli.graphs.graph import Graph
 from nascli.spaces.network_settings import NetworkSettings

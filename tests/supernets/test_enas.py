@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascli.artifacts import published
+from nascli.artifacts.genotypes import published
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.registry import SUPERNETS
 from nascli.spaces.network_settings import NetworkSettings

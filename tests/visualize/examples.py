@@ -5,22 +5,22 @@ from math import exp, log
 import numpy as np
 from hypothesis import strategies as st
 
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.mixture import MixtureDistribution
-from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.mixture import MixtureDistribution
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.trials import Trial, TrialsDistribution
+from nascli.artifacts.genotypes.channels import ChannelsGenotype
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.scores import Scored
-from nascli.artifacts.trials import Trial, TrialsDistribution
+from nascli.artifacts.runs.scores import Scored
 from nascli.graphs.graph import Graph
 from nascli.graphs.state import state_of
 from nascli.registry import SUPERNETS
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
 from nascli.supernets import stages_of, supernet
-from nascli.visualize.drawn_cell import DrawnCell
-from nascli.visualize.scored import Candidates
+from nascli.visualize.cells.drawn_cell import DrawnCell
+from nascli.visualize.runs.scored import Candidates
 
 SPACE = cell_space("darts")
 BENCHMARK = cell_space("nas-bench-201")

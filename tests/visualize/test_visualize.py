@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nascli.artifacts import published
+from nascli.artifacts.genotypes import published
 from nascli.errors import UsageError
 from nascli.visualize import FORMATS, visualize
 from nascli.visualize.sources import _names

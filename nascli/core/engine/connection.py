@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.distributions.distribution import Distribution
+from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.artifacts.load import LoadedGenotype
 from nascli.config import TrainConfig
 from nascli.core.engine.offers import OffersModeWithin, OffersSamples, OffersTop

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nascli import __version__
-from nascli.artifacts.distribution import Distribution, DistributionFile
-from nascli.artifacts.files import check_output, sha256
-from nascli.artifacts.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
-from nascli.artifacts.limits import CellLimits
+from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
+from nascli.artifacts.distributions.limits import CellLimits
+from nascli.artifacts.files.disk import check_output, sha256
+from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
 from nascli.artifacts.load import LoadedArtifact, LoadedDistribution, LoadedGenotype
 from nascli.artifacts.provenance import Provenance
 from nascli.core.engine.connection import tell_disconnected
-from nascli.core.engine.inputs import Source, artifacts, keep_artifacts, made
+from nascli.core.engine.destination import Destination
+from nascli.core.engine.inputs import Source, artifacts, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.offers import (
     KnowsProbabilities,
     OffersMode,
@@ -23,7 +24,6 @@ from nascli.core.engine.offers import (
     check_count,
 )
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.session import Destination
 from nascli.core.engine.several import mean_distribution
 from nascli.errors import UsageError
 from nascli.registry import METHODS
@@ -152,7 +152,7 @@ def derive_several(
     """
     targets = destination.numbered(choice.count)
     starts = _starts(source)
-    keep_artifacts((target.output for target in targets), *starts)
+    refuse_overwriting_artifacts((target.output for target in targets), *starts)
     for target in targets:
         if target.output is not None:
             check_output(target.output, target.overwrite, ending=".json" if format == "json" else ".txt")
@@ -164,7 +164,7 @@ def derive_several(
     contents = [genotype_bytes(file) for file in files]
     written = contents if format == "json" else [text_form(file.genotype, format) for file in files]
     results = tuple(
-        replace(made(content, target.write(data), GenotypeFile), sha256=sha256(data))
+        replace(read_back(content, target.write(data), GenotypeFile), sha256=sha256(data))
         for target, content, data in zip(targets, contents, written, strict=True)
     )
     tell_disconnected([file.genotype for file in files], distribution, reporter)

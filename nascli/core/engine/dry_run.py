@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedDistribution
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.connection import check_connected
-from nascli.core.engine.inheritance import inherited_weights
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.loop import Job
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.search import open_search, tell_before
+from nascli.core.engine.starting_weights import inherited_weights
 from nascli.core.engine.train import open_images, open_training
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods.protocol import SearchMethod

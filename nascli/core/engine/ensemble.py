@@ -13,7 +13,7 @@ from nascli.artifacts.load import LoadedModel
 from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
 from nascli.core.engine.evaluate import Evaluation, Tally, evaluate_on, evaluation, resolved, test_data
-from nascli.core.engine.inputs import Source, artifacts, twice
+from nascli.core.engine.inputs import Source, artifacts, given_twice
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.runtime import memory_errors, open_runtime
 from nascli.data import DataModule
@@ -136,7 +136,7 @@ def _check_members(models: Sequence[LoadedModel]) -> None:
     """Raise UsageError for models that cannot answer together, before any of them is evaluated."""
     for one, other in combinations(models, 2):
         if one.sha256 == other.sha256:
-            raise UsageError(f"{twice(one, other)}: an ensemble counts each member once")
+            raise UsageError(f"{given_twice(one, other)}: an ensemble counts each member once")
     first = models[0]
     classes = set(first.value.data.classes)
     for model in models[1:]:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import File, LoadedArtifact
 from nascli.artifacts.provenance import Ancestor
 from nascli.config import SearchConfig, TrainConfig
+from nascli.core.engine.destination import Destination, check_destination, finished, open_run
 from nascli.core.engine.loop import Job, drive
 from nascli.core.engine.reporter import Reporter
-from nascli.core.engine.session import Destination, check_destination, finished, open_run
 from nascli.core.engine.signals import StopRequest
 from nascli.core.runtime import Runtime, fitting_threads
 from nascli.data import DataModule

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.entropy import Entropy
+from nascli.artifacts.distributions.distribution import Distribution
+from nascli.artifacts.distributions.entropy import Entropy
 from nascli.core.engine.connection import disconnection
 from nascli.core.engine.offers import StandsForCells
 from nascli.metrics import DRIFT, FROZEN, GENOTYPE

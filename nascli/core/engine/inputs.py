@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nascli.artifacts.files import keep_inputs, read_once
+from nascli.artifacts.files.disk import read_once, refuse_overwriting
 from nascli.artifacts.load import Artifact, File, LoadedArtifact, load_artifact, read_artifact
 from nascli.errors import UsageError
 
@@ -28,16 +28,16 @@ def artifacts(sources: Sequence[Source], file: type[File]) -> tuple[LoadedArtifa
     return tuple(artifact(source, file) for source in sources)
 
 
-def keep_artifacts(outputs: Iterable[Output], *inputs: LoadedArtifact[Artifact] | None) -> None:
-    """Raise UsageError for an output that is the file of an input (`keep_inputs`)."""
-    keep_inputs(outputs, [one.where for one in inputs if one is not None])
+def refuse_overwriting_artifacts(outputs: Iterable[Output], *inputs: LoadedArtifact[Artifact] | None) -> None:
+    """Raise UsageError for an output that is the file of an input (`refuse_overwriting`)."""
+    refuse_overwriting(outputs, [one.where for one in inputs if one is not None])
 
 
-def twice(one: LoadedArtifact[Artifact], other: LoadedArtifact[Artifact]) -> str:
+def given_twice(one: LoadedArtifact[Artifact], other: LoadedArtifact[Artifact]) -> str:
     """What to say of two inputs that are the same artifact: whether it is one file, or a copy."""
     return f"{one.where} is given twice" if one.where == other.where else f"{one.where} and {other.where} are the same"
 
 
-def made(content: bytes, path: Path | None, file: type[File]) -> LoadedArtifact[File]:
+def read_back(content: bytes, path: Path | None, file: type[File]) -> LoadedArtifact[File]:
     """A result, read back from the bytes that were written: what the next stage would read is what is returned."""
     return read_artifact(content, str(path) if path else "the result").holding(file)

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
-from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
+from nascli.artifacts.runs.rundir import RunDir
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StoppedAtOnce, StopRequest, stop_on_signals
 from nascli.errors import Diverged, Interrupted

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.genotype import CellGenotype, Genotype
-from nascli.artifacts.limits import CellLimits
+from nascli.artifacts.distributions.distribution import Distribution
+from nascli.artifacts.distributions.limits import CellLimits
+from nascli.artifacts.genotypes.genotype import CellGenotype, Genotype
 from nascli.errors import UsageError
 from nascli.spaces.protocol import CellSpace
 

@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile, OffersMean, distribution_bytes
-from nascli.artifacts.genotype import Genotype, as_text
+from nascli.artifacts.distributions.distribution import DistributionFile, OffersMean, distribution_bytes
+from nascli.artifacts.genotypes.genotype import Genotype, as_text
 from nascli.artifacts.load import LoadedDistribution
-from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.runs.rundir import RunDir
 from nascli.config import FinetuneConfig, SearchConfig
+from nascli.core.engine.destination import Destination, provenance
 from nascli.core.engine.frame import complete, learn
 from nascli.core.engine.health import health
-from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
+from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.offers import OffersMode
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.session import Destination, provenance
 from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, search_by_table
 from nascli.core.methods.protocol import Plan, SearchMethod
@@ -70,7 +70,7 @@ def _run(
     truth: Truth | None,
 ) -> LoadedDistribution:
     made_from = start.ancestor() if start else None
-    keep_artifacts([destination.output], start)
+    refuse_overwriting_artifacts([destination.output], start)
     if truth is not None:
         check_truth(truth, config, destination)
     if done := complete(destination, config, made_from, reporter, DistributionFile):
@@ -94,7 +94,7 @@ def _run(
         if truth is not None and (found := job.derived()):
             reporter.notice(f"what it derives is worth: {truth.tell(found)}")
         reporter.end(path)
-    return made(content, path, DistributionFile)
+    return read_back(content, path, DistributionFile)
 
 
 def _used_a_table(destination: Destination) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from nascli.artifacts.distribution import Distribution, OffersMean
+from nascli.artifacts.distributions.distribution import Distribution, OffersMean
 from nascli.artifacts.load import LoadedDistribution
-from nascli.core.engine.inputs import twice
+from nascli.core.engine.inputs import given_twice
 from nascli.errors import UsageError
 
 _ALIKE = ("stage", "method", "search space", "logits", "images")
@@ -40,7 +40,7 @@ def _check_alike(starts: Sequence[LoadedDistribution]) -> None:
     first = starts[0]
     for one, other in combinations(starts, 2):
         if one.sha256 == other.sha256:
-            raise UsageError(f"{twice(one, other)}: the mean is of different searches")
+            raise UsageError(f"{given_twice(one, other)}: the mean is of different searches")
     for other in starts[1:]:
         for what, mine, others in zip(_ALIKE, _about(first), _about(other), strict=True):
             if mine != others:

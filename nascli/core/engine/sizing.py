@@ -1,7 +1,7 @@
 """The network that a training would build, from what the tables know: no image is read where they know enough."""
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.config import LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph

@@ -7,22 +7,22 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import Genotype, GenotypeFile
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.answer import answer
 from nascli.core.engine.connection import check_connected
+from nascli.core.engine.destination import Destination, provenance
 from nascli.core.engine.evaluate import Tally, score
 from nascli.core.engine.frame import complete, learn
-from nascli.core.engine.inheritance import Inherited, check_data, inherited_weights
-from nascli.core.engine.inputs import Source, artifact, keep_artifacts, made
+from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
-from nascli.core.engine.session import Destination, provenance
 from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.sizing import batch_notice, derived_network, shape_of, stem_notice, tower_notice
+from nascli.core.engine.starting_weights import Inherited, check_data, inherited_weights
 from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths, growing_probability
 from nascli.core.optimization import Schedule, sgd
@@ -66,7 +66,7 @@ def train(
     origin = None if start is None else artifact(start, DistributionFile)
     inherited = inherited_weights(genotype, origin, config)
     check_connected(genotype, config)
-    keep_artifacts([destination.output], genotype, origin)
+    refuse_overwriting_artifacts([destination.output], genotype, origin)
     made_from = genotype.ancestor()
     if done := complete(destination, config, made_from, reporter, ModelFile):
         return done
@@ -106,7 +106,7 @@ def train(
         )
         path = destination.write(content)
         reporter.end(path)
-    return made(content, path, ModelFile)
+    return read_back(content, path, ModelFile)
 
 
 def open_images(genotype: LoadedGenotype, config: TrainConfig, runtime: Runtime, reporter: Reporter) -> DataModule:

@@ -8,17 +8,17 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.config import TrainConfig
 from nascli.core.engine.connection import check_connected
+from nascli.core.engine.destination import Destination, check_destination, finished
 from nascli.core.engine.dry_run import plan_train
-from nascli.core.engine.inheritance import inherited_weights
-from nascli.core.engine.inputs import Output, Source, artifact, artifacts, keep_artifacts, twice
+from nascli.core.engine.inputs import Output, Source, artifact, artifacts, given_twice, refuse_overwriting_artifacts
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.session import Destination, check_destination, finished
 from nascli.core.engine.signals import StopRequest
+from nascli.core.engine.starting_weights import inherited_weights
 from nascli.core.engine.train import train
 from nascli.errors import Interrupted, UsageError
 
@@ -49,8 +49,8 @@ def members(
     for one, other in combinations(genotypes, 2):
         if one.value.genotype == other.value.genotype:
             raise UsageError(
-                f"{twice(one, other)}: the second network would be the same as the first; several networks of one "
-                "genotype come from several --seeds"
+                f"{given_twice(one, other)}: the second network would be the same as the first; several networks of "
+                "one genotype come from several --seeds"
             )
     if seeds is not None:
         if not seeds:
@@ -88,7 +88,7 @@ def train_all(
         own, made_from = member.config(config), member.genotype.ancestor()
         inherited_weights(member.genotype, origin, own)
         check_connected(member.genotype, own)
-        keep_artifacts([member.destination.output], *(other.genotype for other in planned), origin)
+        refuse_overwriting_artifacts([member.destination.output], *(other.genotype for other in planned), origin)
         if not finished(member.destination, own, made_from):
             check_destination(member.destination, own, made_from)
     stop = StopRequest()

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nascli import __version__
-from nascli.artifacts.distribution import DistributionFile, distribution_bytes
-from nascli.artifacts.files import keep_inputs
-from nascli.artifacts.genotype import Genotype
+from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.files.disk import refuse_overwriting
+from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.artifacts.truth import TruthTable, load_table
 from nascli.config import SearchConfig
-from nascli.core.engine.inputs import made
+from nascli.core.engine.destination import Destination, check_destination
+from nascli.core.engine.inputs import read_back
 from nascli.core.engine.reporter import Reporter
-from nascli.core.engine.session import Destination, check_destination
 from nascli.errors import UsageError
 from nascli.registry import METHODS, load
 
@@ -46,7 +46,7 @@ class Truth:
 
 def check_truth(truth: Truth, config: SearchConfig, destination: Destination) -> None:
     """Raise UsageError for a table that knows nothing of the cells that are searched, or that would be overwritten."""
-    keep_inputs([destination.output], [truth.table.where])
+    refuse_overwriting([destination.output], [truth.table.where])
     known = truth.table.space.name
     if known != config.space:
         of_cells = METHODS[config.method].searches == "cells"
@@ -93,4 +93,4 @@ def search_by_table(
     content = distribution_bytes(DistributionFile(trials, origin))
     path = destination.write(content)
     reporter.notice(f"best of {len(trials.done):,} by {truth.choose_by}: {truth.tell(trials.mode())}")
-    return made(content, path, DistributionFile)
+    return read_back(content, path, DistributionFile)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nascli.artifacts.categorical import CategoricalDistribution, Choices
+from nascli.artifacts.distributions.categorical import CategoricalDistribution, Choices
 from nascli.core.optimization import adam_of
 from nascli.core.runtime import Runtime
 from nascli.seeds import derive_seed

@@ -1,6 +1,6 @@
 """What the methods have in common: the size of their networks, and distributions that they cannot go on with."""
 
-from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.core.methods.protocol import Plan
 from nascli.errors import UsageError
 from nascli.settings.groups import CellNetwork, Warmup

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nascli.artifacts.categorical import CategoricalDistribution, Choices
-from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.distributions.categorical import CategoricalDistribution, Choices
+from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.core.methods.categoricals import Categoricals, draw
 from nascli.core.methods.cells import check_space, never_learns, other_kind
 from nascli.core.methods.protocol import Plan, Stream

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.mixture import MixtureDistribution
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.distributions.mixture import MixtureDistribution
 from nascli.core.answer import Answer, Batch, answer
 from nascli.core.methods.cells import check_space, never_learns, other_kind, sized
 from nascli.core.methods.protocol import Plan, Stream

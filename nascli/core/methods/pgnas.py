@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nascli import supernets
-from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.core.answer import answer
 from nascli.core.methods.cells import never_learns, other_kind

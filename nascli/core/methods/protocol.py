@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import Distribution, DistributionFile
+from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
 from nascli.settings.groups import CellNetwork
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 

@@ -1,7 +1,7 @@
 """Random search where the true accuracy of every cell is known: nothing is trained, and nothing here needs torch."""
 
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.trials import Trial, TrialsDistribution
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.trials import Trial, TrialsDistribution
 from nascli.artifacts.truth import TruthTable
 from nascli.settings.random_search import RandomSettings
 from nascli.spaces import cell_space

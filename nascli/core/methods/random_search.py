@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.distribution import DistributionFile
-from nascli.artifacts.trials import Trial, TrialsDistribution
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.distributions.trials import Trial, TrialsDistribution
 from nascli.core.answer import answer
 from nascli.core.methods.cells import check_space, other_kind
 from nascli.core.methods.protocol import Plan, Stream
@@ -50,7 +50,7 @@ class RandomSearch:
         self._schedule = cosine_of(settings, epochs, plan.steps_per_epoch)
         self._size = plan.network_settings(settings)
         self._budget = f"{epochs} of the {plan.epochs} epochs for each of {trials} cells"
-        self.notices = self._told("drawn uniformly")
+        self.notices = self._budget_notice("drawn uniformly")
         if settings.lr_warmup_epochs >= epochs:
             self.notices += (
                 f"the learning rate of a cell never falls: all its {epochs} epochs are warm-up "
@@ -68,8 +68,8 @@ class RandomSearch:
         self.steps_done = 0
         self._begin(0)
 
-    def _told(self, origin: str) -> tuple[str, ...]:
-        return (f"{self._budget}, {origin}; the parameters told are those of the first",)
+    def _budget_notice(self, origin: str) -> tuple[str, ...]:
+        return (f"{self._budget}, {origin}; the number of parameters is that of the first",)
 
     def _begin(self, number: int) -> None:
         """Make the network of a trial, with weights that depend on the seed and the trial's number alone."""
@@ -168,13 +168,15 @@ class RandomSearch:
                         f"the search has {len(given)} cells, not {count}: give --trials {len(given)} or fewer"
                     )
                 self._cells = tuple(given[:count])
-                self.notices = self._told(f"the best of {len(given)}") + self.notices[1:]
+                self.notices = self._budget_notice(f"the best of {len(given)}") + self.notices[1:]
             case CategoricalDistribution() as categorical:
                 check_space(self._space, categorical.space)
                 samples = (categorical.sample(self._plan.seed, number) for number in range(1, count))
                 self._cells = (categorical.mode(), *samples)
                 distinct = len({genotype.network() for genotype in self._cells})
-                self.notices = self._told(f"{distinct} of them different: a mode and samples") + self.notices[1:]
+                self.notices = (
+                    self._budget_notice(f"{distinct} of them different: a mode and samples") + self.notices[1:]
+                )
             case _:
                 raise other_kind(self._plan.method, "random search or a categorical", start)
         self._begin(0)

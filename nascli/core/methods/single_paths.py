@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.core.answer import answer
 from nascli.core.methods.categoricals import draw
 from nascli.core.methods.cells import sized

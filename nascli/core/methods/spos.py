@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.core.methods.cells import check_space, other_kind
 from nascli.core.methods.protocol import Stream
 from nascli.core.methods.single_paths import SinglePaths

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nascli.artifacts.genotype import ChannelsGenotype
-from nascli.artifacts.masks import mask_of
-from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.genotypes.genotype import ChannelsGenotype
+from nascli.artifacts.genotypes.masks import mask_of
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.core.nn.inherit import inherit
+from nascli.core.nn.inherited_weights import inherit
 from nascli.errors import ArtifactError
 from nascli.graphs.graph import Graph
 from nascli.graphs.slim import slim

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.artifacts.posterior import LARGEST_LOGIT
+from nascli.artifacts.distributions.posterior import LARGEST_LOGIT
 from nascli.core.nn.graph_network import GraphNetwork
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile, distribution_bytes
-from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact, read_artifact
 from nascli.artifacts.model import ModelFile, model_bytes
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.config import SearchConfig
 from nascli.core.nn.build import inherited_network

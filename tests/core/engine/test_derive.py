@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import nascli
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.files import sha256
-from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.distribution import Distribution
+from nascli.artifacts.files.disk import sha256
+from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, read_artifact
 from nascli.core.engine.derive import Choice, Mode, Sample, Top, derive, derive_several
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.offers import MOST
-from nascli.core.engine.session import Destination
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces.darts import Darts
 from tests.artifacts.examples import bytes_of, categorical, mixture, trials

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import nascli
-from nascli.artifacts.published import load
+from nascli.artifacts.genotypes.published import load
 from nascli.core.engine.dry_run import plan_search, plan_train
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.search import build_method, open_streams

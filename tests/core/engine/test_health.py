@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import nascli
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.distribution import DistributionFile, distribution_bytes
-from nascli.artifacts.entropy import Entropy
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.distributions.entropy import Entropy
+from nascli.artifacts.distributions.mixture import MixtureDistribution
 from nascli.artifacts.load import LoadedArtifact, read_artifact
-from nascli.artifacts.mixture import MixtureDistribution
-from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.runs.rundir import RunDir
 from nascli.core.engine.connection import disconnection
 from nascli.core.engine.derive import Top, derive, derive_several
 from nascli.core.engine.dry_run import plan_train

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.runs.rundir import RunDir
 from nascli.core.engine.loop import all_finite, drive
 from nascli.core.engine.reporter import Silent
 from nascli.errors import Diverged, Interrupted

@@ -6,13 +6,13 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.distribution import Distribution
-from nascli.artifacts.genotype import GenotypeFile
-from nascli.artifacts.limits import CellLimits
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.distribution import Distribution
+from nascli.artifacts.distributions.limits import CellLimits
+from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, read_artifact
 from nascli.core.engine.derive import Mode, Top, derive, derive_several
-from nascli.core.engine.session import Destination
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.several import mean_distribution
 from nascli.errors import UsageError
 from tests.artifacts.examples import bytes_of, categorical, mixture, trials

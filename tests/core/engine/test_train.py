@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 import nascli
-from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
-from nascli.artifacts.published import load
+from nascli.artifacts.genotypes.published import load
+from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.sizing import derived_network, shape_of
 from nascli.core.engine.train import TrainJob

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 import nascli
-from nascli.artifacts.files import sha256
-from nascli.artifacts.published import load
+from nascli.artifacts.files.disk import sha256
+from nascli.artifacts.genotypes.published import load
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.train import TrainJob
 from nascli.core.engine.train_all import members

@@ -3,9 +3,9 @@
 import pytest
 
 import nascli
-from nascli.artifacts.files import sha256
-from nascli.artifacts.genotype import parse_genotype
-from nascli.artifacts.rundir import RunDir
+from nascli.artifacts.files.disk import sha256
+from nascli.artifacts.genotypes.genotype import parse_genotype
+from nascli.artifacts.runs.rundir import RunDir
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.truth import Truth, search_by_table
 from nascli.errors import DataError, UsageError

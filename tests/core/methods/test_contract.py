@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
-from nascli.artifacts.distribution import DistributionFile, distribution_bytes, load_distribution
-from nascli.artifacts.genotype import as_text, parse_genotype
+from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes, load_distribution
+from nascli.artifacts.genotypes.genotype import as_text, parse_genotype
+from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.config import SearchConfig
+from nascli.core.engine.destination import provenance
 from nascli.core.engine.search import SearchJob, build_method, open_streams
-from nascli.core.engine.session import provenance
 from nascli.core.nn.build import build_network
 from nascli.core.runtime import open_runtime
 from nascli.data import open_data

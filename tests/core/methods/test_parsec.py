@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nascli.artifacts.categorical import CategoricalDistribution
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.distributions.trials import TrialsDistribution
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.trials import TrialsDistribution
 from nascli.core.answer import answer
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods import single_paths as module

@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.core.methods.pc_darts import PcDarts
 from nascli.core.methods.protocol import Plan
 from nascli.core.nn.graph_network import GraphNetwork

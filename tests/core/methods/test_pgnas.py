@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.distributions.trials import TrialsDistribution
 from nascli.artifacts.provenance import Ancestor, Provenance
-from nascli.artifacts.trials import TrialsDistribution
 from nascli.core.methods.pgnas import WATCHED, Pgnas
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from nascli.artifacts.categorical import CategoricalDistribution
-from nascli.artifacts.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.trials import MOST_CELLS
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.trials import MOST_CELLS
+from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.config import SearchConfig
 from nascli.core.engine.search import build_method, open_streams
 from nascli.core.methods.protocol import Plan

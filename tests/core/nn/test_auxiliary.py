@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascli.artifacts import published
+from nascli.artifacts.genotypes import published
 from nascli.core.nn.auxiliary import AuxiliaryTower
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from nascli.artifacts import published
-from nascli.artifacts.genotype import ChannelsGenotype
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.genotype import ChannelsGenotype
 from nascli.core.nn.build import build_network, load_network, load_weights
 from nascli.errors import ArtifactError, UsageError
 from nascli.graphs.graph import Graph

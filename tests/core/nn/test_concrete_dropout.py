@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nascli.artifacts.posterior import LEAST_PROBABILITY
+from nascli.artifacts.distributions.posterior import LEAST_PROBABILITY
 from nascli.core.nn.build import seeded
 from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.graph_network import GraphNetwork

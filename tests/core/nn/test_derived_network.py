@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nascli.artifacts import published
-from nascli.artifacts.genotype import CellGenotype
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.genotype import CellGenotype
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.graph_network import GraphNetwork

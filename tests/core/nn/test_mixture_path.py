@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascli.artifacts.mixture import MixtureDistribution
+from nascli.artifacts.distributions.mixture import MixtureDistribution
 from nascli.core.nn.graph_mixture import GraphMixture
 from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.nn.mixed_network import MixedNetwork

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nascli.artifacts.genotype import CellGenotype
+from nascli.artifacts.genotypes.genotype import CellGenotype
 from nascli.core.nn.build import build_network
 from nascli.core.nn.graph_network import SharedNetwork
 from nascli.spaces import cell_space

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.genotypes.masks import Mask, channels_of
 from nascli.artifacts.load import LoadedDistribution
-from nascli.artifacts.masks import Mask, channels_of
-from nascli.artifacts.posterior import PosteriorDistribution
-from nascli.artifacts.scores import CELLS, POSTERIOR, UNIFORM
+from nascli.artifacts.runs.scores import CELLS, POSTERIOR, UNIFORM
 from nascli.config import DeriveConfig, SearchConfig
 from nascli.core.engine.offers import OffersCells, check_count
 from nascli.core.engine.ranking.held_out import search_behind

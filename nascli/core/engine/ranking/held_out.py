@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nascli.artifacts.distribution import DistributionFile
+from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.load import LoadedDistribution
 from nascli.config import PLACE, DeriveConfig, FinetuneConfig, SearchConfig
 from nascli.core.engine.inputs import Source, artifact

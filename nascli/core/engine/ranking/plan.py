@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nascli.artifacts.scores import UNIFORM
+from nascli.artifacts.runs.scores import UNIFORM
 from nascli.config import DeriveConfig
 from nascli.core.engine.inputs import Source
 from nascli.core.engine.ranking.draw import Candidate, draw

@@ -6,8 +6,9 @@ Cells with shared weights are ranked in the same way.
 from dataclasses import dataclass
 
 from nascli.artifacts.load import LoadedGenotype, LoadedModel
-from nascli.artifacts.scores import Scored, best_first
+from nascli.artifacts.runs.scores import Scored, ranked
 from nascli.config import DeriveConfig
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.inputs import Output, Source
 from nascli.core.engine.ranking.draw import draw
 from nascli.core.engine.ranking.held_out import held_out_images, rankable, recipe_for
@@ -15,7 +16,6 @@ from nascli.core.engine.ranking.results import Results
 from nascli.core.engine.ranking.rounds import Round, Rounds
 from nascli.core.engine.ranking.score import open_scorer
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.session import Destination
 from nascli.core.runtime import memory_errors, open_runtime
 
 
@@ -59,6 +59,6 @@ def rank(
         scorer = open_scorer(start, data, config, runtime)
         with results.run(data.info, reporter) as run:
             rounds = Rounds(scorer, data.train_labels, config, run, reporter).score(candidates, images)  # lines 9, 10
-    best = best_first(rounds[-1].own)[:count]  # lines 8 and 11 to 15
+    best = ranked(rounds[-1].own)[:count]  # lines 8 and 11 to 15
     genotypes, network = results.write(best, len(images), scorer, reporter)  # line 16
     return Ranking(genotypes, network, tuple(best), tuple(rounds), config.candidates, probability)

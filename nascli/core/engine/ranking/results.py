@@ -6,25 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from nascli import __version__
-from nascli.artifacts.channels_genotype import ChannelsGenotype
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.files import BINARY, check_output, same_file
-from nascli.artifacts.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.files.disk import BINARY, check_output, same_file
+from nascli.artifacts.genotypes.channels import ChannelsGenotype
+from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.genotypes.masks import mask_of
 from nascli.artifacts.load import LoadedDistribution, LoadedGenotype, LoadedModel
-from nascli.artifacts.masks import mask_of
 from nascli.artifacts.model import ModelFile, model_bytes
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
-from nascli.artifacts.rundir import RunDir
-from nascli.artifacts.scores import Scored
+from nascli.artifacts.runs.rundir import RunDir
+from nascli.artifacts.runs.scores import Scored
 from nascli.config import DeriveConfig
 from nascli.core.engine.connection import tell_disconnected
-from nascli.core.engine.inputs import Output, keep_artifacts, made
+from nascli.core.engine.destination import Destination, check_destination, open_run
+from nascli.core.engine.inputs import Output, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.offers import OffersSamples
 from nascli.core.engine.ranking.score import Scorer
 from nascli.core.engine.ranking.score_channels import ChannelScorer
 from nascli.core.engine.reporter import Reporter
-from nascli.core.engine.session import Destination, check_destination, open_run
 from nascli.core.nn.build import inherited_network
 from nascli.errors import UsageError
 
@@ -63,10 +63,10 @@ class Results:
         contents = [genotype_bytes(file) for file in files]
         network = None if self._model.output is None else model_bytes(self._network(files[0], best[0], scorer))
         genotypes = tuple(
-            made(content, target.write(content), GenotypeFile)
+            read_back(content, target.write(content), GenotypeFile)
             for target, content in zip(self._genotypes, contents, strict=True)
         )
-        model = None if network is None else made(network, self._model.write(network), ModelFile)
+        model = None if network is None else read_back(network, self._model.write(network), ModelFile)
         tell_disconnected([file.genotype for file in files], self._start.distribution, reporter)
         first = self._genotypes[0]
         reporter.end(None if first.output is None or first.is_pipe else Path(first.output))
@@ -125,7 +125,7 @@ def _check_outputs(genotypes: Sequence[Destination], model: Destination, start: 
     """Raise UsageError for a file that cannot be written, or that is wanted for two things."""
     replaces = model.overwrite or model.resume
     outputs = [target.output for target in genotypes]
-    keep_artifacts((*outputs, model.output), start)
+    refuse_overwriting_artifacts((*outputs, model.output), start)
     if model.output is not None:
         if model.is_pipe and genotypes[0].is_pipe:
             raise UsageError("the genotype and the model cannot both go to standard output: name a file for one")

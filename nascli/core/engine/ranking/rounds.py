@@ -11,8 +11,8 @@ from statistics import fmean
 
 import numpy as np
 
-from nascli.artifacts.rundir import RunDir
-from nascli.artifacts.scores import POPULATIONS, UNIFORM, Scored, best_first
+from nascli.artifacts.runs.rundir import RunDir
+from nascli.artifacts.runs.scores import POPULATIONS, UNIFORM, Scored, ranked
 from nascli.config import DeriveConfig
 from nascli.core.engine.ranking.draw import Candidate
 from nascli.core.engine.ranking.score import Scorer
@@ -67,7 +67,7 @@ class Rounds:
         best = {
             (score.population, score.number)
             for population in POPULATIONS
-            for score in best_first(first.of(population))[:shortlist]
+            for score in ranked(first.of(population))[:shortlist]
         }
         finalists = [candidate for candidate in candidates if (candidate.population, candidate.number) in best]
         return [first, self._round(finalists, images)]

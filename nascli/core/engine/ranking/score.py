@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.artifacts.load import LoadedDistribution
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.config import DeriveConfig, SearchConfig
 from nascli.core.engine.offers import OffersCells
 from nascli.core.engine.ranking.draw import search_network

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nascli.artifacts.masks import Mask, channels_of
-from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.genotypes.masks import Mask, channels_of
 from nascli.config import LARGEST_SMALL_IMAGE, DeriveConfig
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.core.nn.inherit import inherit
+from nascli.core.nn.inherited_weights import inherit
 from nascli.core.nn.recalibrate import recalibrated
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.runtime import Runtime

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nascli.artifacts.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.artifacts.load import LoadedArtifact, read_artifact
-from nascli.artifacts.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.config import DeriveConfig, SearchConfig
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.ranking.held_out import held_out_images
 from nascli.core.engine.ranking.rank import Ranking, rank
 from nascli.core.engine.reporter import Silent
-from nascli.core.engine.session import Destination
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.supernets import supernet

@@ -7,7 +7,7 @@ from statistics import mean
 import numpy as np
 import pytest
 
-from nascli.artifacts.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.core.engine.ranking.draw import Candidate, Channels, size_of, within_budget
 from nascli.errors import UsageError
 from nascli.graphs.graph import Size

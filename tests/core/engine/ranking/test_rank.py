@@ -7,13 +7,13 @@ import pytest
 import torch
 
 import nascli
-from nascli.artifacts.genotype import GenotypeFile
+from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import load_artifact
 from nascli.artifacts.model import ModelFile
-from nascli.artifacts.scores import best_first
+from nascli.artifacts.runs.scores import ranked
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.evaluate import load_network
 from nascli.core.engine.ranking.rank import rank
-from nascli.core.engine.session import Destination
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.errors import UsageError
@@ -51,9 +51,9 @@ def test_the_winner_is_of_the_posterior_and_of_the_last_round(shortlist: int | N
     uniform_led = first_differed = False
     for seed in range(6):
         result = rank(run(0.05), settings(seed=seed, shortlist=shortlist))
-        rounds = [best_first(each.of("posterior")) for each in result.rounds]
+        rounds = [ranked(each.of("posterior")) for each in result.rounds]
         assert result.best == (rounds[-1][0],)
-        uniform_led |= best_first(result.rounds[-1].scores)[0].population == "uniform"
+        uniform_led |= ranked(result.rounds[-1].scores)[0].population == "uniform"
         first_differed |= rounds[0][0].number != rounds[-1][0].number
     assert uniform_led
     assert first_differed == (shortlist is not None)

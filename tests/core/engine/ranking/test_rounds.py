@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.ranking.held_out import held_out_images
 from nascli.core.engine.ranking.rank import rank
 from nascli.core.engine.ranking.rounds import SHORTLIST_SHARE
 from nascli.core.engine.ranking.score_channels import ChannelScorer
 from nascli.core.engine.reporter import Silent
-from nascli.core.engine.session import Destination
 from nascli.errors import ArtifactError, Interrupted, UsageError
 from tests.core.engine.ranking.example import CPU, HELD_OUT_IMAGES, derive_in, files, run, settings
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nascli.artifacts.categorical import CategoricalDistribution
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.config import DeriveConfig, SearchConfig
 from nascli.core.engine.ranking.draw import Cells, draw
 from nascli.core.engine.ranking.held_out import held_out_images

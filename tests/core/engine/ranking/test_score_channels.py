@@ -8,17 +8,17 @@ import pytest
 import torch
 
 import nascli
-from nascli.artifacts.distribution import distribution_bytes
+from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.load import load_artifact, read_artifact
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.evaluate import Tally, load_network, score
 from nascli.core.engine.ranking import score_channels
 from nascli.core.engine.ranking.rank import rank
 from nascli.core.engine.ranking.score_channels import ChannelScorer
 from nascli.core.engine.search import open_streams
-from nascli.core.engine.session import Destination
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.core.nn.inherit import inherit
+from nascli.core.nn.inherited_weights import inherit
 from nascli.core.nn.recalibrate import recalibrated
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.data import DataModule

@@ -1,0 +1,355 @@
+"""PARSEC's distribution over cells: an independent categorical for every draw of every decision of a space."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations_with_replacement, islice, permutations
+from math import exp, fsum, log
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascli.artifacts.distributions.best_first import best_first
+from nascli.artifacts.distributions.entropy import Entropy
+from nascli.artifacts.distributions.limits import CellLimits, best_within
+from nascli.artifacts.distributions.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
+from nascli.artifacts.distributions.uniforms import uniforms
+from nascli.artifacts.provenance import Provenance
+from nascli.errors import UsageError
+from nascli.seeds import derive_seed
+from nascli.spaces.cell_genotype import CellGenotype, Pick
+from nascli.spaces.protocol import CellSpace, Decision
+
+Choices = NDArray[np.int64]
+"""The number of an option for every draw of every decision, in order: [draws] of one child, or [children, draws]."""
+
+_GROUP = "logits"
+
+
+class Choice(NamedTuple):
+    """One value of a categorical, and how likely it is drawn."""
+
+    op: str
+    input: int
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class CategoricalDistribution:
+    """What PARSEC has learnt of its cells: p(alpha | pi), a product of categoricals (PARSEC, Eq. 4 and 5).
+
+    `logits` holds an array for every decision of the space, in order: [draws, options], a categorical in each row. A
+    network is a tuple of draws; the draws of one decision in another order are the same network, because a node is the
+    sum of its picks and an operation on an edge has the same weights for all. Raises ValueError where shapes, types or
+    values don't fit.
+    """
+
+    kind: ClassVar[str] = "categorical"
+    noun: ClassVar[str] = "categorical"
+    data: ClassVar[None] = None
+
+    space: CellSpace
+    logits: Sequence[Floats]
+
+    def __post_init__(self) -> None:
+        if len(self.logits) != len(self.decisions):
+            raise ValueError(f"{_GROUP}: are of {len(self.logits)} decisions; {len(self.decisions)} are needed")
+        copies = tuple(
+            frozen(values, _name(decision), (decision.draws, len(decision.options)))
+            for decision, values in zip(self.decisions, self.logits, strict=True)
+        )
+        object.__setattr__(self, "logits", copies)
+
+    @classmethod
+    def uniform(cls, space: CellSpace) -> Self:
+        """Where a search begins: all logits zero."""
+        return cls(space, [np.zeros((row.draws, len(row.options)), np.float32) for row in space.decisions()])
+
+    @classmethod
+    def mean(cls, several: Sequence[Self]) -> Self:
+        """Of the mean logits of several over the same space.
+
+        The draws of a decision may change places without a change of p(alpha | pi). So they are taken in the orders in
+        which the distributions agree best, whichever of them is given first.
+        """
+        space = several[0].space
+        aligned = [_aligned(decision) for decision in zip(*(other.logits for other in several), strict=True)]
+        rows = [cls(space, logits).tensors() for logits in zip(*aligned, strict=True)]
+        return cls.assemble(several[0].settings(), mean_logits(rows))
+
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What is decided, in the order of `logits`."""
+        return self.space.decisions()
+
+    @cached_property
+    def log_probabilities(self) -> tuple[Floats, ...]:
+        """Of every option of every draw, per decision: [draws, options], float64; finite, however decided."""
+        return tuple(map(log_softmax, self.logits))
+
+    def probabilities(self, cell: str) -> tuple[Floats, ...]:
+        """The same without the logarithm, of the decisions about one type of cell; each draw's sum to 1."""
+        return tuple(np.exp(values) for _, values in self._about(cell))
+
+    def entropies(self, cell: str) -> tuple[float, ...]:
+        """The entropy of each decision about a type of cell, all its draws together, in nats."""
+        return tuple(float(-(np.exp(values) * values).sum()) for _, values in self._about(cell))
+
+    def entropy(self, cell: str) -> float:
+        """The entropy of one type of cell, in nats."""
+        return fsum(self.entropies(cell))
+
+    def total_entropy(self) -> float:
+        """The entropy of p(alpha | pi), in nats: that of all types of cells together."""
+        return fsum(map(self.entropy, self.space.cells))
+
+    def entropy_limit(self, cell: str) -> float:
+        """The entropy of one type of cell where every option is as likely as any, in nats."""
+        return fsum(decision.draws * log(len(decision.options)) for decision, _ in self._about(cell))
+
+    def undecided(self) -> Entropy:
+        """The entropy of p(alpha | pi), beside that of uniform draws."""
+        return Entropy(self.total_entropy(), fsum(map(self.entropy_limit, self.space.cells)))
+
+    def likeliest(self, cell: str, count: int = 3) -> tuple[tuple[tuple[Choice, ...], ...], ...]:
+        """Per decision, per draw, the `count` likeliest options, the likeliest first; of equals, the first."""
+        return tuple(
+            tuple(
+                tuple(_choice(decision.options[option], draw[option]) for option in _falling(draw)[:count])
+                for draw in values
+            )
+            for decision, values in self._about(cell)
+        )
+
+    def mode(self) -> CellGenotype:
+        """The most probable option of every draw; of equals, the first. Draws of one decision may agree."""
+        return self.space.genotype([int(draw.argmax()) for values in self.log_probabilities for draw in values])
+
+    def mode_within(self, limits: CellLimits) -> CellGenotype:
+        """The most probable draws of cells within limits. Raises UsageError for limits that the space rules out."""
+        parts = [
+            (decision, [((option,), float(log)) for option, log in enumerate(draw)])
+            for decision, values in zip(self.decisions, self.log_probabilities, strict=True)
+            for draw in values
+        ]
+        return best_within(self.space, parts, limits)
+
+    def sample(self, seed: int, number: int) -> CellGenotype:
+        """Child `number` of the sequence `seed`, drawn from p(alpha | pi); whatever other children are drawn."""
+        uniform = uniforms(self._draw_count, derive_seed(seed, "sample", number))
+        return self.space.genotype(self.draw(uniform).tolist())
+
+    @cached_property
+    def _draw_count(self) -> int:
+        return sum(decision.draws for decision in self.decisions)
+
+    def draw(self, uniform: NDArray[np.float64]) -> Choices:
+        """Children alpha ~ p(alpha | pi) out of uniform numbers in [0, 1): [draws] -> [draws], or [children, draws]."""
+        drawn = []
+        rows = (draw for values in self.log_probabilities for draw in values)
+        for row, column in zip(rows, uniform.T, strict=True):
+            cumulative = np.exp(row).cumsum()
+            # Scaled by the last sum, which rounding keeps from being 1, so that no option of probability 0 is drawn.
+            drawn.append(cumulative.searchsorted(column * cumulative[-1], side="right"))
+        return np.array(drawn, np.int64).T
+
+    def log_probability_of(self, choices: Choices) -> NDArray[np.float64]:
+        """log p(alpha | pi), Eq. 4 and 5, of draws in this order. [children, draws] -> [children]"""
+        rows = [draw for values in self.log_probabilities for draw in values]
+        total: NDArray[np.float64] = np.stack([row[column] for row, column in zip(rows, choices.T, strict=True)]).sum(
+            axis=0
+        )
+        return total
+
+    def gradient(self, choices: Choices, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """Of sum_k weights[k] log p(alpha_k | pi) in the logits: sum_k weights[k] (onehot(alpha_k) - softmax).
+
+        choices: [children, draws]; weights: [children]. -> [draws, options] per decision
+        """
+        found, column = [], 0
+        for values in self.log_probabilities:
+            gradient = -np.exp(values) * weights.sum()
+            for draw in gradient:
+                np.add.at(draw, choices[:, column], weights)
+                column += 1
+            found.append(gradient)
+        return tuple(found)
+
+    def top(self, count: int) -> tuple[tuple[CellGenotype, float], ...]:
+        """The `count` most probable networks with their log-probabilities, the most probable first.
+
+        Every network once, its probability that of all orders of its draws together. So where both draws of a decision
+        believe in the same two options the first network need not be the mode, which takes each draw's best. Fewer
+        where there are no more. Found best-first from the factorised distribution.
+        """
+        factors = [_ranked_outcomes(values, count) for values in self.log_probabilities]
+        combinations = best_first([[value for _, value in factor] for factor in factors])
+        return tuple(
+            (
+                self.space.genotype([c for factor, at in zip(factors, positions, strict=True) for c in factor[at][0]]),
+                value,
+            )
+            for positions, value in islice(combinations, count)
+        )
+
+    def log_probability(self, genotype: CellGenotype) -> float:
+        """log p, in nats, of a network: of all orders of its draws, which make the same network, together.
+
+        Over all networks the probabilities sum to 1. Raises UsageError for one that the distribution is not over.
+        """
+        pairs = zip(self.log_probabilities, self._options_of(genotype), strict=True)
+        return min(0.0, fsum(_of_all_orders(values, options) for values, options in pairs))
+
+    def _options_of(self, genotype: CellGenotype) -> list[list[int]]:
+        """The options that a genotype consists of, per decision. Raises UsageError where it consists of others."""
+        if genotype.space != self.space.name:
+            raise UsageError(
+                f"the cells are of the space {genotype.space!r}, the distribution's of {self.space.name!r}"
+            )
+        left = {cell: [list(node) for node in found.nodes] for cell, found in genotype.cells.items()}
+        chosen: list[list[int]] = []
+        for decision in self.decisions:
+            nodes, index = left[decision.cell], decision.node - self.space.inputs
+            mine = nodes[index][: decision.draws] if index < len(nodes) else []
+            if len(mine) < decision.draws or any(pick not in decision.options for pick in mine):
+                raise UsageError(
+                    f"cells.{decision.cell}.nodes[{index}] is none of the distribution's: it is not made of "
+                    f"{decision.draws} of the options of decision {decision.name}"
+                )
+            del nodes[index][: decision.draws]
+            chosen.append([decision.options.index(pick) for pick in mine])
+        if self.space.genotype([o for options in chosen for o in options]).network() != genotype.network():
+            raise UsageError(
+                f"the cells are none of the distribution's, which are of the space {self.space.name!r} and have "
+                f"{self.space.nodes} nodes"
+            )
+        return chosen
+
+    def _about(self, cell: str) -> list[tuple[Decision, Floats]]:
+        """The decisions about a type of cell, each with its log-probabilities."""
+        return [pair for pair in zip(self.decisions, self.log_probabilities, strict=True) if pair[0].cell == cell]
+
+    def facts(self) -> dict[str, Any]:
+        """How decided it is, how probable its mode, and what each decision would most likely be, as JSON."""
+        cells = self.space.cells
+        limits = {cell: self.entropy_limit(cell) for cell in cells}
+        mode = self.log_probability(self.mode())
+        ((likeliest, most),) = self.top(1)
+        return {
+            "kind": self.kind,
+            **space_settings(self.space),
+            "entropy": {**{cell: self.entropy(cell) for cell in cells}, "total": self.total_entropy()},
+            "largest_entropy": {**limits, "total": sum(limits.values())},
+            "mode_probability": exp(mode),
+            "mode_log_probability": mode,
+            "top_probability": exp(most),
+            "top_is_mode": likeliest.network() == self.mode().network(),
+            "likeliest": {cell: self._facts_of_decisions(cell) for cell in cells},
+        }
+
+    def _facts_of_decisions(self, cell: str) -> list[dict[str, Any]]:
+        decisions = (decision for decision, _ in self._about(cell))
+        return [
+            {
+                "decision": decision.name,
+                "node": decision.node,
+                "entropy": entropy,
+                "draws": [[choice._asdict() for choice in draw] for draw in draws],
+            }
+            for decision, entropy, draws in zip(decisions, self.entropies(cell), self.likeliest(cell), strict=True)
+        ]
+
+    def shared_settings(self, origin: Provenance) -> dict[str, Any]:
+        """What a search that goes on with this distribution must have in common with it."""
+        return {"space": self.space.name, "nodes": self.space.nodes}
+
+    def tensors(self) -> dict[str, Floats]:
+        """All that was learnt, under the names that it has in a file: "logits.normal.2", …, by cell and decision."""
+        return {_name(decision): values for decision, values in zip(self.decisions, self.logits, strict=True)}
+
+    def settings(self) -> dict[str, Any]:
+        """What the tensors are about, as JSON."""
+        return space_settings(self.space)
+
+    @classmethod
+    def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """The inverse of `settings` and `tensors`. Raises ValueError for whatever doesn't fit."""
+        space = space_of(settings, cls.kind)
+        names = [_name(decision) for decision in space.decisions()]
+        if stray := tensors.keys() - set(names):
+            raise ValueError(f"unknown tensor {min(stray)[:60]!r} (nodes: {space.nodes})")
+        if missing := set(names) - tensors.keys():
+            raise ValueError(f"the tensor {min(missing)!r} is missing (nodes: {space.nodes})")
+        return cls(space, [tensors[name] for name in names])
+
+
+def _aligned(several: Sequence[Floats]) -> list[Floats]:
+    """The draws of each, [draws, options], in the orders that are nearest to their common mean.
+
+    As k-means finds them: each starts from one of the distributions, and the closest agreement counts.
+    """
+    logs = [log_softmax(values) for values in several]
+    orders = [list(order) for order in permutations(range(len(several[0])))]
+    if len(orders) == 1:
+        return list(several)
+    best: tuple[float, list[list[int]]] | None = None
+    for centre in logs:
+        chosen: list[list[int]] = []
+        while True:
+            nearest = [min(orders, key=lambda order: _distance(own[order], centre)) for own in logs]
+            if nearest == chosen:
+                break
+            chosen = nearest
+            centre = np.mean([own[order] for own, order in zip(logs, chosen, strict=True)], axis=0)
+        spread = sum(_distance(own[order], centre) for own, order in zip(logs, chosen, strict=True))
+        if best is None or spread < best[0]:
+            best = spread, chosen
+    assert best is not None
+    return [values[order] for values, order in zip(several, best[1], strict=True)]
+
+
+def _distance(first: Floats, second: Floats) -> float:
+    return float(np.square(first - second).sum())
+
+
+def _name(decision: Decision) -> str:
+    return f"{_GROUP}.{decision.cell}.{decision.name}"
+
+
+def _choice(pick: Pick, log_probability: float) -> Choice:
+    return Choice(pick.op, pick.input, float(np.exp(log_probability)))
+
+
+def _ranked_outcomes(values: Floats, count: int) -> list[tuple[tuple[int, ...], float]]:
+    """The `count` likeliest outcomes of a decision, each with its log-probability, the likeliest first.
+
+    Draws in any order are one outcome, which is given in its likeliest order. Of equals, those go first that are
+    likelier in that order, then those whose first draw is.
+    """
+    draws, options = values.shape
+
+    def likeliest_order(outcome: tuple[int, ...]) -> tuple[int, ...]:
+        return max(sorted(set(permutations(outcome))), key=lambda order: _of_order(values, order))
+
+    outcomes = [likeliest_order(outcome) for outcome in combinations_with_replacement(range(options), draws)]
+    ranked = [(outcome, min(0.0, _of_all_orders(values, outcome))) for outcome in outcomes]
+    ranked.sort(key=lambda row: (-row[1], -_of_order(values, row[0]), [-values[0, o] for o in row[0][:1]], row[0]))
+    return ranked[:count]
+
+
+def _of_order(values: Floats, order: Sequence[int]) -> float:
+    """The log-probability of a decision's draws in this order."""
+    return fsum(float(draw[option]) for draw, option in zip(values, order, strict=True))
+
+
+def _of_all_orders(values: Floats, options: Sequence[int]) -> float:
+    """The log-probability of drawing these options in any order."""
+    terms = [_of_order(values, order) for order in set(permutations(options))]
+    largest = max(terms)
+    return largest + log(fsum(exp(term - largest) for term in terms))
+
+
+def _falling(values: Floats) -> NDArray[np.intp]:
+    """Positions in falling order of the values; of equals, the first goes first."""
+    return np.argsort(-values, kind="stable")

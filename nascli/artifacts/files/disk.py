@@ -1,0 +1,326 @@
+"""Reading and writing whole files: a file is either the old one or the new one, never half of either; "-" is a pipe."""
+
+import errno
+import hashlib
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from nascli.errors import ArtifactError, NascliError, UsageError, escaped
+
+PIPE = "-"
+BINARY = ".safetensors"
+PROMISES = frozenset(
+    {BINARY, ".json", ".jsonl", ".onnx", ".pt", ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".h5", ".hdf5"}
+    | {
+        ".npy",
+        ".npz",
+        ".pb",
+        ".tflite",
+        ".csv",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".svg",
+        ".png",
+        ".pdf",
+        ".txt",
+        ".py",
+        ".md",
+        ".keras",
+        ".zip",
+        ".tar",
+        ".gz",
+    }
+)
+"""Endings by which programs, and people, tell a format."""
+
+LARGEST_INPUT = 1 << 33
+"""Bytes that are read at most, 8 GiB: a pipe or a device has no size to look at beforehand."""
+
+_CHUNK = 1 << 24
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_USERS_DOING = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.EILSEQ,
+}
+
+
+def sha256(data: bytes) -> str:
+    """The digest of a file's bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def is_pipe(name: str | Path) -> bool:
+    """Whether a source or target is "-": standard input or standard output."""
+    return str(name) == PIPE
+
+
+def display_name(source: str | Path) -> str:
+    """A source as messages name it."""
+    return "standard input" if is_pipe(source) else str(source)
+
+
+def read_bytes(source: str | Path, limit: int = LARGEST_INPUT) -> bytes:
+    """The bytes of a file, or of standard input for "-".
+
+    Raises ArtifactError for a file that is missing, unreadable, no file, empty standard input, or more than `limit`
+    bytes; UsageError where standard input is a terminal.
+    """
+    if is_pipe(source):
+        return _read_standard_input(limit)
+    if not str(source):
+        raise ArtifactError("no such file: the name is empty")
+    try:
+        with Path(source).open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                raise ArtifactError(f"{source}: is a device, not a file")
+            return _read_all(stream, str(source), limit)
+    except FileNotFoundError:
+        raise ArtifactError(f"no such file: {source}") from None
+    except IsADirectoryError:
+        raise ArtifactError(f"{source}: is a folder, not a file") from None
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{source}: cannot be read: {_reason(error)}") from None
+
+
+def read_once(*sources: str | Path | None) -> None:
+    """Raise UsageError where standard input is meant more than once."""
+    if sum(source is not None and is_pipe(source) for source in sources) > 1:
+        raise UsageError("'-' is given twice, but standard input can be read once: name files for the others")
+
+
+def check_output(target: str | Path, overwrite: bool, *, ending: str | None = None) -> None:
+    """Raise UsageError if `write_output` could not write there; called before the work that makes the content.
+
+    `ending`: of the content's format, such as ".json"; a name that promises another one is refused, and BINARY content
+    is not sent to a terminal.
+    """
+    if is_pipe(target):
+        _check_standard_output()
+        if ending == BINARY and sys.stdout.isatty():
+            raise UsageError(
+                "the result is binary and standard output is a terminal: pipe it on, or name a file with -o"
+            )
+        return
+    path = Path(target)
+    check_name(path)
+    if ending is not None and ending != path.suffix.lower() in PROMISES:
+        raise UsageError(
+            f"{path} would be no {path.suffix} file, since the result is written as {ending}: call it "
+            f"{path.with_suffix(ending)}"
+        )
+    with folder_errors(path):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: name a file in it")
+        if path.exists():
+            if path.is_file() and not overwrite:
+                raise _exists(path)
+            if not _may(path, os.W_OK):
+                raise UsageError(f"{path} is write-protected")
+        folder = _destination(path).parent
+        if not folder.is_dir():
+            raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
+        if not _may(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"{path} cannot be written: the folder {path.parent} is read-only")
+
+
+def check_name(path: Path) -> None:
+    """Raise UsageError for a name that no result could hold: they say in JSON what they were made from."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{escaped(str(path))} is not in UTF-8: choose another name") from None
+
+
+def refuse_overwriting(outputs: Iterable[str | Path | None], inputs: Sequence[str | Path | None]) -> None:
+    """Raise UsageError for an output that is the file of an input: not even `--overwrite` replaces that."""
+    for output in outputs:
+        for one in inputs:
+            if output is not None and one is not None and same_file(output, one):
+                raise UsageError(f"{output} is what the result is made from: name another file for the result")
+
+
+def same_file(one: str | Path, other: str | Path) -> bool:
+    """Whether two names are those of one file, which need not exist yet. Pipes are no files."""
+    if is_pipe(one) or is_pipe(other):
+        return False
+    try:
+        return Path(one).resolve() == Path(other).resolve() or Path(one).samefile(other)
+    except (OSError, RuntimeError, ValueError):
+        return False  # one of them is not there, or cannot be a name of a file
+
+
+def write_output(target: str | Path, data: bytes, overwrite: bool = False) -> None:
+    """Write a result to a file, or to standard output for "-".
+
+    A file that has come into being since `check_output` is not overwritten either. Raises UsageError or NascliError.
+    """
+    if is_pipe(target):
+        _write_standard_output(data)
+    else:
+        write_atomically(target, data, overwrite=overwrite)
+
+
+def write_atomically(target: str | Path, data: bytes, *, overwrite: bool = True) -> None:
+    """Put `data` in the place of a file at once: whoever looks, at any moment, sees the old content or the new.
+
+    Through a temporary file in the same folder, flushed to the disk before it takes the name. On any failure the old
+    file is as it was and the temporary one is gone. Raises UsageError (folder missing or read-only, file exists and
+    not `overwrite`) or NascliError (disk full or broken).
+    """
+    path = Path(target)
+    with folder_errors(path):
+        final = _destination(path)
+        if final.exists() and not final.is_file():
+            final.write_bytes(
+                data
+            )  # a device or a named pipe: there is no content to keep, and a rename would remove it
+            return
+        temporary = final.with_name(f".nascli-{secrets.token_hex(8)}.tmp")
+        try:
+            _write_flushed(temporary, data)
+            _publish(temporary, final, path, overwrite)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+        _flush_folder(final.parent)
+
+
+def _write_flushed(path: Path, data: bytes) -> None:
+    # Mode "x" applies the user's umask, which tempfile's 0600 would ignore.
+    with path.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _publish(temporary: Path, final: Path, path: Path, overwrite: bool) -> None:
+    """Give the temporary file its name; without `overwrite`, only if nobody has it. `path` is how the user wrote it."""
+    if overwrite:
+        temporary.replace(final)
+        return
+    try:
+        final.hardlink_to(temporary)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}:
+            raise
+        # File systems without hard links: the look and the rename are two steps there.
+        if final.exists():
+            raise _exists(path) from None
+        temporary.replace(final)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power cut. File systems that cannot flush folders have no better to offer."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _may(path: Path, mode: int) -> bool:
+    """Whether the process, as the user that it acts for, has a right to a path."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _destination(path: Path) -> Path:
+    """The file that a path means: links are followed, so that the link stays one."""
+    return Path(os.path.realpath(path))
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"{path} exists: choose another name, or replace it with --overwrite")
+
+
+@contextmanager
+def folder_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says of writing `path` into a UsageError, or a NascliError for a full or broken disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            text = f"{path} could not be written: {_reason(error)}; what was there before is unchanged. Free some space"
+            raise NascliError(text) from None
+        kind = UsageError if error.errno in _USERS_DOING else NascliError
+        raise kind(f"{path} cannot be written: {_reason(error)}") from None
+    except ValueError as error:  # a path with a null character
+        raise UsageError(f"{str(path)!r} cannot be written: {error}") from None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _read_standard_input(limit: int) -> bytes:
+    if sys.stdin is None or sys.stdin.closed:
+        raise ArtifactError("standard input is closed, but '-' reads from it")
+    if sys.stdin.isatty():
+        raise UsageError(
+            "'-' reads standard input, which is a terminal: pipe the result of another command into this one"
+        )
+    try:
+        data = _read_all(sys.stdin.buffer, "standard input", limit)
+    except OSError as error:
+        raise ArtifactError(f"standard input cannot be read: {_reason(error)}") from None
+    if not data:
+        raise ArtifactError("standard input is empty: the command before it in the pipe failed?")
+    return data
+
+
+def _read_all(stream: BinaryIO, where: str, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := stream.read(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise ArtifactError(f"{where}: has more than {limit:,} bytes")
+    return b"".join(chunks)
+
+
+def _write_standard_output(data: bytes) -> None:
+    _check_standard_output()
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _drop_standard_output()
+        raise NascliError(
+            "standard output was closed: the command after this one in the pipe stopped reading"
+        ) from None
+    except OSError as error:
+        _drop_standard_output()
+        raise NascliError(f"standard output could not be written: {_reason(error)}") from None
+
+
+def _check_standard_output() -> None:
+    if sys.stdout is None or sys.stdout.closed:  # as after `>&-`
+        raise UsageError("standard output is closed, but '-' writes to it")
+
+
+def _drop_standard_output() -> None:
+    """Send what Python still holds back for standard output nowhere; or it complains once more when it exits."""
+    with suppress(OSError, ValueError):  # a replaced standard output may have no descriptor
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, sys.stdout.fileno())
+        os.close(descriptor)

@@ -1,0 +1,48 @@
+"""How a ranked candidate did, as a run directory keeps it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from nascli.errors import ArtifactError
+
+POSTERIOR, CELLS, UNIFORM = "posterior", "cells", "uniform"
+"""The populations that candidates are drawn from: a posterior over channels, a distribution over cells, or neither."""
+
+POPULATIONS = (POSTERIOR, CELLS, UNIFORM)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a candidate does on the held-out images: accuracy in [0, 1], mean cross-entropy in nats, and its size.
+
+    `number` counts the candidates of its population from 1.
+    """
+
+    population: str
+    number: int
+    accuracy: float
+    loss: float
+    parameters: int
+    multiply_adds: int
+
+    def row(self) -> dict[str, Any]:
+        """As the run directory keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], where: str) -> Self:
+        """The inverse of `row`. Raises ArtifactError, which names `where` it is from, for a row that cannot be one."""
+        try:
+            score = cls(**row)
+            sound = score.population in POPULATIONS and 0 <= score.accuracy <= 1 and score.loss >= 0
+        except TypeError:
+            sound = False
+        if not sound:
+            raise ArtifactError(f"{where}: a row is not that of a candidate: rank again with --overwrite")
+        return score
+
+
+def ranked(scores: Sequence[Scored]) -> list[Scored]:
+    """By accuracy, then by loss, then by number."""
+    return sorted(scores, key=lambda score: (-score.accuracy, score.loss, score.number))

@@ -1,0 +1,1 @@
+"""A file per command, each of which parses, calls and prints."""

@@ -1,0 +1,240 @@
+"""`nascli derive`: from a distribution to one genotype, or several."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.distributions.limits import CellLimits
+from nascli.artifacts.load import LoadedDistribution, LoadedGenotype
+from nascli.cli.options.completion import among
+from nascli.cli.options.of_config import flag, options
+from nascli.cli.options.shared import (
+    OUTPUT_PANEL,
+    ConfigFile,
+    DistributionSources,
+    DryRun,
+    Json,
+    Overwrite,
+    Resume,
+    RunDirectory,
+)
+from nascli.cli.output.printing import aligned, print_json
+from nascli.cli.session import Session, command
+from nascli.config import DeriveConfig, read_file
+from nascli.errors import UsageError, unknown
+from nascli.registry import SPACES
+
+if TYPE_CHECKING:
+    from nascli.core.engine.derive import Choice
+    from nascli.core.engine.destination import Destination
+
+JSON = "json"
+FORMATS = (JSON, *SPACES)
+"""The forms of a genotype: JSON, and the text form of each space."""
+
+CHOICE_PANEL = "Which genotype"
+ROWS_SHOWN = 20
+
+
+@command(*options(DeriveConfig))
+def derive(
+    session: Session,
+    given: dict[str, Any],
+    sources: DistributionSources,
+    mode: Annotated[
+        bool,
+        typer.Option(
+            "--mode",
+            metavar="",
+            help="the one that the distribution stands for; this is the default where there is one",
+            rich_help_panel=CHOICE_PANEL,
+        ),
+    ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top", metavar="M", help="the M most probable, or best, each once", rich_help_panel=CHOICE_PANEL
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", metavar="M", help="M drawn from the distribution", rich_help_panel=CHOICE_PANEL),
+    ] = None,
+    without_none: Annotated[
+        bool,
+        typer.Option(
+            "--without-none",
+            metavar="",
+            help="the mode among operations that are something, where the space lets an edge be nothing",
+            rich_help_panel=CHOICE_PANEL,
+        ),
+    ] = False,
+    max_skips: Annotated[
+        int | None,
+        typer.Option(
+            "--max-skips",
+            metavar="N",
+            help="the mode among cells of at most N skip connections each; try 2 where a search fell for them",
+            rich_help_panel=CHOICE_PANEL,
+        ),
+    ] = None,
+    average: Annotated[
+        int | None,
+        typer.Option(
+            "--average",
+            metavar="N",
+            help="choose from the mean logits of the last N epochs, not from the last ones",
+            rich_help_panel=CHOICE_PANEL,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="the genotype; several are numbered, cell-1.json and so on; '-': standard output",
+            show_default="cell.json",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="FILE",
+            help="write the network of the best candidate too, with the weights of the search",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="nascli's JSON, or the text form of its space, which says nothing of its origin",
+            autocompletion=among(lambda: FORMATS),
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = JSON,
+    overwrite: Overwrite = False,
+    run_dir: RunDirectory = None,
+    resume: Resume = False,
+    config: ConfigFile = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Write the best network of a search as a genotype, or several.
+
+    Of a distribution over cells: its mode, the most probable (--top) or samples (--sample). Of several searches that
+    differ in their seeds: of the mean of what they have learnt, which depends less on chance than any of them.
+
+    Of a posterior over channels, and with --candidates of a distribution over cells: candidates are drawn and ranked on
+    images that the weights have not seen, beside as many uniform ones. The best is written, or several (--top).
+    """
+    from nascli.cli.output.results import destination
+    from nascli.core.engine.derive import ranks
+    from nascli.core.engine.inputs import artifacts
+
+    if form not in FORMATS:
+        raise UsageError(unknown("--format", form, FORMATS))
+    if sum((mode, top is not None, sample is not None)) > 1:
+        raise UsageError("--mode, --top and --sample exclude each other: give one of them")
+    named = output or Path("cell.json" if form == JSON else "cell.txt")
+    target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
+    starts = artifacts(sources, DistributionFile)
+    asked = "candidates" in {**(read_file(config) if config else {}), **given}
+    if (asked or ranks(starts[0])) and not mode and sample is None:
+        from nascli.cli.commands.derive_ranked import rank_candidates
+
+        if form != JSON:
+            raise UsageError("what is ranked is written as JSON, which says by what: leave --format out")
+        if without_none or max_skips is not None or average is not None:
+            rules = "--without-none, --max-skips and --average"
+            raise UsageError(f"{rules} are for choosing without a ranking: leave them out")
+        if len(starts) > 1:
+            raise UsageError("candidates are ranked with the weights of one search: give one")
+        rank_candidates(
+            session, starts[0], given, target, count=top, model=model, file=config, dry_run=dry_run, json=json
+        )
+        return
+    if asked:
+        raise UsageError(f"{'--mode' if mode else '--sample'} ranks nothing: leave it out, or --candidates")
+    extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
+    extra |= given
+    _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
+    choice = _choice(top, sample, given.get("seed"), CellLimits(without_none, max_skips))
+    _choose(session, starts, choice, target, form=form, average=average, json=json)
+
+
+def _choose(
+    session: Session,
+    starts: Sequence[LoadedDistribution],
+    choice: "Choice",
+    target: "Destination",
+    *,
+    form: str,
+    average: int | None,
+    json: bool,
+) -> None:
+    """Write what distributions say by themselves, and tell of it."""
+    from nascli.cli.output.progress import progress
+    from nascli.core.engine.derive import Mode, derive_several
+
+    with progress(session) as reporter:
+        results = derive_several(starts, choice, target, reporter, format=form, average=average)
+    if len(results) > 1 and not session.quiet:
+        print(_table(results), file=sys.stderr)
+    if json:
+        facts = [_facts(result) for result in results]
+        print_json(facts[0] if isinstance(choice, Mode) else facts)
+    elif not target.is_pipe:
+        for result in results:
+            print(result.where)
+
+
+def _only_for_ranking(names: Sequence[str]) -> None:
+    """Raise UsageError for options that have no effect where nothing is ranked on images."""
+    if names:
+        are = "is" if len(names) == 1 else "are"
+        raise UsageError(
+            f"{', '.join(map(flag, names))} {are} for ranking candidates on images: give --candidates, too, or leave "
+            f"{'it' if len(names) == 1 else 'them'} out"
+        )
+
+
+def _choice(top: int | None, sample: int | None, seed: int | None, limits: CellLimits) -> "Choice":
+    from nascli.core.engine.derive import Mode, Sample, Top
+
+    if limits != CellLimits() and (top is not None or sample is not None):
+        rule = "--without-none" if limits.without_none else "--max-skips"
+        raise UsageError(f"{rule} is about the mode: leave it out, or --top and --sample")
+    if seed is not None and sample is None:
+        raise UsageError("--seed is for the draws of --sample; without them nothing is random")
+    if top is not None:
+        return Top(top)
+    return Mode(limits.without_none, limits.max_skips) if sample is None else Sample(sample, seed or 0)
+
+
+def _facts(result: LoadedGenotype) -> dict[str, Any]:
+    facts = {"path": result.where, "artifact": result.kind, "sha256": result.sha256}
+    known = result.value.log_probability
+    return facts if known is None else {**facts, "log_probability": known}
+
+
+def _table(results: Sequence[LoadedGenotype]) -> str:
+    """The first genotypes, with how probable they are and what is typical of them; how many networks are different."""
+    probable = any(result.value.log_probability is not None for result in results)
+    trait, _ = results[0].value.genotype.trait()
+    rows: list[tuple[str, ...]] = [("genotype", *(["log-probability"] if probable else []), trait)]
+    for result in results[:ROWS_SHOWN]:
+        file = result.value
+        known = "unknown" if file.log_probability is None else f"{file.log_probability:15.4f}"
+        rows.append((Path(result.where).name, *([known] if probable else []), file.genotype.trait()[1]))
+    more = [f"and {len(results) - ROWS_SHOWN:,} more"] if len(results) > ROWS_SHOWN else []
+    different = len({result.value.genotype.network() for result in results})
+    return "\n".join([aligned(rows), *more, f"{len(results):,} genotypes; different networks: {different:,}"])

@@ -1,0 +1,148 @@
+"""`nascli info`: what a file is, what it was made from, and how big it is."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nascli.cli.options.completion import among, genotypes
+from nascli.cli.options.shared import TRUTH_PANEL, Json, Table
+from nascli.cli.output.printing import print_json
+from nascli.cli.session import Session, command
+from nascli.errors import UsageError, unknown
+from nascli.registry import DATASETS, SUPERNETS
+
+SCHEMAS = ("genotype",)
+SIZE_PANEL = "Size of a genotype's network or a super-network"
+
+
+@command()
+def info(
+    session: Session,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="a genotype, distribution or model; a published cell's name; '-': standard input",
+            autocompletion=among(genotypes),
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="|".join(SCHEMAS),
+            help="print the JSON Schema of a kind of file instead",
+            autocompletion=among(lambda: SCHEMAS),
+        ),
+    ] = None,
+    supernet: Annotated[
+        str | None,
+        typer.Option(
+            "--supernet",
+            metavar="NAME",
+            help="tell of a super-network instead (see: nascli list supernets)",
+            autocompletion=among(lambda: SUPERNETS),
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="data whose training recipe sizes the network; by default what the search, or the publication, saw",
+            autocompletion=among(lambda: DATASETS),
+            rich_help_panel=SIZE_PANEL,
+        ),
+    ] = None,
+    layers: Annotated[int | None, typer.Option("--layers", help="cells", rich_help_panel=SIZE_PANEL)] = None,
+    channels: Annotated[
+        int | None, typer.Option("--channels", help="channels of the first cell", rich_help_panel=SIZE_PANEL)
+    ] = None,
+    width: Annotated[
+        int, typer.Option("--width", help="of a super-network; 0: as published", rich_help_panel=SIZE_PANEL)
+    ] = 0,
+    depth: Annotated[
+        int,
+        typer.Option(
+            "--depth", help="blocks in every stage of a super-network; 0: as published", rich_help_panel=SIZE_PANEL
+        ),
+    ] = 0,
+    classes: Annotated[
+        int | None, typer.Option("--num-classes", help="outputs of the network", rich_help_panel=SIZE_PANEL)
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option("--image-size", help="side of the images, in pixels", rich_help_panel=SIZE_PANEL)
+    ] = None,
+    table: Table = None,
+    expected: Annotated[
+        bool,
+        typer.Option(
+            "--expected",
+            metavar="",
+            help="tell the mean accuracy under a distribution, too; needs --table",
+            rich_help_panel=TRUTH_PANEL,
+        ),
+    ] = False,
+) -> None:
+    """Tell what a file is, what it was made from, how big it is.
+
+    With --supernet and no file: how big a super-network is. With --table: what a cell is really worth.
+    """
+    if schema is not None:
+        _print_schema(schema)
+    elif supernet is not None:
+        if source is not None or layers is not None or channels is not None or table is not None:
+            raise UsageError("--supernet stands alone: without a file or a table, and sized by --width and --depth")
+        size = {"width": width, "depth": depth, "dataset": dataset, "classes": classes, "image_size": image_size}
+        _print_supernet(supernet, size, json)
+    else:
+        if width or depth:
+            raise UsageError("--width and --depth size a super-network: name it by --supernet")
+        if source is None:
+            raise UsageError("give a file, a published cell's name, --supernet NAME, or --schema genotype")
+        if expected and table is None:
+            raise UsageError("--expected is for the accuracies of a table: give --table, too")
+        asked = {"layers": layers, "channels": channels, "classes": classes, "image_size": image_size}
+        _print_artifact(source, dataset, asked, table, expected=expected, json=json)
+
+
+def _print_schema(schema: str) -> None:
+    from nascli.artifacts.genotypes.genotype import genotype_schema
+
+    if schema not in SCHEMAS:
+        raise UsageError(unknown("--schema", schema, SCHEMAS))
+    print_json(genotype_schema())
+
+
+def _print_supernet(name: str, size: dict[str, Any], json: bool) -> None:
+    from nascli.cli.descriptions import supernet as supernet_description
+
+    described = supernet_description.describe_supernet(name, **size)
+    if json:
+        print_json(described)
+    else:
+        print(supernet_description.text(described))
+
+
+def _print_artifact(
+    source: str, dataset: str | None, asked: dict[str, int | None], table: Path | None, *, expected: bool, json: bool
+) -> None:
+    """Of a file: its facts, and with a table of true accuracies what it is worth."""
+    from nascli.artifacts.files.disk import read_once
+    from nascli.artifacts.load import load_artifact
+    from nascli.cli.descriptions.artifact import describe_artifact, text
+
+    read_once(source, table)
+    found = load_artifact(source)
+    facts = describe_artifact(found, dataset, {name: value for name, value in asked.items() if value is not None})
+    if table is not None:
+        from nascli.artifacts.truth import load_table
+        from nascli.cli.descriptions.truth import truth_facts
+
+        facts["truth"] = truth_facts(found, load_table(table), expected=expected)
+    if json:
+        print_json(facts)
+    else:
+        print(text(found, facts))

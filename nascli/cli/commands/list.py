@@ -1,0 +1,147 @@
+"""`nascli list`: the rows of a table, by name."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from nascli import recipes
+from nascli.cli.options.completion import among
+from nascli.cli.options.shared import Json
+from nascli.cli.output.printing import aligned, print_json
+from nascli.cli.session import Session, command
+from nascli.errors import UsageError, unknown
+from nascli.registry import DATASETS, METHODS, SPACES, SUPERNETS
+
+Rows = list[dict[str, object]]
+
+
+def _methods() -> Rows:
+    return [{"name": name, "summary": row.summary, "paper": row.paper} for name, row in METHODS.items()]
+
+
+def _supernets() -> Rows:
+    return [
+        {
+            "name": name,
+            "summary": row.summary,
+            "paper": row.paper,
+            "width": row.width,
+            "stages": list(row.stages),
+            "stride": row.stride,
+            "dataset": row.dataset,
+        }
+        for name, row in SUPERNETS.items()
+    ]
+
+
+def _spaces() -> Rows:
+    return [*map(_cells, SPACES), *map(_channels, SUPERNETS)]
+
+
+def _cells(name: str) -> dict[str, object]:
+    from nascli.spaces import cell_space
+    from nascli.spaces.protocol import cell_count
+
+    space, row = cell_space(name), SPACES[name]
+    return {
+        "name": name,
+        "kind": "cells",
+        "cells": list(space.cells),
+        "edges": len(space.edges()),
+        "operations": list(space.operations),
+        "networks": cell_count(space),
+        "summary": row.summary,
+        "paper": row.paper,
+    }
+
+
+def _channels(name: str) -> dict[str, object]:
+    row = SUPERNETS[name]
+    return {"name": name, "kind": "channels", "summary": row.summary, "paper": row.paper}
+
+
+def _spaces_table(rows: Rows) -> str:
+    """How a cell is made up, and between how many a search decides: of darts, whose nodes may be more, with four."""
+    head = ("space", "kind", "cells", "edges", "operations", "number of cells", "")
+    lines = [
+        (
+            str(row["name"]),
+            str(row["kind"]),
+            *_figures(row),
+            str(row["summary"]),
+        )
+        for row in rows
+    ]
+    return aligned([head, *lines])
+
+
+def _figures(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if row["kind"] != "cells":
+        return ("",) * 4
+    count = row["networks"]
+    shown = f"{count:,}" if count < 1e9 else f"{count:.1e}"
+    return ", ".join(row["cells"]), f"{row['edges']:>5}", f"{len(row['operations']):>10}", f"{shown:>15}"
+
+
+def _datasets() -> Rows:
+    return [
+        {
+            "name": name,
+            "summary": row.summary,
+            "classes": row.classes,
+            "image_size": row.image_size,
+            "image_channels": row.image_channels,
+        }
+        for name, row in DATASETS.items()
+    ]
+
+
+def _genotypes() -> Rows:
+    from nascli.artifacts.genotypes import published
+
+    return [{"name": name, "summary": published.load(name).provenance.note} for name in published.names()]
+
+
+def _recipes() -> Rows:
+    return [
+        {"name": f"{method}/{name}", "stage": stage, "summary": recipes.source(stage, method, name)}
+        for method in METHODS
+        for stage in (*recipes.STAGES, recipes.RANKING)
+        for name in recipes.names(stage, method)
+    ]
+
+
+TABLES: Mapping[str, Callable[[], Rows]] = {
+    "methods": _methods,
+    "supernets": _supernets,
+    "spaces": _spaces,
+    "datasets": _datasets,
+    "genotypes": _genotypes,
+    "recipes": _recipes,
+}
+
+_COLUMNS = ("name", "stage", "summary", "paper")
+"""What the table for people shows, where a row has it; JSON has everything."""
+
+
+@command()
+def show(
+    session: Session,
+    what: Annotated[
+        str, typer.Argument(metavar="|".join(TABLES), help="which table", autocompletion=among(lambda: TABLES))
+    ],
+    json: Json = False,
+) -> None:
+    """List methods, spaces, data sets, cells, recipes."""
+    if what not in TABLES:
+        raise UsageError(unknown("table", what, TABLES))
+    rows = TABLES[what]()
+    if json:
+        print_json(rows)
+    elif what == "spaces":
+        print(_spaces_table(rows))
+    elif rows:
+        print(aligned([row[column] for column in _COLUMNS if column in row] for row in rows))
+    elif not session.quiet:
+        typer.echo(f"this version has no {what}", err=True)

@@ -1,0 +1,103 @@
+"""`nascli train`: from genotypes to trained models."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from nascli.cli.options.of_config import options, resolve
+from nascli.cli.options.shared import RECIPE_PANEL, GenotypeSources, StageOptions
+from nascli.cli.session import Session, command
+from nascli.config import TrainConfig, read_file
+from nascli.errors import UsageError
+
+
+@command(*options(TrainConfig), output="model.safetensors")
+def train(
+    session: Session,
+    given: dict[str, Any],
+    stage: StageOptions,
+    sources: GenotypeSources = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            "--seeds",
+            metavar="N,N-N",
+            help="train a network from each of several seeds: 0,1,2 or 0-4",
+            rich_help_panel=RECIPE_PANEL,
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="start from the weights that the search of the genotypes has left in this file",
+            rich_help_panel=RECIPE_PANEL,
+        ),
+    ] = None,
+) -> None:
+    """Train the networks of genotypes and write the models.
+
+    A genotype is a file (JSON, or the text of DARTS or NAS-Bench-201), such a
+    text itself, '-', or a published cell. --resume needs none: the run has it.
+    Weights are random at the start, or with --from those that a search has left.
+
+    Several genotypes, or --seeds, make several models, one after another:
+    model-1.safetensors, model-seed0.safetensors, model-1-seed0.safetensors.
+    'nascli eval' takes them as an ensemble.
+    """
+    from nascli.artifacts.distributions.distribution import DistributionFile
+    from nascli.artifacts.files.disk import read_once
+    from nascli.artifacts.load import LoadedGenotype
+    from nascli.cli.options.of_file import inherited_by_all
+    from nascli.cli.options.seeds import seeds as parsed
+    from nascli.cli.output.dry_run import print_plan, print_plans
+    from nascli.cli.output.models_table import models_table
+    from nascli.cli.output.progress import progress
+    from nascli.cli.output.results import print_result, print_results, stage_destination
+    from nascli.core.engine.destination import stored_config, stored_genotype
+    from nascli.core.engine.inputs import artifact
+    from nascli.core.engine.train_all import members, plan_train_all, train_all
+
+    if seeds is not None and "seed" in given:
+        raise UsageError("--seed and --seeds contradict each other: give one of them")
+    target, origin = stage_destination(stage), None
+    named: list[str | LoadedGenotype] = list(sources or ())
+    if not named:
+        if not stage.resume or seeds is not None:
+            raise UsageError("no genotype is given: name at least one. See 'nascli train --help'")
+        named = [stored_genotype(target)]
+    if start is not None:
+        read_once(start, *(sources or ()))
+        origin = artifact(start, DistributionFile)
+        given = {**given, "weights": "inherited"}
+    numbers = parsed(seeds) if seeds is not None else None
+    planned = members(named, numbers, target)
+    genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())
+    runs = (
+        stored_config(member.destination, TrainConfig.stage, given.get("method")) for member in planned if stage.resume
+    )
+    stored = next(filter(None, runs), None)
+    if stored is None:
+        stored = inherited_by_all(genotypes, {**(read_file(stage.config) if stage.config else {}), **given})
+    elif numbers is not None:
+        del stored["seed"]
+    config = resolve(TrainConfig, given, file=stage.config, stored=stored)
+    several = len(planned) > 1 or numbers is not None
+    if stage.dry_run:
+        with progress(session) as reporter:
+            plans = plan_train_all(planned, config, reporter, start=origin)
+        if several:
+            print_plans(plans, stage=config.stage, json=stage.json)
+        else:
+            print_plan(*plans.values(), stage=config.stage, json=stage.json)
+        return
+    with progress(session) as reporter:
+        models = train_all(genotypes, config, target, reporter, seeds=numbers, start=origin)
+    if not several:
+        print_result(models[0], target, stage.json)
+        return
+    if not session.quiet:
+        print(models_table(models), file=sys.stderr)
+    print_results([(model, member.destination) for model, member in zip(models, planned, strict=True)], stage.json)

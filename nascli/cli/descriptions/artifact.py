@@ -1,0 +1,198 @@
+"""What is worth knowing of an artifact: one dictionary for machines, and its text for people."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile
+from nascli.artifacts.load import Artifact, LoadedArtifact
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.provenance import Provenance
+from nascli.cli.descriptions.truth import truth_table
+from nascli.cli.options.of_file import inherited_method
+from nascli.cli.output.printing import aligned
+from nascli.config import Config, TrainConfig, describe
+from nascli.errors import UsageError
+from nascli.registry import DATASETS
+from nascli.spaces.network_settings import DataShape, NetworkSettings
+
+FALLBACK_DATASET = "cifar10"
+"""Whose training recipe sizes a network where neither --dataset nor the genotype's descent names known data."""
+
+SHORT_DIGEST = 12
+
+
+def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Kind, content, sizes and descent. `dataset` and `given` choose the network that a genotype is measured in."""
+    if found.kind != "genotype" and (dataset or given):
+        raise UsageError(
+            f"{found.where} is a {found.kind}; --dataset, --layers and so on size the network of a genotype"
+        )
+    match found.value:
+        case GenotypeFile():
+            content = _genotype(found, found.value, dataset, given)
+        case DistributionFile(distribution=distribution):
+            content = distribution.facts()
+        case ModelFile(genotype=genotype, network=network):
+            content = {
+                **genotype.facts(network),
+                "settings": network.model_dump(mode="json"),
+                "data": found.value.data.model_dump(mode="json"),
+                "metrics": dict(found.value.metrics),
+            }
+    return {
+        "file": found.where,
+        "artifact": found.kind,
+        "sha256": found.sha256,
+        **content,
+        "provenance": found.provenance.model_dump(mode="json"),
+    }
+
+
+def _genotype(
+    found: LoadedArtifact[Artifact], file: GenotypeFile, dataset: str | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    name = dataset or _searched_on(found.provenance)
+    probability = {} if file.log_probability is None else {"log_probability": file.log_probability}
+    sized = _of_the_recipe if file.genotype.leaves_open is NetworkSettings else _of_its_own
+    try:
+        settings, auxiliary = sized(found, file.genotype, name, given)
+        content = {**file.genotype.facts(settings), **auxiliary, "settings": settings.model_dump(mode="json")}
+    except ValidationError as error:
+        raise UsageError(describe(error)) from None
+    return {**content, **probability, "dataset": name}
+
+
+def _of_the_recipe(
+    found: LoadedArtifact[Artifact], genotype: Genotype, dataset: str, given: Mapping[str, Any]
+) -> tuple[DataShape, dict[str, int]]:
+    """The size of the network that the training recipe would build, and what its auxiliary tower adds."""
+    from nascli.core.engine.sizing import derived_network, known_shape
+
+    own = {key: value for key, value in given.items() if key in TrainConfig.model_fields}
+    config = TrainConfig(dataset=dataset, space=genotype.space, **inherited_method(found), **own)
+    settings, graph = derived_network(genotype, config, known_shape(config, classes=given.get("classes")))
+    return settings, {"auxiliary_parameters": graph.tower_parameters if settings.auxiliary else 0}
+
+
+def _of_its_own(
+    found: LoadedArtifact[Artifact], genotype: Genotype, dataset: str, given: Mapping[str, Any]
+) -> tuple[DataShape, dict[str, int]]:
+    """Of a network that has its size: the images alone, whose stem and classifier it gets. No tower is told of."""
+    if cells := [f"--{name}" for name in ("layers", "channels") if name in given]:
+        raise UsageError(f"{' and '.join(cells)} size a network of cells; {found.where} has its size already")
+    from nascli.core.engine.sizing import known_shape
+
+    searched = found.provenance.data is not None and found.provenance.data.dataset == dataset
+    sides = [origin.config.get("image_size") for origin in found.provenance.descent()] if searched else []
+    side = given.get("image_size", next(filter(None, sides), None))
+    return known_shape(Config(dataset=dataset, image_size=side), classes=given.get("classes")), {}
+
+
+def _searched_on(provenance: Provenance) -> str:
+    known = provenance.data is not None and provenance.data.dataset in DATASETS
+    name = provenance.data.dataset if known and provenance.data is not None else FALLBACK_DATASET
+    return name if DATASETS[name].classes is not None else FALLBACK_DATASET
+
+
+def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
+    """The facts as lines: figures first, then what `nascli visualize` says of it, then the descent as a tree."""
+    from nascli.visualize import described
+    from nascli.visualize.text import plain
+
+    origin = facts["provenance"]["config"]
+    rows = [
+        (LABELS[key], _percent(value) if key in _SHARES else _shown(value))
+        for key, value in facts.items()
+        if key in LABELS
+    ]
+    rows += [(label, _shown(origin[key])) for key, label in _BY_TABLE.items() if key in origin]
+    settings = facts.get("settings", {})
+    rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
+    parts = [f"{facts['file']}: {facts['artifact']}", aligned(rows), plain(described(found.value.subject)).rstrip()]
+    if "truth" in facts:
+        parts.append(truth_table(facts["truth"]))
+    parts.append("\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"])))
+    return "\n\n".join(parts)
+
+
+LABELS = {
+    "kind": "kind",
+    "space": "space",
+    "supernet": "super-network",
+    "width": "width",
+    "stages": "blocks of its stages",
+    "nodes": "nodes",
+    "operations": "operations",
+    "log_probability": "log-probability",
+    "parameters": "parameters",
+    "multiply_adds": "multiply-adds",
+    "of_supernet": "of the super-network's",
+    "dropped_convolutions": "convolutions dropped",
+    "auxiliary_parameters": "auxiliary tower",
+    "metrics": "metrics",
+    "dataset": "sized for",
+}
+"""What kind of thing it is and how large, each fact with its label; what it is like is said below these."""
+
+_SHARES = {"of_supernet"}
+"""Facts that are shares of a whole, and shown in percent."""
+
+_BY_TABLE = {"choose_by": "chosen by", "column": "reported"}
+"""Columns of the table of true accuracies that a search was made with."""
+
+
+def _percent(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{LABELS[key]} {share:.1%}" for key, share in shares.items())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _descent(digest: str, artifact: str, provenance: Mapping[str, Any] | None, depth: int = 0) -> Iterator[str]:
+    """A line per generation, the youngest first, each under what was made from it."""
+    indent = "   " * (depth - 1) + "└─ " if depth else ""
+    yield f"{indent}{artifact} {digest[:SHORT_DIGEST]}  {_origin(provenance)}"
+    parent = provenance["made_from"] if provenance else None
+    if parent:
+        yield from _descent(parent["sha256"], parent["artifact"], parent["provenance"], depth + 1)
+
+
+def _origin(provenance: Mapping[str, Any] | None) -> str:
+    if provenance is None:
+        return "(older generations are not recorded)"
+    parts = [provenance["stage"]]
+    if provenance["nascli"]:
+        parts[0] += f" (nascli {provenance['nascli']})"
+    if provenance["method"]:
+        parts.append(f"by {provenance['method']}")
+    if provenance["data"]:
+        data = provenance["data"]
+        parts.append(f"on {data['dataset']} ({data['train_images']:,} images, {data['fingerprint'][:SHORT_DIGEST]})")
+    if provenance["seed"] is not None:
+        parts.append(f"seed {provenance['seed']}")
+    parts += _choice(provenance["config"])
+    return " ".join(parts) + (f": {provenance['note']}" if provenance["note"] else "")
+
+
+def _choice(config: Mapping[str, Any]) -> list[str]:
+    """Which of a distribution's genotypes this is, where it is not the mode."""
+    names = ("rank", "candidates", "seed", "number", "held_out_accuracy")
+    known = {name.replace("_", " "): config[name] for name in names if name in config}
+    which = ", ".join(f"{name} {_shown(value) if isinstance(value, float) else value}" for name, value in known.items())
+    chosen = [f"({config['choice']}: {which})"] if config.get("choice") in ("top", "sample", "ranked") else []
+    others = config.get("mean_with", [])
+    return [*chosen, f"(of the mean with {len(others)} more)"] if others else chosen

@@ -1,0 +1,79 @@
+"""What `nascli info --table` tells of a genotype or a distribution: what its cells are really worth."""
+
+from collections.abc import Mapping, Sequence
+from math import exp
+from typing import Any
+
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile, as_text
+from nascli.artifacts.load import Artifact, LoadedArtifact
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.truth import TruthTable
+from nascli.cli.output.printing import aligned
+from nascli.core.engine.offers import KnowsProbabilities, OffersMode
+from nascli.errors import UsageError
+
+
+def truth_facts(found: LoadedArtifact[Artifact], table: TruthTable, *, expected: bool) -> dict[str, Any]:
+    """The worth of a genotype's cells, or of the mode of a distribution, by every column of a table.
+
+    expected: the mean accuracy under the distribution, too. Raises UsageError for other cells than the table's, for
+    channels, and where a distribution gives cells no probability.
+    """
+    genotype = _genotype(found)
+    probabilities = _probabilities(found, table) if expected else None
+    columns = []
+    for column in table.columns:
+        worth = table.worth(genotype, column)
+        columns.append(
+            {
+                "column": column,
+                "accuracy": worth.accuracy,
+                "rank": worth.rank,
+                "better": worth.better,
+                "gap": worth.gap,
+                "best": table.best(column),
+                "median": table.median(column),
+                **({} if probabilities is None else {"expected": table.expected(probabilities, column)}),
+            }
+        )
+    return {"architecture": as_text(genotype), "cells": len(table), "columns": columns}
+
+
+def _genotype(found: LoadedArtifact[Artifact]) -> Genotype:
+    """What the table is asked about. Raises UsageError where a distribution stands for no genotype."""
+    match found.value:
+        case GenotypeFile(genotype=genotype) | ModelFile(genotype=genotype):
+            return genotype
+        case DistributionFile(distribution=distribution):
+            if not isinstance(distribution, OffersMode):
+                raise UsageError(f"{found.where} is a {distribution.noun}, which stands for no cell: leave --table out")
+            return distribution.mode()
+
+
+def _probabilities(found: LoadedArtifact[Artifact], table: TruthTable) -> Sequence[float]:
+    what: str = found.kind
+    if isinstance(found.value, DistributionFile):
+        distribution = found.value.distribution
+        if isinstance(distribution, KnowsProbabilities):
+            return [exp(distribution.log_probability(genotype)) for genotype in table.genotypes]
+        what = distribution.noun
+    raise UsageError(f"{found.where} is a {what}, which gives cells no probability: leave --expected out")
+
+
+def truth_table(facts: Mapping[str, Any]) -> str:
+    """A line per column of the table."""
+    head = ("true accuracy (%)", "", "rank", "better", "below the best", "best", "median")
+    several = "expected" in facts["columns"][0]
+    rows: list[tuple[str, ...]] = [(*head, "expected") if several else head]
+    for row in facts["columns"]:
+        figures = (
+            f"{row['accuracy']:6.2f}",
+            f"{row['rank']:,} of {facts['cells']:,}",
+            f"{row['better']:6.1%}",
+            f"{row['gap']:14.2f}",
+            f"{row['best']:6.2f}",
+            f"{row['median']:6.2f}",
+        )
+        rows.append((row["column"], *figures, *([f"{row['expected']:8.2f}"] if several else [])))
+    return f"{facts['architecture']}\n{aligned(rows)}"

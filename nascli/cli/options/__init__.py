@@ -1,0 +1,1 @@
+"""Options: those that commands share, those that configurations become, and what fills them in."""

@@ -1,0 +1,80 @@
+"""What a stage takes over from the file that it starts from, where it is not told otherwise."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.genotypes.genotype import GenotypeFile
+from nascli.artifacts.load import Artifact, LoadedArtifact
+from nascli.cli.options.of_config import UNUSED, flag
+from nascli.config import SearchConfig, TrainConfig
+from nascli.errors import UsageError
+from nascli.registry import METHODS, SPACES_OF
+from nascli.settings import settings_class
+
+DATA = ("dataset", "data_dir", "image_size", "skip_corrupt")
+
+
+def inherited_method(start: LoadedArtifact[Artifact]) -> dict[str, Any]:
+    """The method that made the file, where one did."""
+    method = start.provenance.method
+    return {"method": method} if method in METHODS else {}
+
+
+def inherited(start: LoadedArtifact[Artifact], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The method that made the file, whose recipe counts, and the images that it was made with.
+
+    Where another data set is given, nothing of the old one's whereabouts is kept. A file that no search made, such as
+    a published cell, has nothing to pass on.
+    """
+    found = inherited_method(start)
+    trained = next((p.config for p in start.provenance.descent() if "dataset" in p.config), {})
+    same_images = given.get("dataset") in (None, trained.get("dataset"))
+    if same_images:
+        found |= {name: trained[name] for name in DATA if trained.get(name) is not None}
+    if isinstance(start.value, DistributionFile):
+        shared = start.distribution.shared_settings(start.provenance)
+        if not same_images:
+            shared.pop("limit_train", None)
+        if given.get("space", shared["space"]) != shared["space"]:
+            shared = {}  # That the file is of another space is all that there is to say.
+        found |= _of_the_method(shared, given.get("method", found.get("method")))
+    elif isinstance(start.value, GenotypeFile):
+        found["space"] = start.value.genotype.space
+    return found
+
+
+def _of_the_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]:
+    """What of `shared` the method has a setting for. Another one than made the file is refused later, by itself."""
+    if method is None or method not in METHODS:
+        return shared
+    row = METHODS[method]
+    names = set(settings_class(method).model_fields) | SearchConfig.model_fields.keys()
+    if shared.get("space") not in SPACES_OF[row.searches]:
+        names.remove("space")
+    return {name: value for name, value in shared.items() if name in names}
+
+
+def inherited_by_all(starts: Sequence[LoadedArtifact[Artifact]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What several files that share one configuration have to pass on; those that have nothing go along.
+
+    Raises UsageError where they disagree on something that is not `given`: trained by different recipes or on different
+    images, what comes of them could not be compared.
+    """
+    shared: dict[str, Any] = {}
+    told_by: dict[str, LoadedArtifact[Artifact]] = {}
+    for start in starts:
+        values = inherited(start, given)
+        names = shared.keys() & values.keys()
+        if "dataset" in names:  # What one of them does not say of these images differs from what the other says.
+            names |= {name for name in DATA if name in shared or name in values}
+        for name in (name for name in {**shared, **values} if name in names - given.keys()):
+            if (before := shared.get(name)) != (now := values.get(name)):
+                first = told_by.get(name) or told_by["dataset"]
+                way = f"say with {flag(name)} which of them is meant for all"
+                if name in UNUSED[TrainConfig]:
+                    way = "train them one after the other"
+                raise UsageError(f"{first.where} comes with {name} {before!r}, {start.where} with {now!r}: {way}")
+        told_by = {**dict.fromkeys(values, start), **told_by}
+        shared = {**values, **shared}
+    return shared

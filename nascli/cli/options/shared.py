@@ -1,0 +1,105 @@
+"""The options that several commands share, each declared once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nascli.cli.options.completion import among, genotypes
+
+OUTPUT_PANEL = "Output"
+DATA_PANEL = "Data"
+MACHINE_PANEL = "Machine"
+RECIPE_PANEL = "Recipe"
+METHOD_PANEL = "Settings of the method"
+TRUTH_PANEL = "True accuracies"
+
+DistributionSource = Annotated[
+    str, typer.Argument(metavar="RUN", help="the result of a search or of finetune; '-': standard input")
+]
+DistributionSources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="the result of a search or of finetune, or several to take their mean; '-': standard input",
+    ),
+]
+GenotypeSources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="GENOTYPE",
+        help="JSON or the text form of a space; a published cell's name; '-': standard input",
+        autocompletion=among(genotypes),
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="the result; '-': standard output", rich_help_panel=OUTPUT_PANEL
+    ),
+]
+RunDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-dir",
+        metavar="FOLDER",
+        help="where configuration, metrics and checkpoints go; by default beside the result",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="settings as TOML that beat the recipe; options beat them",
+        rich_help_panel=RECIPE_PANEL,
+    ),
+]
+
+
+Table = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="FILE",
+        help="true accuracies of all cells of a space: CSV with a column 'architecture', the others in per cent",
+        rich_help_panel=TRUTH_PANEL,
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="column of the table that is told; default the first with 'test' in its name",
+        rich_help_panel=TRUTH_PANEL,
+    ),
+]
+
+
+def _switch(*names: str, help: str) -> Any:
+    return typer.Option(*names, metavar="", help=help, rich_help_panel=OUTPUT_PANEL)
+
+
+Overwrite = Annotated[bool, _switch("--overwrite", help="replace a result that exists")]
+Resume = Annotated[bool, _switch("--resume", help="continue the run that was interrupted")]
+DryRun = Annotated[bool, _switch("--dry-run", help="print configuration, size, memory and time; write no file")]
+Json = Annotated[bool, _switch("--json", help="print the result for machines, on standard output")]
+Quiet = Annotated[bool, _switch("--quiet", "-q", help="errors and the result only")]
+Verbose = Annotated[bool, _switch("--verbose", "-v", help="more lines, and warnings")]
+Debug = Annotated[bool, _switch("--debug", help="show the traceback of an error")]
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """The options of a stage that takes long, besides those of its configuration."""
+
+    output: Output
+    overwrite: Overwrite = False
+    run_dir: RunDirectory = None
+    resume: Resume = False
+    config: ConfigFile = None
+    dry_run: DryRun = False
+    json: Json = False

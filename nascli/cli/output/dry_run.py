@@ -1,0 +1,65 @@
+"""`--dry-run`: the resolved configuration, the size of the network, and what two steps say of memory and time."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from nascli.cli.output.printing import print_json, toml
+
+
+def print_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> None:
+    """Print what the engine says that a run would be: as JSON, or as a file for --config with the rest as comments."""
+    if json:
+        print_json({"stage": stage, **plan})
+        return
+    _print_config(plan["config"], stage)
+    _print_costs(plan)
+
+
+def print_plans(plans: Mapping[str, Mapping[str, Any]], *, stage: str, json: bool) -> None:
+    """Print what several runs would be, which share a configuration up to the seed; by what each is called."""
+    if json:
+        print_json([{"stage": stage, **plan} for plan in plans.values()])
+        return
+    configs = [plan["config"] for plan in plans.values()]
+    _print_config({k: v for k, v in configs[0].items() if all(config[k] == v for config in configs)}, stage)
+    for name, plan in plans.items():
+        print(f"# {name}:")
+        _print_costs(plan)
+
+
+def print_ranking_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> None:
+    """The same of a ranking of candidates."""
+    if json:
+        print_json({"stage": stage, **plan})
+        return
+    _print_config(plan["config"], stage)
+    for name, unit in (("parameters", "parameters"), ("multiply_adds", "multiply-adds for one image")):
+        size = plan[name]
+        print(f"# {size['least']:,} to {size['most']:,} {unit}, {size['mean']:,.0f} in the mean of the posterior's")
+    print(f"# {plan['scored']:,} candidates, {plan['different']:,} different; {plan['images']:,} held-out images")
+    pace = f"{plan['candidates_per_second']:.3g} candidates a second on all of them"
+    print(f"# {pace}; {duration(plan['seconds'])} in all")
+
+
+def _print_config(config: Mapping[str, Any], stage: str) -> None:
+    settings = dict(config)
+    settings |= settings.pop("settings", {})
+    print(f"# nascli {stage}, a file for --config")
+    print(toml(settings))
+
+
+def _print_costs(plan: Mapping[str, Any]) -> None:
+    print(f"# {plan['parameters']:,} parameters, {plan['multiply_adds']:,} multiply-adds for one image")
+    if plan.get("auxiliary_parameters"):
+        print(f"# {plan['auxiliary_parameters']:,} more parameters in the auxiliary tower while it trains")
+    print(f"# {plan['peak_memory_bytes'] / 2**20:,.0f} MiB at the peak: {plan['peak_memory_of']}")
+    pace = f"{plan['seconds_per_step']:.3g} s each"
+    if "warmup_steps" in plan:
+        pace += f" ({plan['warmup_seconds_per_step']:.3g} s in the first {plan['warmup_steps']:,}, the warm-up)"
+    print(f"# {plan['steps']:,} steps, {pace}: {duration(plan['seconds'])} in all")
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, after days where it takes some: `0:04:05`, `2 days, 3:04:05`."""
+    return str(timedelta(seconds=round(seconds)))

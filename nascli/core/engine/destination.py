@@ -1,0 +1,245 @@
+"""The outside of a run: what may be overwritten, where its directory lies, and whether it continues an earlier one."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nascli import __version__
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.files import strict_json
+from nascli.artifacts.files.disk import BINARY, check_name, check_output, is_pipe, write_output
+from nascli.artifacts.files.formats import validate
+from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
+from nascli.artifacts.load import Artifact, LoadedArtifact, LoadedGenotype, load_artifact, read_artifact
+from nascli.artifacts.provenance import Ancestor, DataDescription, Provenance
+from nascli.artifacts.runs.rundir import CONFIG, RunDir
+from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
+from nascli.core.engine.inputs import Output
+from nascli.core.engine.same_data import difference
+from nascli.errors import ArtifactError, DataError, UsageError
+from nascli.settings import settings_class
+
+Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
+
+GENOTYPE = "genotype"
+"""The key, in the configuration that a training keeps, of what it trains."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a stage writes. `output` None: nowhere; the result is only returned. `run_dir` None: beside the output."""
+
+    output: Output = None
+    run_dir: str | Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether the result goes to standard output."""
+        return self.output is not None and is_pipe(self.output)
+
+    @property
+    def run_path(self) -> Path | None:
+        """The run directory, if there is one: none for a result that goes to a pipe, unless it is named."""
+        if self.run_dir is not None:
+            return Path(self.run_dir)
+        return None if self.output is None else RunDir.for_output(self.output)
+
+    def numbered(self, count: int) -> list["Destination"]:
+        """Where `count` results go: one to `output` itself, several to cell-1.json, cell-2.json … beside cell.json.
+
+        The numbers have as many digits as `count`. Raises UsageError where there is no file to number.
+        """
+        if count == 1 or self.output is None:
+            return [self] * count
+        if self.is_pipe:
+            raise UsageError("standard output takes one genotype: name a file with -o, whose name is then numbered")
+        path = Path(self.output)
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: name a file in it, whose name is then numbered")
+        names = (f"{path.stem}-{number:0{len(str(count))}}{path.suffix}" for number in range(1, count + 1))
+        return [replace(self, output=path.with_name(name)) for name in names]
+
+    def write(self, data: bytes) -> Path | None:
+        """Write the result. Returns where to, None for a pipe or nowhere."""
+        if self.output is None:
+            return None
+        write_output(self.output, data, overwrite=self.overwrite or self.resume)
+        return None if self.is_pipe else Path(self.output)
+
+
+def stored_config(destination: Destination, stage: str, method: str | None = None) -> dict[str, Any]:
+    """The configuration of the run that `destination` would resume; empty where there is none.
+
+    Raises UsageError where that run is of another stage, or of another than the given method.
+    """
+    path = destination.run_path
+    saved = RunDir(path).read_config() if path is not None else None
+    if path is None or saved is None:
+        return {}
+    _same_stage(path, saved, stage)
+    config = dict(saved["config"])
+    if method not in (None, before := config.get("method")):
+        raise _other_settings(path, [_was("method", before, method)])
+    return config
+
+
+def stored_genotype(destination: Destination) -> LoadedGenotype:
+    """The genotype of the training that `destination` would resume. Raises UsageError where there is none."""
+    path = destination.run_path
+    saved = RunDir(path).read_config() if path is not None else None
+    if path is None or saved is None or not isinstance(saved.get(GENOTYPE), dict):
+        raise UsageError(f"no genotype is given, and {path or 'the run'} holds none: name the one to train")
+    _same_stage(path, saved, TrainConfig.stage)
+    read = read_artifact(strict_json.pretty(saved[GENOTYPE]), str(path / CONFIG)).holding(GenotypeFile)
+    # Written anew in the folder, it is still the file that the run was started from.
+    return replace(read, sha256=saved["made_from"])
+
+
+def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact[Artifact] | None:
+    """The result of a run that is to be resumed and was completed before; None where there is still work.
+
+    The result itself says which run it came from: one that `--overwrite` was about to replace is not it.
+    """
+    if not destination.resume or destination.output is None or destination.is_pipe:
+        return None
+    if not Path(destination.output).exists():
+        return None
+    run_path = destination.run_path
+    has_run = run_path is not None and RunDir(run_path).has_run()
+    try:
+        result = load_artifact(str(destination.output))
+    except ArtifactError:
+        if has_run:
+            return None  # a damaged result is written again from the run's checkpoint
+        raise
+    origin = result.provenance
+    if (origin.stage, origin.made_from) == (config.stage, made_from) and not _changed(origin.config, config):
+        return result
+    if not has_run:
+        raise UsageError(
+            f"{destination.output} is of another run: choose another --output, or replace it with --overwrite"
+        )
+    return None
+
+
+def check_destination(destination: Destination, config: Stage, made_from: Ancestor | None) -> None:
+    """Raise UsageError for whatever would keep the result from being written, before any work is done for it."""
+    replace = destination.overwrite or destination.resume
+    if destination.output is not None:
+        check_output(destination.output, replace, ending=BINARY)
+    if destination.run_path is None:
+        if destination.resume:
+            raise UsageError("--resume needs the run directory: give --run-dir")
+        return
+    check_name(destination.run_path)
+    run = RunDir(destination.run_path)
+    saved = run.read_config()
+    if saved is not None and run.has_progress():
+        # Not even by --overwrite: "-o found.json" has the same folder as the "found.safetensors" that it is made from.
+        _same_stage(run.path, saved, config.stage)
+    if saved is not None and destination.resume:
+        _same_run(run, saved, config, made_from)
+    elif run.has_progress() and not replace:
+        raise UsageError(f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite")
+
+
+@contextmanager
+def open_run(
+    destination: Destination,
+    config: Stage,
+    made_from: Ancestor | None,
+    data: DataInfo,
+    genotype: GenotypeFile | None = None,
+) -> Iterator[RunDir | None]:
+    """Hold the run directory, which is made only now that there is something to put in it: the `genotype`, too, which a
+    training is then resumed without.
+
+    Raises UsageError; DataError where a run that goes on would see other images than before.
+    """
+    if destination.run_path is None:
+        yield None
+        return
+    run = RunDir(destination.run_path)
+    with run.locked():
+        check_destination(destination, config, made_from)  # another process may have been here since the first time
+        saved = run.read_config() if destination.resume else None
+        if saved is None:
+            run.clear()
+            own = {} if genotype is None else {GENOTYPE: json.loads(genotype_bytes(genotype))}
+            seen = data.description().model_dump(mode="json")
+            run.write_config({**_description(config, made_from), "data": seen, **own})
+        elif found := difference(
+            validate(DataDescription, saved.get("data"), str(run.path), at="data"), data.description()
+        ):
+            raise DataError(
+                f"cannot resume {run.path}: the images are not those that it began with ({found}); put them back as "
+                "they were, or begin again with --overwrite"
+            )
+        yield run
+
+
+def _description(config: Stage, made_from: Ancestor | None) -> dict[str, Any]:
+    return {
+        "nascli": __version__,
+        "stage": config.stage,
+        "made_from": made_from.sha256 if made_from else None,
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def _same_run(run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ancestor | None) -> None:
+    """Raise UsageError where resuming would mix two runs."""
+    mine = _description(config, made_from)
+    _same_stage(run.path, saved, config.stage)
+    if saved["made_from"] != mine["made_from"]:
+        raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
+    if changed := _changed(saved["config"], config):
+        raise _other_settings(run.path, changed)
+
+
+def _same_stage(path: Path, saved: Mapping[str, Any], stage: str) -> None:
+    if saved["stage"] != stage:
+        raise UsageError(f"{path} holds a {saved['stage']} run: choose another --run-dir or --output")
+
+
+def _changed(before: Mapping[str, Any], config: Stage) -> list[str]:
+    """The settings that make two configurations different runs, in words.
+
+    A setting that did not exist when the run began had the value that is its default now.
+    """
+    new = _flat(config.model_dump(mode="json"))
+    defaults = {name: field.default for name, field in type(config).model_fields.items()}
+    defaults |= {name: field.default for name, field in settings_class(config.method).model_fields.items()}
+    old = {**{name: value for name, value in defaults.items() if name in new}, **_flat(before)}
+    names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND)
+    return [_was(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+
+
+def _was(name: str, before: object, now: object) -> str:
+    return f"{name} was {before!r} and is {now!r}"
+
+
+def _other_settings(path: Path, changed: Sequence[str]) -> UsageError:
+    return UsageError(f"cannot resume {path} with other settings: {'; '.join(changed)}")
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in config.items() if k != "settings"}, **config.get("settings", {})}
+
+
+def provenance(config: Stage, data: DataInfo, made_from: Ancestor | None) -> Provenance:
+    """What the result of a stage says of its origin; the same for two runs of one configuration."""
+    return Provenance(
+        nascli=__version__,
+        stage=config.stage,
+        method=config.method,
+        seed=config.seed,
+        config=config.model_dump(mode="json"),
+        data=data.description(),
+        made_from=made_from,
+    )

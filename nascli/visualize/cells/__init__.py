@@ -1,0 +1,1 @@
+"""Pictures and texts of cells, and of distributions over cells."""

@@ -1,0 +1,1 @@
+"""Pictures and texts of runs: their curves, their candidates, the true accuracy of what they find."""

@@ -1,0 +1,51 @@
+"""Scores of a posterior's candidates and of those from uniform dropout, as a derivation leaves them in its folder."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from nascli.artifacts.runs.scores import POPULATIONS, Scored, ranked
+from nascli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates of each population that has some, the posterior's first, in the order of their numbers."""
+
+    populations: Mapping[str, tuple[Scored, ...]]
+
+    @classmethod
+    def of(cls, scores: Iterable[Scored]) -> "Candidates":
+        """Raises UsageError where there is none."""
+        known = sorted(scores, key=lambda score: score.number)
+        found = {name: tuple(score for score in known if score.population == name) for name in POPULATIONS}
+        if not known:
+            raise UsageError("no candidate has a score yet: there is nothing to draw")
+        return cls({name: scored for name, scored in found.items() if scored})
+
+    def best(self) -> Scored:
+        """The most accurate of the first population; of equals the one with the least loss, then the first."""
+        return ranked(next(iter(self.populations.values())))[0]
+
+
+def summary(scored: tuple[Scored, ...]) -> str:
+    """A population on one line: how many, best, mean ± standard deviation, and what they weigh."""
+    accuracies = [100 * one.accuracy for one in scored]
+    spread = f" ± {stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
+    parameters = mean(one.parameters for one in scored)
+    return (
+        f"{len(scored):,} {'candidate' if len(scored) == 1 else 'candidates'}: best {max(accuracies):.2f} %, "
+        f"mean {mean(accuracies):.2f}{spread} %, {short(parameters)} parameters on average"
+    )
+
+
+def short(count: float) -> str:
+    """A large number in three digits.
+
+    >>> short(950), short(71_000), short(123_456), short(26_192_922)
+    ('950', '71.0 k', '123 k', '26.2 M')
+    """
+    for unit, name in ((1e6, " M"), (1e3, " k")):
+        if count >= unit:
+            return f"{count / unit:#.3g}".rstrip(".") + name
+    return f"{count:.0f}"

@@ -1,0 +1,1 @@
+"""Pictures and texts of super-networks: which of their channels are kept."""

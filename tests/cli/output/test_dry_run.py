@@ -1,0 +1,67 @@
+"""--dry-run, as text and as JSON."""
+
+import json
+import re
+import tomllib
+
+import pytest
+
+from nascli.cli.output.dry_run import duration, print_plan
+
+TINY = ["--dry-run", "--epochs", 4, "--limit-train", 64, "--layers", 3, "--channels", 4, "--batch-size", 16]
+PLAN = {
+    "config": {"epochs": 50, "settings": {"lr": 0.5}},
+    "parameters": 1234,
+    "multiply_adds": 5678,
+    "steps": 5000,
+    "seconds_per_step": 2.0,
+    "seconds": 8500.4,
+    "peak_memory_bytes": 300 * 2**20,
+    "peak_memory_of": "weights",
+}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0:00:00"), (65, "0:01:05"), (3 * 3600 + 59.6, "3:01:00"), (86400 + 3661, "1 day, 1:01:01")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_plan_in_words(capsys):
+    print_plan(PLAN, stage="search", json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        "# 1,234 parameters, 5,678 multiply-adds for one image",
+        "# 300 MiB at the peak: weights",
+        "# 5,000 steps, 2 s each: 2:21:40 in all",
+    ]
+    assert tomllib.loads("\n".join(lines)) == {"epochs": 50, "lr": 0.5}
+    print_plan({**PLAN, "warmup_steps": 1500, "warmup_seconds_per_step": 1.0}, stage="search", json=False)
+    assert "# 5,000 steps, 2 s each (1 s in the first 1,500, the warm-up): 2:21:40 in all" in capsys.readouterr().out
+
+
+def test_a_search_and_the_finetune_of_its_result_are_planned_and_nothing_is_written(nascli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = [*TINY, "--nodes", 1, "--arch-warmup-epochs", 1]
+    done = nascli("search", *small, "--json")
+    assert done.code == 0, done.err
+    assert "measuring two steps" in done.err
+    plan = json.loads(done.out)
+    assert (plan["stage"], plan["steps"], plan["warmup_steps"]) == ("search", 8, 2)
+    assert list(tmp_path.iterdir()) == []
+
+    assert nascli("search", *small[1:], "--epochs", 1, "-q", "-o", "run.safetensors").code == 0
+    before = sorted(tmp_path.iterdir())
+    done = nascli("finetune", "run.safetensors", *small, "--channels", 8, "-q")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^# 8 steps, .* in all$", done.out, re.MULTILINE)
+    assert re.search(r"^# \d+ MiB at the peak: weights, gradients", done.out, re.MULTILINE)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_the_search_would_refuse_is_refused(nascli):
+    done = nascli("search", "--dry-run", "--partial-channels", 3)
+    assert (done.code, done.out) == (2, "")
+    assert "K = 3 does not divide the 8 channels" in done.err
