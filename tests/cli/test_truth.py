@@ -150,9 +150,9 @@ def test_what_random_search_finds_is_derived_told_and_drawn(here, nascli):
     shown = nascli("info", "run.safetensors").out
     lines = [line.split() for line in shown.splitlines()]
     assert ["rank", "number", "accuracy", "(%)", "reported", "(%)", "skips", "(%)"] in lines
-    assert ["ranked", "by", "valid"] in lines
+    assert ["chosen", "by", "valid"] in lines
     assert ["reported", "test"] in lines
-    assert "scored by a table, valid, not trained" in shown
+    assert "looked up in a table, valid, not trained" in shown
     drawn = nascli("visualize", "run.safetensors", "-o", "-", "--format", "txt").out
     assert drawn.startswith("30 cells looked up in a table, best first\n")
 
