@@ -29,7 +29,7 @@ _HOMES = {
     "Ranking": "nascli.core.engine.ranking.rank",
     "Sample": "nascli.core.engine.derive",
     "Top": "nascli.core.engine.derive",
-    "configure": "nascli.configure",
+    "configure": "nascli.fitted_config",
     "derive": "nascli.core.engine.derive",
     "derive_several": "nascli.core.engine.derive",
     "draw": "nascli.visualize.sources",
@@ -53,7 +53,6 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.config import FinetuneConfig as FinetuneConfig
     from nascli.config import SearchConfig as SearchConfig
     from nascli.config import TrainConfig as TrainConfig
-    from nascli.configure import configure as configure
     from nascli.core.engine.derive import Mode as Mode
     from nascli.core.engine.derive import Sample as Sample
     from nascli.core.engine.derive import Top as Top
@@ -72,6 +71,7 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.core.engine.train import train as train
     from nascli.core.engine.train_all import train_all as train_all
     from nascli.errors import NascliError as NascliError
+    from nascli.fitted_config import configure as configure
     from nascli.visualize.sources import draw as draw
 
 

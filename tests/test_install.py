@@ -12,7 +12,7 @@ import pytest
 from nascli.artifacts.genotypes import published
 
 ROOT = Path(__file__).parent.parent
-LIST = "from nascli.artifacts import published; print(published._folder()); print(*published.names())"
+LIST = "from nascli.artifacts.genotypes import published; print(published._folder()); print(*published.names())"
 
 
 def built(kind: str, folder: Path) -> Path:

@@ -26,24 +26,24 @@ libgomp's own default spins for milliseconds. Beside one other busy process on t
 
 @dataclass(frozen=True)
 class Row:
-    """A command: `target` is "module:function" in `nascli.cli.commands`, imported when the command runs; `summary` is
-    its line in `--help`.
-    """
+    """A command: `target` is "module:function", imported when the command runs; `summary` is its line in `--help`."""
 
     target: str
     summary: str
 
 
 COMMANDS: Mapping[str, Row] = {
-    "search": Row("search:search", "Search for a network and write what was learnt."),
-    "finetune": Row("finetune:finetune", "Continue a search at another size or on other data."),
-    "derive": Row("derive:derive", "Write the best network of a search as a genotype, or several."),
-    "train": Row("train:train", "Train the networks of genotypes and write the models."),
-    "eval": Row("eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
-    "visualize": Row("visualize:visualize", "Draw a genotype, a distribution or the course of a run."),
-    "list": Row("list:show", "List methods, spaces, data sets, cells, recipes."),
-    "info": Row("info:info", "Tell what a file is, what it was made from, how big it is."),
-    "env": Row("env:env", "Show versions and devices: what a bug report needs."),
+    "search": Row("nascli.cli.commands.search:search", "Search for a network and write what was learnt."),
+    "finetune": Row("nascli.cli.commands.finetune:finetune", "Continue a search at another size or on other data."),
+    "derive": Row("nascli.cli.commands.derive:derive", "Write the best network of a search as a genotype, or several."),
+    "train": Row("nascli.cli.commands.train:train", "Train the networks of genotypes and write the models."),
+    "eval": Row("nascli.cli.commands.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
+    "visualize": Row(
+        "nascli.cli.commands.visualize:visualize", "Draw a genotype, a distribution or the course of a run."
+    ),
+    "list": Row("nascli.cli.commands.list:show", "List methods, spaces, data sets, cells, recipes."),
+    "info": Row("nascli.cli.commands.info:info", "Tell what a file is, what it was made from, how big it is."),
+    "env": Row("nascli.cli.commands.env:env", "Show versions and devices: what a bug report needs."),
 }
 
 
@@ -51,7 +51,7 @@ def command(name: str) -> TyperCommand:
     """The command called `name`, its module imported and its options declared."""
     row = COMMANDS[name]
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name)(load(f"nascli.cli.commands.{row.target}"))
+    single.command(name)(load(row.target))
     made = get_command(single)
     assert isinstance(made, TyperCommand)
     return made

@@ -15,8 +15,8 @@ EdgeNormalization = Annotated[bool, Field(description="learn a weight per edge (
 
 
 class _Mixture(Settings):
-    partial_channels: int = Field(4, ge=1, le=4096, description="K: one K-th of the channels passes through operations")
-    edge_normalization: bool = Field(True, description="learn a weight per edge (beta)")
+    partial_channels: PartialChannels = 4
+    edge_normalization: EdgeNormalization = True
     channel_sampling: Literal["first", "random"] = Field(
         "first", description="which channels: the first 1/K and a shuffle, or random ones (Eq. 1)"
     )
@@ -44,8 +44,8 @@ class PcDartsSettings(Warmup, _DecayingAdam, Sgd, TwoHalves, AsTrained, _Mixture
 class DartsSettings(PcDartsSettings):
     """Of DARTS."""
 
-    partial_channels: int = Field(1, ge=1, le=4096, description="K: one K-th of the channels passes through operations")
-    edge_normalization: bool = Field(False, description="learn a weight per edge (beta)")
+    partial_channels: PartialChannels = 1
+    edge_normalization: EdgeNormalization = False
     order: int = Field(
         1,
         ge=1,

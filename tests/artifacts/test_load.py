@@ -216,7 +216,7 @@ def zipped() -> bytes:
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is damaged, cut short, or not a file of nascli"),
         (
             b"# notes\nhello world",
-            r"is neither JSON nor a genotype as text, which looks like Genotype\(.*\(nas-bench-201\)$",
+            r"is neither JSON nor a genotype as text, which looks like Genotype\(.*\(nas-bench-201\)",
         ),
         (b"{}", "is not a file of nascli"),
         (checkpoint_bytes({"step": 3}), "is the checkpoint of a run: go on with --resume"),

@@ -87,7 +87,7 @@ def test_measuring_needs_no_torch() -> None:
     """It takes seconds to import, and `nascli info` measures."""
     code = (
         "import sys\n"
-        "from nascli.artifacts import published\n"
+        "from nascli.artifacts.genotypes import published\n"
         "from nascli.spaces.network_settings import NetworkSettings\n"
         f"assert published.load('nasnet-a').genotype.graph(NetworkSettings(**{CIFAR!r})).size.parameters > 3e6\n"
         "print([name for name in ('torch', 'numpy') if name in sys.modules])\n"

@@ -20,8 +20,8 @@ from nascli.cli.options.completion import among
 from nascli.cli.options.shared import DATA_PANEL, MACHINE_PANEL, METHOD_PANEL, RECIPE_PANEL
 from nascli.cli.session import parameter
 from nascli.config import Config, DeriveConfig, EvalConfig, FinetuneConfig, SearchConfig, TrainConfig, read_file
-from nascli.configure import AnyConfig, configure
 from nascli.errors import UsageError, unknown
+from nascli.fitted_config import AnyConfig, configure
 from nascli.registry import DATASETS, METHODS, SPACES_OF
 from nascli.settings import settings_class
 from nascli.settings.fields import START_ONLY, UNLISTED

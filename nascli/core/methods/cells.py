@@ -32,7 +32,7 @@ def never_learns(what: str, plan: Plan, given: Warmup) -> tuple[str, ...]:
 def other_kind(method: str, wanted: str, start: DistributionFile) -> UsageError:
     """For a distribution that is not of the `wanted` kind: only the method that made it can go on with it."""
     maker = start.provenance.method
-    way_out = f": give --method {maker}" if maker else ""
+    way_out = f": give --method {maker}" if maker and maker != method else ""
     return UsageError(f"{method} goes on with a {wanted}, not with a {start.distribution.noun}{way_out}")
 
 

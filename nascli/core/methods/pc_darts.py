@@ -12,22 +12,17 @@ from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.mixture import MixtureDistribution
 from nascli.core.answer import Answer, Batch, answer
 from nascli.core.methods.cells import check_space, never_learns, other_kind, sized
+from nascli.core.methods.mixtures import copy_logits, mixture_network, path_weights, small_logits
 from nascli.core.methods.protocol import Plan, Stream
-from nascli.core.nn.build import seeded
-from nascli.core.nn.graph_mixture import GraphMixture
-from nascli.core.nn.measure import count_parameters
 from nascli.core.optimization import adam_of, cosine_of, sgd_of
-from nascli.core.runtime import Runtime, check_memory
+from nascli.core.runtime import Runtime
 from nascli.core.unrolled import restored, unrolled_gradient
 from nascli.errors import UsageError
 from nascli.metrics import FROZEN
-from nascli.registry import SPACES, load
 from nascli.seeds import derive_seed
 from nascli.settings.mixture import PcDartsSettings
 from nascli.spaces import cell_space
 from nascli.spaces.names import SKIP
-
-_STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 Mixture = tuple[dict[str, Tensor], dict[str, Tensor] | None]
 """Weights of the operations, [edges, operations], and of the edges, [edges] or None, for each cell type."""
@@ -53,25 +48,20 @@ class PcDarts:
         self._auxiliary = settings.auxiliary if size.auxiliary else 0.0
         self.notices += never_learns("the architecture will not learn", plan, settings)
 
-        faster = SPACES[plan.space].mixture
-        network = load(faster) if faster else GraphMixture
-        build = partial(
-            network,
+        self.network = mixture_network(
+            plan,
+            runtime,
             self._space,
             size,
             partial_channels=settings.partial_channels,
             recompute=settings.recompute,
         )
-        with torch.device("meta"):
-            check_memory(count_parameters(build()), runtime.device)
-        self.network = seeded(build, derive_seed(plan.seed, "weights"))
-        self.network.to(runtime.device)
         self._runnable = runtime.runnable(self.network)
 
         draw = torch.Generator().manual_seed(derive_seed(plan.seed, "architecture"))
         cells, edges, operations = self._space.cells, self._space.edges(), len(self._space.operations)
-        self.alpha = {cell: self._parameter(torch.randn(len(edges), operations, generator=draw)) for cell in cells}
-        beta = {cell: self._parameter(torch.randn(len(edges), generator=draw)) for cell in cells}
+        self.alpha = {cell: small_logits(len(edges), operations, draw=draw, device=runtime.device) for cell in cells}
+        beta = {cell: small_logits(len(edges), draw=draw, device=runtime.device) for cell in cells}
         self.beta = beta if settings.edge_normalization else None
         targets = torch.tensor([node for _, node in edges])
         self._edges_by_node = [torch.nonzero(targets == node).flatten().to(runtime.device) for node in targets.unique()]
@@ -79,9 +69,6 @@ class PcDarts:
         self._weights = sgd_of(settings, self.network.parameters(), runtime)
         architecture = [*self.alpha.values(), *(self.beta or {}).values()]
         self._architecture = adam_of(settings, architecture, runtime, settings.arch_weight_decay)
-
-    def _parameter(self, normal: Tensor) -> Tensor:
-        return (1e-3 * normal).to(self._runtime.device).requires_grad_()
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One Adam step on alpha and beta from a search batch, then one SGD step on the weights from a train batch.
@@ -190,10 +177,7 @@ class PcDarts:
         return MixtureDistribution(self._space, arrays(self.alpha), None if self.beta is None else arrays(self.beta))
 
     def weights(self) -> Mapping[str, NDArray[Any]]:
-        """Of all operations on all edges: what a path through the mixture has, whose batch norms keep no statistics."""
-        state = self.network.state_dict()
-        kept = (name for name in state if not name.startswith("auxiliary.") and not name.endswith(_STATISTICS))
-        return {name: state[name].detach().cpu().numpy() for name in kept}
+        return path_weights(self.network)
 
     def start_from(self, start: DistributionFile) -> None:
         """Take alpha, and beta where both have it, from another search of the same space."""
@@ -201,19 +185,15 @@ class PcDarts:
         if not isinstance(distribution, MixtureDistribution):
             raise other_kind(self._plan.method, MixtureDistribution.kind, start)
         check_space(self._space, distribution.space)
-        pairs = [(self.alpha, distribution.alpha)]
+        copy_logits(self.alpha, distribution.alpha)
         if self.beta is not None and distribution.beta is not None:
-            pairs.append((self.beta, distribution.beta))
+            copy_logits(self.beta, distribution.beta)
         elif self.beta is not None:
             self.notices += ("the given run has no weights of edges (beta): they start anew",)
         elif distribution.beta is not None:
             self.notices += (
                 "the given run's weights of edges (beta) are left behind: --edge-normalization goes on with them",
             )
-        with torch.no_grad():
-            for mine, theirs in pairs:
-                for cell in mine:
-                    mine[cell].copy_(torch.tensor(theirs[cell]))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -228,9 +208,7 @@ class PcDarts:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps_done = state["steps_done"]
         self.network.load_state_dict(state["network"])
-        with torch.no_grad():
-            for mine, saved in ((self.alpha, state["alpha"]), (self.beta or {}, state["beta"] or {})):
-                for cell in mine:
-                    mine[cell].copy_(saved[cell])
+        copy_logits(self.alpha, state["alpha"])
+        copy_logits(self.beta or {}, state["beta"] or {})
         self._weights.load_state_dict(state["weights_optimizer"])
         self._architecture.load_state_dict(state["architecture_optimizer"])

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from nascli.artifacts.files import disk as files
+from nascli.artifacts.files import disk
 from nascli.errors import ArtifactError, NascliError, UsageError
 
 NOBODY = 65534
 
 
 def run_python(code: str, *arguments: str | Path, **options: object) -> subprocess.CompletedProcess[bytes]:
-    """A python that imports nascli.artifacts.files.disk as `files`."""
+    """A python that imports nascli.artifacts.files.disk."""
     program = f"import sys\nfrom nascli.artifacts.files import disk\nfrom nascli.errors import NascliError\n{code}"
     command = [sys.executable, "-c", program, *map(str, arguments)]
     # Users' pythons hold output back, even where the one that runs the tests does not.
@@ -31,8 +31,8 @@ def test_replaces_content_with_the_users_permissions(tmp_path: Path) -> None:
     path = tmp_path / "cell.json"
     mask = os.umask(0o027)
     try:
-        files.write_atomically(path, b"one")
-        files.write_atomically(path, b"two")
+        disk.write_atomically(path, b"one")
+        disk.write_atomically(path, b"two")
     finally:
         os.umask(mask)
     assert path.read_bytes() == b"two"
@@ -52,13 +52,13 @@ def test_failure_at_any_step_keeps_the_old_file_and_leaves_no_other(
 
     with monkeypatch.context() as patch:
         if step == "write":
-            patch.setattr(files, "_write_flushed", full)
+            patch.setattr(disk, "_write_flushed", full)
         elif step == "fsync":
             patch.setattr(os, "fsync", full)
         else:
             patch.setattr(Path, "replace", full)
         with pytest.raises(NascliError, match="No space left on device") as caught:
-            files.write_atomically(path, b"new")
+            disk.write_atomically(path, b"new")
     assert caught.value.exit_code == 1
     assert str(path) in str(caught.value)
     assert path.read_bytes() == b"old"
@@ -73,7 +73,7 @@ def test_a_limit_of_the_system_in_the_middle_of_a_write_leaves_the_old_file(tmp_
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    files.write_atomically(sys.argv[1], b"x" * 5000)
+    disk.write_atomically(sys.argv[1], b"x" * 5000)
 except NascliError as error:
     print(error.exit_code, error)
 """,
@@ -90,8 +90,8 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
         pytest.skip("mounting a small tmpfs needs root")
     script = """
 try:
-    files.write_atomically(sys.argv[1] + "/a", b"x" * 20000)
-    files.write_atomically(sys.argv[1] + "/a", b"y" * 50000)
+    disk.write_atomically(sys.argv[1] + "/a", b"x" * 20000)
+    disk.write_atomically(sys.argv[1] + "/a", b"y" * 50000)
 except NascliError as error:
     import os
     print(error.exit_code, os.listdir(sys.argv[1]), open(sys.argv[1] + "/a").read() == "x" * 20000, error)
@@ -108,13 +108,13 @@ except NascliError as error:
 
 def test_without_overwrite_a_file_that_came_into_being_later_stays(tmp_path: Path) -> None:
     path = tmp_path / "cell.json"
-    files.check_output(path, overwrite=False)
+    disk.check_output(path, overwrite=False)
     path.write_bytes(b"somebody else's")
     with pytest.raises(UsageError, match="exists: choose another name, or replace it with --overwrite"):
-        files.write_output(path, b"mine")
+        disk.write_output(path, b"mine")
     assert path.read_bytes() == b"somebody else's"
     assert list(tmp_path.iterdir()) == [path]
-    files.write_output(path, b"mine", overwrite=True)
+    disk.write_output(path, b"mine", overwrite=True)
     assert path.read_bytes() == b"mine"
 
 
@@ -124,10 +124,10 @@ def test_file_systems_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Path, "hardlink_to", unsupported)
     path = tmp_path / "cell.json"
-    files.write_output(path, b"first")
+    disk.write_output(path, b"first")
     assert path.read_bytes() == b"first"
     with pytest.raises(UsageError, match="exists"):
-        files.write_output(path, b"second")
+        disk.write_output(path, b"second")
     assert path.read_bytes() == b"first"
 
 
@@ -135,14 +135,14 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     link = tmp_path / "latest.json"
     link.symlink_to(tmp_path / "far" / "cell.json")
-    files.write_output(link, b"content")
+    disk.write_output(link, b"content")
     assert link.is_symlink()
     assert (tmp_path / "far" / "cell.json").read_bytes() == b"content"
 
 
 def test_a_device_as_output_stays_a_device() -> None:
-    files.check_output("/dev/null", overwrite=False)
-    files.write_output("/dev/null", b"gone")
+    disk.check_output("/dev/null", overwrite=False)
+    disk.write_output("/dev/null", b"gone")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
@@ -163,18 +163,18 @@ def test_a_name_that_promises_another_format_is_refused(tmp_path: Path, name: st
         f"{path} would be no {path.suffix} file, since the result is written as {ending}: call it {tmp_path / right}"
     )
     with pytest.raises(UsageError) as caught:
-        files.check_output(path, overwrite=True, ending=ending)
+        disk.check_output(path, overwrite=True, ending=ending)
     assert str(caught.value) == message
 
 
 def test_a_name_that_no_result_could_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"caf\\xe9\.json is not in UTF-8: choose another name$"):
-        files.check_output(tmp_path / "caf\udce9.json", overwrite=False)
+        disk.check_output(tmp_path / "caf\udce9.json", overwrite=False)
 
 
 @pytest.mark.parametrize("name", ["run", "run.safetensors", "RUN.SAFETENSORS", "run.v2", "resnet.1", "x.y.safetensors"])
 def test_other_names_are_fine(tmp_path: Path, name: str) -> None:
-    files.check_output(tmp_path / name, overwrite=False, ending=".safetensors")
+    disk.check_output(tmp_path / name, overwrite=False, ending=".safetensors")
 
 
 def test_check_output_names_what_is_in_the_way(tmp_path: Path) -> None:
@@ -189,10 +189,10 @@ def test_check_output_names_what_is_in_the_way(tmp_path: Path) -> None:
         Path("cell\0.json"): "null",
     }.items():
         with pytest.raises(UsageError, match=message) as caught:
-            files.check_output(target, overwrite=False)
+            disk.check_output(target, overwrite=False)
         assert "\n" not in str(caught.value)
-    files.check_output(taken, overwrite=True)
-    files.check_output(tmp_path / "new", overwrite=False)
+    disk.check_output(taken, overwrite=True)
+    disk.check_output(tmp_path / "new", overwrite=False)
     assert list(tmp_path.iterdir()) == [taken]
 
 
@@ -216,30 +216,30 @@ def read_only_folder() -> Iterator[Path]:
 def test_read_only_folder_is_found_before_and_at_writing(read_only_folder: Path) -> None:
     path = read_only_folder / "cell.json"
     with pytest.raises(UsageError, match="is read-only"):
-        files.check_output(path, overwrite=False)
+        disk.check_output(path, overwrite=False)
     with pytest.raises(UsageError, match="Permission denied"):
-        files.write_output(path, b"")
+        disk.write_output(path, b"")
 
 
 def test_reading_says_what_is_wrong_with_a_source(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"^no such file: .*missing\.json"):
-        files.read_bytes(tmp_path / "missing.json")
+        disk.read_bytes(tmp_path / "missing.json")
     with pytest.raises(ArtifactError, match="is a folder"):
-        files.read_bytes(tmp_path)
+        disk.read_bytes(tmp_path)
     with pytest.raises(ArtifactError, match="is a device"):
-        files.read_bytes("/dev/zero")
+        disk.read_bytes("/dev/zero")
     (tmp_path / "file").write_bytes(b"12345")
     with pytest.raises(ArtifactError, match="Not a directory"):
-        files.read_bytes(tmp_path / "file" / "below")
+        disk.read_bytes(tmp_path / "file" / "below")
     with pytest.raises(ArtifactError, match="more than 4 bytes"):
-        files.read_bytes(tmp_path / "file", limit=4)
+        disk.read_bytes(tmp_path / "file", limit=4)
     with pytest.raises(ArtifactError, match="null"):
-        files.read_bytes("a\0b")
+        disk.read_bytes("a\0b")
 
 
 READ_STDIN = """
 try:
-    sys.stdout.write(str(len(files.read_bytes("-"))))
+    sys.stdout.write(str(len(disk.read_bytes("-"))))
 except NascliError as error:
     print(error.exit_code, error)
 """
@@ -265,9 +265,9 @@ def test_standard_input_that_is_a_terminal_is_not_waited_for() -> None:
 def test_standard_output_that_is_a_terminal_gets_no_binary() -> None:
     master, terminal = os.openpty()
     code = """
-files.check_output("-", False)
+disk.check_output("-", False)
 try:
-    files.check_output("-", False, ending=files.BINARY)
+    disk.check_output("-", False, ending=disk.BINARY)
 except NascliError as error:
     sys.stderr.write(f"{error.exit_code} {error}")
 """
@@ -281,7 +281,7 @@ except NascliError as error:
 
 WRITE_STDOUT = """
 try:
-    files.write_output("-", bytes(int(sys.argv[1])))
+    disk.write_output("-", bytes(int(sys.argv[1])))
 except NascliError as error:
     sys.stderr.write(f"{error.exit_code} {error}")
 """
@@ -324,4 +324,4 @@ def test_streams_that_the_shell_closed(closing: str, code: str, message: bytes) 
 
 def test_sha256_is_the_standards() -> None:
     # FIPS 180-4's example for "abc".
-    assert files.sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert disk.sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

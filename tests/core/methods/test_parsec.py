@@ -88,7 +88,7 @@ class FewNasBench201(NasBench201):
 FEW = {"darts": FewDarts, "nas-bench-201": FewNasBench201}
 
 
-@pytest.fixture(params=SPACES)
+@pytest.fixture(params=FEW)
 def few(request, monkeypatch):
     """The name of a space, with so few operations that its networks can be enumerated."""
     space = FEW[request.param]

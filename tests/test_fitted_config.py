@@ -5,9 +5,9 @@ import torch
 
 import nascli
 from nascli.config import EvalConfig, SearchConfig, TrainConfig
-from nascli.configure import configure
 from nascli.data import open_data
 from nascli.errors import DataError, UsageError
+from nascli.fitted_config import configure
 from tests.data.pictures import make_folder
 
 
