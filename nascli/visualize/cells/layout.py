@@ -62,11 +62,6 @@ class CellLayout:
     wires: tuple[Wire, ...]
 
 
-def lay_out(cell: DrawnCell, width: float) -> CellLayout:
-    """The drawing of a cell, as wide as `width`, or wider where that is too narrow for it."""
-    return _place(cell, *_arrange(cell), width)
-
-
 def lay_out_alike(cells: Mapping[str, DrawnCell], width: float) -> dict[str, CellLayout]:
     """All cells, as wide as `width`, or as the one that needs most room."""
     arranged = {name: (cell, *_arrange(cell)) for name, cell in cells.items()}

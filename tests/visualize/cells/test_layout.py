@@ -10,8 +10,8 @@ from nascli.artifacts.genotypes import published
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
 from nascli.visualize.canvas import text_width
 from nascli.visualize.cells.cell import OPERATION_TEXT
-from nascli.visualize.cells.drawn_cell import drawn
-from nascli.visualize.cells.layout import OPERATION, Box, CellLayout, Wire, lay_out
+from nascli.visualize.cells.drawn_cell import DrawnCell, drawn
+from nascli.visualize.cells.layout import OPERATION, Box, CellLayout, Wire, lay_out_alike
 from nascli.visualize.cells.page import ROOM
 from nascli.visualize.style import readable
 from tests.visualize.examples import (
@@ -25,6 +25,11 @@ from tests.visualize.examples import (
 )
 
 CLEARANCE = 2.0
+
+
+def lay_out(cell: DrawnCell, width: float) -> CellLayout:
+    """The layout of a cell that is drawn alone."""
+    return lay_out_alike({"": cell}, width)[""]
 
 
 def bernstein(wire: Wire, samples: int = 17) -> np.ndarray:
