@@ -84,7 +84,7 @@ def test_published_cells_fit_a_readme(name: str) -> None:
 def test_bytes_are_the_same_in_another_process() -> None:
     """Another process has another hash seed, time and history of figures."""
     code = (
-        "import hashlib; from nascli.artifacts import published; from nascli.visualize import FORMATS, visualize;"
+        "import hashlib; from nascli.artifacts.genotypes import published; from nascli.visualize import FORMATS, visualize;"
         "genotype = published.load('enas').genotype;"
         "[print(f, hashlib.sha256(visualize(genotype, format=f, title='ENAS')).hexdigest()) for f in FORMATS]"
     )
@@ -156,7 +156,7 @@ def test_a_users_matplotlib_settings_change_nothing() -> None:
 
 def test_text_needs_no_matplotlib_and_pictures_no_pyplot() -> None:
     code = (
-        "import sys; from nascli.artifacts import published; from nascli.visualize import visualize;"
+        "import sys; from nascli.artifacts.genotypes import published; from nascli.visualize import visualize;"
         "genotype = published.load('enas').genotype;"
         "[visualize(genotype, format=form) for form in ('txt', 'dot', 'mermaid')];"
         "assert not {'matplotlib', 'numpy', 'torch'} & sys.modules.keys();"
