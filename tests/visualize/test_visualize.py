@@ -84,7 +84,8 @@ def test_published_cells_fit_a_readme(name: str) -> None:
 def test_bytes_are_the_same_in_another_process() -> None:
     """Another process has another hash seed, time and history of figures."""
     code = (
-        "import hashlib; from nascli.artifacts.genotypes import published; from nascli.visualize import FORMATS, visualize;"
+        "import hashlib; from nascli.artifacts.genotypes import published;"
+        "from nascli.visualize import FORMATS, visualize;"
         "genotype = published.load('enas').genotype;"
         "[print(f, hashlib.sha256(visualize(genotype, format=f, title='ENAS')).hexdigest()) for f in FORMATS]"
     )
