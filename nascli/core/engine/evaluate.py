@@ -103,7 +103,9 @@ class Tally:
         return self._calibration.error
 
 
-def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], runtime: Runtime, *counts: Count) -> float:
+def count_answers(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], runtime: Runtime, *counts: Count
+) -> float:
     """Let `counts` count all batches, with the network in evaluation mode.
 
     Returns the seconds spent in it; the set-up that the first call does is not counted.
@@ -180,7 +182,7 @@ def evaluate_on(
     tally = Tally(len(data.info.classes))
     batches = data.test_batches(config.batch_size, memory_format=runtime.memory_format)
     with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
-        seconds = score(runtime.runnable(network), batches, runtime, tally, *counts)
+        seconds = count_answers(runtime.runnable(network), batches, runtime, tally, *counts)
     return evaluation(tally, data, runtime, loaded.value.graph.size, seconds)
 
 

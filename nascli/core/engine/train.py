@@ -15,7 +15,7 @@ from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.answer import answer
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.destination import Destination, provenance
-from nascli.core.engine.evaluate import Tally, score
+from nascli.core.engine.evaluate import Tally, count_answers
 from nascli.core.engine.frame import complete, learn
 from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.reporter import Reporter, Silent
@@ -279,7 +279,7 @@ class TrainJob:
         else:
             return {}
         tally = Tally(len(self._data.info.classes))
-        score(self._runnable, batches, self._runtime, tally)
+        count_answers(self._runnable, batches, self._runtime, tally)
         return {"validation_loss": tally.loss, "validation_accuracy": tally.top1}
 
     def settle(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import nascli
-from nascli.core.engine.evaluate import Tally, score
+from nascli.core.engine.evaluate import Tally, count_answers
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.errors import UsageError
@@ -46,7 +46,7 @@ def test_scoring_uses_running_statistics_and_leaves_the_network_in_its_mode():
     network = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Flatten())
     before = network[0].running_mean.clone()
     tally = Tally(classes=2)
-    score(network, [(torch.tensor([[3.0, 1.0], [5.0, 1.0]]), torch.tensor([0, 0]))], CPU, tally)
+    count_answers(network, [(torch.tensor([[3.0, 1.0], [5.0, 1.0]]), torch.tensor([0, 0]))], CPU, tally)
     # With the batch's own statistics the first image would become (-1, 0) and be taken for class 1.
     assert tally.top1 == 1.0
     assert network.training

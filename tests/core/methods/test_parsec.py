@@ -484,9 +484,11 @@ def test_only_one_childs_activations_live_at_a_time():
 def test_a_distribution_of_another_kind_or_size_is_refused():
     with pytest.raises(UsageError, match="cells of 3 nodes.*--nodes 3"):
         method().start_from(file_of(method(nodes=3)))
-    ranking = TrialsDistribution(cell_space("darts", 2), (), waiting=(method().distribution().mode(),))
-    random = DistributionFile(ranking, NOWHERE.model_copy(update={"method": "random"}))
-    with pytest.raises(UsageError, match="parsec goes on with a categorical, not with a ranking: give --method random"):
+    trials = TrialsDistribution(cell_space("darts", 2), (), waiting=(method().distribution().mode(),))
+    random = DistributionFile(trials, NOWHERE.model_copy(update={"method": "random"}))
+    with pytest.raises(
+        UsageError, match="parsec goes on with a categorical, not with a random search: give --method random"
+    ):
         method().start_from(random)
 
 

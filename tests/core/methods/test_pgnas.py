@@ -277,7 +277,9 @@ def test_images_that_a_forebear_has_learnt_from_count_too():
 def test_other_kinds_of_distributions_are_refused():
     made_by_another = posterior(method()).provenance.model_copy(update={"method": "random"})
     other = DistributionFile(TrialsDistribution.__new__(TrialsDistribution), made_by_another)
-    with pytest.raises(UsageError, match="pgnas goes on with a posterior, not with a ranking: give --method random"):
+    with pytest.raises(
+        UsageError, match="pgnas goes on with a posterior, not with a random search: give --method random"
+    ):
         method().start_from(other)
 
 

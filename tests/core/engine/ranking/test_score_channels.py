@@ -11,7 +11,7 @@ import nascli
 from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.core.engine.destination import Destination
-from nascli.core.engine.evaluate import Tally, load_network, score
+from nascli.core.engine.evaluate import Tally, count_answers, load_network
 from nascli.core.engine.ranking import score_channels
 from nascli.core.engine.ranking.rank import rank
 from nascli.core.engine.ranking.score_channels import ChannelScorer
@@ -39,7 +39,7 @@ def test_scores_are_those_of_the_masked_super_network_one_at_a_time() -> None:
                 return network.eval()(batch, masks=mask)
 
         tally = Tally(10)
-        score(Masked(), data.batches(images, 30), CPU, tally)
+        count_answers(Masked(), data.batches(images, 30), CPU, tally)
         assert one.accuracy == tally.top1
         assert one.loss == pytest.approx(tally.loss, rel=1e-5)
 
@@ -102,7 +102,7 @@ def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypa
     # The model has the statistics that it was ranked with.
     data, images = held_out()
     tally = Tally(10)
-    score(load_network(load_artifact(tmp_path / "a.safetensors")), data.batches(images, 30), CPU, tally)
+    count_answers(load_network(load_artifact(tmp_path / "a.safetensors")), data.batches(images, 30), CPU, tally)
     assert tally.top1 == result.best[0].accuracy
     assert tally.loss == pytest.approx(result.best[0].loss, rel=1e-4)
     # So do networks that are cut out.
