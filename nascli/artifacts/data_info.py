@@ -1,4 +1,4 @@
-"""What a network must know of the images that it is for."""
+"""What a network must know about its images."""
 
 from typing import Annotated, Literal, Self
 
@@ -19,7 +19,7 @@ class DataInfo(Frozen):
     """A data set as a network sees it.
 
     `image_size` is the side in pixels; `mean` and `std` are per channel, of pixels scaled to [0, 1], over the training
-    images; `fingerprint` changes when any image or label does. `background` is the colour behind what is transparent,
+    images; `fingerprint` changes when any image or label does. `background` is the colour behind transparent parts
     and of the borders that `fit` may add.
     """
 
@@ -44,12 +44,12 @@ class DataInfo(Frozen):
         return self
 
     def in_words(self) -> str:
-        """What is worth a line before a run starts."""
+        """The line that is printed before a run starts."""
         side = f"{self.image_size}x{self.image_size}"
         return f"{self.dataset}: {self.train_images} images of {side} pixels, {len(self.classes)} classes"
 
     def description(self) -> DataDescription:
-        """The part that belongs into a provenance."""
+        """The part that a provenance records."""
         return DataDescription(
             dataset=self.dataset, fingerprint=self.fingerprint, train_images=self.train_images, classes=self.classes
         )

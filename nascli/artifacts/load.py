@@ -1,4 +1,4 @@
-"""Any artifact from any source: what a command is given is a path, "-", the name of a published cell, or a genotype."""
+"""Loads any artifact from what a command is given: a path, "-", the name of a published cell, or a genotype as text."""
 
 import difflib
 from collections.abc import Collection, Mapping
@@ -23,7 +23,7 @@ from nascli.spaces import space_of_text
 
 Artifact: TypeAlias = GenotypeFile | DistributionFile | ModelFile
 File = TypeVar("File", bound=Artifact)
-_Held_co = TypeVar("_Held_co", bound=Artifact, covariant=True)
+_Artifact_co = TypeVar("_Artifact_co", bound=Artifact, covariant=True)
 
 _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("distribution", "genotype"): "make one with 'nascli derive {source}'",
@@ -34,16 +34,16 @@ _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("model", "genotype"): "give the one that it was trained from",
 }
 LONGEST_NAME = 1000
-"""Characters of a path that a message gives whole."""
+"""The longest path, in characters, that a message prints whole."""
 _BINARY_START = 16
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 @dataclass(frozen=True)
-class LoadedArtifact(Generic[_Held_co]):
-    """An artifact with the digest of its file, and the name under which messages speak of it."""
+class LoadedArtifact(Generic[_Artifact_co]):
+    """An artifact with the digest of its file and its name in messages."""
 
-    value: _Held_co
+    value: _Artifact_co
     sha256: str
     where: str
 
@@ -59,15 +59,15 @@ class LoadedArtifact(Generic[_Held_co]):
 
     @property
     def distribution(self) -> Distribution:
-        """What the file of a distribution holds. Raises ArtifactError for other files."""
+        """The distribution in the file. Raises ArtifactError for other files."""
         if not isinstance(self.value, DistributionFile):
             raise ArtifactError(f"{self.where} holds a {self.kind}, not a distribution")
         return self.value.distribution
 
     def holding(self, file: type[File]) -> "LoadedArtifact[File]":
-        """The same, which is known to hold such a file. Raises ArtifactError where it holds another."""
+        """The same, typed by the kind of file that it holds. Raises ArtifactError if it holds another."""
         if not isinstance(self.value, file):
-            raise _other_kind(self, {file.artifact})
+            raise _wrong_kind(self, {file.artifact})
         return LoadedArtifact(self.value, self.sha256, self.where)
 
     def ancestor(self) -> Ancestor:
@@ -82,12 +82,12 @@ LoadedModel: TypeAlias = LoadedArtifact[ModelFile]
 
 
 def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None = None) -> LoadedArtifact[Artifact]:
-    """Read what a path, "-" or the name of a published cell stands for, or a genotype in the text form of its space.
+    """Read what a path, "-" or the name of a published cell stands for, or a genotype as text.
 
-    A file goes before a name, and a name before a text.
+    A file takes precedence over a name, and a name over a text.
 
-    Raises ArtifactError where there is no such thing, where its content is malformed or of a newer version, and, with
-    `expect`, where it is of another kind: then with the command that makes the right one.
+    Raises ArtifactError if nothing is found, if the content is malformed or of a newer version, and, with `expect`, if
+    it is of another kind. The message then names the command that makes the right one.
     """
     source = str(source)
     where = display_name(source)
@@ -95,7 +95,7 @@ def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None
         where = shorten_name(where)
     loaded = read_artifact(_bytes_of(source), where)
     if expect is not None and loaded.kind not in expect:
-        raise _other_kind(loaded, expect)
+        raise _wrong_kind(loaded, expect)
     return loaded
 
 
@@ -104,8 +104,8 @@ def read_artifact(data: bytes, where: str) -> LoadedArtifact[Artifact]:
     return LoadedArtifact(_parse(data, where), sha256(data), where)
 
 
-def _other_kind(found: LoadedArtifact[Artifact], wanted: Collection[ArtifactKind]) -> ArtifactError:
-    """What to say of a file that is of none of the wanted kinds, with the command that makes the right one."""
+def _wrong_kind(found: LoadedArtifact[Artifact], wanted: Collection[ArtifactKind]) -> ArtifactError:
+    """The error for a file of an unwanted kind, with the command that makes the right one."""
     kinds = sorted(wanted)
     ways = [_HOW_TO_MAKE[found.kind, kind] for kind in kinds if (found.kind, kind) in _HOW_TO_MAKE]
     hint = f": {ways[0].format(source=found.where)}" if ways else ""
@@ -128,7 +128,7 @@ def _bytes_of(source: str) -> bytes:
 
 
 def _is_text(source: str) -> bool:
-    """Whether it is meant as a genotype itself, in JSON or in the text form of a space, and not as the name of one."""
+    """Whether a source is itself a genotype, in JSON or in the text form of a space, and not the name of one."""
     return not _is_file(source) and (source.lstrip().startswith("{") or space_of_text(source) is not None)
 
 
@@ -139,7 +139,7 @@ def _is_file(source: str) -> bool:
 
 
 def _read_file(source: str) -> bytes:
-    """The bytes of a file. One that is too large to be what its first bytes say it is, is not read."""
+    """The bytes of a file. Raises ArtifactError if it is too large for what its first bytes say it is."""
     limit = LARGEST_INPUT
     with suppress(OSError), Path(source).open("rb") as stream:
         if not tensor_file.looks_like_safetensors(stream.read(16)):
@@ -148,7 +148,7 @@ def _read_file(source: str) -> bytes:
 
 
 def _not_found(source: str) -> str:
-    """What to say of a name that is neither a file nor a published cell: the closest of whatever it looks like."""
+    """The message for a name that is neither a file nor a published cell, with the closest name that is one."""
     if len(source) > LONGEST_NAME or not source.isprintable():
         return f"no such file: {shorten_name(source)}"
     path = Path(source)
@@ -166,7 +166,7 @@ def _parse(data: bytes, where: str) -> Artifact:
     """Tell the kind by the content; a file's name says nothing."""
     if not data:
         raise ArtifactError(f"{where}: is empty")
-    # First of all safetensors: the length that such a file begins with may look like the start of a pickle.
+    # Safetensors come first: the length that such a file begins with may look like the start of a pickle.
     if not tensor_file.looks_like_safetensors(data):
         if data.startswith(_PICKLE_STARTS):
             raise ArtifactError(

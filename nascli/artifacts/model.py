@@ -1,4 +1,4 @@
-"""The model's file: trained weights with all that is needed to build their network and to feed it images."""
+"""The model's file: trained weights, and all that is needed to build their network and feed it images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ VERSION = 1
 class ModelFile:
     """A trained network: weights by name, what they belong to, and the metrics (accuracies 0 to 1) of the training.
 
-    `network` is what the genotype leaves open (its `leaves_open`). Whether
-    the weights' names and shapes fit the network is checked where it is built.
+    `network` is what the genotype leaves open (its `leaves_open`). The weights' names and shapes are checked where the
+    network is built.
     """
 
     artifact: ClassVar[ArtifactKind] = "model"
@@ -51,12 +51,12 @@ class ModelFile:
 
     @property
     def subject(self) -> CellGenotype | ChannelsGenotype:
-        """What pictures and descriptions of the file are of."""
+        """What pictures and descriptions of the file show."""
         return self.genotype
 
     @cached_property
     def graph(self) -> Graph:
-        """The network, as data. Raises UsageError for settings that it cannot have, which a read file never has."""
+        """The network, as data. Raises UsageError for impossible settings, which no file that was read has."""
         return self.genotype.graph(self.network)
 
 
@@ -71,10 +71,10 @@ class _Document(Frozen):
 
     @field_validator("network", mode="plain")
     @classmethod
-    def _of_the_genotypes_kind(cls, value: object, info: ValidationInfo) -> object:
+    def _parse_network(cls, value: object, info: ValidationInfo) -> object:
         genotype = info.data.get("genotype")
         if genotype is None:
-            return value  # The genotype's own faults are what there is to say.
+            return value  # only the genotype's own faults are reported
         given = value.model_dump() if isinstance(value, DataShape) else value
         try:
             settings: DataShape = genotype.leaves_open.model_validate(given, strict=True)

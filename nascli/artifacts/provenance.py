@@ -13,7 +13,7 @@ ArtifactKind = Literal["genotype", "distribution", "model"]
 Stage = Literal["search", "finetune", "derive", "train", "published"]
 
 LONGEST_DESCENT = 16
-"""Generations that a file tells of. Each repeats its configuration, so an endless chain of finetunes would not fit."""
+"""The most generations that a file lists. Each holds its configuration, so a longer chain might not fit."""
 
 
 class DataDescription(Frozen):
@@ -56,7 +56,7 @@ class Provenance(Frozen):
         return tuple(generations)
 
     def cut(self, generations: int) -> "Provenance":
-        """The same, telling of at most so many generations (at least 1)."""
+        """The same with at most this number of generations (at least 1)."""
         if self.made_from is None or self.made_from.provenance is None:
             return self
         older = self.made_from.provenance.cut(generations - 1) if generations > 1 else None

@@ -1,6 +1,6 @@
-"""The true accuracies of all cells of a small space, as a table that a user has: what a found cell is really worth.
+"""A user's table of the true accuracies of all cells of a small space: what a found cell is really worth.
 
-A CSV file with a column `architecture`, in the text form of the space, and columns of accuracies in per cent.
+It is a CSV file with a column `architecture`, in the text form of the space, and columns of accuracies in per cent.
 """
 
 import csv
@@ -23,19 +23,19 @@ from nascli.spaces.protocol import CellSpace, all_genotypes, cell_count
 
 ARCHITECTURE = "architecture"
 MOST_CELLS = 1_000_000
-"""Of a space that a table can list."""
+"""The most cells of a space that a table can list."""
 
 LARGEST_TABLE = 1 << 28
 TOP = 0.05
-"""The share of the best cells whose least accuracy is a mark in pictures."""
+"""Pictures mark the least accuracy of this share of the cells, the best ones."""
 
 
 @dataclass(frozen=True)
 class Worth:
     """What a cell is worth by one column of a table, in per cent.
 
-    `rank` counts from 1; cells of one accuracy share it. `better` is the share of all cells, 0 to 1, that are better;
-    `gap` is what is missing to the best, in points.
+    `rank` counts from 1; cells of equal accuracy share it. `better` is the share of all cells, 0 to 1, that are better;
+    `gap` is the distance to the best, in percentage points.
     """
 
     column: str
@@ -61,12 +61,12 @@ class TruthTable:
         return len(self.genotypes)
 
     def column(self, name: str | None, hint: str) -> str:
-        """The column called `name`; None: the first with a word that begins with `hint`, or else the first of all.
+        """The column called `name`. None: the first with a word that begins with `hint`, or else the first of all.
 
         Raises UsageError for an unknown name.
         """
         if name is None:
-            # A word is what stands between marks: "Test", "cifar10_test" and "validation", but not "latest".
+            # Words are split at punctuation: "test" begins one in "Test" and "cifar10_test", but not in "latest".
             words = {column: re.findall(r"[a-z0-9]+", column.lower()) for column in self.columns}
             meant = (column for column in self.columns if any(word.startswith(hint) for word in words[column]))
             return next(meant, self.columns[0])
@@ -75,7 +75,7 @@ class TruthTable:
         return name
 
     def accuracy(self, genotype: Genotype, column: str) -> float:
-        """In per cent. Raises UsageError for a genotype of another space."""
+        """The accuracy of a genotype in per cent. Raises UsageError for a genotype of another space."""
         if genotype.space != self.space.name:
             raise UsageError(
                 f"{self.where} knows cells of the space {self.space.name}, not those of {genotype.space}: "
@@ -95,16 +95,16 @@ class TruthTable:
         return ranked[-max(1, round(share * len(ranked)))]
 
     def median(self, column: str) -> float:
-        """In per cent."""
+        """The median accuracy in per cent."""
         ranked, middle = self._ranked[column], len(self) // 2
         return ranked[middle] if len(self) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
 
     def best(self, column: str) -> float:
-        """In per cent."""
+        """The best accuracy in per cent."""
         return self._ranked[column][-1]
 
     def expected(self, probabilities: Sequence[float], column: str) -> float:
-        """The mean accuracy, in per cent, of cells with these probabilities, which are in the order of `genotypes`."""
+        """The mean accuracy in per cent of cells with these probabilities, given in the order of `genotypes`."""
         return fsum(p * accuracy for p, accuracy in zip(probabilities, self.accuracies[column], strict=True))
 
     @cached_property
@@ -148,7 +148,7 @@ def load_table(path: str | Path) -> TruthTable:
             if name != ARCHITECTURE:
                 accuracies[name].append(_accuracy(value, f"{line}: {shorten_name(name)}"))
     if space is None:
-        raise ArtifactError(f"{where}: line 1: is all that there is; a line for every architecture follows the header")
+        raise ArtifactError(f"{where}: line 1: is the only one; a line for every architecture must follow it")
     _check_complete(space, genotypes, where, number)
     if share := next((name for name, values in accuracies.items() if max(values) <= 1), None):
         raise ArtifactError(
@@ -159,7 +159,7 @@ def load_table(path: str | Path) -> TruthTable:
 
 
 def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that are not empty, each with its number, as fields."""
+    """The number and the fields of each line that is not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     first = 1
     try:
@@ -198,7 +198,7 @@ def _space(text: str, line: str) -> CellSpace:
 
 def _accuracy(text: str, place: str) -> float:
     try:
-        # What Python takes besides, underscores and digits of other scripts, is a mistake in a table.
+        # Python also takes underscores and digits of other scripts, which are mistakes in a table.
         value = float("" if "_" in text or not text.isascii() else text)
     except ValueError:
         raise ArtifactError(f"{place}: {shorten(text)} is not a number") from None
@@ -208,12 +208,12 @@ def _accuracy(text: str, place: str) -> float:
 
 
 def _check_complete(space: CellSpace, genotypes: Sequence[CellGenotype], where: str, last: int) -> None:
-    """Raise ArtifactError unless every cell of the space is there; none is there twice."""
+    """Raise ArtifactError unless every cell of the space is there. None of the `genotypes` may be there twice."""
     missing = cell_count(space) - len(genotypes)
     if missing:
         there = {genotype.network() for genotype in genotypes}
         one = next(genotype for genotype in all_genotypes(space) if genotype.network() not in there)
         raise ArtifactError(
             f"{where}: line {last}: is the last, and {missing:,} of the {cell_count(space):,} architectures of "
-            f"{space.name} are missing, for one {space.format(one).strip()}"
+            f"{space.name} are missing, for example {space.format(one).strip()}"
         )

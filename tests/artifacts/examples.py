@@ -68,7 +68,7 @@ def categorical(nodes: int = 0, *, scale: float = 1.0, seed: int = 0, space: str
 
 
 def trials(nodes: int = 3, *, done: int = 3, waiting: int = 1) -> TrialsDistribution:
-    """Uniformly drawn cells, of which the second is the best and the first two others are equally accurate."""
+    """Uniformly drawn cells; the second is the best, and the first two others are equally accurate."""
     space = cell_space("darts", nodes)
     uniform = CategoricalDistribution.uniform(space)
     cells = [uniform.sample(1, number) for number in range(done + waiting)]
@@ -78,7 +78,7 @@ def trials(nodes: int = 3, *, done: int = 3, waiting: int = 1) -> TrialsDistribu
 
 
 def channels_genotype() -> ChannelsGenotype:
-    """Of a small resnet-mb, every third channel dropped, and one convolution altogether."""
+    """A small resnet-mb with every third channel dropped, and one whole convolution."""
     graph = supernet("resnet-mb", 4, (1, 1, 1), classes=2, image_channels=1, image_size=8)
     kept = {
         name: [channel for channel in range(sum(conv.sources)) if channel % 3] for name, conv in graph.masked.items()
@@ -87,7 +87,7 @@ def channels_genotype() -> ChannelsGenotype:
 
 
 def posterior(name: str = "resnet-mb", *, image_size: int = 8, depth: int = 1, seed: int = 0) -> PosteriorDistribution:
-    """Of a small super-network with the weights and the logits of p drawn from N(0, 1)."""
+    """The posterior of a small super-network; weights and logits of p are drawn from N(0, 1)."""
     generator = np.random.default_rng(seed)
     data, stages = data_info().model_copy(update={"image_size": image_size}), stages_of(name, depth)
     graph = supernet(name, 4, stages, classes=2, image_channels=1, image_size=image_size)
@@ -122,7 +122,7 @@ def data_info() -> DataInfo:
 
 
 def model_file() -> ModelFile:
-    """A model whose weights are only there to be kept."""
+    """A model whose weights fit no network; they are only stored."""
     return ModelFile(
         weights={"stem.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "steps": np.array(7)},
         genotype=published.load("darts-v1").genotype,

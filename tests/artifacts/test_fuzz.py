@@ -99,7 +99,7 @@ JSON = st.recursive(
 
 
 def survives(read: Callable[[bytes, str], object], data: bytes, name: str = "file") -> None:
-    """Read, and let nothing out but ArtifactError with a message for people, which names the file first."""
+    """Read, and raise nothing but ArtifactError, with a readable message that names the file first."""
     try:
         read(data, "file")
     except ArtifactError as error:

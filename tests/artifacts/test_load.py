@@ -1,4 +1,4 @@
-"""One door for every artifact: content tells what a file is; a wrong one is answered with the way to a right one."""
+"""One function loads every artifact: content tells what a file is, and an error says how to make the right one."""
 
 import io
 import pickle
@@ -57,7 +57,7 @@ def texts() -> list[CellGenotype]:
 def test_a_text_is_a_source_and_a_file_and_a_pipe(
     genotype: CellGenotype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The genotype itself, as the text form of its space; it says nothing of where it comes from."""
+    """The genotype itself, in the text form of its space, which says nothing about its origin."""
     monkeypatch.chdir(tmp_path)
     text = as_text(genotype)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -102,7 +102,7 @@ def test_a_file_and_a_folder_named_like_a_text(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_a_text_with_a_fault_is_named_by_itself(source: str, message: str) -> None:
-    """Its beginning is, where it is long."""
+    """The message quotes it, or the beginning of a long one."""
     with pytest.raises(ArtifactError) as caught:
         load_artifact(source)
     name = source if len(source) <= 60 else source[:59] + "…"

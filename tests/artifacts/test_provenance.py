@@ -7,7 +7,7 @@ from tests.artifacts.examples import mixture, provenance
 
 
 def chain(length: int) -> Provenance:
-    """A provenance of so many generations, seeds counting down to 0 at the oldest."""
+    """A provenance of this many generations, whose seeds count down to 0 at the oldest."""
     oldest = provenance(seed=0)
     for seed in range(1, length):
         ancestor = Ancestor(sha256=f"{seed:064x}", artifact="distribution", provenance=oldest)

@@ -27,7 +27,7 @@ ARCHITECTURES = [as_text(genotype) for genotype in all_genotypes(SPACE)]
 
 
 def stairs(number: int) -> float:
-    """Made up: two cells share each accuracy, 0.005 apart, and the last has the best, 39.06, alone."""
+    """Made up: every two cells share an accuracy, in steps of 0.005; only the last has the best, 39.06."""
     return number // 2 / 200
 
 
@@ -200,7 +200,7 @@ DARTS = as_text(published.load("darts-v1").genotype).replace('"', '""')
 
 
 def refusal(content: str | bytes, folder: Path) -> str:
-    """What is said of a table, without the name of the file."""
+    """The message about a table, without the name of the file."""
     path = folder / "refused.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(ArtifactError) as caught:
@@ -228,8 +228,8 @@ def rows(*lines: str) -> str:
         ("architecture,,test\n", "line 1: column 2 has no name"),
         ("architecture,test,,\n", "line 1: column 3 has no name"),
         ("architecture\n", "line 1: has no column of accuracies beside 'architecture'"),
-        ("architecture,valid,test\n", "line 1: is all that there is; a line for every architecture follows the header"),
-        ("architecture,valid,test\n\n\n", "line 1: is all that there is"),
+        ("architecture,valid,test\n", "line 1: is the only one; a line for every architecture must follow it"),
+        ("architecture,valid,test\n\n\n", "line 1: is the only one"),
         (rows("hello,1,2"), "line 2: 'hello' is no architecture, which looks like Genotype("),
         (rows(",1,2"), "line 2: '' is no architecture, which looks like"),
         (rows("y" * 9000 + ",1,2"), "line 2: 'yyy"),
@@ -300,10 +300,10 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", [1, 3])
 def test_missing_architectures_are_counted_and_one_is_named(text: str, missing: int, tmp_path: Path) -> None:
-    """The line is that of the last row; empty ones behind it don't count."""
+    """The message names the line of the last row; empty lines after it don't count."""
     header, *lines = text.splitlines()
     kept, gone = lines[:5000] + lines[5000 + missing :], lines[5000 : 5000 + missing]
-    found, _, one = refusal("\n".join([header, *kept, "", ""]), tmp_path).partition(", for one ")
+    found, _, one = refusal("\n".join([header, *kept, "", ""]), tmp_path).partition(", for example ")
     last = COUNT + 1 - missing
     assert found == (
         f"line {last}: is the last, and {missing} of the 15,625 architectures of nas-bench-201 are missing"
@@ -330,7 +330,7 @@ SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_c
 
 
 def test_the_published_accuracies_on_cifar10(real_table: TruthTable) -> None:
-    """Dong & Yang, ICLR 2020: the best, 94.37, and what DARTS ends in, 54.30; two marks of all cells."""
+    """Dong & Yang, ICLR 2020: the best, 94.37, and the cell that DARTS ends in, 54.30; and two marks of all cells."""
     marks: Mapping[str, float] = {
         "best": real_table.best("cifar10_test"),
         "all skip connections": real_table.accuracy(SPACE.parse(SKIPS, "the test"), "cifar10_test"),

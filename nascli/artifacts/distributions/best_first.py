@@ -9,9 +9,9 @@ def best_first(factors: Sequence[Sequence[float]]) -> Iterator[tuple[tuple[int, 
     """Combinations of one value per factor, the largest sum first: the position in each factor, and the sum.
 
     Each factor is in falling order. A combination waits in the heap until it is the best there; then it is replaced by
-    those that are one step worse in one factor. Only factors from the last that has moved on may move, so that every
-    combination has one parent (the last moved factor a step back), none is met twice and none needs remembering. Of
-    equal sums, the combination that is better in the earlier factors goes first among those in the heap.
+    those that are one step worse in one factor. Only the last factor that has moved, and those after it, may move. So
+    every combination has one parent (the last moved factor one step back), and none comes up twice. Ties in the heap go
+    to the combination that is better in the earlier factors.
     """
 
     def entry(positions: tuple[int, ...]) -> tuple[float, tuple[int, ...]]:

@@ -22,7 +22,8 @@ from nascli.spaces.cell_genotype import CellGenotype, Pick
 from nascli.spaces.protocol import CellSpace, Decision
 
 Choices = NDArray[np.int64]
-"""The number of an option for every draw of every decision, in order: [draws] of one child, or [children, draws]."""
+"""The index of the option that every draw of every decision takes, in order: [draws] for one child, or [children,
+draws]."""
 
 _GROUP = "logits"
 
@@ -37,12 +38,12 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CategoricalDistribution:
-    """What PARSEC has learnt of its cells: p(alpha | pi), a product of categoricals (PARSEC, Eq. 4 and 5).
+    """What PARSEC has learnt about its cells: p(alpha | pi), a product of categoricals (PARSEC, Eq. 4 and 5).
 
-    `logits` holds an array for every decision of the space, in order: [draws, options], a categorical in each row. A
-    network is a tuple of draws; the draws of one decision in another order are the same network, because a node is the
-    sum of its picks and an operation on an edge has the same weights for all. Raises ValueError where shapes, types or
-    values don't fit.
+    `logits` holds one array per decision of the space, in order: [draws, options], where each row is a categorical. A
+    network is a tuple of draws. The draws of one decision in another order give the same network, because a node is the
+    sum of its picks and an operation on an edge has the same weights in all networks. Raises ValueError where shapes,
+    types or values don't fit.
     """
 
     kind: ClassVar[str] = "categorical"
@@ -54,7 +55,7 @@ class CategoricalDistribution:
 
     def __post_init__(self) -> None:
         if len(self.logits) != len(self.decisions):
-            raise ValueError(f"{_GROUP}: are of {len(self.logits)} decisions; {len(self.decisions)} are needed")
+            raise ValueError(f"{_GROUP}: are for {len(self.logits)} decisions; {len(self.decisions)} are needed")
         copies = tuple(
             frozen(values, _name(decision), (decision.draws, len(decision.options)))
             for decision, values in zip(self.decisions, self.logits, strict=True)
@@ -63,15 +64,15 @@ class CategoricalDistribution:
 
     @classmethod
     def uniform(cls, space: CellSpace) -> Self:
-        """Where a search begins: all logits zero."""
+        """Where a search begins: all logits are zero."""
         return cls(space, [np.zeros((row.draws, len(row.options)), np.float32) for row in space.decisions()])
 
     @classmethod
     def mean(cls, several: Sequence[Self]) -> Self:
-        """Of the mean logits of several over the same space.
+        """The distribution of the mean logits of several over the same space.
 
-        The draws of a decision may change places without a change of p(alpha | pi). So they are taken in the orders in
-        which the distributions agree best, whichever of them is given first.
+        The draws of a decision may change places without changing p(alpha | pi). So they are first put in the orders in
+        which the distributions agree best, whichever distribution is given first.
         """
         space = several[0].space
         aligned = [_aligned(decision) for decision in zip(*(other.logits for other in several), strict=True)]
@@ -80,21 +81,21 @@ class CategoricalDistribution:
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
-        """What is decided, in the order of `logits`."""
+        """The decisions, in the order of `logits`."""
         return self.space.decisions()
 
     @cached_property
     def log_probabilities(self) -> tuple[Floats, ...]:
-        """Of every option of every draw, per decision: [draws, options], float64; finite, however decided."""
+        """Those of every option of every draw, per decision: [draws, options], float64, always finite."""
         return tuple(map(log_softmax, self.logits))
 
     def probabilities(self, cell: str) -> tuple[Floats, ...]:
-        """The same without the logarithm, of the decisions about one type of cell; each draw's sum to 1."""
-        return tuple(np.exp(values) for _, values in self._about(cell))
+        """The probabilities for the decisions about one type of cell: [draws, options] each. Each draw's sum to 1."""
+        return tuple(np.exp(values) for _, values in self._decisions_about(cell))
 
     def entropies(self, cell: str) -> tuple[float, ...]:
         """The entropy of each decision about a type of cell, all its draws together, in nats."""
-        return tuple(float(-(np.exp(values) * values).sum()) for _, values in self._about(cell))
+        return tuple(float(-(np.exp(values) * values).sum()) for _, values in self._decisions_about(cell))
 
     def entropy(self, cell: str) -> float:
         """The entropy of one type of cell, in nats."""
@@ -105,29 +106,29 @@ class CategoricalDistribution:
         return fsum(map(self.entropy, self.space.cells))
 
     def entropy_limit(self, cell: str) -> float:
-        """The entropy of one type of cell where every option is as likely as any, in nats."""
-        return fsum(decision.draws * log(len(decision.options)) for decision, _ in self._about(cell))
+        """The entropy of one type of cell if all options were equally likely, in nats."""
+        return fsum(decision.draws * log(len(decision.options)) for decision, _ in self._decisions_about(cell))
 
     def undecided(self) -> Entropy:
-        """The entropy of p(alpha | pi), beside that of uniform draws."""
+        """The entropy of p(alpha | pi), with that of uniform draws as its limit."""
         return Entropy(self.total_entropy(), fsum(map(self.entropy_limit, self.space.cells)))
 
     def likeliest(self, cell: str, count: int = 3) -> tuple[tuple[tuple[Choice, ...], ...], ...]:
-        """Per decision, per draw, the `count` likeliest options, the likeliest first; of equals, the first."""
+        """The `count` likeliest options of each draw of each decision, the likeliest first; ties keep their order."""
         return tuple(
             tuple(
-                tuple(_choice(decision.options[option], draw[option]) for option in _falling(draw)[:count])
+                tuple(_choice(decision.options[option], draw[option]) for option in _by_falling_value(draw)[:count])
                 for draw in values
             )
-            for decision, values in self._about(cell)
+            for decision, values in self._decisions_about(cell)
         )
 
     def mode(self) -> CellGenotype:
-        """The most probable option of every draw; of equals, the first. Draws of one decision may agree."""
+        """The most probable option of every draw; ties go to the first. Draws of one decision may agree."""
         return self.space.genotype([int(draw.argmax()) for values in self.log_probabilities for draw in values])
 
     def mode_within(self, limits: CellLimits) -> CellGenotype:
-        """The most probable draws of cells within limits. Raises UsageError for limits that the space rules out."""
+        """The most probable cells within limits. Raises UsageError for limits that the space rules out."""
         parts = [
             (decision, [((option,), float(log)) for option, log in enumerate(draw)])
             for decision, values in zip(self.decisions, self.log_probabilities, strict=True)
@@ -136,7 +137,7 @@ class CategoricalDistribution:
         return best_within(self.space, parts, limits)
 
     def sample(self, seed: int, number: int) -> CellGenotype:
-        """Child `number` of the sequence `seed`, drawn from p(alpha | pi); whatever other children are drawn."""
+        """Child `number` of the sequence `seed`, drawn from p(alpha | pi), regardless of which others are drawn."""
         uniform = uniforms(self._draw_count, derive_seed(seed, "sample", number))
         return self.space.genotype(self.draw(uniform).tolist())
 
@@ -145,12 +146,12 @@ class CategoricalDistribution:
         return sum(decision.draws for decision in self.decisions)
 
     def draw(self, uniform: NDArray[np.float64]) -> Choices:
-        """Children alpha ~ p(alpha | pi) out of uniform numbers in [0, 1): [draws] -> [draws], or [children, draws]."""
+        """Children alpha ~ p(alpha | pi) from uniform numbers in [0, 1). [draws] or [children, draws] -> the same."""
         drawn = []
         rows = (draw for values in self.log_probabilities for draw in values)
         for row, column in zip(rows, uniform.T, strict=True):
             cumulative = np.exp(row).cumsum()
-            # Scaled by the last sum, which rounding keeps from being 1, so that no option of probability 0 is drawn.
+            # Rounding may keep the last sum from being 1. Scaled by it, no option of probability 0 is drawn.
             drawn.append(cumulative.searchsorted(column * cumulative[-1], side="right"))
         return np.array(drawn, np.int64).T
 
@@ -163,8 +164,9 @@ class CategoricalDistribution:
         return total
 
     def gradient(self, choices: Choices, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """Of sum_k weights[k] log p(alpha_k | pi) in the logits: sum_k weights[k] (onehot(alpha_k) - softmax).
+        """The gradient of sum_k weights[k] log p(alpha_k | pi) with respect to the logits.
 
+        It is sum_k weights[k] (onehot(alpha_k) - softmax).
         choices: [children, draws]; weights: [children]. -> [draws, options] per decision
         """
         found, column = [], 0
@@ -179,9 +181,9 @@ class CategoricalDistribution:
     def top(self, count: int) -> tuple[tuple[CellGenotype, float], ...]:
         """The `count` most probable networks with their log-probabilities, the most probable first.
 
-        Every network once, its probability that of all orders of its draws together. So where both draws of a decision
-        believe in the same two options the first network need not be the mode, which takes each draw's best. Fewer
-        where there are no more. Found best-first from the factorised distribution.
+        Each network appears once, with the probability of all orders of its draws together. So the first need not be
+        the mode, which takes each draw's best: both draws of a decision may favour the same two options. Returns fewer
+        if there are no more. Found best-first from the factorised distribution.
         """
         factors = [_ranked_outcomes(values, count) for values in self.log_probabilities]
         combinations = best_first([[value for _, value in factor] for factor in factors])
@@ -194,15 +196,15 @@ class CategoricalDistribution:
         )
 
     def log_probability(self, genotype: CellGenotype) -> float:
-        """log p, in nats, of a network: of all orders of its draws, which make the same network, together.
+        """The log-probability of a network, in nats: of all orders of its draws together.
 
-        Over all networks the probabilities sum to 1. Raises UsageError for one that the distribution is not over.
+        The probabilities of all networks sum to 1. Raises UsageError for a network that cannot be drawn.
         """
         pairs = zip(self.log_probabilities, self._options_of(genotype), strict=True)
-        return min(0.0, fsum(_of_all_orders(values, options) for values, options in pairs))
+        return min(0.0, fsum(_log_probability_in_any_order(values, options) for values, options in pairs))
 
     def _options_of(self, genotype: CellGenotype) -> list[list[int]]:
-        """The options that a genotype consists of, per decision. Raises UsageError where it consists of others."""
+        """The options that a genotype consists of, per decision. Raises UsageError if it cannot be drawn."""
         if genotype.space != self.space.name:
             raise UsageError(
                 f"the cells are of the space {genotype.space!r}, the distribution's of {self.space.name!r}"
@@ -214,24 +216,24 @@ class CategoricalDistribution:
             mine = nodes[index][: decision.draws] if index < len(nodes) else []
             if len(mine) < decision.draws or any(pick not in decision.options for pick in mine):
                 raise UsageError(
-                    f"cells.{decision.cell}.nodes[{index}] is none of the distribution's: it is not made of "
+                    f"cells.{decision.cell}.nodes[{index}] does not belong to the distribution: it is not made of "
                     f"{decision.draws} of the options of decision {decision.name}"
                 )
             del nodes[index][: decision.draws]
             chosen.append([decision.options.index(pick) for pick in mine])
         if self.space.genotype([o for options in chosen for o in options]).network() != genotype.network():
             raise UsageError(
-                f"the cells are none of the distribution's, which are of the space {self.space.name!r} and have "
-                f"{self.space.nodes} nodes"
+                f"the cells do not belong to the distribution, whose cells are of the space {self.space.name!r} and "
+                f"have {self.space.nodes} nodes"
             )
         return chosen
 
-    def _about(self, cell: str) -> list[tuple[Decision, Floats]]:
+    def _decisions_about(self, cell: str) -> list[tuple[Decision, Floats]]:
         """The decisions about a type of cell, each with its log-probabilities."""
         return [pair for pair in zip(self.decisions, self.log_probabilities, strict=True) if pair[0].cell == cell]
 
     def facts(self) -> dict[str, Any]:
-        """How decided it is, how probable its mode, and what each decision would most likely be, as JSON."""
+        """How decided it is, how probable its mode is, and the likeliest options of each decision, as JSON."""
         cells = self.space.cells
         limits = {cell: self.entropy_limit(cell) for cell in cells}
         mode = self.log_probability(self.mode())
@@ -249,7 +251,7 @@ class CategoricalDistribution:
         }
 
     def _facts_of_decisions(self, cell: str) -> list[dict[str, Any]]:
-        decisions = (decision for decision, _ in self._about(cell))
+        decisions = (decision for decision, _ in self._decisions_about(cell))
         return [
             {
                 "decision": decision.name,
@@ -261,15 +263,15 @@ class CategoricalDistribution:
         ]
 
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
-        """What a search that goes on with this distribution must have in common with it."""
+        """The settings that a search must share with this distribution to continue from it."""
         return {"space": self.space.name, "nodes": self.space.nodes}
 
     def tensors(self) -> dict[str, Floats]:
-        """All that was learnt, under the names that it has in a file: "logits.normal.2", …, by cell and decision."""
+        """All that was learnt, under its names in a file: "logits.normal.2", …, by cell and decision."""
         return {_name(decision): values for decision, values in zip(self.decisions, self.logits, strict=True)}
 
     def settings(self) -> dict[str, Any]:
-        """What the tensors are about, as JSON."""
+        """What the tensors describe, as JSON."""
         return space_settings(self.space)
 
     @classmethod
@@ -285,9 +287,9 @@ class CategoricalDistribution:
 
 
 def _aligned(several: Sequence[Floats]) -> list[Floats]:
-    """The draws of each, [draws, options], in the orders that are nearest to their common mean.
+    """The draws of each distribution, [draws, options], in the order nearest to the common mean.
 
-    As k-means finds them: each starts from one of the distributions, and the closest agreement counts.
+    Found as k-means does: once from each distribution as a start, and the closest agreement is kept.
     """
     logs = [log_softmax(values) for values in several]
     orders = [list(order) for order in permutations(range(len(several[0])))]
@@ -324,32 +326,39 @@ def _choice(pick: Pick, log_probability: float) -> Choice:
 def _ranked_outcomes(values: Floats, count: int) -> list[tuple[tuple[int, ...], float]]:
     """The `count` likeliest outcomes of a decision, each with its log-probability, the likeliest first.
 
-    Draws in any order are one outcome, which is given in its likeliest order. Of equals, those go first that are
-    likelier in that order, then those whose first draw is.
+    Draws in any order are one outcome, which is returned in its likeliest order. Ties go to the outcome that is
+    likelier in that order, then to the one whose first draw is likelier.
     """
     draws, options = values.shape
 
     def likeliest_order(outcome: tuple[int, ...]) -> tuple[int, ...]:
-        return max(sorted(set(permutations(outcome))), key=lambda order: _of_order(values, order))
+        return max(sorted(set(permutations(outcome))), key=lambda order: _log_probability_in_order(values, order))
 
     outcomes = [likeliest_order(outcome) for outcome in combinations_with_replacement(range(options), draws)]
-    ranked = [(outcome, min(0.0, _of_all_orders(values, outcome))) for outcome in outcomes]
-    ranked.sort(key=lambda row: (-row[1], -_of_order(values, row[0]), [-values[0, o] for o in row[0][:1]], row[0]))
+    ranked = [(outcome, min(0.0, _log_probability_in_any_order(values, outcome))) for outcome in outcomes]
+    ranked.sort(
+        key=lambda row: (
+            -row[1],
+            -_log_probability_in_order(values, row[0]),
+            [-values[0, o] for o in row[0][:1]],
+            row[0],
+        )
+    )
     return ranked[:count]
 
 
-def _of_order(values: Floats, order: Sequence[int]) -> float:
+def _log_probability_in_order(values: Floats, order: Sequence[int]) -> float:
     """The log-probability of a decision's draws in this order."""
     return fsum(float(draw[option]) for draw, option in zip(values, order, strict=True))
 
 
-def _of_all_orders(values: Floats, options: Sequence[int]) -> float:
+def _log_probability_in_any_order(values: Floats, options: Sequence[int]) -> float:
     """The log-probability of drawing these options in any order."""
-    terms = [_of_order(values, order) for order in set(permutations(options))]
+    terms = [_log_probability_in_order(values, order) for order in set(permutations(options))]
     largest = max(terms)
     return largest + log(fsum(exp(term - largest) for term in terms))
 
 
-def _falling(values: Floats) -> NDArray[np.intp]:
-    """Positions in falling order of the values; of equals, the first goes first."""
+def _by_falling_value(values: Floats) -> NDArray[np.intp]:
+    """Positions by falling value; ties keep their order."""
     return np.argsort(-values, kind="stable")

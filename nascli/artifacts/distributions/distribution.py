@@ -21,14 +21,14 @@ FORMAT = "nascli-distribution"
 VERSION = 1
 
 _SHARED, _COURSE = "shared.", "course."
-"""What the names of shared weights begin with, and those of the distribution after each epoch."""
+"""Prefixes of the names of tensors: shared weights, and the distribution after each epoch."""
 
 
 @runtime_checkable
 class Distribution(Protocol):
-    """What every kind of distribution is asked; what else it offers is up to its kind.
+    """What every kind of distribution offers; some kinds offer more.
 
-    A further kind is a class of this shape, with `assemble` besides, and its row in `nascli.registry.DISTRIBUTIONS`.
+    To add a kind, write a class of this shape and its row in `nascli.registry.DISTRIBUTIONS`.
     """
 
     kind: str
@@ -39,22 +39,25 @@ class Distribution(Protocol):
 
     @property
     def data(self) -> DataInfo | None:
-        """The images that it and its weights are for. None: it has no weights, and is for any."""
+        """The images that its weights are for. None: it has no weights and suits any images."""
 
     def undecided(self) -> Entropy | None:
-        """How much it leaves open; None where it does not decide by degrees."""
+        """How much is undecided; None for a kind that does not decide gradually."""
 
     def settings(self) -> dict[str, Any]:
-        """What the tensors are about, as JSON."""
+        """What the tensors describe, as JSON."""
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """All that was learnt, under the names that it has in a file."""
+        """All that was learnt, under its names in a file."""
 
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
-        """What a search that goes on with this distribution must have in common with it. `origin`: its file's."""
+        """The settings that a search must share with this distribution to continue from it.
+
+        `origin` is the provenance of its file.
+        """
 
     def facts(self) -> dict[str, Any]:
-        """What is worth knowing of it, as JSON."""
+        """What is worth knowing about it, as JSON."""
 
     @classmethod
     def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
@@ -67,17 +70,16 @@ class OffersMean(Protocol):
 
     @classmethod
     def mean(cls, several: Sequence[Self]) -> Self:
-        """That of the mean logits of several over the same space."""
+        """The distribution of the mean logits of several over the same space."""
 
 
 @dataclass(frozen=True, eq=False)
 class DistributionFile:
     """A distribution and where it comes from: the content of `run.safetensors`.
 
-    `weights`: those that the search has shared among all cells, by their names in the search network's state, for
-    scoring cells that are drawn. None where there are none, or where they are part of what was learnt. `course`: what
-    the distribution's tensors were after each epoch, [epochs, …] by name, the last as they are now. None where only the
-    last is known.
+    `weights` are those that the search shared among all cells, by their names in the search network's state; they score
+    drawn cells. None if there are none, or if they are part of the distribution. `course` holds the distribution's
+    tensors after each epoch, [epochs, …] by name; the last row equals the distribution. None if only the last is known.
     """
 
     artifact: ClassVar[ArtifactKind] = "distribution"
@@ -89,11 +91,11 @@ class DistributionFile:
 
     @property
     def subject(self) -> Distribution:
-        """What pictures and descriptions of the file are of."""
+        """What pictures and descriptions of the file show."""
         return self.distribution
 
     def averaged(self, epochs: int) -> Distribution:
-        """The distribution of the mean logits of the last `epochs`. Raises UsageError where so many are not known."""
+        """The distribution of the mean logits of the last `epochs` epochs. Raises UsageError if fewer are known."""
         if self.course is None:
             raise UsageError(f"of a {self.distribution.noun} only the last epoch is known: there is no average")
         known = len(next(iter(self.course.values())))
@@ -113,8 +115,8 @@ def distribution_bytes(file: DistributionFile) -> bytes:
         "provenance": file.provenance.model_dump(mode="json"),
     }
     parts = ((_SHARED, file.weights), (_COURSE, file.course))
-    besides = {prefix + name: values for prefix, part in parts for name, values in (part or {}).items()}
-    return tensors.encode({**file.distribution.tensors(), **besides}, document)
+    extra = {prefix + name: values for prefix, part in parts for name, values in (part or {}).items()}
+    return tensors.encode({**file.distribution.tensors(), **extra}, document)
 
 
 def load_distribution(data: bytes, where: str) -> DistributionFile:
@@ -150,11 +152,13 @@ def from_parts(values: Mapping[str, Any], document: Mapping[str, Any], where: st
 
 
 def _check_course(course: Mapping[str, NDArray[Any]], now: Mapping[str, NDArray[Any]]) -> None:
-    """Raise ValueError unless there is none, or one that ends in the distribution as it is."""
+    """Raise ValueError unless the course is empty or ends in the distribution as it is now."""
     if not course:
         return
     if course.keys() != now.keys():
-        raise ValueError(f"{_COURSE}{min(course.keys() ^ now.keys())[:LONGEST_NAME]}: is missing, or there in vain")
+        raise ValueError(
+            f"{_COURSE}{min(course.keys() ^ now.keys())[:LONGEST_NAME]}: is missing, or has no counterpart"
+        )
     for name, values in course.items():
         if values.dtype != now[name].dtype or values.shape[1:] != now[name].shape or not np.isfinite(values).all():
             raise ValueError(f"{_COURSE}{name}: does not have the type, the shape and the numbers of {name}")

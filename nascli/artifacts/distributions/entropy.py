@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entropy:
-    """What is left open, in nats: of `limit`, where nothing is decided.
+    """How much is undecided, in nats; `limit` is the value when nothing is decided.
 
-    `per_edge`: the mean over edges, not the whole. `drift`: what the same steps would have left without images, where
-    that is known.
+    `per_edge`: the mean over edges instead of the total. `drift` is what the same steps would have left without images,
+    if that is known.
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""What distributions made of logits have in common: the space in their files, and the check of their arrays."""
+"""What distributions made of logits share: the space in their files, the check of their arrays, and their mean."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ from nascli.spaces.protocol import CellSpace
 Floats: TypeAlias = NDArray[np.floating[Any]]
 
 LARGEST = 1e30
-"""Beyond, differences and sums of logits could leave float64; softmax is decided long before."""
+"""Sums and differences of larger logits could overflow float64; softmax is decided long before."""
 
 
 def frozen(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> Floats:
@@ -34,9 +34,9 @@ def frozen(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> Floats:
 
 
 def mean_logits(several: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """The mean of tensors of the same names and shapes, summed in float64, in their own type.
+    """The mean of tensors with the same names and shapes, computed in float64 and returned in their own type.
 
-    Of logits it is the normalised geometric mean of the probabilities.
+    The mean of logits gives the normalised geometric mean of the probabilities.
     """
     return {
         name: np.mean([own[name] for own in several], axis=0, dtype=np.float64).astype(values.dtype)
@@ -45,14 +45,14 @@ def mean_logits(several: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDAr
 
 
 def log_softmax(logits: Floats) -> Floats:
-    """Over the last axis, in float64: finite, however decided."""
+    """The logarithm of softmax over the last axis, in float64, always finite."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     values: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return values
 
 
 def space_settings(space: CellSpace) -> dict[str, Any]:
-    """What a file says of the space that its tensors are about, as JSON."""
+    """The space of a file's tensors, as JSON."""
     return {"space": space.name, "nodes": space.nodes, "operations": list(space.operations)}
 
 

@@ -22,10 +22,10 @@ from nascli.spaces.protocol import CellSpace, Decision
 
 @dataclass(frozen=True)
 class WeighedEdge:
-    """One edge of a cell with the best operation on it: of those that the space's derive rule may keep.
+    """One edge of a cell with the best operation on it that the space's derive rule may keep.
 
-    `probability` is that operation's among all; `weight` is the edge's share of its node (1 where edges have no
-    weights); `strength` is their product.
+    `probability` is that operation's among all operations; `weight` is the edge's share of its node (1 where edges have
+    no weights); `strength` is their product.
     """
 
     input: int
@@ -38,7 +38,7 @@ class WeighedEdge:
 
 @dataclass(frozen=True, eq=False)
 class MixtureDistribution:
-    """What a mixture search has learnt of its cells (PC-DARTS, Eq. 1 and 2).
+    """What a mixture search has learnt about its cells (PC-DARTS, Eq. 1 and 2).
 
     `alpha` is [edges, operations] and `beta` [edges] for each type of cell, as logits, in the order of the space's
     edges and operations; `beta` is None where edges have no weights (DARTS). Raises ValueError where names, shapes,
@@ -82,16 +82,16 @@ class MixtureDistribution:
         return logs
 
     def strengths(self, cell: str) -> Floats:
-        """What every operation on every edge weighs in its node's sum: [edges, operations], float64."""
+        """The weight of every operation on every edge in its node's sum: [edges, operations], float64."""
         return np.exp(self._log_strengths(cell))
 
     def _log_strengths(self, cell: str) -> Floats:
-        """Where beta has decided against an edge, the strengths of all its operations may be 0, and alike."""
+        """Logarithms still rank the operations of an edge whose strengths all round to 0 because of beta."""
         logs: Floats = self._log_edge_weights(cell)[:, None] + log_softmax(self.alpha[cell])
         return logs
 
     def strongest(self, cell: str) -> tuple[WeighedEdge, ...]:
-        """Each edge, in the order of alpha's rows, with its best operation (of equals, the first)."""
+        """Each edge, in the order of alpha's rows, with its best operation; ties go to the first."""
         operations = self.space.operations
         allowed = [column for column, op in enumerate(operations) if op != NONE or self.space.keeps_none]
         found = []
@@ -114,32 +114,32 @@ class MixtureDistribution:
 
     @classmethod
     def uniform(cls, space: CellSpace) -> Self:
-        """Where all operations and all edges weigh the same."""
+        """The mixture in which all operations and all edges weigh the same."""
         alpha = np.zeros((len(space.edges()), len(space.operations)), np.float32)
         return cls(space, dict.fromkeys(space.cells, alpha), None)
 
     @classmethod
     def mean(cls, several: Sequence[Self]) -> Self:
-        """Of the mean logits of several over the same space: alpha, and beta where there is one."""
+        """The mixture of the mean logits of several over the same space: alpha, and beta where there is one."""
         return cls.assemble(several[0].settings(), mean_logits([other.tensors() for other in several]))
 
     def sample(self, seed: int, number: int) -> CellGenotype:
-        """Cells `number` of the sequence `seed`: the derive rule on strengths with Gumbel noise on their logarithms.
+        """Draw `number` of the sequence `seed`: the derive rule on strengths with Gumbel noise on their logarithms.
 
-        So each edge has an operation with the probability of its softmax (of those that the rule may keep), and where
-        the rule keeps some edges of a node, these are drawn without replacement, each time in proportion to what is
-        left (Kool et al., ICML 2019, "Stochastic Beams and Where to Find Them").
+        So each edge's operation is drawn by softmax among those that the rule may keep. Where the rule keeps some edges
+        of a node, these are drawn without replacement, each time in proportion to the strengths that are left (Kool et
+        al., ICML 2019, "Stochastic Beams and Where to Find Them").
         """
         noisy = {}
         for cell in self.space.cells:
             logs = self._log_strengths(cell)
-            # Half a step up, since the logarithm of 0 is no number.
+            # Half a step up, since 0 has no logarithm.
             uniform = uniforms(logs.size, derive_seed(seed, "sample", cell, number)) + 2.0**-54
             noisy[cell] = (logs - np.log(-np.log(uniform)).reshape(logs.shape)).tolist()
         return self.space.keep(noisy)
 
     def mode_within(self, limits: CellLimits) -> CellGenotype:
-        """The strongest cells within limits: each node has as many edges as ever, and each edge one operation.
+        """The strongest cells within limits: each node has as many edges as without limits, each with one operation.
 
         Raises UsageError for limits that the space rules out.
         """
@@ -162,7 +162,7 @@ class MixtureDistribution:
         return float(-(np.exp(logs) * logs).sum(axis=1).mean())
 
     def undecided(self) -> Entropy:
-        """The mean entropy of the operations on an edge, in all types of cells together."""
+        """The mean entropy of the operations on an edge, over all types of cells."""
         mean = fsum(map(self.entropy, self.space.cells)) / len(self.space.cells)
         return Entropy(mean, log(len(self.space.operations)), per_edge=True)
 
@@ -176,18 +176,18 @@ class MixtureDistribution:
         }
 
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
-        """What a search that goes on with this distribution must have in common with it."""
+        """The settings that a search must share with this distribution to continue from it."""
         return {"space": self.space.name, "nodes": self.space.nodes}
 
     def tensors(self) -> dict[str, Floats]:
-        """All that was learnt, under the names that it has in a file: "alpha.normal", …, "beta.reduce"."""
+        """All that was learnt, under its names in a file: "alpha.normal", …, "beta.reduce"."""
         named = {f"alpha.{cell}": self.alpha[cell] for cell in self.space.cells}
         if self.beta is not None:
             named |= {f"beta.{cell}": self.beta[cell] for cell in self.space.cells}
         return named
 
     def settings(self) -> dict[str, Any]:
-        """What the tensors are about, as JSON."""
+        """What the tensors describe, as JSON."""
         return space_settings(self.space)
 
     @classmethod

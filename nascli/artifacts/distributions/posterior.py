@@ -32,22 +32,21 @@ LEAST_PROBABILITY = 1e-6
 _BOUND = np.float32(np.log((1 - LEAST_PROBABILITY) / LEAST_PROBABILITY))
 
 LARGEST_LOGIT = float(np.nextafter(_BOUND, np.float32(0)))
-"""log(p / (1 - p)) at the bounds of p: the last number of float32 that is within them."""
+"""The size of log(p / (1 - p)) at the bounds of p: the last float32 within them."""
 
 _LARGEST_READ = float(np.nextafter(_BOUND, np.float32(np.inf)))
-"""In a file, however the bound was rounded."""
+"""The same for logits in a file, whichever way the bound was rounded."""
 
 _LOGITS, _WEIGHTS = "logits.", "weights."
 
 
 @dataclass(frozen=True, eq=False)
 class PosteriorDistribution:
-    """q(phi): every masked channel k of convolution and source s is dropped with probability p_s, independently.
+    """q(phi): every masked channel is dropped independently, with the probability p of its convolution and source.
 
-    `logits` holds for every masked convolution log(p / (1 - p)) of its sources, float32 [sources]; `weights` what the
-    super-network's state is, by name (`state_of`): its weights, and batch norm statistics. `data` says what images they
-    are for.
-    Raises ValueError where names, shapes, types or values don't fit.
+    `logits` holds log(p / (1 - p)) for the sources of every masked convolution, float32 [sources]. `weights` is the
+    super-network's state by name (`state_of`): weights and batch norm statistics. `data` describes the images that they
+    are for. Raises ValueError where names, shapes, types or values don't fit.
     """
 
     kind: ClassVar[str] = "posterior"
@@ -90,7 +89,7 @@ class PosteriorDistribution:
 
     @property
     def depth(self) -> int:
-        """Blocks in each stage; 0: as many as in the published network."""
+        """Blocks in each stage; 0 for those of the published network."""
         return 0 if self.stages == stages_of(self.supernet) else self.stages[0]
 
     @cached_property
@@ -108,14 +107,14 @@ class PosteriorDistribution:
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
-        """Of every entry of a row of masks (`Graph.groups`), that it is dropped. [mask_size]"""
+        """The drop probability of every entry of a row of masks (`Graph.groups`). [mask_size]"""
         groups = [(self.logits[group.conv][group.source], group.size) for group in self.graph.groups]
         logits, sizes = zip(*groups, strict=True)
         drop: NDArray[np.float64] = np.repeat(1 / (1 + np.exp(-np.array(logits, np.float64))), sizes)
         return drop
 
     def undecided(self) -> Entropy:
-        """The entropy of the masks, independent coins none of which is sure, beside that of fair ones."""
+        """The entropy of the masks, which are independent coins, with that of fair coins as its limit."""
         drop = self.probabilities
         entropy = float(-(drop * np.log(drop) + (1 - drop) * np.log1p(-drop)).sum())
         return Entropy(entropy, self.graph.mask_size * float(np.log(2)))
@@ -133,11 +132,11 @@ class PosteriorDistribution:
         return ChannelsGenotype.of(self.supernet, self.width, self.stages, channels_of(self.graph, mask))
 
     def sample(self, seed: int, number: int) -> ChannelsGenotype:
-        """Network `number` of the sequence `seed`, whatever others are drawn."""
+        """Network `number` of the sequence `seed`, regardless of which others are drawn."""
         return self.genotype(self.mask(seed, number))
 
     def facts(self) -> dict[str, Any]:
-        """The super-network, and what the probabilities of dropping say of it, as JSON. Means are over channels."""
+        """The super-network and a summary of its drop probabilities, as JSON. Means are over channels."""
         graph, drop, entropy = self.graph, self.probabilities, self.undecided()
         parts = {part: np.concatenate(ranges) for part, ranges in graph.mask_parts.items()}
         return {
@@ -166,8 +165,9 @@ class PosteriorDistribution:
         }
 
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
-        """What a search that goes on with these weights must have in common with theirs: the network, and the images
-        that are held out for ranking, none of which the weights have seen.
+        """The settings that a search must share with this distribution to continue from it.
+
+        They are the network, and the images held out for ranking, none of which the weights have seen.
         """
         config = origin.config
         own = config.get("settings")
@@ -181,7 +181,7 @@ class PosteriorDistribution:
         }
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """Of the names "logits.<convolution>" and "weights.<name in the network's state>"."""
+        """All that was learnt, as "logits.<convolution>" and "weights.<name in the network's state>"."""
         return {
             **{_LOGITS + name: values for name, values in self.logits.items()},
             **{_WEIGHTS + name: values for name, values in self.weights.items()},
@@ -227,7 +227,7 @@ def _check(given: Mapping[str, NDArray[Any]], needed: Mapping[str, Tensor], grou
     """Raise ValueError unless the arrays have exactly these names, shapes and types, and are finite."""
     for name in given:
         if name not in needed:
-            raise ValueError(f"{group}{name[:LONGEST_NAME]}: is nothing that this super-network has")
+            raise ValueError(f"{group}{name[:LONGEST_NAME]}: this super-network has no such tensor")
     for name, (shape, dtype) in needed.items():
         if name not in given:
             raise ValueError(f"{group}{name}: is missing")
@@ -241,7 +241,7 @@ def _check(given: Mapping[str, NDArray[Any]], needed: Mapping[str, Tensor], grou
 
 
 class _Settings(Frozen):
-    """What a file says of a posterior besides its tensors."""
+    """What a file says about a posterior besides its tensors."""
 
     supernet: str
     width: int = Field(ge=1)

@@ -1,4 +1,4 @@
-"""The trials of a random search: cells that were trained alike, best first, each with its accuracy on unseen images."""
+"""The trials of a random search: equally trained cells, best first, each with its accuracy on unseen images."""
 
 import math
 from collections.abc import Mapping
@@ -20,21 +20,21 @@ from nascli.spaces.names import SKIP
 from nascli.spaces.protocol import CellSpace
 
 MOST_CELLS = 10_000
-"""Of one search. Each takes about a kilobyte of the file's header, which has a limit."""
+"""The most cells of one search. Each takes about a kilobyte of the file's header, whose size is limited."""
 
 _TYPES: Mapping[str, type[np.generic]] = {"accuracy": np.float64, "number": np.int64}
 _OPTIONAL: Mapping[str, type[np.generic]] = {"loss": np.float64, "reported": np.float64}
-"""Columns that all trials of a search have, or none."""
+"""Columns that either all trials of a search have or none."""
 
 
 @dataclass(frozen=True)
 class Trial:
     """A cell that was trained and evaluated, or looked up in a table of true accuracies.
 
-    The best has the highest `accuracy`: the share, 0 to 1, of the images held out from its training that its network
-    gets right, or what the table says. `loss` is the mean cross-entropy on these images, in nats, None by a table;
+    The best has the highest `accuracy`, 0 to 1: the share of images held out from training that its network gets right,
+    or what the table says. `loss` is the mean cross-entropy on these images, in nats; None if a table was used.
     `number` counts the cells of the search from 0, in the order in which they were drawn. `reported` is another
-    accuracy that a table knows of it, which had no part in the choice.
+    accuracy in the table, which had no part in the choice.
     """
 
     genotype: CellGenotype
@@ -44,15 +44,15 @@ class Trial:
     reported: float | None = None
 
     def place(self) -> tuple[float, float, int]:
-        """What trials are sorted by: accuracy; of equals the lower loss, then the lower number, goes first."""
+        """The key that trials are sorted by: highest accuracy, then lowest loss, then lowest number."""
         return -self.accuracy, self.loss or 0.0, self.number
 
 
 @dataclass(frozen=True)
 class TrialsDistribution:
-    """The cells of a random search: `done`, which have been trained, best first, and `waiting`, in their order.
+    """The cells of a random search: those `done` with training, best first, and those `waiting`, in their order.
 
-    A search that is done leaves none waiting. A cell waits until its training is over, and is no trial until then.
+    A finished search leaves none waiting. A cell waits until its training is over; only then is it a trial.
     Raises ValueError where cells, accuracies or their order don't fit.
     """
 
@@ -93,7 +93,7 @@ class TrialsDistribution:
                 raise ValueError(f"{place}.cells.{name}: has {len(cell.nodes)} nodes; {self.space.nodes} are needed")
 
     def mode(self) -> CellGenotype:
-        """The best cell. Before any is trained there is nothing to choose by: then the one whose turn is first."""
+        """The best cell; before any is trained, the first that waits."""
         return self.done[0].genotype if self.done else self.waiting[0]
 
     def top(self, count: int) -> tuple[tuple[CellGenotype, None], ...]:
@@ -102,11 +102,11 @@ class TrialsDistribution:
         Two of them may be the same network: cells are drawn independently.
         """
         if count > len(self.done):
-            raise UsageError(f"{count} cells were asked for, the search has tried {len(self.done)}")
+            raise UsageError(f"{count} cells were asked for, but the search has tried {len(self.done)}")
         return tuple((trial.genotype, None) for trial in self.done[:count])
 
     def undecided(self) -> None:
-        """Nothing is learnt by degrees."""
+        """None: nothing is learnt gradually."""
 
     def facts(self) -> dict[str, Any]:
         """How many cells were tried, each with its accuracies and its skips, and how many wait, as JSON."""
@@ -130,12 +130,13 @@ class TrialsDistribution:
         }
 
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
-        """What a search that goes on with these cells must have in common with them."""
+        """The settings that a search must share with this distribution to continue from it."""
         return {"space": self.space.name, "nodes": self.space.nodes}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """What is known of the trials, best first: "accuracy", and "loss" and "reported" where there are such, [cells]
-        float64, "number" [cells] int64.
+        """The columns of the trials, best first: [cells].
+
+        "accuracy", and "loss" and "reported" if they are known, are float64, "number" is int64.
         """
         columns = {name: [getattr(cell, name) for cell in self.done] for name in {**_TYPES, **_OPTIONAL}}
         known = {name: values for name, values in columns.items() if name in _TYPES or (values and None not in values)}
@@ -169,7 +170,7 @@ Cells = Annotated[tuple[CellGenotype, ...], Field(max_length=MOST_CELLS)]
 
 
 class _Settings(Frozen):
-    """What a file says of trials besides its columns."""
+    """What a file says about trials besides its columns."""
 
     space: str
     nodes: int
@@ -188,7 +189,7 @@ def _check_trial(trial: Trial, position: int) -> None:
 
 
 def _columns(tensors: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
-    """What is known of `count` trials, by name, checked."""
+    """The columns of `count` trials by name, checked."""
     types = {**_TYPES, **_OPTIONAL}
     if stray := sorted(tensors.keys() - types.keys()):
         raise ValueError(f"unknown tensor {shorten(stray[0])}: trials have {', '.join(types)}")

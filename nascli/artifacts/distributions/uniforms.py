@@ -1,4 +1,4 @@
-"""Random numbers that a seed alone decides, whatever the version of numpy."""
+"""Random numbers that depend on a seed alone, not on the version of numpy."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Reading and writing whole files: a file is either the old one or the new one, never half of either; "-" is a pipe."""
+"""Reading and writing whole files: a file is the old one or the new one, never half of either; "-" is a pipe."""
 
 import errno
 import hashlib
@@ -38,14 +38,14 @@ PROMISES = frozenset(
         ".gz",
     }
 )
-"""Endings by which programs, and people, tell a format."""
+"""Endings that promise a format to programs and people."""
 
 LARGEST_INPUT = 1 << 33
-"""Bytes that are read at most, 8 GiB: a pipe or a device has no size to look at beforehand."""
+"""The most bytes that are read, 8 GiB: the size of a pipe or a device is not known beforehand."""
 
 _CHUNK = 1 << 24
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_USERS_DOING = {
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_USER_ERRORS = {
     errno.ENOENT,
     errno.ENOTDIR,
     errno.EACCES,
@@ -77,8 +77,8 @@ def display_name(source: str | Path) -> str:
 def read_bytes(source: str | Path, limit: int = LARGEST_INPUT) -> bytes:
     """The bytes of a file, or of standard input for "-".
 
-    Raises ArtifactError for a file that is missing, unreadable, no file, empty standard input, or more than `limit`
-    bytes; UsageError where standard input is a terminal.
+    Raises ArtifactError for a missing or unreadable file, a folder or device, empty standard input, or more than
+    `limit` bytes; UsageError if standard input is a terminal.
     """
     if is_pipe(source):
         return _read_standard_input(limit)
@@ -99,16 +99,16 @@ def read_bytes(source: str | Path, limit: int = LARGEST_INPUT) -> bytes:
 
 
 def read_once(*sources: str | Path | None) -> None:
-    """Raise UsageError where standard input is meant more than once."""
+    """Raise UsageError if standard input is named more than once."""
     if sum(source is not None and is_pipe(source) for source in sources) > 1:
         raise UsageError("'-' is given twice, but standard input can be read once: name files for the others")
 
 
 def check_output(target: str | Path, overwrite: bool, *, ending: str | None = None) -> None:
-    """Raise UsageError if `write_output` could not write there; called before the work that makes the content.
+    """Raise UsageError if `write_output` could not write to a target; called before the content is made.
 
-    `ending`: of the content's format, such as ".json"; a name that promises another one is refused, and BINARY content
-    is not sent to a terminal.
+    `ending` is that of the content's format, such as ".json". A name that promises another format is refused, and
+    BINARY content is not sent to a terminal.
     """
     if is_pipe(target):
         _check_standard_output()
@@ -121,7 +121,7 @@ def check_output(target: str | Path, overwrite: bool, *, ending: str | None = No
     check_name(path)
     if ending is not None and ending != path.suffix.lower() in PROMISES:
         raise UsageError(
-            f"{path} would be no {path.suffix} file, since the result is written as {ending}: call it "
+            f"{path} would not be a {path.suffix} file, since the result is written as {ending}: call it "
             f"{path.with_suffix(ending)}"
         )
     with folder_errors(path):
@@ -130,17 +130,17 @@ def check_output(target: str | Path, overwrite: bool, *, ending: str | None = No
         if path.exists():
             if path.is_file() and not overwrite:
                 raise _exists(path)
-            if not _may(path, os.W_OK):
+            if not _has_access(path, os.W_OK):
                 raise UsageError(f"{path} is write-protected")
         folder = _destination(path).parent
         if not folder.is_dir():
             raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
-        if not _may(folder, os.W_OK | os.X_OK):
+        if not _has_access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"{path} cannot be written: the folder {path.parent} is read-only")
 
 
 def check_name(path: Path) -> None:
-    """Raise UsageError for a name that no result could hold: they say in JSON what they were made from."""
+    """Raise UsageError for a name that is not valid Unicode: results record in JSON what they were made from."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -148,7 +148,7 @@ def check_name(path: Path) -> None:
 
 
 def refuse_overwriting(outputs: Iterable[str | Path | None], inputs: Sequence[str | Path | None]) -> None:
-    """Raise UsageError for an output that is the file of an input: not even `--overwrite` replaces that."""
+    """Raise UsageError if an output is also an input: not even `--overwrite` replaces an input."""
     for output in outputs:
         for one in inputs:
             if output is not None and one is not None and same_file(output, one):
@@ -156,19 +156,19 @@ def refuse_overwriting(outputs: Iterable[str | Path | None], inputs: Sequence[st
 
 
 def same_file(one: str | Path, other: str | Path) -> bool:
-    """Whether two names are those of one file, which need not exist yet. Pipes are no files."""
+    """Whether two names stand for one file, which need not exist yet. A pipe is not a file."""
     if is_pipe(one) or is_pipe(other):
         return False
     try:
         return Path(one).resolve() == Path(other).resolve() or Path(one).samefile(other)
     except (OSError, RuntimeError, ValueError):
-        return False  # one of them is not there, or cannot be a name of a file
+        return False  # one of them is missing, or cannot be the name of a file
 
 
 def write_output(target: str | Path, data: bytes, overwrite: bool = False) -> None:
     """Write a result to a file, or to standard output for "-".
 
-    A file that has come into being since `check_output` is not overwritten either. Raises UsageError or NascliError.
+    A file that has appeared since `check_output` is not overwritten either. Raises UsageError or NascliError.
     """
     if is_pipe(target):
         _write_standard_output(data)
@@ -177,19 +177,18 @@ def write_output(target: str | Path, data: bytes, overwrite: bool = False) -> No
 
 
 def write_atomically(target: str | Path, data: bytes, *, overwrite: bool = True) -> None:
-    """Put `data` in the place of a file at once: whoever looks, at any moment, sees the old content or the new.
+    """Replace a file by `data` in one step: a reader sees the old content or the new, never a mix.
 
-    Through a temporary file in the same folder, flushed to the disk before it takes the name. On any failure the old
-    file is as it was and the temporary one is gone. Raises UsageError (folder missing or read-only, file exists and
-    not `overwrite`) or NascliError (disk full or broken).
+    The data goes to a temporary file in the same folder, which is flushed to the disk before it takes the name. On any
+    failure the old file is unchanged and the temporary one is removed. Raises UsageError (folder missing or read-only,
+    file exists and not `overwrite`) or NascliError (disk full or broken).
     """
     path = Path(target)
     with folder_errors(path):
         final = _destination(path)
         if final.exists() and not final.is_file():
-            final.write_bytes(
-                data
-            )  # a device or a named pipe: there is no content to keep, and a rename would remove it
+            # A device or a named pipe: it has no content to keep, and a rename would remove it.
+            final.write_bytes(data)
             return
         temporary = final.with_name(f".nascli-{secrets.token_hex(8)}.tmp")
         try:
@@ -210,7 +209,7 @@ def _write_flushed(path: Path, data: bytes) -> None:
 
 
 def _publish(temporary: Path, final: Path, path: Path, overwrite: bool) -> None:
-    """Give the temporary file its name; without `overwrite`, only if nobody has it. `path` is how the user wrote it."""
+    """Give the temporary file its name; without `overwrite`, only if that is free. `path` is how the user wrote it."""
     if overwrite:
         temporary.replace(final)
         return
@@ -221,14 +220,14 @@ def _publish(temporary: Path, final: Path, path: Path, overwrite: bool) -> None:
     except OSError as error:
         if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}:
             raise
-        # File systems without hard links: the look and the rename are two steps there.
+        # Without hard links, checking and renaming are two steps.
         if final.exists():
             raise _exists(path) from None
         temporary.replace(final)
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut. File systems that cannot flush folders have no better to offer."""
+    """Make a rename survive a power cut, on file systems that can flush folders."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -237,13 +236,13 @@ def _flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _may(path: Path, mode: int) -> bool:
-    """Whether the process, as the user that it acts for, has a right to a path."""
+def _has_access(path: Path, mode: int) -> bool:
+    """Whether the process, as its effective user, has access to a path."""
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _destination(path: Path) -> Path:
-    """The file that a path means: links are followed, so that the link stays one."""
+    """The file that a path leads to: links are followed, so that a link stays a link."""
     return Path(os.path.realpath(path))
 
 
@@ -253,14 +252,14 @@ def _exists(path: Path) -> UsageError:
 
 @contextmanager
 def folder_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says of writing `path` into a UsageError, or a NascliError for a full or broken disk."""
+    """Turn system errors about writing `path` into UsageError, or NascliError for a full or broken disk."""
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _DISK_FULL:
             text = f"{path} could not be written: {_reason(error)}; what was there before is unchanged. Free some space"
             raise NascliError(text) from None
-        kind = UsageError if error.errno in _USERS_DOING else NascliError
+        kind = UsageError if error.errno in _USER_ERRORS else NascliError
         raise kind(f"{path} cannot be written: {_reason(error)}") from None
     except ValueError as error:  # a path with a null character
         raise UsageError(f"{str(path)!r} cannot be written: {error}") from None
@@ -319,7 +318,7 @@ def _check_standard_output() -> None:
 
 
 def _drop_standard_output() -> None:
-    """Send what Python still holds back for standard output nowhere; or it complains once more when it exits."""
+    """Discard what Python still buffers for standard output; otherwise it complains again when it exits."""
     with suppress(OSError, ValueError):  # a replaced standard output may have no descriptor
         descriptor = os.open(os.devnull, os.O_WRONLY)
         os.dup2(descriptor, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What all documents share: a format, a version, and pydantic models that are checked to the letter."""
+"""What all documents share: a format, a version, and a strict check by pydantic models."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from nascli.faults import Fault, artifact_error, faults_of, shorten
 from nascli.frozen import Frozen
 
 CHECKPOINT = "nascli-checkpoint"
-"""The format of a run's checkpoint; here, because `nascli.artifacts.runs.checkpoint` itself needs torch."""
+"""The format of a run's checkpoint. It stands here because `nascli.artifacts.runs.checkpoint` imports torch."""
 
 Model = TypeVar("Model", bound=Frozen)
 
@@ -33,21 +33,21 @@ def check_format(document: Mapping[str, Any], where: str, name: str, newest: int
 
 
 def validate(model: type[Model], value: object, where: str, *, at: str = "", hidden: str = "") -> Model:
-    """`value`, as JSON was parsed, as a model, without any conversion of types. Raises ArtifactError.
+    """Parsed JSON as a model, without any conversion of types. Raises ArtifactError.
 
-    `at` is the value's place in the file; a leading part `hidden` is left out of the places in messages.
+    `at` is the place of `value` in the file. Messages leave the part `hidden` out where a place begins with it.
     """
     try:
         return model.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        raise artifact_error(where, [_placed(model, fault, at, hidden) for fault in faults_of(error)]) from None
+        raise artifact_error(where, [_in_file(model, fault, at, hidden) for fault in faults_of(error)]) from None
 
 
-def _placed(model: type[Frozen], fault: Fault, at: str, hidden: str) -> Fault:
+def _in_file(model: type[Frozen], fault: Fault, at: str, hidden: str) -> Fault:
     place, text = fault
     field = model.model_fields.get(str(place[0])) if len(place) > 1 else None
     if field is not None and field.discriminator not in (None, place[1]):
-        place = (place[0], *place[2:])  # pydantic names the member of a union, too, which is no place in the file
+        place = (place[0], *place[2:])  # pydantic also names the member of a union, which is no place in the file
     if at:
         place = (at, *place)
     if hidden and len(place) > 1 and place[0] == hidden:

@@ -1,4 +1,4 @@
-"""State of any nesting as named tensors and a JSON document, and back without a difference, and without pickle.
+"""Nested state as named tensors and a JSON document, and back again unchanged, without pickle.
 
 In the document a JSON object is always a tag with one value: {"dict": [[key, value], …]} (any key that is a str or an
 int, in order), {"tuple": […]}, {"tensor": name}, {"float": "nan"}. Everything else stands for itself.
@@ -14,16 +14,16 @@ from nascli.errors import ArtifactError
 from nascli.faults import shorten
 
 DEEPEST = 24
-"""Levels of dicts, lists and tuples. Each takes up to three in JSON, whose depth is bounded too."""
+"""The most levels of dicts, lists and tuples. Each takes up to three in JSON, whose depth is bounded too."""
 
 LONGEST_INT = 256
-"""Bits of a whole number; generators have 64 or 128."""
+"""The most bits of a whole number; the state of random generators has 64 or 128."""
 
 
 def pack(state: object) -> tuple[dict[str, torch.Tensor], Any]:
     """Take nested state apart: tensors under readable names ("network.cells.0.weight"), and the rest as JSON.
 
-    Knows dict, list, tuple, str, int, float, bool, None and tensors; a subclass becomes its base. Raises TypeError with
+    Takes dict, list, tuple, str, int, float, bool, None and tensors; a subclass becomes its base. Raises TypeError with
     the place of anything else.
     """
     tensors: dict[str, torch.Tensor] = {}
@@ -73,7 +73,7 @@ def _pack(value: object, place: str, tensors: dict[str, torch.Tensor], levels: i
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:
-    """`name`, or the name with a number where {"a.b": …} and {"a": {"b": …}} meet."""
+    """`name`, with a number if it is taken: {"a.b": …} and {"a": {"b": …}} give the same name."""
     number = 1
     free = name
     while free in taken or free == "__metadata__":

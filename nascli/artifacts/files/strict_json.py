@@ -13,7 +13,7 @@ _LINE = 110
 
 
 def text(data: bytes, where: str) -> str:
-    """`data` as text, without the mark that some editors put before UTF-8. Raises ArtifactError."""
+    """`data` as text, without the byte order mark that some editors write. Raises ArtifactError."""
     if not data.strip():
         raise ArtifactError(f"{where}: is empty")
     try:
@@ -71,8 +71,8 @@ def compact(value: object) -> str:
 
 
 def pretty(value: object) -> bytes:
-    """`value` for people: whatever fits on a line stays on one; a newline at the end. Raises ValueError for NaN."""
-    # A name that is no Unicode (of an old folder, say) becomes an escape that JSON reads back.
+    """`value` for people: what fits on a line stays on one; ends in a newline. Raises ValueError for NaN."""
+    # A name that is not valid Unicode (of an old folder, say) becomes an escape that JSON reads back.
     return (_lines(value, "") + "\n").encode("utf-8", "backslashreplace")
 
 
@@ -90,7 +90,7 @@ def _lines(value: object, indent: str) -> str:
 
 
 def _filled(items: list[str], width: int) -> list[str]:
-    """Short items (the names of a thousand classes, say), as many to a row as fit."""
+    """Rows of short items (the names of a thousand classes, say), each as full as fits."""
     rows = [items[0]]
     for item in items[1:]:
         if len(rows[-1]) + len(item) + 2 <= width:
@@ -119,7 +119,7 @@ def _children(value: object) -> list[Any]:
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:
-    """Whether containers nest deeper than `limit`; a loop, not a recursion, because the depth is the file's choice."""
+    """Whether containers nest deeper than `limit`; a loop, not a recursion, because the file decides the depth."""
     level: list[object] = [value]
     for _ in range(limit + 1):
         level = [child for item in level for child in _children(item)]

@@ -1,8 +1,8 @@
-"""A safetensors file of named tensors and one JSON document, whose every bit is checked when it is read.
+"""A safetensors file of named tensors and one JSON document. Reading it checks every bit.
 
 The document lies as text under the key "nascli" of the file's metadata. Its first entry, "sha256", is the digest of the
-whole file with that digest's own digits set to zero, so that a change of any bit is found. What the tensors are to a
-program is up to `tensors` (numpy's arrays) and `torch_tensors`.
+whole file with that digest's own digits set to zero, so that a change of any bit is found. `tensors` turns the file's
+tensors into numpy's arrays, `torch_tensors` into torch's tensors.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _NO_DIGEST = b"0" * 64
 
 @dataclass(frozen=True)
 class RawTensor:
-    """A tensor as the file has it: safetensors' name of the type, the shape, the bytes (little-endian, row by row)."""
+    """A tensor as it is stored: safetensors' name of the type, the shape, the bytes (little-endian, row by row)."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -34,9 +34,9 @@ class RawTensor:
 
 
 def encode_raw(specs: Mapping[str, TensorSpec], document: Mapping[str, Any]) -> bytes:
-    """The bytes of a file with these tensors, which lie in memory where their specs say, and this JSON document.
+    """The bytes of a file with this JSON document and these tensors, whose specs say where they lie in memory.
 
-    Raises ValueError for a document with NaN in it, or what safetensors refuses.
+    Raises ValueError for a document with NaN in it, or for tensors that safetensors refuses.
     """
     if DIGEST_KEY in document:
         raise ValueError(f"the document's key {DIGEST_KEY!r} is taken by the digest")
@@ -71,7 +71,7 @@ def decode_raw(data: bytes, where: str) -> tuple[dict[str, RawTensor], dict[str,
 
 
 def looks_like_safetensors(data: bytes) -> bool:
-    """Whether a file begins as safetensors does: a length of a plausible size, then an object of JSON."""
+    """Whether a file begins as safetensors does: a plausible length, then a JSON object."""
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
     return len(data) > _LENGTH_BYTES and length <= LARGEST_HEADER and data[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{"
 
@@ -105,7 +105,7 @@ def _document(header: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _tensor_bytes(header: dict[str, Any]) -> int:
-    """Where the last tensor ends; 0 where the header is nonsense, which `deserialize` will say."""
+    """Where the last tensor ends; 0 if the header is nonsense, which `deserialize` will report."""
     ends = [
         entry["data_offsets"][-1]
         for name, entry in header.items()

@@ -1,4 +1,4 @@
-"""numpy's arrays in a file of tensors, and torch's tensors when they are written."""
+"""Reads files of tensors as numpy's arrays, and writes them from numpy's arrays or torch's tensors."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -47,8 +47,8 @@ def encode(tensors: "Mapping[str, np.ndarray[Any, Any] | torch.Tensor]", documen
 def decode(data: bytes, where: str) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
     """The tensors, by name in alphabetical order, and the document of a file.
 
-    bfloat16, which numpy lacks, comes as float32 of the same values.
-    Raises ArtifactError for anything but an intact file of nascli.
+    bfloat16, which numpy lacks, becomes float32 with the same values. Raises ArtifactError for anything but an intact
+    file of nascli.
     """
     raw, document = decode_raw(data, where)
     return {name: _array(tensor, name, where) for name, tensor in raw.items()}, document

@@ -1,4 +1,4 @@
-"""torch's tensors in a file of tensors: the types that numpy lacks, and tensors instead of arrays when reading."""
+"""Reads files of tensors as torch's tensors, and prepares torch's tensors for writing."""
 
 from typing import Any
 

@@ -25,7 +25,7 @@ _RANGE = re.compile(f"(?P<first>{_CHANNEL})(?:-(?P<last>{_CHANNEL}))?")
 
 
 def ranges(channels: Iterable[int]) -> str:
-    """Rising channels as text, without gaps in a range: (0, 1, 2, 5) as "0-2,5"; none as "".
+    """Channels, in rising order, as text: (0, 1, 2, 5) as "0-2,5"; none as "".
 
     >>> ranges([0, 1, 2, 5, 7, 8])
     '0-2,5,7-8'
@@ -38,7 +38,7 @@ def ranges(channels: Iterable[int]) -> str:
 
 
 def parse_ranges(text: str, size: int) -> tuple[range, ...]:
-    """The inverse of `ranges`, not yet counted out: rising, none twice, all below `size`.
+    """The inverse of `ranges`, as Python's ranges: rising, without overlaps, all below `size`.
 
     Raises ValueError that says what is wrong.
 
@@ -62,14 +62,14 @@ def parse_ranges(text: str, size: int) -> tuple[range, ...]:
 class ChannelsGenotype(Frozen):
     """The kept input channels of every masked convolution of a super-network, as ranges: {"stage0.…": "0-12,14"}.
 
-    Super-network, width and blocks per stage size it; stem and classifier, which follow from the data, are not part of
-    it.
+    Name, width and blocks per stage say what the super-network is. Its stem and classifier follow from the data and are
+    not part of the genotype.
     """
 
     model_config = ConfigDict(json_schema_extra=require_kind)
 
     leaves_open: ClassVar[type[DataShape]] = DataShape
-    """What its network depends on besides."""
+    """What else its network depends on."""
 
     kind: Literal["channels"] = "channels"
     supernet: str = Field(json_schema_extra={"enum": [*SUPERNETS]})
@@ -102,7 +102,7 @@ class ChannelsGenotype(Frozen):
 
     @property
     def space(self) -> str:
-        """What it is of."""
+        """The name of its search space, which is its super-network."""
         return self.supernet
 
     @property
@@ -123,12 +123,12 @@ class ChannelsGenotype(Frozen):
         return sum(map(len, self.channels.values())) / self._nominal.mask_size
 
     def network(self) -> Hashable:
-        """Equal for genotypes of one network, however their ranges are written."""
+        """A key that is equal for genotypes of one network, however their ranges are written."""
         return self.supernet, self.width, self.stages, *self.channels.items()
 
     @classmethod
     def of(cls, name: str, width: int, stages: Sequence[int], kept: Mapping[str, Iterable[int]]) -> Self:
-        """From channels instead of text."""
+        """A genotype from channels instead of text."""
         texts = {conv: ranges(chosen) for conv, chosen in kept.items()}
         return cls(supernet=name, width=width, stages=tuple(stages), kept=texts)
 
@@ -137,7 +137,7 @@ class ChannelsGenotype(Frozen):
         return slim(self.whole(shape), self.channels).graph
 
     def facts(self, shape: DataShape) -> dict[str, Any]:
-        """The super-network, the network that is left of it on such images, and what share of it that is, as JSON.
+        """The super-network, the network that is left of it for such images, and its share of the whole, as JSON.
 
         Raises UsageError for images that are too small.
         """
@@ -164,7 +164,7 @@ class ChannelsGenotype(Frozen):
         }
 
     def text(self) -> str:
-        """Raises UsageError: there is no text form of channels."""
+        """Always raises UsageError: channels have no text form."""
         raise UsageError("a genotype of channels has no text form: use JSON")
 
     def in_words(self, settings: DataShape) -> str:
@@ -173,11 +173,11 @@ class ChannelsGenotype(Frozen):
         return f"{self.supernet} of width {self.width} with {kept:,} of its input channels"
 
     def trait(self) -> tuple[str, str]:
-        """What tells such genotypes apart at a glance: its name, and how much of it there is."""
+        """The trait that tells such genotypes apart at a glance: its name and its value."""
         return "kept", f"{self.kept_share:5.1%}"
 
     def disconnected_cells(self) -> tuple[str, ...]:
-        """None: it has no cells, and something of the images passes what is dropped."""
+        """Always empty: there are no cells, and dropped channels do not stop the images altogether."""
         return ()
 
     def whole(self, shape: DataShape) -> Graph:

@@ -1,4 +1,4 @@
-"""The genotype: what a search found, and all that a network is built from besides its size."""
+"""The genotype: what a search found, and all that is needed to build a network except its size."""
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -29,17 +29,17 @@ FORMAT = "nascli-genotype"
 VERSION = 1
 
 LARGEST_FILE = 1 << 22
-"""Bytes of a genotype's file, 4 MiB. A cell takes some kilobytes, and its descent over data of 20,000 classes one
-megabyte; what lies above is not parsed at all."""
+"""The most bytes of a genotype's file, 4 MiB. A cell takes some kilobytes, its descent over data of 20,000 classes one
+megabyte. Larger files are not parsed at all."""
 
-# A further kind of genotype joins this line.
+# A new kind of genotype joins this line.
 Genotype: TypeAlias = Annotated[CellGenotype | ChannelsGenotype, Field(discriminator="kind")]
 
 
 class GenotypeFile(Frozen):
     """A genotype and where it comes from: the content of `cell.json`.
 
-    `log_probability`, in nats, is the genotype's under the distribution that it was derived from, where that has one.
+    `log_probability`, in nats, is the genotype's under the distribution that it was derived from, if that knows one.
     """
 
     artifact: ClassVar[ArtifactKind] = "genotype"
@@ -52,7 +52,7 @@ class GenotypeFile(Frozen):
 
     @property
     def subject(self) -> CellGenotype | ChannelsGenotype:
-        """What pictures and descriptions of the file are of."""
+        """What pictures and descriptions of the file show."""
         return self.genotype
 
 
@@ -68,7 +68,7 @@ def parse_genotype(data: bytes, where: str) -> GenotypeFile:
         return _from_text(text, where)
     document = strict_json.parse(text, where)
     check_format(document, where, FORMAT, VERSION)
-    # Places are named from the genotype's own fields on: "cells.normal.nodes[1][0].op".
+    # Messages name places from the genotype's own fields on: "cells.normal.nodes[1][0].op".
     return validate(GenotypeFile, document, where, hidden="genotype")
 
 
@@ -84,12 +84,12 @@ def _from_text(text: str, where: str) -> GenotypeFile:
 
 
 def as_text(genotype: Genotype) -> str:
-    """A genotype in its space's text form, on one line. Raises UsageError where the form cannot say it."""
+    """A genotype in its space's text form, on one line. Raises UsageError if the form cannot express it."""
     return genotype.text().strip()
 
 
 def text_form(genotype: Genotype, space: str) -> bytes:
-    """A genotype in the text form of a space. Raises UsageError where it is of another, or the form cannot say it."""
+    """A genotype in the text form of a space. Raises UsageError if it is of another or the form cannot express it."""
     if genotype.space != space:
         raise UsageError(
             f"the text form of {space} is for its cells, not for a genotype of the space {genotype.space}: use JSON"
@@ -101,7 +101,7 @@ def genotype_bytes(file: GenotypeFile) -> bytes:
     """The file's bytes: JSON that a person can read, the same for the same content."""
     document = file.model_dump(mode="json")
     if file.log_probability is None:
-        del document["log_probability"]  # most cells were never drawn; their files need not say so
+        del document["log_probability"]  # most cells were not drawn, and their files leave it out
     return strict_json.pretty(document)
 
 

@@ -1,4 +1,4 @@
-"""Hard masks of a super-network's channels: as a row of booleans, and as the kept channels by convolution."""
+"""Masks of a super-network's channels: as a row of booleans, or as the kept channels of each convolution."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""A checkpoint's bytes: all state of a run, of any nesting, in a safetensors file."""
+"""A checkpoint's bytes: all state of a run in a safetensors file."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ def available() -> bool:
 
 
 class EventLog:
-    """One file of events in a folder; `first_step` on, what earlier files of the folder say is void."""
+    """One file of events in a folder. From `first_step` on, it replaces what earlier files in the folder say."""
 
     def __init__(self, folder: Path, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter

@@ -24,7 +24,7 @@ class FolderLock:
             raise
 
     def release(self) -> None:
-        """Give the folder free. The file stays: removing it would give a second process a lock on nothing."""
+        """Release the folder. The file stays: if it were removed, another process could lock a deleted file."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

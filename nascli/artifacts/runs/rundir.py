@@ -1,4 +1,4 @@
-"""The run directory: everything that a search or a training leaves beside its result, and needs to go on."""
+"""The run directory: everything that a search or a training keeps beside its result and needs to resume."""
 
 import math
 import os
@@ -24,7 +24,7 @@ UNFINISHED = ".nascli-*.tmp"
 
 
 class RunDir:
-    """One run's folder. Reading needs no lock; whoever writes opens it first, and is then alone in it.
+    """One run's folder. Reading needs no lock; writing is possible within `locked()` alone, to one process at a time.
 
     with RunDir(path).locked() as run:
         run.append_metrics({"epoch": 1, "train_loss": 2.3})
@@ -39,7 +39,7 @@ class RunDir:
     def for_output(output: str | Path) -> Path | None:
         """The folder beside a result: `run.safetensors` has `run.run`, a ranked `run.json` has `run.ranking`.
 
-        None for standard output, which has no place.
+        None for standard output.
         """
         if is_pipe(output):
             return None
@@ -48,9 +48,9 @@ class RunDir:
 
     @contextmanager
     def locked(self) -> Iterator[Self]:
-        """Make the folder if need be and hold it alone, until the block or the process ends, `kill -9` included.
+        """Make the folder if needed and lock it until the block or the process ends, even by `kill -9`.
 
-        Raises UsageError if it cannot be made or a running process has it.
+        Raises UsageError if it cannot be made or if a running process holds it.
         """
         with folder_errors(self.path):
             if self.path.exists() and not self.path.is_dir():
@@ -79,24 +79,24 @@ class RunDir:
         return (self.path / CONFIG).is_file()
 
     def has_progress(self) -> bool:
-        """Whether a run has got so far here that something would be lost with it."""
+        """Whether a run has made progress here that would be lost with the folder."""
         return any((self.path / name).exists() for name in (CHECKPOINT, CANDIDATES, SHORTLIST))
 
     def clear(self) -> None:
         """Remove what a run has written here, and nothing else."""
-        self._writable()
+        self._check_locked()
         names = [CONFIG, METRICS, CANDIDATES, SHORTLIST, CHECKPOINT]
         for path in [*(self.path / name for name in names), *self.path.glob(EVENTS)]:
             with folder_errors(path):
                 path.unlink(missing_ok=True)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Keep the resolved configuration."""
-        self._writable()
+        """Write the resolved configuration."""
+        self._check_locked()
         write_atomically(self.path / CONFIG, strict_json.pretty(dict(config)))
 
     def read_config(self) -> dict[str, Any] | None:
-        """The configuration that the run has, None if there is no run. Raises ArtifactError if it is malformed."""
+        """The run's configuration; None if there is no run. Raises ArtifactError if it is malformed."""
         path = self.path / CONFIG
         if not path.is_file():
             return None
@@ -104,7 +104,7 @@ class RunDir:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one epoch's row, durably. A number that is not finite becomes null; "epoch" counts from 1."""
-        self._writable()
+        self._check_locked()
         _append(self.path / METRICS, [row])
         if events.available():
             if self._events is None:
@@ -112,26 +112,26 @@ class RunDir:
             self._events.add(row, int(row["epoch"]))
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All rows in order; a last line that a killed process left half-written doesn't count.
+        """All rows in order, without a last line that a killed process left half-written.
 
         Raises ArtifactError naming the line that is malformed.
         """
         return _read(self.path / METRICS)
 
     def truncate_metrics(self, epochs: int) -> None:
-        """Drop the rows of epochs after `epochs`: a resumed run writes them again."""
-        self._writable()
+        """Drop the rows after epoch `epochs`: a resumed run writes them again."""
+        self._check_locked()
         rows = self.read_metrics()
         kept = [row for row in rows if _epoch(row, self.path / METRICS) <= epochs]
         _rewrite(self.path / METRICS, kept)
 
     def append_candidates(self, rows: Sequence[Mapping[str, Any]], *, shortlist: bool = False) -> None:
         """Add the scores of ranked candidates, durably; with `shortlist`, those of the first round of two."""
-        self._writable()
+        self._check_locked()
         _append(self._scores(shortlist), rows)
 
     def read_candidates(self, *, shortlist: bool = False) -> list[dict[str, Any]]:
-        """All scores in order; a last line that a killed process left half-written doesn't count.
+        """All scores in order, without a last line that a killed process left half-written.
 
         Raises ArtifactError naming the line that is malformed.
         """
@@ -139,22 +139,22 @@ class RunDir:
 
     def truncate_candidates(self, count: int, *, shortlist: bool = False) -> None:
         """Keep the first `count` scores: a resumed run writes the others again."""
-        self._writable()
+        self._check_locked()
         _rewrite(self._scores(shortlist), self.read_candidates(shortlist=shortlist)[:count])
 
     def _scores(self, shortlist: bool) -> Path:
         return self.path / (SHORTLIST if shortlist else CANDIDATES)
 
     def write_checkpoint(self, data: bytes) -> None:
-        """Replace the checkpoint; until the new one is whole, the old one stays."""
-        self._writable()
+        """Replace the checkpoint; the old one stays until the new one is complete."""
+        self._check_locked()
         write_atomically(self.checkpoint, data)
 
     def read_checkpoint(self) -> bytes | None:
         """The checkpoint's bytes, None if there is none."""
         return read_bytes(self.checkpoint) if self.checkpoint.is_file() else None
 
-    def _writable(self) -> None:
+    def _check_locked(self) -> None:
         assert self._is_locked, "a run directory is written to within locked()"
 
 

@@ -1,4 +1,4 @@
-"""How a ranked candidate did, as a run directory keeps it."""
+"""The scores of ranked candidates, as a run directory keeps them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ POPULATIONS = (POSTERIOR, CELLS, UNIFORM)
 
 @dataclass(frozen=True)
 class Scored:
-    """What a candidate does on the held-out images: accuracy in [0, 1], mean cross-entropy in nats, and its size.
+    """How a candidate does on the held-out images: accuracy in [0, 1], mean cross-entropy in nats, and its size.
 
     `number` counts the candidates of its population from 1.
     """
@@ -27,12 +27,12 @@ class Scored:
     multiply_adds: int
 
     def row(self) -> dict[str, Any]:
-        """As the run directory keeps it."""
+        """The row for the run directory."""
         return asdict(self)
 
     @classmethod
     def of(cls, row: Mapping[str, Any], where: str) -> Self:
-        """The inverse of `row`. Raises ArtifactError, which names `where` it is from, for a row that cannot be one."""
+        """The inverse of `row`. Raises ArtifactError, which names `where`, for a row that is not a candidate's."""
         try:
             score = cls(**row)
             sound = score.population in POPULATIONS and 0 <= score.accuracy <= 1 and score.loss >= 0
@@ -44,5 +44,5 @@ class Scored:
 
 
 def ranked(scores: Sequence[Scored]) -> list[Scored]:
-    """By accuracy, then by loss, then by number."""
+    """The scores, best first: by accuracy, then by loss, then by number."""
     return sorted(scores, key=lambda score: (-score.accuracy, score.loss, score.number))

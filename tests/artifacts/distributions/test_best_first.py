@@ -30,7 +30,7 @@ def test_by_hand() -> None:
 def test_of_a_vast_number_only_the_first_are_made() -> None:
     factors = [[-float(i) for i in range(500)]] * 20
     assert prod(map(len, factors)) > 1e53
-    # One combination has sum 0, 20 have -1, and -2 has 20 with a single factor at 2 and 190 with two at 1.
+    # One combination has sum 0, 20 have -1, and 210 have -2: 20 with one factor at 2, 190 with two at 1.
     values = [value for _, value in islice(best_first(factors), 1 + 20 + 210 + 1)]
     assert values == [0.0] + [-1.0] * 20 + [-2.0] * 210 + [-3.0]
 

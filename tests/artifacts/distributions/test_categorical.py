@@ -28,12 +28,12 @@ DARTS, NAS_BENCH = cell_space("darts"), cell_space("nas-bench-201")
 
 
 def few(operations: int, nodes: int) -> CellSpace:
-    """The space `darts` with so few operations that all of it can be counted out."""
+    """The space `darts` with so few operations that all its cells can be enumerated."""
     return type("Few", (Darts,), {"operations": ("none", *OPS[:operations])})(nodes)
 
 
 def one_node(normal: list[list[list[float]]], reduce: list[list[list[float]]] | None = None) -> CategoricalDistribution:
-    """Cells of one node with the given probabilities, [draws, inputs, operations]; logits are shifted logarithms."""
+    """Cells of one node with the given probabilities, [draws, inputs, operations]; logits are shifted logs."""
     with np.errstate(divide="ignore"):
         logits = [np.maximum(np.log(values), -1e4).reshape(2, -1) + 3.0 for values in (normal, reduce or normal)]
     return CategoricalDistribution(few(len(normal[0][0]), 1), logits)
@@ -112,7 +112,7 @@ def small(seed: int, nodes: int, operations: int, tied: bool = False) -> Categor
 
 
 def enumerated(distribution: CategoricalDistribution) -> dict[object, tuple[float, float, list[CellGenotype]]]:
-    """Every tuple of draws: by network, the sum of their probabilities, the largest, and the genotypes that have it."""
+    """All tuples of draws: for each network the sum of their probabilities, the largest, and the genotypes with it."""
     found: dict[object, tuple[float, float, list[CellGenotype]]] = {}
     nodes = distribution.space.nodes
     operations = OPS[: len(distribution.space.operations) - 1]
@@ -274,7 +274,7 @@ def rows_of(distribution: CategoricalDistribution) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
 def test_draws_take_every_option_as_often_as_it_is_likely(space: str) -> None:
-    """Of evenly spaced numbers each option gets its share to within one: the rounding at its two ends."""
+    """Of evenly spaced numbers each option gets its share, give or take one for rounding at its two ends."""
     distribution, count = categorical(space=space), 5000
     rows = rows_of(distribution)
     choices = distribution.draw(uniform_grid(count, len(rows)))
@@ -284,7 +284,7 @@ def test_draws_take_every_option_as_often_as_it_is_likely(space: str) -> None:
 
 
 def test_a_draw_by_hand() -> None:
-    """Of NORMAL's first draw the options end at 0.5, 0.6, 0.7 and 1; what has no probability has no room."""
+    """In NORMAL's first draw the options end at 0.5, 0.6, 0.7 and 1; an option of probability 0 takes no room."""
     distribution = one_node(NORMAL, [[[0.0, 0.5], [0.5, 0.0]]] * 2)
     for numbers, expected in {
         (0.0, 0.0, 0.0, 0.0): [0, 0, 1, 1],
@@ -317,7 +317,7 @@ def test_log_probabilities_of_draws_by_hand() -> None:
 
 @pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
 def test_the_gradient_is_that_of_autograd(space: str) -> None:
-    """Of the weighted log-probability of children, in the logits; weights may be negative."""
+    """The gradient of the children's weighted log-probability by the logits; weights may be negative."""
     distribution, generator = categorical(space=space, scale=2.0), np.random.default_rng(1)
     choices = distribution.draw(generator.random((7, len(rows_of(distribution)))))
     weights = generator.normal(size=7)
@@ -415,7 +415,7 @@ def test_the_logits_belong_to_the_distribution() -> None:
 
 
 def altered(values: dict[str, np.ndarray | None] | None = None, **settings: object) -> bytes:
-    """A file with other tensors (None: without) or settings, under a right digest."""
+    """A file with other tensors (None removes one) or settings, and a matching digest."""
     arrays, document = tensors.decode(bytes_of(categorical(2)), "x")
     merged = {name: array for name, array in {**arrays, **(values or {})}.items() if array is not None}
     return tensors.encode(merged, document | {"settings": document["settings"] | settings})
@@ -461,9 +461,9 @@ def test_malformed(data: bytes, message: str) -> None:
 
 
 def test_what_was_made_in_python_is_checked_too() -> None:
-    with pytest.raises(ValueError, match="logits: are of 1 decisions; 2 are needed"):
+    with pytest.raises(ValueError, match="logits: are for 1 decisions; 2 are needed"):
         CategoricalDistribution(few(3, 1), [np.zeros((2, 6))])
-    with pytest.raises(ValueError, match="logits: are of 4 decisions; 2 are needed"):
+    with pytest.raises(ValueError, match="logits: are for 4 decisions; 2 are needed"):
         replace(categorical(2), space=cell_space("darts", 1))
     with pytest.raises(ValueError, match=r"logits.reduce.2: has shape \[2, 5\]; \[2, 6\] is needed"):
         CategoricalDistribution(few(3, 1), [np.zeros((2, 6)), np.zeros((2, 5))])
@@ -478,10 +478,14 @@ def test_networks_that_the_distribution_is_not_over() -> None:
     alike = narrow.mode().cells["normal"]
     longer = CellGenotype(cells={"normal": alike, "reduce": Cell(nodes=alike.nodes * 2, concat=(2, 3))})
     for over, genotype, message in [
-        (distribution, wide, r"reduce.nodes\[0\] is none of the distribution's: .* made of 2 of the options"),
+        (distribution, wide, r"reduce.nodes\[0\] does not belong to the distribution: .* made of 2 of the options"),
         (distribution, cells_of((twice, twice), (twice, twice)), r"normal.nodes\[1\] .* options of decision 3"),
-        (narrow, cells_of((other, twice), (twice, twice)), r"normal.nodes\[0\] is none .* options of decision 2"),
-        (narrow, cells_of((twice, twice), (twice,)), r"reduce.nodes\[0\] is none .* made of 2 of the options"),
+        (
+            narrow,
+            cells_of((other, twice), (twice, twice)),
+            r"normal.nodes\[0\] does not belong .* options of decision 2",
+        ),
+        (narrow, cells_of((twice, twice), (twice,)), r"reduce.nodes\[0\] does not belong .* made of 2 of the options"),
         (narrow, cells_of((twice, twice), (twice,) * 3), "which are of the space 'darts' and have 1 nodes"),
         (narrow, longer, "which are of the space 'darts' and have 1 nodes"),
         (distribution, nas_bench.mode(), "of the space 'nas-bench-201', the distribution's of 'darts'"),
@@ -534,8 +538,8 @@ def test_an_average_is_of_the_logits_of_the_last_epochs_and_survives_the_file() 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("logits.cell.0-1"), "course.logits.cell.0-1: is missing, or there in vain"),
-        (lambda c: c.update({"x": np.ones((2, 1))}), "course.x: is missing, or there in vain"),
+        (lambda c: c.pop("logits.cell.0-1"), "course.logits.cell.0-1: is missing, or has no counterpart"),
+        (lambda c: c.update({"x": np.ones((2, 1))}), "course.x: is missing, or has no counterpart"),
         (
             lambda c: c.update({"logits.cell.0-1": np.ones((2, 1, 4), np.float32)}),
             "course.logits.cell.0-1: does not have",

@@ -44,7 +44,7 @@ def test_float64_stays_float64() -> None:
 
 @pytest.mark.parametrize("make", [mixture, categorical, trials, posterior])
 def test_every_kind_is_of_the_registry_and_of_the_one_shape(make: Callable[[], Distribution]) -> None:
-    """Its row names its class, and it is all of `Distribution`."""
+    """Its row names its class, and it has all members of `Distribution`."""
     distribution = make()
     assert isinstance(distribution, Distribution)
     module, _, name = DISTRIBUTIONS[distribution.kind].target.partition(":")
@@ -59,14 +59,14 @@ def test_the_examples_are_of_all_kinds() -> None:
 
 
 def altered(values: dict[str, np.ndarray] | None = None, **changes: object) -> bytes:
-    """A distribution's file with other tensors or entries, under a right digest; None removes an entry."""
+    """A distribution's file with other tensors or entries (None removes one), and a matching digest."""
     arrays, document = tensors.decode(bytes_of(mixture()), "x")
     merged: dict[str, Any] = document | changes
     return tensors.encode(arrays | (values or {}), {key: value for key, value in merged.items() if value is not None})
 
 
 def of_space(**changes: object) -> dict[str, Any]:
-    """What a file says of the space of a mixture, with entries changed."""
+    """What a mixture's file says about its space, with entries changed."""
     return mixture().settings() | changes
 
 

@@ -1,4 +1,4 @@
-"""The best cells within limits, beside all cells one by one."""
+"""The best cells within limits, compared with all cells one by one."""
 
 from itertools import combinations, product
 
@@ -107,7 +107,7 @@ def test_without_limits_it_is_the_mode() -> None:
 
 
 def test_of_equal_cells_it_is_the_modes_where_the_limit_allows_it_and_the_first_else() -> None:
-    """Skips and 3x3 convolutions alike, everywhere: six skips, the first of equals; at most two, on the first edges."""
+    """Skips tie with 3x3 convolutions on all edges: skips come first, so six, or with a limit the first two edges."""
     alpha = np.zeros((6, 5))
     alpha[:, [NAS_BENCH.operations.index(SKIP), NAS_BENCH.operations.index("nor_conv_3x3")]] = 1
     learnt = MixtureDistribution(NAS_BENCH, {"cell": alpha}, None)

@@ -33,7 +33,7 @@ def make(space: CellSpace, alpha: np.ndarray, beta: np.ndarray | None) -> Mixtur
 
 
 def logits_of(space: CellSpace, rows: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """Logits of the given probabilities, per edge by operation; what is not named has none."""
+    """The logits of the given probabilities, per edge by operation; others have probability 0."""
     logits = np.full((len(rows), len(space.operations)), -1e4)
     for row, named in zip(logits, rows, strict=True):
         for op, probability in named.items():
@@ -110,7 +110,7 @@ def test_derivation_in_nas_bench_201_by_hand() -> None:
 
 
 def brute_force(distribution: MixtureDistribution, cell: str) -> list[list[tuple[int, str]]]:
-    """For each node, of all pairs of edges with all their operations, the one whose strengths sum to the most."""
+    """For each node, the pair of edges and operations with the largest sum of strengths, out of all pairs."""
     rows, operations = distribution.space.edges(), distribution.space.operations
     found = []
     for node in range(2, 2 + distribution.space.nodes):
@@ -146,7 +146,7 @@ def test_derivation_against_brute_force(nodes: int, beta: bool, seed: int) -> No
 
 
 def test_an_edge_that_beta_decided_against_still_has_a_best_operation() -> None:
-    """Its share of the node is 0 in float64: so are all the products with it, but not the order of its operations."""
+    """Its share of the node is 0 in float64, and so are all products with it; its operations still have an order."""
     for space in (cell_space("darts", nodes=1), cell_space("nas-bench-201")):
         edges, best = len(space.edges()), space.operations.index("skip_connect") + 1
         alpha = np.zeros((edges, len(space.operations)))
@@ -208,7 +208,7 @@ def test_what_a_continued_search_must_share() -> None:
 
 
 def test_each_fault_is_named() -> None:
-    """Those of the space itself are a file's: `test_distribution`."""
+    """Faults of the space itself are those of a file: see `test_distribution`."""
     good = np.zeros((14, 8), dtype=np.float32)
     cells = {"normal": good, "reduce": good}
 
@@ -230,7 +230,7 @@ def test_each_fault_is_named() -> None:
 
 
 def test_the_mode_without_none_is_the_best_of_the_others() -> None:
-    """`none` wins on the first edge, a tie of the others goes to the earlier; an edge that is something stays."""
+    """Where `none` wins, the best other operation is taken, the first of a tie; other edges stay as they are."""
     rows = [{"none": 0.6, "skip_connect": 0.2, "nor_conv_3x3": 0.2}, *[{"nor_conv_1x1": 0.7, "none": 0.3}] * 5]
     mixture = make(NAS_BENCH, logits_of(NAS_BENCH, rows), None)
     assert [pick.op for pick in mixture.mode().picks()] == ["none", *["nor_conv_1x1"] * 5]
@@ -256,7 +256,7 @@ def test_samples_of_the_benchmark_have_each_operation_as_often_as_it_weighs() ->
 
 
 def test_samples_of_darts_keep_two_edges_drawn_without_replacement() -> None:
-    """Node 3 of three edges: the pairs by hand, each edge in proportion to all that it weighs besides `none`."""
+    """Node 3 has three edges: their pairs by hand, each edge in proportion to its weight without `none`."""
     generator = np.random.default_rng(1)
     mixture = make(cell_space("darts", 2), generator.normal(size=(5, 8)), generator.normal(size=5))
     weights = mixture.strengths("normal")[2:, 1:].sum(axis=1)

@@ -45,7 +45,7 @@ def test_a_change_of_any_bit_is_found() -> None:
 
 
 def altered(change: dict[str, Any] | None = None, **settings: object) -> bytes:
-    """A posterior's file with other tensors (None: without) or settings, under a right digest."""
+    """A posterior's file with other tensors (None removes one) or settings, and a matching digest."""
     arrays, document = tensors.decode(bytes_of(posterior()), "x")
     merged = {name: value for name, value in (arrays | (change or {})).items() if value is not None}
     return tensors.encode(merged, document | {"settings": document["settings"] | settings})
@@ -69,13 +69,13 @@ def data(**changes: object) -> dict[str, Any]:
         (altered(stages=[2, 1, 1]), "logits.stage0.block1.branch0.conv1: is missing"),
         (altered(supernet="resnet-bm"), "unknown super-network 'resnet-bm': did you mean 'resnet-mb'?"),
         (altered(supernet="r" * 9000), "unknown super-network 'rrrrrr"),
-        (altered(supernet="enas"), "logits.stage0.block0.branch0.conv1: is nothing that this super-network has"),
+        (altered(supernet="enas"), "logits.stage0.block0.branch0.conv1: this super-network has no such tensor"),
         (altered(data=data(image_size=3)), "images of 3x3 are too small for resnet-mb"),
         (altered(data=data(image_size=10**9)), "settings: data.image_size: must be less than or equal to 4096"),
         (altered(data=data(classes=["a"] * 100_001)), "data: classes: must be less than or equal to 100000"),
         (altered(data=data(classes=["a"] * 3)), "weights.classifier.weight: has shape [2, 16]; [3, 16] is needed"),
         (altered({f"logits.{FIRST}": None}), f"logits.{FIRST}: is missing"),
-        (altered({"logits.odd": np.zeros(1, np.float32)}), "logits.odd: is nothing that this super-network has"),
+        (altered({"logits.odd": np.zeros(1, np.float32)}), "logits.odd: this super-network has no such tensor"),
         (altered({"alpha.normal": np.zeros(1)}), "unknown tensor 'alpha.normal': a posterior has logits.* and weights"),
         (altered({f"logits.{FIRST}": np.zeros(1)}), f"logits.{FIRST}: is of type float64; float32 is needed"),
         (altered({f"logits.{FIRST}": np.zeros(2, np.float32)}), f"logits.{FIRST}: has shape [2]; [1] is needed"),
@@ -172,7 +172,7 @@ def test_a_networks_genotype_keeps_what_its_mask_keeps() -> None:
 
 
 def test_what_a_continued_search_must_share() -> None:
-    """The network, and what decides which images are held out, as far as the run's configuration says."""
+    """The network, and, as far as the run's configuration says, what decides which images are held out."""
     config = {"settings": {"held_out": 0.2}, "limit_train": 100}
     assert posterior().shared_settings(provenance(config=config, seed=7)) == {
         "space": "resnet-mb",

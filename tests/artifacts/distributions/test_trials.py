@@ -30,7 +30,7 @@ def test_the_mode_is_the_best_and_before_there_is_one_the_first_that_waits() -> 
     assert done.mode() == done.done[0].genotype
     assert [genotype for genotype, _ in done.top(2)] == [trial.genotype for trial in done.done[:2]]
     assert {probability for _, probability in done.top(3)} == {None}
-    with pytest.raises(UsageError, match="4 cells were asked for, the search has tried 3"):
+    with pytest.raises(UsageError, match="4 cells were asked for, but the search has tried 3"):
         done.top(4)
     fresh = trials(done=0, waiting=2)
     assert fresh.mode() == fresh.waiting[0]
@@ -58,7 +58,7 @@ def test_scores_survive_to_the_bit(accuracy: float, loss: float, number: int) ->
 
 
 def by_table() -> TrialsDistribution:
-    """The same cells as a table has them: no losses, and a second accuracy that had no part in it."""
+    """The same cells looked up in a table: no losses, and a second accuracy that had no part in the choice."""
     cells = [
         replace(cell, loss=None, reported=reported)
         for cell, reported in zip(trials().done, (0.25, 1.0, 0.0), strict=True)
@@ -84,14 +84,14 @@ def test_all_cells_have_a_score_or_none_has(name: str) -> None:
 
 
 def altered(values: dict[str, Any] | None = None, **settings: object) -> bytes:
-    """A file of trials with other tensors (None: without) or settings, under a right digest."""
+    """A file of trials with other tensors (None removes one) or settings, and a matching digest."""
     arrays, document = tensors.decode(bytes_of(trials()), "x")
     merged = {name: value for name, value in (arrays | (values or {})).items() if value is not None}
     return tensors.encode(merged, document | {"settings": document["settings"] | settings})
 
 
 def cells(change: Any) -> list[Any]:
-    """The cells of its settings as JSON, after `change` was done to them."""
+    """The cells in the settings as JSON, after `change` was applied to them."""
     found = json.loads(json.dumps(trials().settings()["cells"]))
     change(found)
     return found

@@ -21,7 +21,7 @@ def run_python(code: str, *arguments: str | Path, **options: object) -> subproce
     """A python that imports nascli.artifacts.files.disk."""
     program = f"import sys\nfrom nascli.artifacts.files import disk\nfrom nascli.errors import NascliError\n{code}"
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    # Users' pythons hold output back, even where the one that runs the tests does not.
+    # Python buffers a user's output, even if the one that runs the tests does not.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     capture = "stdout" not in options
     return subprocess.run(command, capture_output=capture, check=False, timeout=60, env=environment, **options)
@@ -160,7 +160,7 @@ def test_a_device_as_output_stays_a_device() -> None:
 def test_a_name_that_promises_another_format_is_refused(tmp_path: Path, name: str, ending: str, right: str) -> None:
     path = tmp_path / name
     message = (
-        f"{path} would be no {path.suffix} file, since the result is written as {ending}: call it {tmp_path / right}"
+        f"{path} would not be a {path.suffix} file, since the result is written as {ending}: call it {tmp_path / right}"
     )
     with pytest.raises(UsageError) as caught:
         disk.check_output(path, overwrite=True, ending=ending)
@@ -198,7 +198,7 @@ def test_check_output_names_what_is_in_the_way(tmp_path: Path) -> None:
 
 @pytest.fixture
 def read_only_folder() -> Iterator[Path]:
-    """A folder that this process may not write in, as root neither."""
+    """A folder in which this process may not write, not even as root."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o555)

@@ -150,7 +150,7 @@ def test_malformed_files(data: bytes, message: str) -> None:
 
 
 def signed(header: dict[str, Any], body: bytes) -> bytes:
-    """A file with any header at all, under a digest that is right."""
+    """A file with any header, and a matching digest."""
     import hashlib
 
     header = {"__metadata__": {"nascli": json.dumps({"sha256": "0" * 64})}, **header}

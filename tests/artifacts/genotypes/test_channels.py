@@ -44,7 +44,7 @@ def document(**changes: object) -> dict[str, Any]:
 
 
 def kept(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """The document after `change` was done to the ranges."""
+    """The document after `change` was applied to the ranges."""
     found = document()
     change(found["genotype"]["kept"])
     return found
@@ -53,7 +53,7 @@ def kept(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 @given(st.sets(st.integers(0, 60)))
 def test_ranges_say_exactly_which_channels(chosen: set[int]) -> None:
     text = ranges(sorted(chosen))
-    # Counted out in another way: every number that lies between the ends of a part.
+    # Enumerated in another way: every number that lies between the ends of a part.
     pairs = [part.split("-") for part in text.split(",")] if text else []
     assert {n for n in range(61) for first, *last in pairs if int(first) <= n <= int((last or [first])[0])} == chosen
     assert [channel for part in parse_ranges(text, 61) for channel in part] == sorted(chosen)

@@ -7,7 +7,7 @@ from tests.artifacts.examples import posterior
 
 
 def test_a_mask_by_hand() -> None:
-    """Of the first convolution the channels 1 and 3, of the others none."""
+    """Channels 1 and 3 of the first convolution, and none of the others."""
     graph = posterior().graph
     first, *others = graph.mask_ranges
     channels = {first: [1, 3], **{name: [] for name in others}}

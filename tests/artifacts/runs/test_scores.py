@@ -1,4 +1,4 @@
-"""In what order candidates end up."""
+"""The order in which candidates are ranked."""
 
 from nascli.artifacts.runs.scores import Scored, ranked
 

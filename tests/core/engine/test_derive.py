@@ -139,7 +139,7 @@ def test_nothing_is_written_unless_all_can_be(tmp_path: Path) -> None:
             Sample(2),
             "a random search has nothing to draw from (--sample); it offers its mode, its best (--top)",
         ),
-        (TRIALS, Top(4), "4 cells were asked for, the search has tried 3"),
+        (TRIALS, Top(4), "4 cells were asked for, but the search has tried 3"),
     ],
 )
 def test_choices_that_a_distribution_does_not_offer(
