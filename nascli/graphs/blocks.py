@@ -14,12 +14,12 @@ def factorised_reduction(
     sources: tuple[int, ...] = (),
     affine: bool = True,
 ) -> str:
-    """Two 1x1 convolutions of half the outputs, the second on the map shifted by one pixel, concatenated, and BN.
+    """Two 1x1 convolutions with half the outputs each, the second on the map shifted by one pixel; concatenated; BN.
 
-    `rectified` is a map behind its ReLU, `sources` where its channels come from (empty: one place). An odd `out` gives
-    the second convolution one more. The pixels are picked before the convolution, which is then one without stride:
-    oneDNN's weight gradient of a strided 1x1 convolution writes beyond its memory for 2 to 6 channels-last input
-    channels (torch 2.11, x86). Raises ValueError for fewer than two outputs.
+    `rectified` is a map after its ReLU; `sources` counts its channels by where they come from (empty: one source). If
+    `out` is odd, the second convolution has one output more. The pixels are picked first, so that the convolutions have
+    no stride: oneDNN's weight gradient of a strided 1x1 convolution writes beyond its memory for 2 to 6 channels-last
+    input channels (torch 2.11, x86). Raises ValueError for fewer than two outputs.
     """
     if out < 2:
         raise ValueError(f"a factorised reduction splits its outputs in two; {out} is too few")

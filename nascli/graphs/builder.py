@@ -1,4 +1,4 @@
-"""Puts a graph together, a node at a time."""
+"""Builds a graph, one node at a time."""
 
 from functools import lru_cache
 
@@ -19,12 +19,12 @@ from nascli.graphs.operations import (
 )
 from nascli.graphs.tower import Tower
 
-# Children of a search are built by the thousand, of few different operations.
+# A search builds thousands of children out of few different operations.
 _conv, _norm, _RELU = lru_cache(Conv), lru_cache(Norm), Relu()
 
 
 class Builder:
-    """Methods add a node and return its name, to be read by later ones."""
+    """Its methods add nodes and return the name of the last, for later nodes to read."""
 
     def __init__(self, image_channels: int, image_size: int) -> None:
         self._image_size = image_size
@@ -37,11 +37,11 @@ class Builder:
         if name in self._nodes:
             raise ValueError(f"two nodes have the name {name}")
         self._nodes[name] = Node(name, op, inputs)
-        self._channels[name] = self._put_out(op, inputs)
+        self._channels[name] = self._output_channels(op, inputs)
         return name
 
-    def _put_out(self, op: Op, inputs: tuple[str, ...]) -> int:
-        """Channels. Whether shapes fit is checked once, when the graph is complete."""
+    def _output_channels(self, op: Op, inputs: tuple[str, ...]) -> int:
+        """The channels that a node puts out. Shapes are checked once, when the graph is complete."""
         match op:
             case Conv(out=out) | Linear(out=out):
                 return out
@@ -81,12 +81,12 @@ class Builder:
         padding: int | None = None,
         sources: tuple[int, ...] = (),
     ) -> str:
-        """A convolution with a mask; its input comes from one source unless `sources` are given."""
+        """A convolution with a mask. Its input comes from one source unless `sources` are given."""
         sources = sources or (self._channels[x],)
         return self.add(name, _conv(out, kernel, stride, dilation, padding, sources=sources), x)
 
     def unmasked_conv(self, name: str, x: str, out: int, kernel: int, *, stride: int = 1) -> str:
-        """A convolution that always reads everything, such as one on the image."""
+        """A convolution that always reads all of its input, such as one on the image."""
         return self.add(name, Conv(out, kernel, stride), x)
 
     def depthwise(self, name: str, x: str, kernel: int, *, stride: int = 1, dilation: int = 1) -> str:
@@ -102,7 +102,7 @@ class Builder:
         return self.add(name, _RELU, x)
 
     def rectified(self, x: str) -> str:
-        """The ReLU of a node, "cells.0.relu" of "cells.0.concat": one for all that read it."""
+        """The ReLU of a node, shared by all that read it: "cells.0.relu" for "cells.0.concat"."""
         name = f"{x.rpartition('.')[0] or x}.relu"
         if name in self._nodes:
             assert self._nodes[name].inputs == (x,)
@@ -114,7 +114,7 @@ class Builder:
         return self.add("classifier", Linear(classes), self.add("pool", GlobalPool(), x))
 
     def graph(self, tower: Tower | None = None, *, check: bool = True) -> Graph:
-        """The graph. Unless the caller knows that it is sound: raises ValueError, also for images too small for it."""
+        """The graph. With `check`, raises ValueError if it is unsound or the images are too small for it."""
         graph = Graph(tuple(self._nodes.values()), self._image_size, tower)
         if check:
             assert graph.shapes

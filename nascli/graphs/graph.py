@@ -1,7 +1,7 @@
 """A network as data: named nodes, each an operation on the maps of earlier ones. Needs no torch.
 
-Networks of cells are graphs, and so are super-networks and the smaller networks that are cut out of them. What has to
-be known of one without running it (sizes, multiply-adds, the channels that somebody reads) is read off the graph;
+Networks of cells are graphs, and so are super-networks and the smaller networks that are cut out of them. What must be
+known without running one (sizes, multiply-adds, the channels that are read) follows from the graph;
 `nascli.core.nn.graph_network` runs it.
 """
 
@@ -39,7 +39,7 @@ from nascli.graphs.tower import Tower
 
 
 class Node(NamedTuple):
-    """An operation under its name, "stage1.block0.branch0.conv1", and the names of the nodes that it reads."""
+    """An operation, its name, such as "stage1.block0.branch0.conv1", and the names of the nodes that it reads."""
 
     name: str
     op: Op
@@ -47,7 +47,7 @@ class Node(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One node's turn in a pass. `spent` are the values that nobody reads any more once it is done."""
+    """One node's turn in a pass. `spent` are the values that no later node reads."""
 
     node: Node
     spent: tuple[str, ...]
@@ -65,10 +65,10 @@ class Shape:
 class Size:
     """How large a network is: learnt numbers, and multiply-adds of one image's forward pass.
 
-    Counted are those of convolutions and linear layers, not of batch norms, poolings and sums: what torch's own counter
-    of floating-point operations gives, halved. Counters that charge for the others give a few percent more (the cell of
-    PC-DARTS on ImageNet: 571 M here, 586 M in the paper). Nodes that nobody reads count, as they do in the sizes that
-    NAS-Bench-201 gives. An auxiliary tower, which only training has, does not.
+    Multiply-adds are those of convolutions and linear layers, not of batch norms, poolings and sums: half of what
+    torch's own counter of floating-point operations gives. Counters that include the others give a few percent more
+    (the cell of PC-DARTS on ImageNet: 571 M here, 586 M in the paper). Nodes that no other node reads count, as they do
+    in NAS-Bench-201. An auxiliary tower, which exists only in training, does not.
     """
 
     parameters: int
@@ -92,10 +92,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in an order in which each comes after what it reads: the image first, what the network puts out last.
+    """Nodes, each after those that it reads: the image comes first, the network's output last.
 
-    Nodes that the last one does not depend on are not computed; their parameters count. `tower` is where an auxiliary
-    tower may hang in training; None: the network has no place for one.
+    Nodes that the output does not depend on are not computed, but their parameters count. `tower` says where an
+    auxiliary tower may hang in training; None: the network has no place for one.
     """
 
     nodes: tuple[Node, ...]
@@ -134,7 +134,7 @@ class Graph:
 
     @property
     def why_no_tower(self) -> str:
-        """In words, for messages, where the tower does not fit."""
+        """Why the tower does not fit, for messages."""
         return "there is no place for one in this network" if self.tower is None else self.tower.needs()
 
     @cached_property
@@ -147,7 +147,7 @@ class Graph:
         return {name: tuple(readers) for name, readers in table.items()}
 
     def steps(self, wanted: tuple[str, ...], given: tuple[str, ...] = ()) -> Sequence[Step]:
-        """The nodes that the `wanted` ones depend on, in order, from the image or those whose values are `given`."""
+        """The nodes that the `wanted` ones depend on, in order, starting after the image and the `given` values."""
         key = wanted, given
         if key not in self._passes:
             live, known = set(wanted), {self.nodes[0].name, *given}
@@ -162,7 +162,7 @@ class Graph:
 
     @cached_property
     def _passes(self) -> dict[tuple[tuple[str, ...], tuple[str, ...]], Sequence[Step]]:
-        """What `steps` has found."""
+        """The results of `steps` so far."""
         return {}
 
     @cached_property
@@ -172,7 +172,7 @@ class Graph:
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """The groups of channels with a drop probability each, in the order in which a row of masks lists them."""
+        """The groups of channels that share a drop probability, in the order in which a row of masks lists them."""
         groups: list[Group] = []
         start = 0
         for name, conv in self.masked.items():
@@ -198,7 +198,7 @@ class Graph:
 
     @property
     def mask_parts(self) -> Mapping[str, tuple[range, ...]]:
-        """The same, of all convolutions of a part of the network: "stage0" of "stage0.block1.branch0.conv1"."""
+        """The same for each part of the network: "stage0" has those of "stage0.block1.branch0.conv1" and others."""
         parts: dict[str, tuple[range, ...]] = {}
         for name, entries in self.mask_ranges.items():
             part = name.partition(".")[0]
@@ -207,12 +207,12 @@ class Graph:
 
     @cached_property
     def parameters(self) -> int:
-        """The learnt numbers: weights, scales and shifts, biases. The auxiliary tower's are not among them."""
+        """The number of learnt weights, scales, shifts and biases, without those of the auxiliary tower."""
         return sum(count for count, _ in self._costs())
 
     @cached_property
     def largest_map(self) -> int:
-        """The numbers that the largest node puts out for one image."""
+        """How many numbers the largest node puts out for one image."""
         return max(shape.channels * max(1, shape.side) ** 2 for shape in self.shapes.values())
 
     @property
@@ -222,7 +222,7 @@ class Graph:
 
     @property
     def tower_parameters(self) -> int:
-        """Those of an auxiliary tower, if there is a place for one."""
+        """The parameters of the auxiliary tower; 0 if there is no place for one."""
         if self.tower is None:
             return 0
         classes = self.shapes[self.nodes[-1].name].channels
@@ -230,7 +230,7 @@ class Graph:
 
     @cached_property
     def multiply_adds(self) -> int:
-        """Those of convolutions and linear layers for one image."""
+        """The multiply-adds of convolutions and linear layers for one image."""
         return sum(macs for _, macs in self._costs())
 
     def _costs(self) -> Iterator[tuple[int, int]]:
@@ -238,7 +238,7 @@ class Graph:
             shape = self.shapes[node.name]
             match node.op:
                 case Conv(kernel=kernel, depthwise=True, dilation=dilation):
-                    # Taps that only ever see the padding of a small map are not computed.
+                    # Taps that see nothing but the padding of a small map are not computed.
                     reach = 2 * ((self.shapes[node.inputs[0]].side - 1) // dilation) + 1
                     yield shape.channels * kernel**2, shape.channels * min(kernel, reach) ** 2 * shape.side**2
                 case Conv(kernel=kernel):
@@ -260,7 +260,7 @@ class Graph:
 
 
 def shape_of(node: Node, inputs: list[Shape], image_size: int) -> Shape:
-    """What a node puts out, given what its inputs are. Raises ValueError where shapes don't fit."""
+    """The shape that a node puts out, given the shapes of its inputs. Raises ValueError where shapes don't fit."""
     op = node.op
     match op:
         case Image():
@@ -275,7 +275,7 @@ def shape_of(node: Node, inputs: list[Shape], image_size: int) -> Shape:
             side = inputs[0].side
             count = _windows(side, op.kernel, op.stride, op.pad)
             if op.ceil and (side + 2 * op.pad - op.kernel) % op.stride and count * op.stride < side + op.pad:
-                count += 1  # as in torch, a last window that begins on the map, though it ends beyond
+                count += 1  # as in torch, a last window may end beyond the map if it begins on it
             return Shape(inputs[0].channels, count)
         case Pick() | Crossed():
             return Shape(inputs[0].channels, -(-inputs[0].side // op.stride))

@@ -1,4 +1,4 @@
-"""What a node of a graph may do to the maps that it reads. Records only; `nascli.core.nn` computes them."""
+"""What a node of a graph may do to the maps that it reads. These are records only; `nascli.core.nn` computes them."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,11 +13,11 @@ class Image:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution without bias, `out` channels of it. `padding` None: the map keeps its size at stride 1.
+    """A convolution without bias, with `out` outputs. `padding` None: the map keeps its size at stride 1.
 
-    `sources` are the channels of its input by where they come from, in order; each source has a drop probability of its
-    own, and a mask multiplies the input. Empty: the convolution always reads everything. A `depthwise` one has as many
-    outputs as inputs and no mask.
+    `sources` counts the channels of its input by where they come from, in order. Each source has a drop probability of
+    its own, and a mask multiplies the input. Empty: the convolution always reads everything. A `depthwise` one has as
+    many outputs as inputs and no mask.
     """
 
     out: int
@@ -56,7 +56,7 @@ class Relu:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The largest value of a window; beyond the border there is nothing.
+    """The largest value of a window; pixels beyond the border do not count.
 
     `ceil`: the last window may reach beyond the border, so that no row or column of an odd side is left out.
     """
@@ -69,7 +69,7 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class AvgPool:
-    """The mean of a window, of those of its pixels that are on the map. `ceil` as in `MaxPool`."""
+    """The mean of those pixels of a window that are on the map. `ceil` as in `MaxPool`."""
 
     kernel: int
     stride: int
@@ -114,11 +114,11 @@ class Zeros:
 
 @dataclass(frozen=True)
 class Constant:
-    """Maps that depend on no image: what is left of a branch without inputs. Learnt values [channels, rows, rows].
+    """Maps that are the same for every image: what is left of a branch without inputs. Learnt: [channels, rows, rows].
 
-    Away from the border such a map has one value; a padded convolution of it gives others near the border. The first
-    and the last (rows - 1) / 2 rows and columns have values of their own, those between share one. `side` is that of
-    the maps. Its input, the image, only tells the batch.
+    Such a map has one value except near the border, where padded convolutions change it. The first and the last
+    (rows - 1) / 2 rows and columns have values of their own, those between share one. `side` is that of the maps. The
+    input, the image, only gives the batch size.
     """
 
     channels: int
@@ -171,7 +171,7 @@ class Restore:
 
 @dataclass(frozen=True)
 class Shuffle:
-    """Channel k·P + q becomes channel q·groups + k, P = channels / groups. Where drawn channels are named: nothing."""
+    """Channel k·P + q becomes channel q·groups + k, P = channels / groups; none moves if drawn channels are named."""
 
     groups: int
 

@@ -13,14 +13,14 @@ from nascli.graphs.graph import Graph, Node
 from nascli.graphs.operations import AvgPool, Concat, Conv, Crossed, GlobalPool, Image, Linear, MaxPool, Pick, Zeros
 
 Flags: TypeAlias = int
-"""A set of channels: bit k says whether channel k is in it. Sets are joined and compared by the thousand for every
-candidate, and nothing does that as fast as Python's integers."""
+"""A set of channels: bit k says whether channel k is in it. Every candidate needs thousands of unions and comparisons,
+and nothing does them as fast as Python's integers."""
 
 _AS_BOOLEANS = bytes.maketrans(b"01", b"\0\1")
 
 
 def all_of(channels: int) -> Flags:
-    """The first so many."""
+    """The set of all channels of a node that has this many."""
     return (1 << channels) - 1
 
 
@@ -55,13 +55,13 @@ def _flags(channels: Collection[int], size: int) -> Flags:
 
 @dataclass(frozen=True)
 class Reach:
-    """What is found for every node, by name.
+    """What is known about every node, by name.
 
-    reads: for convolutions (but depthwise ones) and linear layers, the channels of its input that it reads.
-    varying, needed: as above. Global pooling and the layers after it count as varying and are needed, so that there is
-        a network even if nothing is left of it.
-    borders: for nodes with channels of fixed value, how many pixels from the border their maps may differ from the
-        middle: a padded convolution of a constant map is not constant near the border.
+    reads: for convolutions (except depthwise ones) and linear layers, the channels that they read of their input.
+    varying, needed: as above. Global pooling and the layers after it count as varying and are needed, so that a network
+        remains even if everything is dropped.
+    borders: for nodes with channels of fixed value, up to how many pixels from the border their maps may differ from
+        the middle: a padded convolution of a constant map is not constant near the border.
     """
 
     reads: Mapping[str, Flags]
@@ -109,7 +109,7 @@ def _varying(graph: Graph, reads: Mapping[str, Flags]) -> dict[str, Flags]:
 
 
 def joined(graph: Graph, node: Node, flags: Mapping[str, Flags]) -> Flags:
-    """The set of a concatenation's channels, out of those of its inputs."""
+    """The sets of a concatenation's inputs as one set of its own channels."""
     together = first = 0
     for name in node.inputs:
         together |= flags[name] << first
@@ -126,7 +126,7 @@ def _needed(graph: Graph, reads: Mapping[str, Flags], varying: Mapping[str, Flag
             continue
         passed = reads.get(node.name, mine)
         for name in node.inputs:
-            # What a set has beyond the input's channels belongs to the next input of a concatenation.
+            # Bits beyond this input's channels belong to the next input of a concatenation.
             needed[name] |= passed & varying[name]
             if isinstance(node.op, Concat):
                 passed >>= graph.shapes[name].channels

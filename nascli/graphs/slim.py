@@ -1,17 +1,17 @@
 """The network that is left of a super-network when some input channels of its convolutions are dropped.
 
-It is physically smaller. A dropped input leaves the convolution, and an output that nobody reads any more leaves its
-producer, with its batch norm, across concatenations and sums. So does an output that no longer depends on the image,
-because all inputs of its convolution were dropped. Such an output has a fixed value, the one that its last batch norm
-emits, and what becomes of that depends on who reads it:
+It is physically smaller. A dropped input is removed from its convolution. An output that is no longer read is removed
+from the convolution that produced it and from its batch norm, across concatenations and sums. So is an output that no
+longer depends on the image, because all inputs of its convolution were dropped. Such an output has a fixed value, the
+one that its last batch norm emits. What becomes of that value depends on the reader:
 
 - A sum gets it as a bias, a `Constant`. A block without branches is its skip and a bias.
-- A convolution loses the input. What the input contributed is the same for every image, and where the convolution's map
-  is moved by the same value everywhere, a batch norm that follows takes the shift into its running mean. Where
-  the padding shows, or no batch norm follows, the contribution becomes a `Constant` that is added.
-- Global pooling, and a sum of which only some channels are fixed, get the fixed ones as a `Constant` beside the others.
+- A convolution loses the input. What the input contributed is the same for every image. If it shifts the convolution's
+  map by the same value everywhere, a batch norm that follows takes the shift into its running mean. If the padding
+  shows, or no batch norm follows, the contribution is added as a `Constant`.
+- Global pooling, and a sum with only some fixed channels, get the fixed ones as a `Constant` beside the others.
 
-`nascli.graphs.reach` finds out which channels are fixed and which are needed; here the network is cut.
+`nascli.graphs.reach` finds out which channels are fixed and which are needed; this module cuts the network.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -42,16 +42,16 @@ Channels = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Slim:
-    """A smaller network, and where its weights are in the super-network's. Channels are counted in the super-network.
+    """A smaller network, and where its weights are in the super-network. Channels are numbered as in the super-network.
 
-    outputs: for every convolution, batch norm and constant the channels that it puts out, in order.
-    inputs: for every convolution (but depthwise ones) and linear layer the channels of its input that it reads.
-    constants: for every constant the super-network's nodes whose values it is the sum of.
-    fixed: for every convolution that lost inputs of fixed value, the channels of these. Where it is named in
-        `constants` or `shifts`, what it contributes is meant, not its maps.
+    outputs: for every convolution, batch norm and constant, the channels that it puts out, in order.
+    inputs: for every convolution (except depthwise ones) and linear layer, the channels that it reads of its input.
+    constants: for every constant, the super-network's nodes whose values it sums.
+    fixed: for every convolution that lost inputs of fixed value, the channels of these. If it is named in `constants`
+        or `shifts`, that means what these inputs contribute, not its whole maps.
     shifts: for every batch norm whose running mean takes contributions, the convolutions that they come from, each with
-        the channel of the batch norm on which its channels begin.
-    auxiliary: the channels that an auxiliary tower reads; none if what it reads is gone.
+        the batch norm's channel at which its channels begin.
+    auxiliary: the channels that an auxiliary tower reads; none if the node that it hangs on is gone.
     """
 
     graph: Graph
@@ -75,20 +75,20 @@ class _Cutter:
         self.graph, self.found = graph, found
         self.nodes: list[Node] = []
         self.heirs: dict[str, str] = {}
-        """The new node that puts out what a super-network's node did, if it has another name."""
+        """The new node that takes the place of a super-network's node, if it has another name."""
         self.carried: dict[str, Flags] = {}
-        """The super-network's channels that its nodes still put out. Those are in rising order."""
+        """The channels, in rising order, that the super-network's nodes still put out."""
         self.outputs: dict[str, Channels] = {}
         self.inputs: dict[str, Channels] = {}
         self.constants: dict[str, tuple[str, ...]] = {}
         self.fixed: dict[str, Channels] = {}
         self.shifts: dict[str, list[tuple[str, int]]] = {}
         self.made: dict[tuple[str, Flags], str] = {}
-        """Nodes that select or complete the channels of another, by that and the channels, to be made once."""
+        """Nodes that select or complete the channels of another, by its name and the channels, so each is made once."""
 
     def cut(self) -> Slim:
         for node in self.graph.nodes:
-            # The image stays, even if all that is left are constants: it tells the batch.
+            # The image stays even if only constants are left: it gives the batch size.
             if isinstance(node.op, Image) or self.found.needed[node.name]:
                 self._keep(node)
         tower = self.graph.tower
@@ -126,12 +126,12 @@ class _Cutter:
             case GlobalPool():
                 self._carry(node, node.op, (self._complete(node.inputs[0], wanted),), wanted)
             case _:
-                # The others have no weights: they pass on whatever comes, and their readers select.
+                # The others have no weights: they pass on all that they get, and their readers select.
                 (name,) = node.inputs
                 self._carry(node, node.op, (self._heir(name),), self.carried[name])
 
     def _cut_inputs(self, node: Node, op: Conv | Linear, wanted: Flags) -> None:
-        """A convolution or linear layer that reads fewer channels."""
+        """Let a convolution or linear layer read fewer channels."""
         (name,) = node.inputs
         reads, varying = self.found.reads[node.name], self.found.varying[name]
         self.inputs[node.name] = members(reads & varying)
@@ -145,7 +145,7 @@ class _Cutter:
             self._shift(node, wanted)
 
     def _shift(self, node: Node, wanted: Flags) -> None:
-        """Account for what inputs of fixed value contributed to a convolution."""
+        """Make up for what the inputs of fixed value contributed to a convolution."""
         border = border_after(node, self.found.borders[node.inputs[0]], self.graph)
         norms = self._norms_after(node.name) if border == 0 else None
         if norms is None:
@@ -156,9 +156,9 @@ class _Cutter:
             self.shifts.setdefault(norm, []).append((node.name, first))
 
     def _norms_after(self, name: str, first: int = 0) -> list[tuple[str, int]] | None:
-        """The batch norms that take a node's maps, and on which channel these begin there; None if others do, too.
+        """The batch norms that read a node's maps, each with its channel at which these begin; None if others do, too.
 
-        Between the two may be whatever leaves a map of one value as it is.
+        Operations that leave a map of one value unchanged may stand in between.
         """
         if self.graph.tower is not None and name == self.graph.tower.node:
             return None
@@ -187,7 +187,7 @@ class _Cutter:
         return found
 
     def _concatenate(self, node: Node, wanted: Flags) -> None:
-        """Join all that the inputs carry. Whoever reads less selects once, not from every part."""
+        """Join all that the inputs carry. A reader of fewer channels selects from the whole, not from every part."""
         parts = [name for name in node.inputs if self.found.needed[name]]
         carried = joined(self.graph, node, {name: self.carried.get(name, 0) for name in node.inputs})
         self._carry(node, node.op, tuple(self._heir(name) for name in parts), carried)
@@ -208,7 +208,7 @@ class _Cutter:
         return self.made[key]
 
     def _complete(self, name: str, wanted: Flags) -> str:
-        """The same, with constants for those that are fixed."""
+        """The same, with constants for the channels that are fixed."""
         varying, fixed = wanted & self.found.varying[name], wanted & ~self.found.varying[name]
         if not fixed:
             return self._select(name, wanted)
@@ -225,7 +225,7 @@ class _Cutter:
         return self.made[key]
 
     def _constant(self, name: str, sources: tuple[str, ...], wanted: Flags, border: int | None = None) -> str:
-        """What the sources, where they depend on no image, add up to."""
+        """A constant for the sum of the sources, which have fixed values in the `wanted` channels."""
         side = self.graph.shapes[sources[0]].side
         if border is None:
             border = max(self.found.borders[source] for source in sources)

@@ -1,4 +1,4 @@
-"""Names, shapes and types of all that a network of a graph keeps: weights and running statistics. Needs no torch."""
+"""Names, shapes and types of a graph's state: weights and running statistics. Needs no torch."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from nascli.graphs.operations import Constant, Conv, Crossed, Linear, Norm
 
 
 class Tensor(NamedTuple):
-    """Shape of a tensor and numpy's name of its type."""
+    """A tensor's shape, and its type by numpy's name."""
 
     shape: tuple[int, ...]
     dtype: str = "float32"
 
 
 def state_of(graph: Graph) -> dict[str, Tensor]:
-    """What `GraphNetwork(graph).state_dict()` has, by name. An auxiliary tower's weights are not among them."""
+    """The entries of `GraphNetwork(graph).state_dict()`, by name, without the weights of an auxiliary tower."""
     return {f"{node.name}.{name}": tensor for node in graph.nodes for name, tensor in _tensors(graph, node)}
 
 

@@ -1,6 +1,6 @@
-"""Spaces of cells, a file each, torch-free: what a search chooses from, and the network of a choice.
+"""Spaces of cells, a file each, without torch: what a search chooses from, and the network of a choice.
 
-To add one: a class of the shape of `nascli.spaces.protocol.CellSpace` in a file of its own, its row in
+To add one, write a class of the shape of `nascli.spaces.protocol.CellSpace` in a file of its own, its row in
 `nascli.registry.SPACES`, and its recipes, `nascli/recipes/<space>.toml`. Methods, commands, files and pictures follow.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @cache
 def cell_space(name: str, nodes: int = 0) -> "CellSpace":
-    """The space called `name`, its cells of so many nodes; 0: of as many as it usually has.
+    """The space called `name`, with cells of `nodes` nodes; 0: as many as its cells usually have.
 
     Raises UsageError for an unknown name, and for a number of nodes that its cells cannot have.
     """
@@ -25,7 +25,7 @@ def cell_space(name: str, nodes: int = 0) -> "CellSpace":
 
 
 def space_of_text(text: str) -> "CellSpace | None":
-    """The space whose text form of a genotype this seems to be; None: it is nobody's."""
+    """The space in whose text form a genotype seems to be written; None: it is no space's."""
     return next((space for space in map(cell_space, SPACES) if space.looks_like(text)), None)
 
 

@@ -1,4 +1,4 @@
-"""The genotype of cells: small graphs of operations, stacked to a network. What they may be is the space's to say.
+"""The genotype of cells: small graphs of operations, stacked to a network. Their space says what they may be.
 
 States of a cell are numbered as in DARTS: first its inputs, then its nodes.
 """
@@ -38,15 +38,15 @@ Node = Annotated[tuple[Pick, ...], Field(min_length=1, max_length=MOST_PICKS)]
 class Cell(Frozen):
     """Nodes, each the sum of its picks, and the states whose channels are concatenated to the cell's output.
 
-    A node that neither another node nor `concat` reads is legal: published cells have some. A node without any path to
-    it, of which `none` is no part, is zeros; a cell whose output is of such nodes alone is disconnected.
+    A node that neither another node nor `concat` reads is legal: published cells have some. `none` is no path. A node
+    that no path from an input reaches is zeros; a cell whose output consists of such nodes alone is disconnected.
     """
 
     nodes: tuple[Node, ...] = Field(min_length=1, max_length=MOST_NODES)
     concat: tuple[int, ...] = Field(min_length=1, max_length=MOST_NODES)
 
     def read_states(self, inputs: int) -> frozenset[int]:
-        """The states that the output depends on, where the cell has so many inputs.
+        """The states that the output depends on, in a cell with `inputs` inputs.
 
         >>> pick = lambda op, state: {"op": op, "input": state}
         >>> nodes = [[pick("skip_connect", 1)], [pick("skip_connect", 1)]]
@@ -74,7 +74,7 @@ class CellGenotype(Frozen):
     model_config = ConfigDict(json_schema_extra=require_kind)
 
     leaves_open: ClassVar[type[DataShape]] = NetworkSettings
-    """What its network depends on besides."""
+    """What else its network depends on."""
 
     kind: Literal["cell"] = "cell"
     space: str = "darts"
@@ -94,7 +94,7 @@ class CellGenotype(Frozen):
             faults += [(("cells", name, *place), text) for place, text in space.faults(self.cells[name])]
         if faults:
             raise custom_error(faults)
-        # Whatever the order in a file: the same cells are the same bytes.
+        # The same cells give the same bytes, whatever their order in a file.
         object.__setattr__(self, "cells", {name: self.cells[name] for name in space.cells})
         return self
 
@@ -102,12 +102,12 @@ class CellGenotype(Frozen):
         return hash((self.space, *self.cells.items()))
 
     def graph(self, settings: DataShape) -> Graph:
-        """Its network, as data; the size is part of the settings. Raises UsageError for such as it cannot have."""
+        """Its network, as data; the settings give its size. Raises UsageError for settings that it cannot have."""
         assert isinstance(settings, NetworkSettings), "the shape of the data does not size a network of cells"
         return cell_space(self.space).graph(self, settings)
 
     def facts(self, settings: DataShape) -> dict[str, Any]:
-        """What is worth knowing of it and of its network, as JSON. Raises UsageError as `graph`."""
+        """What is worth knowing about it and its network, as JSON. Raises UsageError as `graph` does."""
         graph, nodes = self.graph(settings), {name: len(cell.nodes) for name, cell in self.cells.items()}
         alike = set(nodes.values())
         return {
@@ -119,7 +119,7 @@ class CellGenotype(Frozen):
         }
 
     def text(self) -> str:
-        """It in its space's text form. Raises UsageError where the form cannot say it."""
+        """Its text in the form of its space. Raises UsageError if the form cannot express it."""
         return cell_space(self.space).format(self)
 
     def in_words(self, settings: DataShape) -> str:
@@ -128,11 +128,11 @@ class CellGenotype(Frozen):
         return f"{settings.layers} cells, {settings.channels} channels"
 
     def trait(self) -> tuple[str, str]:
-        """What tells such genotypes apart at a glance: its name, and how much of it there is."""
+        """The trait that tells such genotypes apart at a glance: its name and its value."""
         return "skips", f"{self.share(SKIP):5.0%}"
 
     def disconnected_cells(self) -> tuple[str, ...]:
-        """The names of the cells whose output nothing of their inputs reaches."""
+        """The names of the cells whose output no path from an input reaches."""
         inputs = cell_space(self.space).inputs
         return tuple(name for name, cell in self.cells.items() if cell.live_states(inputs).isdisjoint(cell.concat))
 
@@ -141,7 +141,7 @@ class CellGenotype(Frozen):
         return (pick for cell in self.cells.values() for node in cell.nodes for pick in node)
 
     def network(self) -> Hashable:
-        """Equal for genotypes of one network: those that differ in the order of a node's picks, which are summed."""
+        """A key that is equal for genotypes of one network, whatever the order of a node's picks, which are summed."""
         return self.space, *(
             (cell.concat, *(tuple(sorted((pick.input, pick.op) for pick in node)) for node in cell.nodes))
             for cell in self.cells.values()
@@ -154,7 +154,7 @@ class CellGenotype(Frozen):
 
 
 def _faults(cell: Cell, inputs: int) -> Iterator[Fault]:
-    """What cannot be in a cell with so many inputs, whatever its space."""
+    """The faults of a cell with `inputs` inputs that are faults in every space."""
     for index, node in enumerate(cell.nodes):
         state = inputs + index
         for position, pick in enumerate(node):

@@ -1,7 +1,7 @@
-"""`darts`: cells of two inputs and N nodes, of which every one sums two operations on earlier states.
+"""`darts`: cells of two inputs and N nodes, each of which sums two operations on earlier states.
 
-Liu et al., "DARTS: Differentiable Architecture Search", ICLR 2019. Published cells of this family, which have other
-operations besides, nodes of any number of picks and outputs that leave states out, are genotypes of it, too.
+Liu et al., "DARTS: Differentiable Architecture Search", ICLR 2019. Published cells of this family are genotypes of it,
+too; they may have further operations, nodes with any number of picks, and outputs that leave nodes out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ from nascli.spaces.stems import STRIDES, stem
 from nascli.spaces.wiring import DERIVED, CellPlace, Wiring
 
 MOST_NODES = 12
-"""Of a cell that is searched."""
+"""The most nodes of a cell that is searched."""
 
 PICKS = 2
-"""Of every node that is searched."""
+"""The picks of every node that is searched."""
 
 STEM_MULTIPLE = 3
 """The stem's channels as a multiple of a cell's, on small images and in every search network."""
@@ -37,7 +37,7 @@ STEM_MULTIPLE = 3
 
 @dataclass(frozen=True)
 class Darts:
-    """See `nascli.spaces.protocol.CellSpace`. Raises UsageError for a number of nodes that is out of the question."""
+    """See `nascli.spaces.protocol.CellSpace`. Raises UsageError for a number of nodes that its cells cannot have."""
 
     nodes: int = 4
 
@@ -67,15 +67,15 @@ class Darts:
             raise UsageError(f"cells of the space {self.name} have 1 to {MOST_NODES} nodes, not {self.nodes}")
 
     @cached_property
-    def _all(self) -> tuple[int, ...]:
-        """The nodes, all of which a found cell concatenates."""
+    def _node_states(self) -> tuple[int, ...]:
+        """The states of the nodes, all of which a found cell concatenates."""
         return tuple(range(self.inputs, self.inputs + self.nodes))
 
     def edges(self) -> tuple[Edge, ...]:
         return edges_between(self.inputs, self.nodes)
 
     def decisions(self) -> tuple[Decision, ...]:
-        """Per node two draws of an (input, operation) pair, by input. Nobody draws `none` (PARSEC, Eq. 4 and 5)."""
+        """Two draws of an (input, operation) pair per node. `none` is not among them (PARSEC, Eq. 4 and 5)."""
         return self._decisions
 
     @cached_property
@@ -89,32 +89,32 @@ class Darts:
                 draws=PICKS,
             )
             for cell in self.cells
-            for node in self._all
+            for node in self._node_states
         )
 
     def genotype(self, choices: Sequence[int]) -> CellGenotype:
-        return assembled(self, choices, self._all)
+        return assembled(self, choices, self._node_states)
 
     def everything(self) -> CellGenotype:
-        return all_at_once(self, self._all)
+        return all_at_once(self, self._node_states)
 
     def keep(self, strengths: Strengths) -> CellGenotype:
-        """Of every node its two strongest edges, each with its best operation other than `none`.
+        """The two strongest edges of every node, each with its best operation other than `none`.
 
-        Of equals the first wins; picks are in the order of their inputs; every node is concatenated. PC-DARTS, Section
-        3.3, after DARTS, Section 2.4.
+        Ties go to the first; picks are in the order of their inputs; every node is concatenated. PC-DARTS, Section 3.3,
+        after DARTS, Section 2.4.
         """
         columns = [column for column, op in enumerate(self.operations) if op != NONE]
         cells = {}
         for cell in self.cells:
             rows = list(zip(self.edges(), strengths[cell], strict=True))
             nodes = []
-            for node in self._all:
+            for node in self._node_states:
                 best = [(max(columns, key=row.__getitem__), source, row) for (source, end), row in rows if end == node]
                 kept = sorted(best, key=lambda entry: -entry[2][entry[0]])[:PICKS]
                 picks = sorted((source, column) for column, source, _ in kept)
                 nodes.append(tuple(Pick(op=self.operations[column], input=source) for source, column in picks))
-            cells[cell] = Cell(nodes=tuple(nodes), concat=self._all)
+            cells[cell] = Cell(nodes=tuple(nodes), concat=self._node_states)
         return CellGenotype(space=self.name, cells=cells)
 
     def faults(self, cell: Cell) -> Sequence[Fault]:
@@ -167,8 +167,8 @@ class Darts:
 def reduction_cells(layers: int) -> tuple[int, ...]:
     """The positions of the reduction cells among `layers` cells: L // 3 and 2L // 3, as in Liu et al., ICLR 2019.
 
-    Short stacks follow the same rule, so that a search network of any length means the same as its derived one:
-    one cell is a reduction cell, two cells are both, and a normal cell comes in with the third (at position 0).
+    Short stacks follow the same rule, so that search networks and derived ones agree at any length: with one or two
+    cells all are reduction cells, and with three the first, at position 0, is a normal cell.
 
     >>> reduction_cells(20), reduction_cells(14), reduction_cells(8)
     ((6, 13), (4, 9), (2, 5))
@@ -190,8 +190,8 @@ def stacked(
 ) -> list[str]:
     """A stack of cells, given by name and type, on two states. Returns the output of each.
 
-    channels: of the first cell, unless it is a reduction cell, which doubles them. halved: the second state has half
-    the side of the first. Raises ValueError for too few channels.
+    channels: those of the first cell, unless it is a reduction cell, which doubles them. halved: whether the second
+    state has half the side of the first. Raises ValueError for too few channels.
     """
     first, second = states
     outputs = []
@@ -226,7 +226,7 @@ def _cell(
 ) -> str:
     """Both inputs mapped to `channels` channels, the nodes, and the concatenation of some of them.
 
-    A node or an input that the output does not depend on is left out: its parameters would count, and never learn.
+    Nodes and inputs that the output does not depend on are left out: their parameters would count but never learn.
     """
     read = cell.read_states(Darts.inputs)
     states = []
@@ -248,7 +248,7 @@ def _input(build: Builder, name: str, state: str, channels: int, halve: bool, wi
 
 
 def operation(build: Builder, name: str, op: str, x: str, stride: int, *, searching: bool) -> str:
-    """What an edge of a cell computes (Liu et al., Section 3.1.1, and the cells that it compares with).
+    """What an edge of a cell computes (Liu et al., Section 3.1.1, and the cells compared there).
 
     In a search network a batch norm follows every pooling, and none has a scale and shift.
     """
@@ -267,12 +267,14 @@ def operation(build: Builder, name: str, op: str, x: str, stride: int, *, search
     kind, _, window = op.split("_")
     kernel = int(window[0])
     if kind == "dil":
-        return _half(build, name, x, kernel, stride, 2, affine)
-    first = _half(build, f"{name}.first", x, kernel, stride, 1, affine)
-    return _half(build, f"{name}.second", build.rectified(first), kernel, 1, 1, affine)
+        return _depthwise_and_pointwise(build, name, x, kernel, stride, 2, affine)
+    first = _depthwise_and_pointwise(build, f"{name}.first", x, kernel, stride, 1, affine)
+    return _depthwise_and_pointwise(build, f"{name}.second", build.rectified(first), kernel, 1, 1, affine)
 
 
-def _half(build: Builder, name: str, x: str, kernel: int, stride: int, dilation: int, affine: bool) -> str:
-    """Depthwise, 1x1, BN: a dilated convolution, or one half of a separable one. A mask sits before the 1x1."""
+def _depthwise_and_pointwise(
+    build: Builder, name: str, x: str, kernel: int, stride: int, dilation: int, affine: bool
+) -> str:
+    """Depthwise, 1x1, BN: a dilated convolution, or one half of a separable one. The mask is on the 1x1's input."""
     y = build.depthwise(f"{name}.depthwise", x, kernel, stride=stride, dilation=dilation)
     return build.norm(f"{name}.norm", build.conv(f"{name}.pointwise", y, build.channels(x)), affine=affine)

@@ -1,7 +1,7 @@
 """DARTS's text form of a genotype, `Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), …)`.
 
-The text is Python, but it is never run: it is parsed to a syntax tree, of which a few kinds of node are understood.
-What stands before and after it, as in the line of a log, is left aside.
+The text is Python, but it is never run: it is parsed to a syntax tree, and only a few kinds of node are understood.
+Text before and after it, as in the line of a log, is ignored.
 """
 
 import ast
@@ -17,13 +17,13 @@ from nascli.spaces.cell_genotype import MOST_NODES, CellGenotype, Pick
 
 PICKS_PER_NODE = 2
 LONGEST_TEXT = 1 << 16
-"""Characters; the largest cells fit ten times. Python's parser is not made for megabytes of somebody's nesting."""
+"""The most characters: the largest cells fit ten times. Python's parser is not made for megabytes of nested text."""
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 EXAMPLE = "Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=…)"
 
 
 def parse(text: str, where: str = "the text") -> CellGenotype:
-    """Read the one text form that a text has. Raises ArtifactError."""
+    """The genotype in a text that contains exactly one. Raises ArtifactError."""
     call = _genotype_call(text, where)
     fields = _fields(call, where)
     cells = {
@@ -40,7 +40,7 @@ def parse(text: str, where: str = "the text") -> CellGenotype:
 
 
 def render(genotype: CellGenotype) -> str:
-    """The text form of a genotype. Raises UsageError where the form cannot say it: a node without exactly two picks."""
+    """The text form of a genotype. Raises UsageError for a node without exactly two picks, which it cannot express."""
     parts = []
     for name, cell in genotype.cells.items():
         for index, node in enumerate(cell.nodes):
@@ -72,7 +72,7 @@ def _genotype_call(text: str, where: str) -> ast.Call:
             value = ast.parse(text[start : end + 1], mode="eval").body
     except SyntaxError as error:
         place = f"line {error.lineno}, character {error.offset} of it" if error.lineno else "its brackets"
-        raise ArtifactError(f"{where}: Genotype(…) is not in order at {place}; it looks like {EXAMPLE}") from None
+        raise ArtifactError(f"{where}: Genotype(…) cannot be parsed at {place}; it looks like {EXAMPLE}") from None
     except (ValueError, RecursionError, MemoryError):
         raise ArtifactError(f"{where}: is not DARTS's text form, which looks like {EXAMPLE}") from None
     assert isinstance(value, ast.Call)
@@ -80,7 +80,7 @@ def _genotype_call(text: str, where: str) -> ast.Call:
 
 
 def _closing(text: str, start: int) -> int | None:
-    """Where the bracket that opens at `start` closes; None: nowhere. Names of operations have no brackets."""
+    """Where the bracket that opens at `start` closes; None if it never does. Names of operations have no brackets."""
     depth = 0
     for place, character in enumerate(text[start:], start):
         depth += (character in "([{") - (character in ")]}")
@@ -129,7 +129,7 @@ def _nodes(expression: ast.expr, name: str, where: str) -> list[list[Pick]]:
 
 
 def _pairs(expression: ast.List | ast.Tuple, name: str) -> Iterator[tuple[str, ast.expr]]:
-    """The pairs with their places, whether they stand in one row or in a list for each node."""
+    """The pairs with their places, whether they are given in one list or in a list per node."""
     for index, item in enumerate(expression.elts):
         match item:
             case (

@@ -1,4 +1,4 @@
-"""`nas-bench-201`: one cell of four states, every edge one of five operations, whose true accuracies are known.
+"""`nas-bench-201`: one cell of four states, whose edges are one of five operations each. True accuracies are known.
 
 Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020.
 """
@@ -53,14 +53,14 @@ class NasBench201:
 
     @property
     def _output(self) -> tuple[int, ...]:
-        """The last node alone is what a cell puts out."""
+        """A cell puts out its last node alone."""
         return (self.inputs + self.nodes - 1,)
 
     def edges(self) -> tuple[Edge, ...]:
         return edges_between(self.inputs, self.nodes)
 
     def decisions(self) -> tuple[Decision, ...]:
-        """Per edge its operation."""
+        """The operation of every edge."""
         return self._decisions
 
     @cached_property
@@ -77,7 +77,7 @@ class NasBench201:
         return all_at_once(self, self._output)
 
     def keep(self, strengths: Strengths) -> CellGenotype:
-        """Of every edge the operation that weighs most, `none` included; of equals, the first."""
+        """The operation that weighs most on every edge, `none` included; ties go to the first."""
         return self.genotype([max(range(len(row)), key=row.__getitem__) for row in strengths["cell"]])
 
     def faults(self, cell: Cell) -> Sequence[Fault]:
@@ -94,8 +94,8 @@ class NasBench201:
     def graph(self, genotype: CellGenotype, settings: NetworkSettings, wiring: Wiring = DERIVED) -> Graph:
         """Stem, three stages of cells with a residual block before the second and the third, BN, ReLU, classifier.
 
-        A residual block doubles the channels and halves the maps. In the benchmark there are 5 cells in a stage, 15
-        `layers`, the first of 16 channels, behind the stem `cifar`.
+        A residual block doubles the channels and halves the maps. The benchmark's networks have 5 cells in a stage, 15
+        `layers`, the stem `cifar`, and 16 channels in the first cell.
         """
         per_stage, left_over = divmod(settings.layers, STAGES)
         if left_over or not per_stage:
@@ -135,9 +135,9 @@ class NasBench201:
         return text.lstrip().startswith("|") or _FORM.search(text) is not None
 
     def parse(self, text: str, where: str) -> CellGenotype:
-        """|op~0|+|op~0|op~1|+|op~0|op~1|op~2|: per node, between bars, the operation on the edge from each state.
+        """|op~0|+|op~0|op~1|+|op~0|op~1|op~2|: for each node, between bars, the operation on the edge from each state.
 
-        Other text may stand around it, as in a log.
+        Other text may stand around it, as in a log. Raises ArtifactError.
         """
         text = text.strip()
         if not text.startswith("|"):
@@ -186,7 +186,7 @@ class NasBench201:
 
 
 def operation(build: Builder, name: str, op: str, x: str, *, affine: bool) -> str:
-    """What an edge computes; no batch norm of a search network has a scale and shift."""
+    """What an edge computes. Batch norms of a search network have no scale and shift."""
     if op == "skip_connect":
         return x
     if op == "avg_pool_3x3":
@@ -197,7 +197,7 @@ def operation(build: Builder, name: str, op: str, x: str, *, affine: bool) -> st
 
 
 def _residual(build: Builder, name: str, x: str, channels: int) -> str:
-    """ReLU, 3x3 of stride 2, BN, ReLU, 3x3, BN; on the skip 2x2 average pooling and a 1x1 convolution without BN."""
+    """ReLU, 3x3 of stride 2, BN, ReLU, 3x3, BN; on the skip, 2x2 average pooling and a 1x1 convolution without BN."""
     y = build.norm(f"{name}.norm1", build.conv(f"{name}.conv1", build.rectified(x), channels, 3, stride=2))
     y = build.norm(f"{name}.norm2", build.conv(f"{name}.conv2", build.relu(f"{name}.relu1", y), channels, 3))
     skip = build.conv(f"{name}.skip.conv", build.add(f"{name}.skip.pool", AvgPool(2, 2, 0, ceil=True), x), channels)

@@ -1,4 +1,4 @@
-"""The settings that, beside the genotype, say what a derived network is."""
+"""The settings that say, together with the genotype, what a derived network is."""
 
 from typing import Literal
 
@@ -10,8 +10,8 @@ from nascli.frozen import Frozen
 class DataShape(Frozen):
     """What goes into a network and out of it; all that a genotype of channels leaves open.
 
-    `image_size` is the side of the images in pixels. The bounds keep a file from asking for more memory than any
-    machine has. `auxiliary`: with the tower that helps in training.
+    `image_size` is the side of the images in pixels. `auxiliary`: with the tower that helps in training. The bounds
+    keep a file from asking for more memory than any machine has.
     """
 
     classes: int = Field(ge=1, le=100_000)
@@ -21,7 +21,7 @@ class DataShape(Frozen):
 
 
 class NetworkSettings(DataShape):
-    """Size of a network of cells, and of what goes in and out. `channels` are those of the first cell."""
+    """The size of a network of cells, and what goes in and out. `channels` are those of the first cell."""
 
     layers: int = Field(ge=1, le=200)
     channels: int = Field(ge=1, le=4096)

@@ -1,4 +1,4 @@
-"""What a space of cells is asked: by methods, files, commands and pictures, none of which knows one by name."""
+"""What a space of cells offers to methods, files, commands and pictures, none of which knows one by name."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ Strengths = Mapping[str, Sequence[Sequence[float]]]
 class Decision:
     """Independent draws of one of `options`, each of which becomes a pick of the node `node` of the cell type `cell`.
 
-    `name` tells it from the others of its cell. A node is the sum of its picks, so the order of several draws means
-    nothing.
+    `name` tells it from the other decisions of its cell. A node is the sum of its picks, so the order of several draws
+    does not matter.
     """
 
     cell: str
@@ -36,28 +36,28 @@ class Decision:
 
     @property
     def outcomes(self) -> int:
-        """How many there are, draws in another order counted once."""
+        """How many outcomes there are; draws in another order are the same outcome."""
         return comb(len(self.options) + self.draws - 1, self.draws)
 
 
 class CellSpace(Protocol):
-    """A space of cells. Its numbers say what a cell consists of, its methods what is chosen and what comes of it."""
+    """A space of cells. Its attributes say what a cell consists of, its methods what is chosen and what follows."""
 
     name: ClassVar[str]
     cells: ClassVar[tuple[str, ...]]
-    """The types of cells, by the names that files have for them."""
+    """The types of cells, by their names in files."""
     titles: ClassVar[Mapping[str, str]]
     """What people call each type."""
     remarks: ClassVar[Mapping[str, str]]
-    """What a picture should say of each type; empty: nothing."""
+    """What a picture should say about each type; may be empty."""
     inputs: ClassVar[int]
-    """States of a cell that come from outside of it; nodes are counted on from there."""
+    """The number of states that come from outside the cell; the nodes are numbered after them."""
     input_names: ClassVar[tuple[str, ...]]
     """What goes into a cell, in the order of its states: "c(k-1)" is the output of the cell before."""
     operations: ClassVar[tuple[str, ...]]
-    """Those that a mixture mixes on every edge."""
+    """The operations that a mixture mixes on every edge."""
     known_operations: ClassVar[tuple[str, ...]]
-    """Those that a genotype may name."""
+    """The operations that a genotype may name."""
     keeps_none: ClassVar[bool]
     """Whether an edge of a derived cell may be `none`."""
     weightless: ClassVar[frozenset[str]]
@@ -67,25 +67,25 @@ class CellSpace(Protocol):
 
     @property
     def nodes(self) -> int:
-        """How many a cell that is searched has."""
+        """How many nodes a searched cell has."""
 
     def edges(self) -> tuple[Edge, ...]:
-        """What a mixture mixes, in the order in which alpha has rows: by node, then by source."""
+        """The edges that a mixture mixes, in the order of alpha's rows: by node, then by source."""
 
     def decisions(self) -> tuple[Decision, ...]:
-        """What is decided independently, where cells are drawn."""
+        """What is decided independently when cells are drawn."""
 
     def genotype(self, choices: Sequence[int]) -> CellGenotype:
-        """The cells of one choice for every draw of every decision, in their order."""
+        """The cells for one choice per draw of every decision, in order."""
 
     def everything(self) -> CellGenotype:
-        """All operations on all edges at once: what weights that cells share are made for. No file could hold it."""
+        """All operations on all edges at once, for weights that cells share. It is not valid in a file."""
 
     def keep(self, strengths: Strengths) -> CellGenotype:
         """The cells that a mixture stands for."""
 
     def faults(self, cell: Cell) -> Sequence[Fault]:
-        """What of a cell cannot be in this space, besides what can be in none."""
+        """The faults of a cell in this space, besides those that are faults in every space."""
 
     def graph(self, genotype: CellGenotype, settings: NetworkSettings, wiring: Wiring = DERIVED) -> Graph:
         """The network of a genotype. Raises UsageError for settings that it cannot have."""
@@ -97,7 +97,7 @@ class CellSpace(Protocol):
         """A genotype from its text form. Raises ArtifactError that names the place of the fault."""
 
     def format(self, genotype: CellGenotype) -> str:
-        """The inverse of `parse`. Raises UsageError where the form cannot say it."""
+        """The inverse of `parse`. Raises UsageError if the form cannot express it."""
 
 
 def edges_between(inputs: int, nodes: int) -> tuple[Edge, ...]:
@@ -121,7 +121,7 @@ def assembled(space: CellSpace, choices: Sequence[int], concat: tuple[int, ...])
 
 
 def all_at_once(space: CellSpace, concat: tuple[int, ...]) -> CellGenotype:
-    """`CellSpace.everything` for such cells."""
+    """`CellSpace.everything` for cells whose output is the concatenation of the states `concat`."""
     nodes: list[list[Pick]] = [[] for _ in range(space.nodes)]
     for source, node in space.edges():
         nodes[node - space.inputs] += [Pick(op=op, input=source) for op in space.operations]
@@ -130,17 +130,17 @@ def all_at_once(space: CellSpace, concat: tuple[int, ...]) -> CellGenotype:
 
 
 def all_genotypes(space: CellSpace) -> Iterator[CellGenotype]:
-    """One for every combination of choices: each network once, where every decision is of one draw."""
+    """A genotype for every combination of choices. If every decision is one draw, each network comes once."""
     options = [range(len(decision.options)) for decision in space.decisions() for _ in range(decision.draws)]
     return map(space.genotype, product(*options))
 
 
 def cell_count(space: CellSpace) -> int:
-    """How many genotypes the decisions of a space are between, those of one network counted once."""
+    """How many different outcomes the decisions of a space have together."""
     return prod(decision.outcomes for decision in space.decisions())
 
 
 def check_keeps_none(space: CellSpace) -> None:
-    """Raise UsageError for a space of whose cells no edge is nothing."""
+    """Raise UsageError for a space whose derived cells have no edge that is `none`."""
     if not space.keeps_none:
         raise UsageError(f"cells of {space.name} are derived without none anyway: leave --without-none out")

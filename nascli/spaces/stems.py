@@ -7,15 +7,15 @@ from nascli.errors import UsageError, unknown
 from nascli.graphs.builder import Builder
 
 STRIDES = {"cifar": (1, 1), "imagenet": (4, 8)}
-"""How many image pixels a step on the maps of each stem's two states spans."""
+"""How many image pixels one pixel spans on the maps of each stem's two states."""
 
 
 def stem(build: Builder, name: str, channels: int) -> tuple[str, str]:
     """The two states that the first cell may read, of `channels` channels each.
 
-    "cifar": one 3x3 convolution and batch norm; both states are its output. "imagenet": three of stride 2 with half the
-    channels in the first, a ReLU before each but the first; the states are the outputs of the second and the third.
-    Raises UsageError for an unknown stem, and for one channel before the imagenet stem's half.
+    "cifar": one 3x3 convolution and batch norm; both states are its output. "imagenet": three of stride 2, the first
+    with half the channels, the others after a ReLU; the states are the outputs of the second and the third. Raises
+    UsageError for an unknown stem, and for the imagenet stem with one channel, which it cannot halve.
     """
     if name not in STRIDES:
         raise UsageError(unknown("stem", name, STRIDES))

@@ -1,7 +1,7 @@
-"""How a node of a cell comes from earlier states: as its genotype has it, with shared weights, or as a mixture.
+"""How a node of a cell is built from earlier states: as its genotype says, with shared weights, or as a mixture.
 
-A space lays out a cell and calls its wiring for every node. So each space says once what its operations and its frame
-are, and each wiring once what a search network differs in.
+A space lays out a cell and calls its wiring for every node. So each space says once what its operations and its network
+are, and each wiring says once how a search network differs.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +29,9 @@ NONE = "none"
 class CellPlace:
     """A cell that is being built.
 
-    name: the beginning of its nodes' names. position: in the network, from 0. type: of the space's `cells`.
-    operation: puts an operation on a node: (name, op, node, source state) -> what it puts out. stride: of the edges
-    that leave a state.
+    name: the beginning of its nodes' names. position: its place in the network, from 0. type: one of the space's
+    `cells`. operation: adds an operation that reads a node: (name, op, node, source state) -> the node that it puts
+    out. stride: the stride of the edges that leave a state.
     """
 
     name: str
@@ -41,25 +41,25 @@ class CellPlace:
     stride: Callable[[int], int]
     weightless: frozenset[str]
     made: dict[tuple[int, str], str] = field(default_factory=dict)
-    """Operations without weights that are there already, by source state and name."""
+    """Operations without weights that have been added already, by source state and name."""
 
 
 class Wiring(Protocol):
-    """How nodes come from earlier states."""
+    """How nodes are built from earlier states."""
 
     @property
     def searching(self) -> bool:
-        """Whether cells have the forms of a search network: none of their batch norms has a scale and shift."""
+        """Whether cells are those of a search network, whose batch norms have no scale and shift."""
 
     def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
-        """Add what makes a node from its `picks` and the earlier `states`, and return its last part."""
+        """Add the parts of a node, given its `picks` and the earlier `states`, and return the last."""
 
 
 @dataclass(frozen=True)
 class Derived:
     """The picks of a genotype, each with weights of its own; drop-path may leave out all but the identities.
 
-    What no path from the cell's input crosses is built, and adds nothing.
+    Operations that no path from the cell's inputs reaches are built, but add nothing.
     """
 
     searching: bool = False
@@ -70,7 +70,7 @@ class Derived:
             if pick.op == NONE:
                 continue
             again = picks[:number].count(pick)
-            name = _path(cell, node, pick) + (f"_{again + 1}" if again else "")
+            name = _edge_name(cell, node, pick) + (f"_{again + 1}" if again else "")
             end = _apply(cell, name, pick, states)
             if end != states[pick.input]:
                 end = build.add(f"{name}.drop", DropPath(), end)
@@ -84,16 +84,16 @@ DERIVED = Derived()
 
 @dataclass(frozen=True)
 class Shared:
-    """The picks of one child, with the weights that all children share: those of an operation on an edge of a cell.
+    """The picks of one child. All children share the weights of an operation on an edge of a cell.
 
-    Of a node's picks that agree, one is computed and counted twice.
+    Equal picks of a node are computed once and summed as often as they occur.
     """
 
     searching: bool = True
 
     def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
         ends = {
-            pick: _apply(cell, _path(cell, node, pick), pick, states)
+            pick: _apply(cell, _edge_name(cell, node, pick), pick, states)
             for pick in dict.fromkeys(picks)
             if pick.op != NONE and not _is_nothing(build, states[pick.input])
         }
@@ -104,14 +104,14 @@ class Shared:
 class Mixture:
     """All operations on all edges, weighted: by operation on each edge, and by edge in each node.
 
-    With K = `partial_channels`, one K-th of a state's channels goes through the operations and the others past them;
-    a node's channels are then shuffled (Xu et al., ICLR 2020, Eq. 1 and 2). K = 1 is Liu et al., ICLR 2019, Eq. 2.
+    With K = `partial_channels`, one K-th of a state's channels go through the operations and the others bypass them; a
+    node's channels are then shuffled (Xu et al., ICLR 2020, Eq. 1 and 2). K = 1 is Liu et al., ICLR 2019, Eq. 2.
     """
 
     operations: tuple[str, ...]
-    """In the order of the columns of the weights."""
+    """The operations, in the order of the columns of the weights."""
     edges: tuple[tuple[int, int], ...]
-    """In the order of their rows."""
+    """The edges, in the order of the rows of the weights."""
     partial_channels: int
     searching: bool = True
 
@@ -126,24 +126,25 @@ class Mixture:
 
     def _edge(self, build: Builder, cell: CellPlace, source: int, node: int, row: int, state: str) -> str:
         name = f"{cell.name}.edges.{source}-{node}"
-        x = _some(build, cell, name, row, state, self.partial_channels)
+        x = _mixed_channels(build, cell, name, row, state, self.partial_channels)
         columns = tuple(column for column, op in enumerate(self.operations) if op != NONE)
         ends = [
             cell.operation(f"{name}.{self.operations[column]}", self.operations[column], x, source)
             for column in columns
         ]
         mixed = build.add(f"{name}.mix", MixOperations(cell.type, row, columns), *ends)
-        return _all(build, cell, name, row, (source, state), mixed, self.partial_channels)
+        return _restored_channels(build, cell, name, row, (source, state), mixed, self.partial_channels)
 
 
 @dataclass(frozen=True)
 class Path:
-    """One operation on each edge that a genotype picks, with the weights of a mixture: what the mixture is when these
-    operations and edges weigh 1 and all others nothing.
+    """One operation on each edge that a genotype picks, with the weights of a mixture.
+
+    It is the mixture in which these operations and edges weigh 1 and all others 0.
     """
 
     edges: tuple[tuple[int, int], ...]
-    """In the order of the mixture's rows."""
+    """The edges, in the order of the rows of the mixture's weights."""
     partial_channels: int
     searching: bool = True
 
@@ -155,19 +156,19 @@ class Path:
         return build.add(f"{cell.name}.nodes.{node}.shuffle", Shuffle(self.partial_channels), total)
 
     def _edge(self, build: Builder, cell: CellPlace, node: int, pick: Pick, state: str) -> str:
-        """What comes of an edge; nothing, "", where all of it goes through `none`."""
-        name, row = _path(cell, node, pick), self.edges.index((pick.input, node))
-        x = _some(build, cell, name, row, state, self.partial_channels)
+        """The node that an edge ends in; "" if all of its channels go through `none`."""
+        name, row = _edge_name(cell, node, pick), self.edges.index((pick.input, node))
+        x = _mixed_channels(build, cell, name, row, state, self.partial_channels)
         if pick.op != NONE:
             end = cell.operation(name, pick.op, x, pick.input)
         elif self.partial_channels == 1:
             return ""
         else:
             end = build.add(name, Zeros(), x)
-        return _all(build, cell, name, row, (pick.input, state), end, self.partial_channels)
+        return _restored_channels(build, cell, name, row, (pick.input, state), end, self.partial_channels)
 
 
-def _some(build: Builder, cell: CellPlace, name: str, row: int, state: str, partial_channels: int) -> str:
+def _mixed_channels(build: Builder, cell: CellPlace, name: str, row: int, state: str, partial_channels: int) -> str:
     """The part of a state's channels that goes through the operations of an edge."""
     if partial_channels == 1:
         return state
@@ -175,10 +176,10 @@ def _some(build: Builder, cell: CellPlace, name: str, row: int, state: str, part
     return build.add(f"{name}.draw", Draw(cell.position, row, mixed), state)
 
 
-def _all(
+def _restored_channels(
     build: Builder, cell: CellPlace, name: str, row: int, start: tuple[int, str], mixed: str, partial_channels: int
 ) -> str:
-    """The channels that have been through the operations, and those of the state where the edge starts past them."""
+    """The channels that have passed through the operations, beside those of the edge's first state that bypass them."""
     source, state = start
     if partial_channels == 1:
         return mixed
@@ -187,12 +188,12 @@ def _all(
     return build.add(f"{name}.restore", Restore(cell.position, row), state, mixed)
 
 
-def _path(cell: CellPlace, node: int, pick: Pick) -> str:
+def _edge_name(cell: CellPlace, node: int, pick: Pick) -> str:
     return f"{cell.name}.edges.{pick.input}-{node}.{pick.op}"
 
 
 def _apply(cell: CellPlace, name: str, pick: Pick, states: Sequence[str]) -> str:
-    """An operation on a state; what has no weights is computed once for all nodes that pick it."""
+    """An operation on a state. One without weights is computed once for all nodes that pick it."""
     if pick.op not in cell.weightless:
         return cell.operation(name, pick.op, states[pick.input], pick.input)
     key = pick.input, pick.op

@@ -1,7 +1,7 @@
 """Super-networks as data, and the smaller networks that are cut out of them. Nothing here imports torch.
 
-To add a super-network: a function `(width, stages, classes, image_channels, image_size) -> Graph` in a file of its own,
-its row in `nascli.registry.SUPERNETS`, and a recipe for its schedule.
+To add a super-network, write a function `(width, stages, classes, image_channels, image_size) -> Graph` in a file of
+its own, its row in `nascli.registry.SUPERNETS`, and a recipe for its schedule.
 """
 
 from functools import lru_cache
@@ -12,14 +12,14 @@ from nascli.registry import SUPERNETS, load, lookup
 
 MOST_WIDTH = 1024
 MOST_BLOCKS = 64
-"""Of one stage. Beyond these bounds a file asks for more than any machine has."""
+"""The most blocks of one stage. Beyond these bounds a file would ask for more memory than any machine has."""
 
 MOST_PARAMETERS = 10_000_000_000
-"""The published super-networks at the largest width have up to 8 billion; with the largest depth it would be 100."""
+"""The published super-networks have up to 8 billion at the largest width; with the largest depth, too, up to 100."""
 
 
 def stages_of(name: str, depth: int = 0) -> tuple[int, ...]:
-    """The blocks of every stage: `depth` of them, or with 0 the published network's. Raises UsageError."""
+    """The number of blocks in every stage: `depth`, or for 0 those of the published network. Raises UsageError."""
     row = lookup(SUPERNETS, "super-network", name)
     return (depth,) * len(row.stages) if depth else row.stages
 
@@ -28,7 +28,7 @@ def stages_of(name: str, depth: int = 0) -> tuple[int, ...]:
 def supernet(
     name: str, width: int, stages: tuple[int, ...], *, classes: int, image_channels: int, image_size: int
 ) -> Graph:
-    """The super-network called `name`. Raises UsageError for sizes that it cannot have, and for an unknown name."""
+    """The super-network called `name`. Raises UsageError for an unknown name or sizes that it cannot have."""
     row = lookup(SUPERNETS, "super-network", name)
     if not 1 <= width <= MOST_WIDTH:
         raise UsageError(f"width {width} is not from 1 to {MOST_WIDTH}")

@@ -12,7 +12,7 @@ BOTTLENECK = 4
 
 
 def densenet(width: int, stages: tuple[int, ...], classes: int, image_channels: int, image_size: int) -> Graph:
-    """`stages[i]` layers, each of which adds `width` channels (the growth rate) to all that came before in its stage.
+    """`stages[i]` layers, each of which adds `width` channels (the growth rate) to all that its stage has so far.
 
     Between two stages a transition halves the channels and the map. The published network has width 32 and stages
     (6, 12, 24, 16). Raises ValueError for images too small.
@@ -39,7 +39,7 @@ def _layer(build: Builder, name: str, parts: list[str], growth: int) -> str:
 
 
 def _transition(build: Builder, name: str, parts: list[str]) -> str:
-    """BN, ReLU, 1x1 to half the channels, 2x2 average pooling; the last row and column of an odd side are left out."""
+    """BN, ReLU, 1x1 to half the channels, 2x2 average pooling, which leaves out the last row and column of odd maps."""
     x = _joined(build, f"{name}.concat", parts)
     y = build.relu(f"{name}.relu", build.norm(f"{name}.norm", x))
     y = build.conv(f"{name}.conv", y, build.channels(x) // 2, sources=_sources(build, parts))

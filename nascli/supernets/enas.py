@@ -1,8 +1,8 @@
 """`enas`: the network of the cells that ENAS found (SupNet-E and SupNet-EI).
 
 Pham et al., "Efficient neural architecture search via parameter sharing", ICML 2018; PGNAS, Section 3.1. Frame and
-operations are those of the space `darts`. As described the published ones have 3.73 M and 14.1 M parameters, the tower
-left out; the paper prints ENAS's own 4.6 M, and 15.3 M.
+operations are those of the space `darts`. Built as described, the published networks have 3.73 M and 14.1 M parameters
+without the tower; the paper prints ENAS's own 4.6 M, and 15.3 M.
 """
 
 from nascli.graphs.builder import Builder
@@ -34,7 +34,7 @@ CELLS = """Genotype(
 
 
 def enas(width: int, stages: tuple[int, ...], classes: int, image_channels: int, image_size: int) -> Graph:
-    """`stages[i]` normal cells of `width * 2**i` channels a node; a reduction cell before every stage but the first.
+    """`stages[i]` normal cells of `width * 2**i` channels per node; a reduction cell before every stage but the first.
 
     The published network has width 36, or inflated 72, and stages (5, 5, 5). An auxiliary tower hangs on the last
     reduction cell. Raises ValueError for images or a width too small.

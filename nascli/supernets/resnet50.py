@@ -1,7 +1,7 @@
-"""`resnet50-inflated`: ResNet-50 with four kernels in the place of each 3x3 convolution (SupNet-R-50).
+"""`resnet50-inflated`: ResNet-50 with four kernels in place of each 3x3 convolution (SupNet-R-50).
 
-He et al., "Deep residual learning for image recognition", CVPR 2016, with the stride in the inner convolution as
-everybody trains it; PGNAS, Section 3.2 and Table 9. As described it has 28.1 M parameters; the paper prints 44.0 M.
+He et al., "Deep residual learning for image recognition", CVPR 2016, with the stride in the inner convolution, as is
+usual today; PGNAS, Section 3.2 and Table 9. Built as described, it has 28.1 M parameters; the paper prints 44.0 M.
 """
 
 from nascli.graphs.builder import Builder
@@ -53,6 +53,6 @@ def _block(build: Builder, name: str, x: str, channels: int, stride: int) -> str
 
 
 def _shares(channels: int) -> tuple[int, ...]:
-    """The outputs of every kernel: a quarter of the channels; what is left over goes to the last ones."""
+    """The outputs of every kernel: a quarter of the channels each, and a share of the remainder."""
     count = len(KERNELS)
     return tuple(channels * (number + 1) // count - channels * number // count for number in range(count))

@@ -29,7 +29,7 @@ def resnet_mb(width: int, stages: tuple[int, ...], classes: int, image_channels:
 
 
 def _block(build: Builder, name: str, x: str, channels: int, stride: int) -> str:
-    """Branches of ReLU, 3x3, BN, ReLU, 3x3, BN, and a skip, summed. The branches share the ReLU of their input."""
+    """The sum of a skip and branches of ReLU, 3x3, BN, ReLU, 3x3, BN, which share the ReLU of their input."""
     rectified = build.relu(f"{name}.relu", x)
     same = stride == 1 and build.channels(x) == channels
     skip = x if same else factorised_reduction(build, f"{name}.skip", rectified, channels, stride=stride)

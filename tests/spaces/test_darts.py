@@ -35,7 +35,7 @@ def test_the_number_of_cells_is_that_of_unordered_draws() -> None:
 
 
 def keep(rows: dict[tuple[int, int], dict[str, float]], nodes: int) -> CellGenotype:
-    """Of both cells, alike; what is not said is 0."""
+    """The kept cells for equal strengths in both; those not given are 0."""
     space = cell_space("darts", nodes=nodes)
     table = [[rows.get(edge, {}).get(op, 0.0) for op in space.operations] for edge in space.edges()]
     return space.keep({"normal": table, "reduce": table})

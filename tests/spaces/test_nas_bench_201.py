@@ -35,7 +35,7 @@ def cell(text: str) -> CellGenotype:
 
 
 def of(*ops: str) -> CellGenotype:
-    """By edge: 0-1, 0-2, 1-2, 0-3, 1-3, 2-3."""
+    """A genotype from its operations on the edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3."""
     return SPACE.genotype([SPACE.operations.index(op) for op in ops])
 
 
@@ -55,7 +55,7 @@ def of(*ops: str) -> CellGenotype:
     ],
 )
 def test_published_sizes(text: str, parameters: int, multiply_adds: int) -> None:
-    """Those of the benchmark's own files, whose multiply-adds, in millions, count the classifier's bias besides."""
+    """Sizes in the benchmark's own files, whose multiply-adds, in millions, include the classifier's bias."""
     size = cell(text).graph(settings()).size
     assert (size.parameters, size.multiply_adds) == (parameters, multiply_adds)
 
@@ -81,7 +81,7 @@ def by_formula(genotype: CellGenotype, per_stage: int, channels: int) -> tuple[i
 
 
 def test_sizes_of_cells_of_every_make() -> None:
-    """In the benchmark's network, one cell of each number of every operation; each of the 15,625 costs 1 ms."""
+    """In the benchmark's network, one cell for each count of every operation; each of the 15,625 costs 1 ms."""
     makes = {tuple(sorted(pick.op for pick in genotype.picks())): genotype for genotype in all_genotypes(SPACE)}
     assert len(makes) == 210
     for genotype in makes.values():
@@ -90,7 +90,7 @@ def test_sizes_of_cells_of_every_make() -> None:
 
 
 def test_sizes_do_not_depend_on_where_operations_are() -> None:
-    """Nor on whether a path crosses them: every 13th of all cells, in a short network."""
+    """They don't depend on whether a path crosses them either: every 13th of all cells, in a short network."""
     for genotype in list(all_genotypes(SPACE))[::13]:
         size = genotype.graph(settings(layers=3)).size
         assert (size.parameters, size.multiply_adds) == by_formula(genotype, 1, 16)
@@ -118,7 +118,7 @@ def drawn(seed: int) -> CellGenotype:
 @pytest.mark.parametrize(("side", "layers", "stem"), [(8, 6, "cifar"), (9, 3, "cifar"), (32, 3, "imagenet")])
 @pytest.mark.parametrize("genotype", [*DEAD, *map(drawn, range(8))], ids=lambda g: SPACE.format(g).strip())
 def test_networks_are_those_of_the_paper(genotype: CellGenotype, side: int, layers: int, stem: str) -> None:
-    """Logits, gradients and running statistics in float64; what no path crosses has weights, and learns nothing."""
+    """Logits, gradients and running statistics in float64; operations off all paths have weights but learn nothing."""
     sizes = settings(layers=layers, channels=4, image_size=side, stem=stem)
     network = build_network(genotype.graph(sizes), seed=0).double()
     ops = [(pick.op,) for pick in genotype.picks()]

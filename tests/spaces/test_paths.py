@@ -23,7 +23,7 @@ def edges(genotype: CellGenotype) -> dict[str, str]:
 
 
 def test_of_the_benchmarks_cells_341_are_disconnected() -> None:
-    """0-3 is `none`, and so is what the other edges need: with `none` on 1-2 an edge of 0-1, 1-3 and one of 0-2, 2-3.
+    """0-3 is `none`, and every other path is cut: with `none` on 1-2, one edge of 0-1, 1-3 and one of 0-2, 2-3.
 
     Of 0-1 and 1-3, and of 0-2 and 2-3, 9 of 25 pairs have a `none`: 9 * 9 = 81 cells without 1-2. With it (4 ways) and
     0-1 (4), 1-3 and 2-3 are `none`, 0-2 is any (5): 80. With it and without 0-1, 1-3 is any (5), and 9 of 0-2 and 2-3:
@@ -40,7 +40,7 @@ def test_of_the_benchmarks_cells_341_are_disconnected() -> None:
 
 
 def test_they_are_the_ones_that_guess() -> None:
-    """In the benchmark itself: 10 % of CIFAR-10's ten classes, to the last digit, and no other cell has that."""
+    """In the benchmark they reach exactly 10 % on CIFAR-10's ten classes, and no other cell does."""
     if not (path := os.environ.get("NASCLI_TEST_TABLE")):
         pytest.skip("needs the benchmark's table: its path in NASCLI_TEST_TABLE")
     table = load_table(path)
@@ -82,7 +82,7 @@ def test_live_states_are_those_of_all_chains_of_operations(seed: int) -> None:
 
 
 def test_the_cells_are_named_that_are_disconnected() -> None:
-    """One node of an output is enough."""
+    """A path to one node of an output is enough to connect it."""
     skip, nothing = ({"op": op, "input": 1} for op in ("skip_connect", "none"))
     half = Cell.model_validate({"nodes": [[nothing], [skip]], "concat": [2, 3]})
     beside = Cell.model_validate({"nodes": [[nothing], [skip]], "concat": [2]})

@@ -75,7 +75,7 @@ def test_the_example_is_one(space: CellSpace) -> None:
 @pytest.mark.parametrize("searching", [True, False])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_childs_nodes_are_those_of_everything_that_have_weights(space: CellSpace, seed: int, searching: bool) -> None:
-    """Equal names are equal weights: kind, size and normalisation agree; sums and concatenations may differ."""
+    """Equal names mean equal weights: kind, size and normalisation agree; sums and concatenations may differ."""
     wiring = Shared(searching=searching)
     everything = space.graph(space.everything(), SETTINGS, wiring)
     child = space.graph(space.genotype(choices(space, seed)), SETTINGS, wiring)

@@ -84,7 +84,7 @@ def test_sizes_agree_with_torchs_own_counter(name: str) -> None:
 
 
 def test_measuring_needs_no_torch() -> None:
-    """It takes seconds to import, and `nascli info` measures."""
+    """torch takes seconds to import, and `nascli info` measures sizes."""
     code = (
         "import sys\n"
         "from nascli.artifacts.genotypes import published\n"
