@@ -1,9 +1,9 @@
 """Pictures and texts of what passes between stages: genotypes, distributions, the course of runs.
 
-`visualize` is the door, and `described` that to what is to be printed. What draws (matplotlib, rich, numpy) is imported
-when it draws. To add a picture: a function `(artifact, format, title) -> bytes` in a module of its own, and its line in
-`_RENDERERS`; of a kind of genotype or distribution, in its row of `nascli.registry`. A text, "txt", is a function of
-the artifact alone, and returns what rich prints.
+`visualize` makes files, `described` makes what is printed. The libraries that draw (matplotlib, rich, numpy) are
+imported only then. To add a picture, write a function `(artifact, format, title) -> bytes` in a module of its own, and
+its line in `_RENDERERS`; for a kind of genotype or distribution, in its row of `nascli.registry`. A text, "txt", is a
+function of the artifact alone and returns what rich prints.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,9 +57,9 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
 def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
     """The picture of an artifact: the same bytes for the same artifact, format and title.
 
-    `artifact` is a `Genotype` or a `Distribution`, of any kind; the `Candidates` of a posterior; the rows of one run's
-    metrics.jsonl; or several such lists by the names of their runs. Raises UsageError where the format is unknown or
-    doesn't fit the artifact.
+    `artifact` is a `Genotype` or a `Distribution` of any kind; the `Candidates` of a posterior; searches that are
+    `Judged` by a table; the rows of one run's metrics.jsonl; or several such lists by the names of their runs. Raises
+    UsageError if the format is unknown or doesn't fit the artifact.
     """
     if format not in FORMATS:
         raise UsageError(unknown("format", format, FORMATS))
@@ -76,7 +76,7 @@ def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
 
 
 def described(artifact: Any) -> "RenderableType":
-    """An artifact in words, tables and trees, for a terminal of any width. Raises UsageError as `visualize`."""
+    """An artifact in words, tables and trees, for a terminal of any width. Raises UsageError as `visualize` does."""
     content: RenderableType = load(_RENDERERS[_what(artifact)]["txt"])(artifact)
     return content
 

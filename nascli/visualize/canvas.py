@@ -1,4 +1,4 @@
-"""Pictures as bytes, by matplotlib: its figures only, no pyplot, the same bytes for the same content.
+"""Pictures as bytes, drawn by matplotlib without pyplot: the same content gives the same bytes.
 
 All sizes are CSS pixels (1/96 inch); PNG has two dots per pixel.
 """
@@ -42,7 +42,7 @@ METADATA: dict[str, dict[str, Any]] = {
 
 def picture(width: float, height: float, draw: Callable[[Figure], None], form: str) -> bytes:
     """The picture that `draw` makes on an empty figure of width × height pixels, as svg, png or pdf."""
-    with style.context(["default", SETTINGS]):  # whatever a matplotlibrc says
+    with style.context(["default", SETTINGS]):  # a matplotlibrc has no say
         figure = Figure(figsize=(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH), dpi=PIXELS_PER_INCH)
         figure.set_facecolor(PAPER)  # solid, so that dark pages don't shine through
         draw(figure)
@@ -62,7 +62,7 @@ def pixel_axes(figure: Figure) -> Axes:
 
 
 def write(axes: Axes, x: float, y: float, text: str, size: float, **settings: Any) -> Text:
-    """Text with its vertical centre at y; `size` in pixels. Dollars are dollars: see `symbol` for formulae."""
+    """Text with its vertical centre at y; `size` in pixels. Dollar signs are plain text; `symbol` writes formulae."""
     return axes.text(x, y, text, fontsize=points(size), va="center_baseline", parse_math=False, **settings)
 
 
@@ -80,19 +80,19 @@ def bar(
 
 
 def text_width(text: str, size: float) -> float:
-    """Width in pixels of a line that `write` draws at `size`."""
+    """The width in pixels of a line that `write` draws at `size`."""
     font = FontProperties(family=FONT, size=size)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width)
 
 
 def points(pixels: float) -> float:
-    """Matplotlib's unit of fonts and lines."""
+    """Pixels in points, matplotlib's unit of fonts and lines."""
     return pixels * 72 / PIXELS_PER_INCH
 
 
 def printable(text: str, longest: int) -> str:
-    """One line of at most `longest` characters that the font has; others become "?"."""
+    """The text as one line of at most `longest` characters; those that the font lacks become "?"."""
     font = get_font(findfont(FontProperties(family=FONT)))
     line = "".join(char if font.get_char_index(ord(char)) else "?" for char in one_line(text))
     return line if len(line) <= longest else line[: longest - 1] + "…"

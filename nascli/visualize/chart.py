@@ -1,4 +1,4 @@
-"""What all charts have in common: axes at a place in pixels, in the colours of the page."""
+"""What all charts share: axes placed in pixels, in the colours of the page."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +11,7 @@ GRID = "#e2e8f0"
 
 
 def add_axes(figure: Figure, left: float, upper: float, width: float, height: float) -> Axes:
-    """Axes whose upper left corner is at (left, upper), all in pixels."""
+    """Axes with their upper left corner at (left, upper); all in pixels."""
     page_width, page_height = figure.get_size_inches() * PIXELS_PER_INCH
     place = left / page_width, 1 - (upper + height) / page_height, width / page_width, height / page_height
     return figure.add_axes(place, facecolor=PANEL)
@@ -35,7 +35,7 @@ def mark_level(axes: Axes, name: str, level: float) -> None:
 def dress(axes: Axes, x: str, y: str, least_span: float) -> None:
     """Grid, ticks and names of the axes, once the data is drawn; y spans at least `least_span`.
 
-    Where no number is negative, the axis doesn't look as if one could be.
+    If no number is negative, the axis does not reach far below 0.
     """
     lowest = axes.dataLim.ymin
     axes.grid(axis="y", color=GRID, linewidth=points(1))

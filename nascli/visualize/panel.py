@@ -1,4 +1,4 @@
-"""The frame that all pictures of cells share: a title, and panels with a heading each."""
+"""The frame that pictures share: a title, and panels with a heading each."""
 
 from matplotlib.axes import Axes
 
@@ -20,7 +20,7 @@ def draw_title(axes: Axes, title: str | None) -> None:
 def draw_panel(
     axes: Axes, y: float, height: float, heading: str, remark: str, left: float = MARGIN, width: float | None = None
 ) -> None:
-    """A rounded panel, `width` pixels wide or as the axes are, with a heading at its left and a remark at its right."""
+    """A rounded panel, `width` pixels or as wide as the axes, with a heading on the left and a remark on the right."""
     room = axes.get_xlim()[1] - 2 * MARGIN if width is None else width
     bar(axes, left, y, room, height, 10, facecolor=PANEL, edgecolor="#e2e8f0", line=1.0)
     write(axes, left + 16, y + 21, heading, 13.5, weight="bold")

@@ -1,4 +1,4 @@
-"""What can be drawn, by what stands for it: a file, a published cell's name, a run's folder."""
+"""What to draw, given by a file, a published cell's name, or a run's folder."""
 
 import os
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from nascli.visualize.runs.scored import Candidates
 
 
 def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
-    """What `visualize` draws for these sources: one artifact, the metrics of one or more run directories, or the
-    candidates that a derivation has scored in its own.
+    """What `visualize` draws for these sources.
 
-    Raises ArtifactError for what cannot be read, UsageError for sources that don't go into one picture.
+    It is one artifact, the metrics of one or more run directories, or the candidates that a derivation has scored in
+    its directory. Raises ArtifactError for what cannot be read, UsageError for sources that don't fit into one picture.
     """
     # A source may be a genotype as text, longer than any path: os.path.isdir says no, Path.is_dir would raise.
     named = [source for source in sources if not isinstance(source, LoadedArtifact)]
@@ -39,14 +39,14 @@ def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
 
 
 def _scores(folder: Path) -> list[Scored]:
-    """The candidates that a derivation has scored in a folder; of two rounds the last that has begun."""
+    """The candidates that a derivation has scored in a folder; of two rounds, those of the last that has begun."""
     run = RunDir(folder)
     rows = run.read_candidates() or run.read_candidates(shortlist=True)
     return [Scored.of(row, str(folder)) for row in rows]
 
 
 def _named_format(output: str | Path) -> str | None:
-    """The format that a file's ending stands for, if it stands for one."""
+    """The format that a file's ending stands for, if any."""
     return next((name for name, ending in FORMATS.items() if Path(output).suffix == ending), None)
 
 
@@ -57,7 +57,7 @@ def _format(output: str | Path, asked: str | None) -> str:
         raise UsageError(unknown("format", asked, FORMATS))
     if asked and named and asked != named:
         raise UsageError(
-            f"{output} is named as {named}, and {asked} is asked for: leave --format out, or end it otherwise"
+            f"{output} ends like {named}, but {asked} is asked for: leave --format out, or change the ending"
         )
     if chosen := asked or named:
         return chosen
@@ -75,10 +75,11 @@ def draw(
     table: str | Path | None = None,
     column: str | None = None,
 ) -> Path:
-    """Draw a cell, a distribution or the course of runs into a file, its format by its ending. Returns the path.
+    """Draw a cell, a distribution or the course of runs into a file. Returns its path.
 
-    table: a file of true accuracies (`nascli.artifacts.truth`), of which `column` is drawn: over the epochs of
-    searches, or as a heading over a genotype. Raises UsageError, ArtifactError.
+    format: by default that of the file's ending. table: a file of true accuracies (`nascli.artifacts.truth`), of which
+    `column` is drawn over the epochs of searches or written in the heading of a genotype. Raises UsageError,
+    ArtifactError.
     """
     chosen = _format(output, format)
     read_once(table, *(one for one in sources if not isinstance(one, LoadedArtifact)))
@@ -92,12 +93,12 @@ def draw(
 
 
 def _with_truth(what: Any, table: TruthTable, column: str | None, title: str | None) -> tuple[Any, str | None]:
-    """What is drawn, and its heading, with what a table says of it. Raises UsageError where it says nothing."""
+    """What is drawn and its heading, with what a table says about it. Raises UsageError if it says nothing."""
     name = table.column(column, "test")
     if getattr(what, "kind", None) in GENOTYPES:
         worth = table.worth(what, name)
-        told = f"{name} {worth.accuracy:.2f} %, rank {worth.rank:,} of {len(table):,}"
-        return what, f"{title}: {told}" if title else told
+        words = f"{name} {worth.accuracy:.2f} %, rank {worth.rank:,} of {len(table):,}"
+        return what, f"{title}: {words}" if title else words
     if isinstance(what, Mapping):
         return Judged.of(what, table, name), title
     raise UsageError(
@@ -107,7 +108,7 @@ def _with_truth(what: Any, table: TruthTable, column: str | None, title: str | N
 
 
 def _names(folders: list[Path]) -> list[str]:
-    """Short names that differ: the folders' own, or as much of their paths as it takes."""
+    """Short names that differ: those of the folders, with as many of their parents' as it takes."""
     for parts in range(1, 1 + max(len(folder.resolve().parts) for folder in folders)):
         names = ["/".join(folder.resolve().parts[-parts:]) for folder in folders]
         if len(set(names)) == len(names):

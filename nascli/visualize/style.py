@@ -12,9 +12,8 @@ PAPER = "#ffffff"
 HIGHLIGHT = "#d55e00"
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#332288", "#882255")
-"""Line colours: Okabe and Ito (2008), told apart with every kind of colour blindness, and two dark ones of Tol (2021)
-that keep the same distance from them.
-"""
+"""Line colours: those of Okabe and Ito (2008), which people with any kind of colour blindness can tell apart, and two
+dark ones of Tol (2021) that keep the same distance from them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ FAMILIES = (SEPARABLE, DILATED, CONVOLUTION, POOLING, SKIP, NONE)
 
 
 def family(operation: str) -> Family:
-    """The family of an operation, told from its name."""
+    """The family of an operation, by its name."""
     if operation == "none":
         return NONE
     if operation == "skip_connect":
@@ -62,7 +61,7 @@ def readable(operation: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A title without line breaks and control characters."""
+    """A text without line breaks and control characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 

@@ -1,4 +1,4 @@
-"""What all texts share: their width, bars in a line, and the way from what rich prints to a plain text."""
+"""What all texts share: their width, lines of bars, and the conversion of what rich prints to plain text."""
 
 import io
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def plain(content: RenderableType) -> str:
 
 
 def console(**options: Any) -> Console:
-    """One that takes words as they are: what is in brackets may be a part of a file's name."""
+    """A console that prints text as it is: brackets may be part of a file's name."""
     return Console(markup=False, emoji=False, highlight=False, **options)
 
 
@@ -34,7 +34,7 @@ def titled(content: RenderableType, title: str | None) -> RenderableType:
 
 
 def spark_line(values: Sequence[float]) -> str:
-    """Bars from the least to the largest value, at most `LONGEST`, picked evenly from the first to the last value."""
+    """A bar per value, scaled from the least to the largest; of more than `LONGEST` values, evenly picked ones."""
     if len(values) > LONGEST:
         values = [values[round(i * (len(values) - 1) / (LONGEST - 1))] for i in range(LONGEST)]
     low, span = min(values), max(values) - min(values)

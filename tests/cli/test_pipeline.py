@@ -127,7 +127,7 @@ def test_pictures(here, made, nascli):
         (
             ["visualize", "{cell}", "--format", "svg", "-o", "cell.png"],
             2,
-            "cell.png is named as png, and svg is asked for",
+            "cell.png ends like png, but svg is asked for",
         ),
         (["visualize", "{cell}", "--format", "svgg"], 2, "did you mean 'svg'?"),
         (["visualize", "{cell}", "{run}"], 2, "one file at a time"),

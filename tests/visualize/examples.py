@@ -26,7 +26,7 @@ SPACE = cell_space("darts")
 BENCHMARK = cell_space("nas-bench-201")
 PROVENANCE = Provenance(nascli="0", stage="search", method=None, seed=0, config={}, data=None, made_from=None)
 
-# Node 3 feeds no one and is not in the output; node 2 is read by node 4 alone; c(k-1) is read by node 3 alone.
+# Nothing reads node 3, and it is not in the output; only node 4 reads node 2; only node 3 reads c(k-1).
 PARTLY_UNUSED = Cell(
     nodes=(
         (Pick(op="sep_conv_3x3", input=0), Pick(op="skip_connect", input=0)),
@@ -38,7 +38,7 @@ PARTLY_UNUSED = Cell(
 )
 GENOTYPE = CellGenotype(cells={"normal": PARTLY_UNUSED, "reduce": PARTLY_UNUSED})
 
-# Node 1 is nothing, so what reads it is nothing, too; node 2 is read by nobody.
+# Node 1 has no path from the input, so the edges that read it add nothing; nothing reads node 2.
 PARTLY_NONE = BENCHMARK.parse(
     "|none~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|nor_conv_1x1~1|none~2|", "an example"
 )
@@ -114,7 +114,7 @@ def search_rows(epochs: int, warm_up: int = 0) -> list[dict[str, object]]:
 def trials(
     count: int = 12, waiting: int = 0, nodes: int = 0, seed: int = 0, space: str = "darts"
 ) -> TrialsDistribution:
-    """`count` random cells that were trained, `waiting` that were not."""
+    """`count` random cells that were trained, and `waiting` ones that were not."""
     generator = np.random.default_rng(seed)
     uniform = CategoricalDistribution.uniform(cell_space(space, nodes))
     genotypes = [uniform.sample(seed, number) for number in range(count + waiting)]
@@ -200,7 +200,7 @@ def small_graph(name: str, depth: int = 2) -> Graph:
 
 
 def channels(name: str = "resnet-mb", depth: int = 2, seed: int = 0) -> ChannelsGenotype:
-    """Random shares kept of a super-network of width 4, and nothing of a fifth of its convolutions."""
+    """A super-network of width 4 of which random shares are kept, and nothing of a fifth of its convolutions."""
     generator = np.random.default_rng(seed)
     kept = {}
     for conv, op in small_graph(name, depth).masked.items():
@@ -234,7 +234,7 @@ def posterior(name: str = "resnet-mb", depth: int = 2, spread: float = 2.0, seed
 
 
 def candidate_rows(count: int = 40, images: int = 126, seed: int = 0) -> list[dict[str, object]]:
-    """Scores of `count` candidates of each population: on average the posterior's 96 %, the others 85 %."""
+    """Scores of `count` candidates of each population: on average 96 % for the posterior, 85 % for the others."""
     generator = np.random.default_rng(seed)
     rows: list[dict[str, object]] = []
     for population, center, spread in (("posterior", 0.96, 0.01), ("uniform", 0.85, 0.04)):
@@ -255,7 +255,7 @@ def candidate_rows(count: int = 40, images: int = 126, seed: int = 0) -> list[di
 
 
 def candidates(count: int = 40, images: int = 126, seed: int = 0) -> Candidates:
-    """Of `candidate_rows`."""
+    """The candidates of `candidate_rows`."""
     return Candidates.of(Scored.of(row, "an example") for row in candidate_rows(count, images, seed))
 
 

@@ -1,4 +1,4 @@
-"""What stands on a figure: for tests that look at a picture before it becomes bytes."""
+"""What a figure shows, for tests that look at a picture before it becomes bytes."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,14 +9,14 @@ from matplotlib.text import Text
 
 
 def made(width: float, height: float, draw, _form: str) -> Figure:
-    """In place of `canvas.picture`: the figure itself."""
+    """Replaces `canvas.picture` and returns the figure itself."""
     figure = Figure(figsize=(width / 96, height / 96), dpi=96)
     draw(figure)
     return figure
 
 
 def texts(axes: Axes) -> list[Text]:
-    """All that is written straight on the axes."""
+    """All texts that are written directly on the axes."""
     return [text for text in axes.texts if text.get_text()]
 
 
@@ -25,10 +25,10 @@ def rectangles(axes: Axes) -> list[Rectangle]:
 
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
-    """Pairs of texts, of all axes with their titles, ticks and legends, that lie on each other or beyond the page."""
+    """Pairs of texts (titles, ticks and legends included) that overlap each other or reach beyond the page."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     if len(figure.axes) > 1:
-        figure.draw(renderer)  # only then do ticks and legends know their places
+        figure.draw(renderer)  # ticks and legends get their places only now
     hidden = {
         tick.label1
         for axes in figure.axes

@@ -1,4 +1,4 @@
-"""A categorical distribution as a picture: per cell two heat maps, one of each draw, and the mode below."""
+"""A categorical distribution as a picture: per cell a heat map of each draw, and the mode below."""
 
 from collections.abc import Iterable
 
@@ -40,7 +40,7 @@ ENTROPY_FORMS = ("{:.2f} of {:.2f} nats", "{:.2f} of {:.2f}", "{:.1f} of {:.1f}"
 
 
 def draw_categorical(distribution: CategoricalDistribution, form: str, title: str | None) -> bytes:
-    """Heat maps of the probability of every option, the mode's outlined, and the mode itself. svg, png or pdf."""
+    """Heat maps of the probability of every option, with the mode outlined, and its cells. `form`: svg, png or pdf."""
     space = distribution.space
     largest = scale(*(option for name in space.cells for option in distribution.probabilities(name)))
     remarks = {name: of_cell(distribution, name) for name in space.cells}
@@ -61,7 +61,7 @@ def draw_categorical(distribution: CategoricalDistribution, form: str, title: st
 
 
 class _Maps:
-    """What stands over a drawn cell: the heading of every node, and below each other the maps of its draws."""
+    """What stands over a drawn cell: a heading for every node, and below it a map of each draw."""
 
     def __init__(self, distribution: CategoricalDistribution, largest: float) -> None:
         self.distribution, self.largest = distribution, largest
@@ -72,16 +72,16 @@ class _Maps:
 
     @property
     def height(self) -> float:
-        """Of all of it."""
+        """The height of all of it."""
         return NODE_HEADING + self.draws * self._map_height + EDGE_NAMES + KEY
 
     @property
     def _map_height(self) -> float:
-        """Of one draw's map and the gap above it."""
+        """The height of one draw's map and the gap above it."""
         return DRAW_GAP + len(self.operations) * ROW
 
     def draw(self, axes: Axes, x: float, y: float, room: float, cell: DrawnCell) -> None:
-        """From y down."""
+        """Draw from y down, `room` pixels from x to the right."""
         columns = Columns(x + DRAW_NAMES, room - DRAW_NAMES, self.distribution.space)
         _draw_entropies(axes, columns, y, self.distribution, cell.name)
         y += NODE_HEADING
@@ -111,7 +111,7 @@ class _Maps:
 
 
 def _draw_entropies(axes: Axes, columns: Columns, y: float, distribution: CategoricalDistribution, name: str) -> None:
-    """Over the group of each node its name, its entropy, and a bar as full as that is of its limit."""
+    """Over each node's group, its name, its entropy, and a bar that is filled by the entropy's share of its limit."""
     draw_node_names(axes, columns, y + 4)
     entropies = of_nodes(distribution, name)
     _, narrowest = columns.group(columns.nodes[0])

@@ -19,7 +19,7 @@ def describe_categorical(distribution: CategoricalDistribution) -> RenderableTyp
 
 
 def _likeliest(distribution: CategoricalDistribution) -> str:
-    """How probable the mode and the likeliest network are, which differ where two orders of draws are one network."""
+    """How probable the mode and the likeliest network are. They may differ: two orders of draws are one network."""
     mode = distribution.mode()
     ((likeliest, log_probability),) = distribution.top(1)
     of_mode = f"log-probability {distribution.log_probability(mode):.4g}"

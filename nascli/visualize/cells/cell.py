@@ -34,7 +34,7 @@ def draw_cell(axes: Axes, x: float, y: float, cell: DrawnCell, layout: CellLayou
 
 
 def draw_legend(axes: Axes, y: float, cells: Iterable[DrawnCell]) -> None:
-    """One line at height `y`: the families of the operations that occur, and the kinds of nodes where they differ."""
+    """One line at height `y`: the families of the operations that occur, and the special kinds of nodes that do."""
     cells = tuple(cells)
     used = {family(pick.op) for cell in cells for node in cell.nodes.values() for pick in node}
     x = MARGIN + 16
@@ -53,7 +53,7 @@ def draw_legend(axes: Axes, y: float, cells: Iterable[DrawnCell]) -> None:
 
 
 def _draw_wires(axes: Axes, x: float, y: float, wires: Iterable[Wire]) -> None:
-    """Faint wires first; wires that belong together share a paper-coloured rim, so that crossings read as bridges."""
+    """Faint wires first. Wires that belong together share a rim in the panel's colour: crossings look like bridges."""
     groups: dict[tuple[int, Box], dict[tuple[str, Point, Point], None]] = {}
     for wire in wires:
         rank, hub, colour = _wire_style(wire)
@@ -69,7 +69,7 @@ def _draw_wires(axes: Axes, x: float, y: float, wires: Iterable[Wire]) -> None:
 
 
 def _wire_style(wire: Wire) -> tuple[int, Box, str]:
-    """When a wire is drawn, the box whose wires it is drawn with, and its colour."""
+    """A wire's rank in the order of drawing, the box with whose wires it is drawn, and its colour."""
     hub = wire.target if wire.source.kind == "operation" else wire.source
     if not (wire.source.live and wire.target.live):
         return 0, hub, FAINT

@@ -1,4 +1,4 @@
-"""A cell as pictures see it: with what its space says of it, and without the edges that are nothing."""
+"""A cell as pictures see it: with what its space says about it, and without edges that are `none`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class DrawnCell:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """What they are: "c(k-1)" for the output of the cell before."""
+        """The names of the inputs: "c(k-1)" is the output of the cell before."""
         return self.space.input_names
 
     @cached_property
     def nodes(self) -> Mapping[int, tuple[Pick, ...]]:
-        """The picks of every node, by its number; those that are `none` left out."""
+        """The picks of every node, by its number, without those that are `none`."""
         return {
             state: tuple(pick for pick in node if pick.op != NONE)
             for state, node in enumerate(self.cell.nodes, start=self.inputs)
@@ -43,7 +43,7 @@ class DrawnCell:
 
     @property
     def choices(self) -> frozenset[tuple[int, int, str]]:
-        """All picks, those that are `none` too, as (input, node, operation)."""
+        """All picks, including those that are `none`, as (input, node, operation)."""
         nodes = enumerate(self.cell.nodes, start=self.inputs)
         return frozenset((pick.input, state, pick.op) for state, node in nodes for pick in node)
 
@@ -53,7 +53,7 @@ class DrawnCell:
         return self.cell.concat
 
     def left_out(self, state: int) -> bool:
-        """Whether a node is not among those that are concatenated, where there are several."""
+        """Whether a node is not in the output, if the output concatenates several."""
         return len(self.concat) > 1 and state not in self.concat
 
     @property
@@ -63,7 +63,7 @@ class DrawnCell:
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """Longest path to each state, in nodes; the inputs have depth 0, nodes that read nothing 1."""
+        """The longest path to each state, in nodes: 0 for inputs, 1 for nodes that read nothing."""
         depth = [0] * self.inputs
         for picks in self.nodes.values():
             depth.append(1 + max((depth[pick.input] for pick in picks), default=0))

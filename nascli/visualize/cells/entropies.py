@@ -12,12 +12,12 @@ def summary(distribution: CategoricalDistribution) -> str:
 
 
 def of_cell(distribution: CategoricalDistribution, cell: str) -> str:
-    """A type of cell, for a heading."""
+    """One type of cell, for a heading."""
     return f"entropy {distribution.entropy(cell):.2f} of {distribution.entropy_limit(cell):.2f} nats"
 
 
 def of_decisions(distribution: CategoricalDistribution, cell: str) -> dict[str, tuple[int, float, float]]:
-    """Of each decision about a type of cell, by name: its node, its entropy and the most that it could be, in nats."""
+    """For each decision about a type of cell, by name: its node, its entropy and the entropy's limit, in nats."""
     decisions = [decision for decision in distribution.decisions if decision.cell == cell]
     return {
         decision.name: (decision.node, entropy, decision.draws * log(len(decision.options)))
@@ -26,7 +26,7 @@ def of_decisions(distribution: CategoricalDistribution, cell: str) -> dict[str, 
 
 
 def of_nodes(distribution: CategoricalDistribution, cell: str) -> dict[int, tuple[float, float]]:
-    """The same of each node, by its state: the entropy and the limit of all that is decided about it."""
+    """For each node, by its state: the entropy and the limit of all decisions about it together."""
     nodes: dict[int, tuple[float, float]] = {}
     for node, entropy, limit in of_decisions(distribution, cell).values():
         before = nodes.get(node, (0.0, 0.0))

@@ -15,7 +15,7 @@ WIDEST = 1000
 
 
 class Trees:
-    """A tree per cell: beside each other where there is room, else below each other."""
+    """A tree per cell: side by side if there is room, else one below the other."""
 
     def __init__(self, genotype: CellGenotype) -> None:
         self._trees = [cell_tree(cell) for cell in drawn(genotype).values()]

@@ -21,7 +21,7 @@ NODE_NAMES = 20.0
 EDGE_NAMES = 24.0
 KEY = 34.0
 COLUMN_RANGE = (20.0, 60.0)
-LEAST_SCALE = 0.25  # of the darkest colour, so that what is undecided looks pale
+LEAST_SCALE = 0.25  # the least share of the darkest colour, so that undecided maps look pale
 COLOURS = colormaps["Blues"]
 NEXT_TO_NOTHING = "#a3afbf"
 """The ink of shares that round to 0, so that the others stand out."""
@@ -42,7 +42,7 @@ def scale(*shares: Floats) -> float:
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the columns stand: the map begins at x and has `room` pixels, its labels included."""
+    """Where the columns stand. The map begins at x and is `room` pixels wide, with its labels."""
 
     x: float
     room: float
@@ -50,27 +50,27 @@ class Columns:
 
     @property
     def nodes(self) -> range:
-        """By their numbers."""
+        """The nodes, by their numbers."""
         return range(self.space.inputs, self.space.inputs + self.space.nodes)
 
     @property
     def width(self) -> float:
-        """Of one column."""
+        """The width of one column."""
         room = self.room - LABELS - (len(self.nodes) - 1) * GROUP_GAP
         return min(room / len(self.space.edges()), COLUMN_RANGE[1])
 
     @property
     def numbers(self) -> float:
-        """Size in pixels of a number that fits into a column."""
+        """The size in pixels of a number that fits into a column."""
         return min(9.5, self.width / 2.5)
 
     def left(self, source: int, node: int) -> float:
-        """x at which the column of an edge begins."""
+        """The x at which the column of an edge begins."""
         before = self.space.edges().index((source, node))
         return self.x + LABELS + before * self.width + self.nodes.index(node) * GROUP_GAP
 
     def group(self, node: int) -> tuple[float, float]:
-        """x at which the group of a node begins, and its width: one column for each of its inputs."""
+        """The x at which the group of a node begins, and its width: one column for each of its inputs."""
         return self.left(0, node), node * self.width
 
 
@@ -99,7 +99,10 @@ def draw_shares(
     picked: Collection[Choice],
     row_height: float = ROW,
 ) -> None:
-    """The map itself from y down: `shares`, [edges, operations], `largest` the darkest; what is picked is outlined."""
+    """The map itself, from y down. `shares`: [edges, operations].
+
+    `largest` gets the darkest colour; the choices in `picked` are outlined.
+    """
     for row, operation in enumerate(operations):
         middle = y + (row + 0.5) * row_height
         bar(axes, columns.x, middle - 5, 5, 10, 2, facecolor=family(operation).colour, edgecolor="none")
@@ -132,7 +135,7 @@ def draw_key(axes: Axes, x: float, y: float, largest: float, what: str, outlined
 
 
 def short(share: float) -> str:
-    """A share in two decimals, without the zero in front: .07, 1.0.
+    """A share with two decimals, or 1.0, without the leading zero.
 
     >>> short(0.071), short(0.999)
     ('.07', '1.0')
@@ -147,7 +150,7 @@ def _draw_share(
     colour = COLOURS(share / largest)
     rectangle = Rectangle((left, upper), columns.width, height, facecolor=to_hex(colour), edgecolor=PAPER)
     rectangle.set_linewidth(points(1))
-    axes.add_artist(rectangle)  # add_patch would weigh the limits of the axes anew for each of a thousand
+    axes.add_artist(rectangle)  # add_patch would update the limits of the axes a thousand times
     luminance = float(np.dot(colour[:3], (0.2126, 0.7152, 0.0722)))
     ink = NEXT_TO_NOTHING if share < 0.005 else INK if luminance > 0.45 else PAPER
     write(axes, left + columns.width / 2, upper + height / 2, short(share), columns.numbers, ha="center", color=ink)

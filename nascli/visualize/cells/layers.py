@@ -1,9 +1,9 @@
 """A cell as a layered graph: what stands in which column, in an order with few crossings.
 
 States stand in the even columns, by their depth, and the operations of a node in the odd column before it. A state
-that is read further right than the next column gets a lane through every column between: a place of its own in the
-column's order, so that its wire never meets a box there. All readers of a state share its lanes. The ordering is
-Sugiyama's (1981): barycentres, then swaps of neighbours, from several starts.
+that is read further right than the next column gets a lane through every column in between: a place of its own in the
+column's order, so that its wire never meets a box there. All readers of a state share its lanes. The order is found as
+by Sugiyama (1981): barycentres, then swaps of neighbours, from several starts.
 """
 
 import random
@@ -20,8 +20,8 @@ SWEEPS = 12
 class Item(NamedTuple):
     """One place in a column.
 
-    `state` is the state itself, the state in whose lane this is, the state that enters the output here, or the node
-    that an operation feeds; `pick` counts the operations of a node and is 0 elsewhere.
+    `state` is the state that stands here, that has its lane here, or that enters the output here; for an operation, the
+    node that it feeds. `pick` counts the operations of a node and is 0 for other kinds.
     """
 
     kind: Literal["input", "node", "operation", "lane", "port"]
@@ -52,7 +52,7 @@ class LayeredCell:
 
 
 def layered(cell: DrawnCell) -> LayeredCell:
-    """The columns of a cell, each still in the order of the states."""
+    """The columns of a cell, each in the order of the states."""
     depth = cell.depths
     last = 2 * max(depth) + 1
     links: dict[tuple[Item, Item], None] = {}
@@ -84,7 +84,7 @@ def layered(cell: DrawnCell) -> LayeredCell:
 
 
 def orders(graph: LayeredCell, starts: int) -> Iterable[LayeredCell]:
-    """`starts` reorderings of the columns, each a local optimum of the number of crossings; the inputs stay."""
+    """`starts` orders of the columns, each a local optimum of the number of crossings; the inputs keep theirs."""
     generator = random.Random(0)
     for start in range(starts):
         layers = [list(layer) for layer in graph.layers]
@@ -143,7 +143,7 @@ def _swap_neighbours(
 
 
 def _crossings(layers: Sequence[Sequence[Item]], links: Sequence[tuple[Item, Item]]) -> list[int]:
-    """Crossing pairs in the gap after each column: inversions of the links' ends."""
+    """The number of crossing pairs in the gap after each column: inversions of the links' ends."""
     rank = {item: place for layer in layers for place, item in enumerate(layer)}
     ends: list[list[tuple[int, int]]] = [[] for _ in layers]
     for left, right in links:

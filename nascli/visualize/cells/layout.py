@@ -1,8 +1,8 @@
 """Where everything of a drawn cell stands, in pixels; y grows downwards.
 
-Columns of states and of operations alternate from left to right. A wire is level inside a column, at a height that is
-its own, and bends only in the gaps between columns, where no box is. So boxes never overlap and no wire crosses a box
-that it doesn't belong to, whatever the cell.
+Columns of states and of operations alternate from left to right. Inside a column a wire is level, at a height of its
+own; it bends only in the gaps between columns, where no box is. So in no cell do boxes overlap, or wires cross a box
+that they don't belong to.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """A drawn box around its centre. `state` is the state it is, or for an operation the node that it feeds.
+    """A drawn box around its centre. `state` is the state that it shows, or for an operation the node that it feeds.
 
-    `live` says whether the cell's output depends on it.
+    `live`: whether it is on a path from an input to the output.
     """
 
     kind: Literal["input", "operation", "node", "output"]
@@ -63,7 +63,7 @@ class CellLayout:
 
 
 def lay_out_alike(cells: Mapping[str, DrawnCell], width: float) -> dict[str, CellLayout]:
-    """All cells, as wide as `width`, or as the one that needs most room."""
+    """The drawings of all cells, `width` pixels wide, or as wide as the cell that needs most."""
     arranged = {name: (cell, *_arrange(cell)) for name, cell in cells.items()}
     widest = max(_place(*arrangement, width).width for arrangement in arranged.values())
     return {name: _place(*arrangement, widest) for name, arrangement in arranged.items()}
@@ -81,7 +81,7 @@ def _place(cell: DrawnCell, graph: LayeredCell, rows: Mapping[Item, float], widt
 
 
 def _arrange(cell: DrawnCell) -> tuple[LayeredCell, dict[Item, float]]:
-    """The order with the fewest crossings and, among those, the least restless rows."""
+    """The order with the fewest crossings and, among equals, the rows that let wires rise and fall least."""
     plain = layered(cell)
     size = sum(len(layer) for layer in plain.layers)
     starts = 12 if size <= 60 else 2 if size <= 200 else 1
@@ -118,9 +118,9 @@ def _distance(upper: Item, lower: Item) -> float:
 
 
 def _columns(graph: LayeredCell, rows: Mapping[Item, float], width: float) -> tuple[list[float], list[float]]:
-    """Left and right x of every column. The room beyond the least gaps is shared in proportion to the tallest steps.
+    """Left and right x of every column. The room beyond the least gaps is shared out by the tallest steps.
 
-    Where `width` would make a step steeper than `STEEPEST`, the drawing gets wider instead.
+    If a step would be steeper than `STEEPEST` within `width`, the drawing gets wider instead.
     """
     widths = [max((_size(item)[0] for item in layer), default=0.0) for layer in graph.layers]
     steps = [0.0] * (len(widths) - 1)

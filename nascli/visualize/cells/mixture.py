@@ -1,6 +1,4 @@
-"""A mixture distribution as a picture: per cell a heat map of what each operation on each edge weighs, and the cell
-that it stands for below.
-"""
+"""A mixture distribution as a picture: per cell a heat map of the operations' weights, and the strongest cell below."""
 
 from math import log
 
@@ -33,7 +31,7 @@ BARS = 44.0
 
 
 def draw_mixture(distribution: MixtureDistribution, form: str, title: str | None) -> bytes:
-    """Heat maps of softmax(alpha) times softmax(beta), the picks outlined, and the strongest cells. svg, png or pdf."""
+    """Heat maps of softmax(alpha) times softmax(beta), picks outlined, and the strongest cells. svg, png or pdf."""
     space = distribution.space
     largest = scale(*map(distribution.strengths, space.cells))
     undecided = log(len(space.operations))
@@ -44,7 +42,7 @@ def draw_mixture(distribution: MixtureDistribution, form: str, title: str | None
     def draw_map(axes: Axes, x: float, y: float, room: float, cell: DrawnCell) -> None:
         _draw_map(axes, Columns(x, room, space), y, distribution, cell, largest)
 
-    height = NODE_NAMES + _bars(distribution) + len(space.operations) * ROW + EDGE_NAMES + KEY
+    height = NODE_NAMES + _bars_height(distribution) + len(space.operations) * ROW + EDGE_NAMES + KEY
     return draw_cells(
         distribution.mode(),
         form,
@@ -55,8 +53,8 @@ def draw_mixture(distribution: MixtureDistribution, form: str, title: str | None
     )
 
 
-def _bars(distribution: MixtureDistribution) -> float:
-    """Height of the edge weights over the map."""
+def _bars_height(distribution: MixtureDistribution) -> float:
+    """The height of the bars of edge weights over the map."""
     return BARS if distribution.beta is not None else 0.0
 
 
@@ -66,7 +64,7 @@ def _draw_map(
     """The heat map of a cell from y down."""
     operations = distribution.space.operations
     picked = cell.choices
-    top = y + NODE_NAMES + _bars(distribution)
+    top = y + NODE_NAMES + _bars_height(distribution)
     bottom = top + len(operations) * ROW
     draw_node_names(axes, columns, y + 6)
     if distribution.beta is not None:

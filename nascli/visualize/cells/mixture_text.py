@@ -1,4 +1,4 @@
-"""A mixture distribution as text: the strongest operation of every edge, and which of them the cell keeps."""
+"""A mixture distribution as text: the strongest operation of every edge, and which edges the cell keeps."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table

@@ -14,18 +14,18 @@ from nascli.visualize.cells.layout import lay_out_alike
 from nascli.visualize.panel import HEADING, MARGIN, PADDING, TITLE, draw_panel, draw_title
 
 ROOM = WIDTH - 2 * (MARGIN + PADDING)
-"""Width in pixels for what stands in a panel."""
+"""The width in pixels of the inside of a panel."""
 
 
 class Lead(NamedTuple):
-    """What stands over all panels. `draw(figure, axes, y)` draws `height` pixels from y down."""
+    """What stands above all panels. `draw(figure, axes, y)` draws `height` pixels from y down."""
 
     height: float
     draw: Callable[[Figure, Axes, float], None]
 
 
 class Over(NamedTuple):
-    """What stands over the drawn cell in its panel.
+    """What stands above the drawn cell in its panel.
 
     `draw(axes, x, y, room, cell)` draws `height` pixels from y down, `room` pixels from x to the right.
     """
@@ -44,9 +44,9 @@ def draw_cells(
     over: Over | None = None,
     least_room: float = ROOM,
 ) -> bytes:
-    """The cells of a genotype in a panel each, below each other, and a legend. `form`: svg, png or pdf.
+    """The cells of a genotype, a panel each, one below the other, and a legend. `form`: svg, png or pdf.
 
-    `remarks` are for the headings, by the cells' names. The page gets wider where a cell or `least_room` asks for it.
+    `remarks` are for the headings, by the cells' names. The page gets wider if a cell or `least_room` needs it.
     """
     cells = drawn(genotype)
     layouts = lay_out_alike(cells, max(ROOM, least_room))

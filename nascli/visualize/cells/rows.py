@@ -1,8 +1,8 @@
 """Heights: the y of every item of a layered cell, so that wires run level and nothing touches.
 
-Minimises the weighted sum of squared steps of all links under the order and distances of each column. The constraints
-of different columns are separate, so column after column, each solved exactly by isotonic regression (pool adjacent
-violators), converges to the optimum.
+Minimises the weighted sum of squared steps of all links, with the order and distances of each column as constraints.
+No constraint spans two columns. So solving one column after the other, each exactly by isotonic regression (pool
+adjacent violators), converges to the optimum.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,19 +11,16 @@ from math import inf
 
 from nascli.visualize.cells.layers import Item, LayeredCell
 
-MOST_VISITS = 60_000  # of items: a bound on the time that a huge cell takes
+MOST_VISITS = 60_000  # to items; bounds the time that a huge cell takes
 STILL = 0.05  # pixels
 NOTICEABLE = 3.0  # pixels; a smaller step looks like a mistake
 STRAIGHT = frozenset({"lane", "port"})
-LINK_WEIGHTS = (
-    1.0,
-    6.0,
-    40.0,
-)  # by the ends in a lane: between boxes slants are natural, within a lane a bend is noise
+LINK_WEIGHTS = (1.0, 6.0, 40.0)
+"""By how many ends of a link are in a lane: links between boxes may slant, but a lane should not bend."""
 
 
 def assign_rows(graph: LayeredCell, distance: Callable[[Item, Item], float]) -> dict[Item, float]:
-    """Centre y of every item, downwards from the first. `distance(upper, lower)` is the least between neighbours."""
+    """The y of every item's centre. `distance(upper, lower)` is the least distance between neighbours."""
     before, after = graph.neighbours()
     offsets = [_offsets(layer, distance) for layer in graph.layers]
     rows = {
@@ -47,7 +44,7 @@ def assign_rows(graph: LayeredCell, distance: Callable[[Item, Item], float]) -> 
 
 
 def _straighten(graph: LayeredCell, rows: dict[Item, float], distance: Callable[[Item, Item], float]) -> None:
-    """Take the small steps that least squares leaves out of each lane that has room to run level all the way."""
+    """Make every lane level that has the room; least squares leaves small steps in it."""
     lanes: dict[int, list[Item]] = {}
     beside: dict[Item, tuple[Item | None, Item | None]] = {}
     for layer in graph.layers:
@@ -68,7 +65,7 @@ def _straighten(graph: LayeredCell, rows: dict[Item, float], distance: Callable[
 
 
 def travel(graph: LayeredCell, rows: Mapping[Item, float]) -> float:
-    """Sum of the vertical steps of all links, in pixels: how restless the drawing is."""
+    """The sum of the vertical steps of all links, in pixels: the less, the calmer the drawing."""
     return sum(abs(rows[left] - rows[right]) for left, right in graph.links)
 
 
@@ -80,7 +77,7 @@ def _offsets(layer: Sequence[Item], distance: Callable[[Item, Item], float]) -> 
 
 
 def _wish(item: Item, linked: Sequence[Item], rows: Mapping[Item, float]) -> tuple[float, float]:
-    """(y, weight) that the links of an item ask for; an item that no link touches stays where it is, weakly."""
+    """The (y, weight) that the links of an item ask for; an item without links asks to stay, with little weight."""
     if not linked:
         return rows[item], 0.01
     weights = [LINK_WEIGHTS[(item.kind in STRAIGHT) + (other.kind in STRAIGHT)] for other in linked]
@@ -89,7 +86,7 @@ def _wish(item: Item, linked: Sequence[Item], rows: Mapping[Item, float]) -> tup
 
 
 def _spread(wishes: Sequence[tuple[float, float]], offsets: Sequence[float]) -> list[float]:
-    """The positions nearest to the wishes, in weighted least squares, whose steps are at least those of `offsets`."""
+    """The positions nearest to the wishes by weighted least squares, at least as far apart as the `offsets`."""
     pools: list[tuple[float, float, int]] = []  # mean, weight, items
     for (wish, weight), offset in zip(wishes, offsets, strict=True):
         mean, size = wish - offset, 1

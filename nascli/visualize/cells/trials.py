@@ -1,4 +1,4 @@
-"""The trials of a random search as a picture: the accuracy of every cell, and the best cell below."""
+"""The trials of a random search as a picture: the accuracy of every cell, and the best cell below it."""
 
 from statistics import mean
 
@@ -20,7 +20,7 @@ MOST_NAMED = 32  # cells whose numbers fit below the axis
 
 
 def draw_trials(trials: TrialsDistribution, form: str, title: str | None) -> bytes:
-    """The accuracies in falling order, the best one's cell drawn below. `form`: svg, png or pdf."""
+    """The accuracies in falling order, and the best cell below. `form`: svg, png or pdf."""
     left, right, above, below = INSETS
     height = HEADING + (above + CHART_HEIGHT + below if trials.done else 0)
 
@@ -36,7 +36,7 @@ def draw_trials(trials: TrialsDistribution, form: str, title: str | None) -> byt
 
 
 def _draw_chart(axes: Axes, trials: TrialsDistribution) -> None:
-    """A dot per cell by its rank, the best one's in another colour, and a line at the mean."""
+    """A dot per cell by its rank, the best in another colour, and a line at the mean."""
     accuracies = [100 * trial.accuracy for trial in trials.done]
     count = len(accuracies)
     ranks = range(1, count + 1)

@@ -1,4 +1,4 @@
-"""The trials of a random search as text: the accuracies of the best cells and of the worst, and the best cell."""
+"""The trials of a random search as text: the accuracies of the best cells and the worst one, and the best cell."""
 
 from statistics import mean, stdev
 
@@ -10,7 +10,7 @@ from nascli.spaces.names import SKIP
 from nascli.visualize.cells.genotype_text import Trees
 
 MOST_ROWS = 20
-"""Cells that are listed one by one; of more, the best and the last."""
+"""The most cells in the table; if there are more, it lists the best ones and the last."""
 
 
 def describe_trials(trials: TrialsDistribution) -> RenderableType:
@@ -42,7 +42,7 @@ def _table(trials: TrialsDistribution) -> Table:
 
 
 def heading(trials: TrialsDistribution) -> str:
-    """How many cells there are."""
+    """The number of cells, how they were judged, and how many wait."""
     count = len(trials.done)
     order = ", best first" if count > 1 else ""
     waiting = f", {len(trials.waiting)} still to train" if trials.waiting else ""
@@ -51,7 +51,7 @@ def heading(trials: TrialsDistribution) -> str:
 
 
 def summary(trials: TrialsDistribution) -> str:
-    """Best, mean ± standard deviation and worst accuracy in per cent; nothing before a cell is trained."""
+    """Best, mean ± standard deviation and worst accuracy in per cent; empty before a cell is trained."""
     accuracies = [100 * trial.accuracy for trial in trials.done]
     if not accuracies:
         return ""

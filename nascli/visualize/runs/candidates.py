@@ -1,4 +1,4 @@
-"""The candidates of a posterior and those of uniform dropout: how often each accuracy occurs, and accuracy by size."""
+"""Candidates of a posterior and of uniform dropout as a picture: how often accuracies occur, and accuracy by size."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -26,7 +26,7 @@ MOST_LARGE_DOTS = 300
 
 
 def draw_candidates(candidates: Candidates, form: str, title: str | None) -> bytes:
-    """A histogram of both populations, means and the best marked, and their accuracies by size. svg, png or pdf."""
+    """A histogram of both populations with their means and the best, and accuracies by size. svg, png or pdf."""
     left, right, above, below = INSETS
     top = MARGIN + (TITLE if title else 0)
     lines = LINE * (len(candidates.populations) + 1)
@@ -55,9 +55,9 @@ def draw_candidates(candidates: Candidates, form: str, title: str | None) -> byt
 
 
 def bins(accuracies: Sequence[float]) -> list[float]:
-    """Edges of at most `MOST_BINS` bins or so that hold equally many of the accuracies that can occur.
+    """Edges in per cent of about `MOST_BINS` bins at most, each with equally many of the accuracies that can occur.
 
-    Accuracies are whole images out of some number; bins that cut across that grid would look ragged. In per cent.
+    Accuracies are whole numbers of images divided by their total; bins that cut across that grid would look ragged.
     """
     values = sorted({round(100 * accuracy, 9) for accuracy in accuracies})
     low, high = values[0], values[-1]

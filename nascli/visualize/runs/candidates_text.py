@@ -47,12 +47,12 @@ def histogram(candidates: Candidates, most_lines: int = MOST_LINES) -> list[str]
 
 
 def _bin(value: float, width: float) -> int:
-    """Bins hold their upper edge, so that whatever is perfect is in the last one below 100 %."""
+    """The number of a value's bin. Bins include their upper edge, so that 100 % falls into the last one below it."""
     return max(0, ceil((value - 1e-9) / width) - 1)
 
 
 def _step(least: float) -> float:
-    """The next of 0.01, 0.02, 0.05, 0.1 …, a width of bins that reads well. In per cent."""
+    """The least readable width of bins, in per cent, that is not below `least`: 0.01, 0.02, 0.05, 0.1, …"""
     steps = (number * 10.0**power for power in range(-2, 3) for number in (1, 2, 5))
     return next((step for step in steps if step >= least), 100.0)
 

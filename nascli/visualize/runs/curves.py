@@ -1,4 +1,4 @@
-"""The curves of runs, chart by chart as `nascli.metrics` groups them, read from the rows of their metrics.jsonl."""
+"""The curves of runs, read from the rows of their metrics.jsonl and grouped into charts by `nascli.metrics`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric over the epochs, under its key in the rows. `label` tells it from the others of its chart."""
+    """A metric over the epochs, with its key in the rows. `label` tells it from the others of its chart."""
 
     key: str
     label: str
@@ -44,7 +44,7 @@ def named_runs(runs: Rows | Mapping[str, Rows]) -> dict[str, Rows]:
 
 
 def charts(runs: Mapping[str, Rows]) -> list[Chart]:
-    """The charts that any of the runs has numbers for, without the curves that none has."""
+    """The charts for which any run has numbers, without the curves for which none has."""
     found: list[Chart] = []
     for title, panel in PANELS.items():
         if panel.of_one and len(runs) > 1:
@@ -63,7 +63,7 @@ def charts(runs: Mapping[str, Rows]) -> list[Chart]:
 
 
 def _keys(metric: Metric, runs: Mapping[str, Rows]) -> dict[str, dict[str, str]]:
-    """As `Metric.keys` of all rows of all runs."""
+    """`Metric.keys` over all rows of all runs."""
     return {key: names for rows in runs.values() for key, names in metric.keys(_columns(rows)).items()}
 
 
@@ -90,7 +90,7 @@ def points_of(rows: Rows, curve: Curve) -> list[tuple[int, float]]:
 
 
 def frozen_epochs(runs: Mapping[str, Rows]) -> list[int]:
-    """The epochs in which the architecture learnt in no run; the start, epoch 0, only if the first is one of them."""
+    """The epochs in which no run's architecture learnt; empty if that is the start, epoch 0, alone."""
     frozen = [{row["epoch"] for row in rows if row.get(FROZEN) and "epoch" in row} for rows in runs.values()]
     common = set.intersection(*frozen)
     return sorted(common) if common - {0} else []

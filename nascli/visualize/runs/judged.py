@@ -13,7 +13,7 @@ from nascli.visualize.runs.curves import Rows, named_runs
 
 @dataclass(frozen=True)
 class Judged:
-    """Of every run, by its name, what its cells are worth by a column of the table, by epoch."""
+    """What the cells of every run are worth by a column of the table: by the run's name, then by epoch."""
 
     runs: Mapping[str, Mapping[int, Worth]]
     table: TruthTable
@@ -21,12 +21,12 @@ class Judged:
 
     @classmethod
     def of(cls, runs: Mapping[str, Rows], table: TruthTable, column: str) -> "Judged":
-        """Raises UsageError for runs that tell of no cells, or of such as the table doesn't know."""
+        """Judge runs. Raises UsageError for runs that record no cells, or cells that the table doesn't know."""
         found = {name: _worths(name, rows, table, column) for name, rows in named_runs(runs).items()}
         return cls(found, table, column)
 
     def marks(self) -> tuple[tuple[str, float, int], ...]:
-        """What to compare with: the name, the accuracy in per cent and the rank."""
+        """What to compare with: name, accuracy in per cent and rank of each mark."""
         count = len(self.table)
         return (
             ("best", self.table.best(self.column), 1),
@@ -36,12 +36,16 @@ class Judged:
 
 
 def _worths(name: str, rows: Rows, table: TruthTable, column: str) -> dict[int, Worth]:
-    told = {row["epoch"]: str(row[GENOTYPE]) for row in rows if row.get(GENOTYPE) and isinstance(row.get("epoch"), int)}
-    if not told:
+    texts = {
+        row["epoch"]: str(row[GENOTYPE]) for row in rows if row.get(GENOTYPE) and isinstance(row.get("epoch"), int)
+    }
+    if not texts:
         run = f"run {name}" if name else "the run"
-        raise UsageError(f"{run} does not tell what it would have derived after each epoch: only searches of cells do")
+        raise UsageError(
+            f"{run} does not record what it would have derived after each epoch: only searches of cells do"
+        )
     worths = {}
-    for epoch, text in sorted(told.items()):
+    for epoch, text in sorted(texts.items()):
         space = space_of_text(text)
         if space is None:
             raise UsageError(f"{name}: epoch {epoch}: {text[:60]!r} is no genotype")
@@ -50,5 +54,5 @@ def _worths(name: str, rows: Rows, table: TruthTable, column: str) -> dict[int, 
 
 
 def changes(worths: Mapping[int, Worth]) -> int:
-    """How often the accuracy of what would be derived changed from one epoch to the next."""
+    """How often the accuracy of the derived cell changed from one epoch to the next."""
     return sum(before.accuracy != after.accuracy for before, after in pairwise(worths.values()))

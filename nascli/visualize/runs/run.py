@@ -1,4 +1,4 @@
-"""The course of one run or several as curves over the epochs, a chart per quantity."""
+"""The course of one or more runs as curves over the epochs, a chart per quantity."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,16 +27,14 @@ FEW_EPOCHS = 15
 FROZEN_COLOUR = "#e2e8f0"
 TITLE_TEXT = 13.0
 LEGEND_TEXT = 10.5
-LEGEND_HANDLE = 1.6  # of the size of the text, as what follows
+LEGEND_HANDLE = 1.6  # in units of the text's size, as in the next line
 LEGEND_GAPS = (0.8, 1.2)  # after a handle, between two entries
 LEGEND_LINE = 20.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a chart's axes stand, in pixels; `over` is what legends take between them and the title; `columns` are the
-    legend's.
-    """
+    """Where a chart's axes stand, in pixels. `over` is the height of the legend above, `columns` its columns."""
 
     left: float
     upper: float
@@ -47,7 +45,7 @@ class Place:
 
 
 def draw_runs(runs: Rows | Mapping[str, Rows], form: str, title: str | None) -> bytes:
-    """A chart per quantity that any run has; a colour per curve of one run, or per run of several. svg, png or pdf."""
+    """A chart per quantity that any run has; one colour per curve, or per run if there are several. svg, png or pdf."""
     named = named_runs(runs)
     shown = charts(named)
     colours = run_colours(named) if len(named) > 1 else {}
@@ -67,14 +65,14 @@ def draw_runs(runs: Rows | Mapping[str, Rows], form: str, title: str | None) -> 
 
 
 def run_colours(runs: Mapping[str, Any]) -> dict[str, str]:
-    """A colour per run: of up to eight runs told apart with ease, of more at least all different."""
+    """A colour per run: easy to tell apart for up to eight runs, at least all different for more."""
     if len(runs) <= len(SERIES):
         return dict(zip(runs, SERIES, strict=False))
     return dict(zip(runs, _scale("turbo", len(runs)), strict=True))
 
 
 def _scale(name: str, count: int) -> list[str]:
-    """`count` colours of one of matplotlib's scales, without its ends, which are too pale or too dark."""
+    """`count` colours of one of matplotlib's scales, without its ends, which are too dark or too pale."""
     return [to_hex(colormaps[name](0.05 + 0.78 * i / max(1, count - 1))) for i in range(count)]
 
 
@@ -94,7 +92,7 @@ def run_names(colours: Mapping[str, str]) -> list[list[tuple[float, str, str]]]:
 
 
 def draw_run_names(page: Axes, top: float, lines: Sequence[Sequence[tuple[float, str, str]]]) -> None:
-    """What `run_names` returns, from `top` down, RUN_NAMES for each line."""
+    """Draw what `run_names` returns, from `top` down, RUN_NAMES pixels for each line."""
     for line, entries in enumerate(lines):
         for x, name, colour in entries:
             y = top + RUN_NAMES * (line + 0.5)
@@ -111,7 +109,7 @@ def _places(shown: Sequence[Chart], runs: Mapping[str, Rows], top: float) -> tup
     for first in range(0, len(shown), 2):
         row = shown[first : first + 2]
         entries = [_entries(chart, bool(frozen_epochs(shown_in(chart, runs)))) for chart in row]
-        over = max(_over(chart, names, width) for chart, names in zip(row, entries, strict=True))
+        over = max(_legend_height(chart, names, width) for chart, names in zip(row, entries, strict=True))
         for number, names in enumerate(entries):
             at = MARGIN + number * room + left, top + above + over
             places.append(Place(*at, width, height, over, _columns(names, width)))
@@ -120,29 +118,30 @@ def _places(shown: Sequence[Chart], runs: Mapping[str, Rows], top: float) -> tup
 
 
 def _entries(chart: Chart, frozen: bool) -> list[float]:
-    """Widths in pixels of the legend's entries."""
+    """The widths in pixels of the legend's entries."""
     labels = [curve.label for curve in chart.curves] + ["warm-up"] * frozen
     return [text_width(label, LEGEND_TEXT) + (LEGEND_HANDLE + sum(LEGEND_GAPS)) * LEGEND_TEXT for label in labels]
 
 
 def _columns(entries: Sequence[float], width: float) -> int:
-    """The most entries of a legend that stand on one of its lines: all columns are as wide as the widest."""
+    """The most entries of a legend that fit on a line; in several lines, all columns are as wide as the widest."""
     if sum(entries) <= width:
         return len(entries)
     return max(1, int(width / max(entries)))
 
 
-def _over(chart: Chart, entries: Sequence[float], width: float) -> float:
-    """What a legend needs between the axes and the title; nothing where it fits beside the title."""
+def _legend_height(chart: Chart, entries: Sequence[float], width: float) -> float:
+    """The height that a legend needs between axes and title; 0 if it fits beside the title."""
     if 1.1 * text_width(chart.title, TITLE_TEXT) + 12 + sum(entries) <= width:
         return 0.0
     return LEGEND_LINE * -(-len(entries) // _columns(entries, width))
 
 
-def _looks(chart: Chart, run_colour: str | None) -> list[dict[str, Any]]:
-    """Colour and style of each curve: of one run the colours differ, of several, which have a colour each, the styles.
+def _curve_styles(chart: Chart, run_colour: str | None) -> list[dict[str, Any]]:
+    """Colour and style of each curve. Curves of one run differ in colour; several runs have a colour each, and the
+    curves of each differ in style.
 
-    The many curves of one run have an order, and so have their colours.
+    Where a chart shows many curves of one run in an order, their colours follow it.
     """
     if run_colour:
         return [
@@ -154,9 +153,9 @@ def _looks(chart: Chart, run_colour: str | None) -> list[dict[str, Any]]:
 
 
 def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows], colours: Mapping[str, str], place: Place) -> None:
-    """The curves of the runs that have some, and what stands around them; no `colours`: there is but one run."""
+    """The curves of the runs, and what stands around them; without `colours` there is only one run."""
     for name, rows in runs.items():
-        for curve, look in zip(chart.curves, _looks(chart, colours.get(name)), strict=True):
+        for curve, look in zip(chart.curves, _curve_styles(chart, colours.get(name)), strict=True):
             series = points_of(rows, curve)
             axes.plot(
                 [epoch for epoch, _ in series],
@@ -176,11 +175,11 @@ def _draw_chart(axes: Axes, chart: Chart, runs: Mapping[str, Rows], colours: Map
         axes.set_xticks(epochs)
     pad = points(12 + place.over)
     axes.set_title(chart.title, fontsize=points(TITLE_TEXT), weight="bold", loc="left", pad=pad, color=INK)
-    _legend(axes, chart, _looks(chart, INK if colours else None), bool(frozen), place.columns)
+    _legend(axes, chart, _curve_styles(chart, INK if colours else None), bool(frozen), place.columns)
 
 
 def _legend(axes: Axes, chart: Chart, looks: Sequence[Mapping[str, Any]], frozen: bool, columns: int) -> None:
-    """Names of the curves above the chart, where no curve is."""
+    """The names of the curves, above the chart, where no curve is."""
     lines: list[Artist] = [
         Line2D([], [], linewidth=points(2.2), label=curve.label, **look)
         for curve, look in zip(chart.curves, looks, strict=True)
@@ -188,7 +187,7 @@ def _legend(axes: Axes, chart: Chart, looks: Sequence[Mapping[str, Any]], frozen
     if frozen:
         lines.append(Patch(facecolor=FROZEN_COLOUR, label="warm-up"))
     after_handle, between = LEGEND_GAPS
-    # A legend fills its columns one after the other; people read lines.
+    # A legend fills its columns one after the other, but people read lines.
     axes.legend(
         handles=[line for first in range(columns) for line in lines[first::columns]],
         loc="lower right",

@@ -1,4 +1,4 @@
-"""The course of one run or several as text: first, best and last number of every curve, and a line of bars."""
+"""The course of one or more runs as text: first, best and last number of every curve, and a line of bars."""
 
 from collections.abc import Mapping
 

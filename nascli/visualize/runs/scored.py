@@ -1,4 +1,4 @@
-"""Scores of a posterior's candidates and of those from uniform dropout, as a derivation leaves them in its folder."""
+"""Scores of candidates from a posterior and from uniform dropout, as a derivation leaves them in its folder."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from nascli.errors import UsageError
 
 @dataclass(frozen=True)
 class Candidates:
-    """The candidates of each population that has some, the posterior's first, in the order of their numbers."""
+    """The candidates of each population that has some, the posterior's first, ordered by their numbers."""
 
     populations: Mapping[str, tuple[Scored, ...]]
 
     @classmethod
     def of(cls, scores: Iterable[Scored]) -> "Candidates":
-        """Raises UsageError where there is none."""
+        """Group scores by population. Raises UsageError if there are none."""
         known = sorted(scores, key=lambda score: score.number)
         found = {name: tuple(score for score in known if score.population == name) for name in POPULATIONS}
         if not known:
@@ -24,12 +24,12 @@ class Candidates:
         return cls({name: scored for name, scored in found.items() if scored})
 
     def best(self) -> Scored:
-        """The most accurate of the first population; of equals the one with the least loss, then the first."""
+        """The most accurate of the first population; ties go to the least loss, then to the first."""
         return ranked(next(iter(self.populations.values())))[0]
 
 
 def summary(scored: tuple[Scored, ...]) -> str:
-    """A population on one line: how many, best, mean ± standard deviation, and what they weigh."""
+    """A population on one line: number, best accuracy, mean ± standard deviation, and mean size."""
     accuracies = [100 * one.accuracy for one in scored]
     spread = f" ± {stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
     parameters = mean(one.parameters for one in scored)
@@ -40,7 +40,7 @@ def summary(scored: tuple[Scored, ...]) -> str:
 
 
 def short(count: float) -> str:
-    """A large number in three digits.
+    """A number in three digits.
 
     >>> short(950), short(71_000), short(123_456), short(26_192_922)
     ('950', '71.0 k', '123 k', '26.2 M')

@@ -1,4 +1,4 @@
-"""The true accuracy and rank of what searches would have derived after each epoch, beside what they compare with."""
+"""The true accuracy and rank of what searches would have derived after each epoch, with marks to compare with."""
 
 from collections.abc import Callable, Mapping
 from math import log
@@ -24,7 +24,7 @@ LEAST_ERROR = 0.1  # per cent, for a logarithm
 
 
 def draw_truth(judged: Judged, form: str, title: str | None) -> bytes:
-    """Two charts below each other, accuracy and rank; a colour per run. `form`: svg, png or pdf."""
+    """Two charts, accuracy above rank; a colour per run. `form`: svg, png or pdf."""
     colours = run_colours(judged.runs) if len(judged.runs) > 1 else dict.fromkeys(judged.runs, SERIES[0])
     names = run_names(colours if len(colours) > 1 else {})
     top = MARGIN + (TITLE if title else 0)
@@ -44,7 +44,7 @@ def draw_truth(judged: Judged, form: str, title: str | None) -> bytes:
 
 
 def _accuracies(axes: Axes, judged: Judged, colours: Mapping[str, str]) -> None:
-    """On a logarithmic scale of the error, where good cells lie apart and a collapse is still on the page."""
+    """On a logarithmic scale of the error, which keeps good cells apart and still shows a collapse."""
     _curves(axes, judged, colours, lambda worth: _error(worth.accuracy))
     worst = max(_error(worth.accuracy) for worths in judged.runs.values() for worth in worths.values())
     levels = {name: _error(accuracy) for name, accuracy, _ in judged.marks()}
@@ -56,7 +56,7 @@ def _accuracies(axes: Axes, judged: Judged, colours: Mapping[str, str]) -> None:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Those of the errors between the two that leave room for each other, on a logarithmic scale."""
+    """Those of `TICKS` between two errors that leave room for each other, on a logarithmic scale."""
     shown: list[float] = []
     for error in TICKS:
         if low <= error <= high and (not shown or log(error / shown[-1]) >= TICK_ROOM * log(high / low)):
@@ -77,7 +77,7 @@ def _ranks(axes: Axes, judged: Judged, colours: Mapping[str, str]) -> None:
 
 
 def _dress(axes: Axes, name: str, worst: float, best: float) -> None:
-    """Axes whose scale is logarithmic, the best end up."""
+    """Axes with a logarithmic scale, the best at the top."""
     dress(axes, "epoch", name, 0)
     axes.set_yscale("log")
     axes.set_ylim(worst, best)
@@ -92,7 +92,7 @@ def _curves(axes: Axes, judged: Judged, colours: Mapping[str, str], value: Calla
 
 
 def _marks(axes: Axes, levels: Mapping[str, float]) -> None:
-    """Dashed lines with their names at the right."""
+    """Dashed lines with their names on the right."""
     for name, level in levels.items():
         mark_level(axes, name, level)
 

@@ -8,7 +8,7 @@ from nascli.visualize.text import spark_line
 
 
 def describe_truth(judged: Judged) -> RenderableType:
-    """A line per run: accuracy and rank after the last epoch, how often what it derives changed, and a line of bars."""
+    """A line per run: accuracy and rank after the last epoch, how often the accuracy changed, and a line of bars."""
     table = Table(title=f"true accuracy, {judged.column}", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("run")
     for column in ("at the end (%)", "rank", "changes"):

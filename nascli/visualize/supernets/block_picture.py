@@ -1,4 +1,4 @@
-"""A stage of a super-network as blocks beside each other, each convolution a box that is as full as it is kept."""
+"""A stage of a super-network as blocks side by side. Each convolution is a box, filled by its kept share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,12 +40,12 @@ class Lines:
 
     @property
     def height(self) -> float:
-        """Of all lines."""
+        """The height of all lines."""
         return sum(map(_line_height, self.lines)) + (len(self.lines) - 1) * LINE_GAP
 
 
 def lines(blocks: Sequence[Block], room: float) -> Lines:
-    """As many blocks on a line as `room` pixels hold, then boxes as wide as these lines allow."""
+    """As many blocks to a line as fit into `room` pixels, with boxes as wide as these lines allow."""
     narrowest, widest = BOX_WIDTHS
     rows: list[list[Block]] = [[]]
     for block in blocks:
@@ -57,14 +57,14 @@ def lines(blocks: Sequence[Block], room: float) -> Lines:
 
 
 def least_width(blocks: Sequence[Block]) -> float:
-    """What the blocks of a stage need to look well on one line; infinite where they need several."""
+    """The width at which the blocks of a stage look good on one line; infinite if they need several."""
     return _line_width(blocks, COMFORTABLE_BOX) if len(blocks) <= MOST_IN_LINE else inf
 
 
 def draw_blocks(
     axes: Axes, x: float, y: float, stage: Lines, kept: Mapping[str, Kept], colours: Mapping[str, str]
 ) -> None:
-    """The blocks of a stage from (x, y) to the right and down. `colours`: of each convolution."""
+    """The blocks of a stage, from (x, y) to the right and down. `colours` has that of each convolution."""
     for line in stage.lines:
         left = x
         for block in line:
@@ -110,7 +110,7 @@ def _draw_block(
         if not step.before:
             wires.append((step.name in dead, [(x, hub), (x + END / 2, hub), (x + END / 2, at[1]), at]))
         for name in step.before:
-            # The lines of two steps that are both read by several keep apart.
+            # The lines from two steps that several others read are kept apart.
             same = [other for other in sources if block.columns[other] == block.columns[name] and _shared(block, other)]
             offset = (same.index(name) + 1) / (len(same) + 1) if name in same else 0.5
             bend = at[0] - COLUMN_GAP * (1 - offset)
@@ -132,12 +132,12 @@ def _draw_block(
 
 
 def _shared(block: Block, name: str) -> bool:
-    """Whether several steps read a step."""
+    """Whether several steps read this one."""
     return sum(name in step.before for step in block.steps) > 1
 
 
 def _dead(block: Block, kept: Mapping[str, Kept]) -> set[str]:
-    """Convolutions that are gone, and what reads such alone."""
+    """The convolutions that are gone, and the steps that read nothing else."""
     dead: set[str] = set()
     for step in sorted(block.steps, key=lambda step: block.columns[step.name]):
         gone = kept[step.name].dead if step.kind == "conv" else bool(step.before) and dead.issuperset(step.before)
@@ -147,7 +147,7 @@ def _dead(block: Block, kept: Mapping[str, Kept]) -> set[str]:
 
 
 def draw_box(axes: Axes, x: float, y: float, width: float, height: float, kept: Kept, colour: str) -> None:
-    """A box that is filled from the left, each source's strip as far as that is kept, with the share of all in it."""
+    """A box with the kept share in it. A strip for each source is filled from the left by that source's kept share."""
     axes.add_artist(Rectangle((x, y), width, height, facecolor=PAPER, edgecolor="none", zorder=2))
     if not kept.dead:
         tops = accumulate((height * size / sum(kept.sizes) for size in kept.sizes), initial=0.0)

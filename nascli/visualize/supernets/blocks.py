@@ -1,7 +1,7 @@
-"""A super-network as blocks to draw: which convolutions stand one after the other, and which beside each other.
+"""A super-network as blocks to draw: which convolutions follow each other, and which stand side by side.
 
-Read off the graph and its names alone: "stage1.block0.branch0.conv1" is a convolution of the block "stage1.block0".
-What is neither a masked convolution nor a pooling (batch norms, ReLUs, depthwise convolutions) is not shown.
+The graph and its names say it: "stage1.block0.branch0.conv1" is a convolution of the block "stage1.block0". Only masked
+convolutions and poolings are shown, without batch norms, ReLUs and depthwise convolutions.
 """
 
 from collections import Counter
@@ -17,9 +17,9 @@ from nascli.visualize.supernets.kept import stage_of
 
 @dataclass(frozen=True)
 class Step:
-    """Something on a path through a block, and the steps before it in the same block; none: it reads from outside.
+    """A step on a path through a block, and the steps before it in the block; none if it reads from outside.
 
-    A "wire" is a path on which nothing happens, such as a skip connection.
+    A "wire" is a path without convolutions and poolings, such as a skip connection.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Block:
-    """The steps of a block, those of one path together."""
+    """The steps of a block, path by path."""
 
     name: str
     steps: tuple[Step, ...]
@@ -41,7 +41,7 @@ class Block:
 
     @cached_property
     def columns(self) -> dict[str, int]:
-        """The column of each step: 0 on the left, and right of all that it reads."""
+        """The column of each step, from 0 on the left; it is to the right of all steps that it reads."""
         by_name = {step.name: step for step in self.steps}
         columns: dict[str, int] = {}
 
@@ -54,7 +54,7 @@ class Block:
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """The number of columns."""
         return 1 + max(self.columns.values())
 
     @cached_property
@@ -65,7 +65,7 @@ class Block:
 
     @cached_property
     def rows(self) -> dict[str, float]:
-        """The row of each step, from 0 down, at least 1 from its neighbours' in the column.
+        """The row of each step, from 0 at the top, at least 1 away from its neighbours in the column.
 
         A path that ends early has its row to itself up to the last column, so that its line meets no other step.
         """
@@ -90,9 +90,9 @@ class Block:
 
 
 def _settle(column: Sequence[str], linked: Mapping[str, Sequence[str]], rows: dict[str, float]) -> None:
-    """Put each step of a column beside those that it is linked with, or as near to them as another leaves room.
+    """Put each step of a column beside those that it is linked with, or as near as others leave room.
 
-    Steps that have a row already keep it; those with one link come before those that have to choose a middle.
+    Steps that have a row already keep it. Those with fewer links come first.
     """
     taken = [rows[name] for name in column if name in rows]
     for name in sorted((name for name in column if name not in rows), key=lambda name: len(linked[name])):
@@ -118,13 +118,13 @@ def blocks(graph: Graph) -> list[Block]:
 
 
 def block_of(name: str) -> str:
-    """The block that a node belongs to, by its name; of a node outside of stages, the part before the last dot."""
+    """The block that a node belongs to, by its name; for a node outside stages, the part before the last dot."""
     *path, _ = name.split(".")
     return ".".join(path[:2])
 
 
 def origin(graph: Graph, name: str) -> Node:
-    """The last masked convolution, pooling, sum or concatenation on the way to a node; else where the way begins."""
+    """The last masked convolution, pooling, sum or concatenation on the way to a node, or else the way's start."""
     node = graph.by_name[name]
     while not _is_step(graph, node) and not isinstance(node.op, Sum | Concat) and node.inputs:
         node = graph.by_name[node.inputs[0]]
@@ -136,7 +136,7 @@ def _is_step(graph: Graph, node: Node) -> bool:
 
 
 def _steps(graph: Graph, nodes: Sequence[Node]) -> list[Step]:
-    """The steps of a block's nodes, paths from top to bottom; a path without steps goes above what it is added to."""
+    """The steps of a block's nodes, paths from top to bottom. A wire goes above the paths that it is added to."""
     inside = {node.name for node in nodes}
     order = {node.name: number for number, node in enumerate(nodes)}
 
@@ -161,7 +161,7 @@ def _steps(graph: Graph, nodes: Sequence[Node]) -> list[Step]:
     for node in nodes:
         if not isinstance(node.op, Sum | Concat) or node.name in to_steps:
             continue
-        # A path on which nothing happens: from outside of the block, or from a step that is also read by others.
+        # Wires: from outside the block, or from a step that others read, too.
         bare = [
             name for name in node.inputs if origin(graph, name).name not in inside or read.issuperset(sources(name))
         ]
@@ -173,7 +173,7 @@ def _steps(graph: Graph, nodes: Sequence[Node]) -> list[Step]:
 
 
 def _heads(steps: Sequence[Step]) -> dict[str, str]:
-    """The step that the path of each step begins with: steps belong to one path if nothing joins or leaves between."""
+    """The first step of each step's path. Steps are on one path if no other joins or leaves in between."""
     readers = Counter(name for step in steps for name in step.before)
     heads: dict[str, str] = {}
     for step in steps:

@@ -1,4 +1,4 @@
-"""A genotype of channels as a picture: its super-network, every convolution as full as it is kept."""
+"""A genotype of channels as a picture: its super-network, with every convolution filled by its kept share."""
 
 from nascli.artifacts.genotypes.channels import ChannelsGenotype
 from nascli.visualize.supernets.kept import of_genotype

@@ -18,7 +18,7 @@ from nascli.visualize.supernets.kept import Kept, kind, of_genotype, readable
 
 @dataclass(frozen=True)
 class Vertex:
-    """A node of the super-network that is shown, and the ones that it reads. `block` is empty outside of stages."""
+    """A node of the super-network that is shown, and the ones that it reads. `block` is empty outside stages."""
 
     name: str
     label: str
@@ -74,7 +74,7 @@ def mermaid(genotype: ChannelsGenotype, _format: str, title: str | None) -> byte
 
 
 def vertices(genotype: ChannelsGenotype) -> list[Vertex]:
-    """What is shown, in the order of the network."""
+    """The nodes that are shown, in the order of the network."""
     kept = of_genotype(genotype)
     graph = kept.graph
     in_blocks = {block.name for block in blocks(graph)}

@@ -46,9 +46,9 @@ def _table(kept: KeptChannels) -> Table:
 
 
 def rows_of(kept: KeptChannels) -> Iterator[tuple[str, str, Sequence[Kept], str]]:
-    """What stands in a line of a table: the stage and the block by name, their masked convolutions, a bar for each.
+    """The lines of a table: the names of stage and block, their masked convolutions, and a bar for each.
 
-    A stage of several blocks has a line of its own before theirs, without bars.
+    A stage with several blocks has a line of its own before theirs, without bars.
     """
     for stage, members in groupby(blocks(kept.graph), key=lambda block: block.stage):
         own = list(members)
@@ -73,5 +73,5 @@ def _convolutions(block: Block, kept: KeptChannels) -> Sequence[Kept]:
 
 
 def _bar(share: float) -> str:
-    """A bar as high as a share between 0 and 1."""
+    """A bar whose height is a share between 0 and 1."""
     return BARS[min(len(BARS) - 1, int(share * len(BARS)))]

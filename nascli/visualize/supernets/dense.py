@@ -8,12 +8,12 @@ from nascli.graphs.operations import Concat
 from nascli.visualize.supernets.blocks import Block, block_of, origin
 
 FEWEST = 2
-"""Blocks of its own stage that some block must read, beside the stage's input, for a table to say more than boxes."""
+"""A stage is drawn as a table if one of its blocks reads at least this many others, beside the stage's input."""
 
 
 @dataclass(frozen=True)
 class DenseColumn:
-    """A block: its convolution that reads one source after the other, the row of each source, and its other ones."""
+    """A block: its convolution that reads several sources, the row of each source, and the other convolutions."""
 
     block: str
     conv: str
@@ -23,7 +23,7 @@ class DenseColumn:
 
 @dataclass(frozen=True)
 class DenseStage:
-    """`rows` names the blocks that are read, the stage's input first."""
+    """A stage as a table. `rows` names the blocks that are read, the stage's input first."""
 
     name: str
     rows: tuple[str, ...]
@@ -31,10 +31,9 @@ class DenseStage:
 
 
 def dense_stages(graph: Graph, stages: Mapping[str, Sequence[Block]]) -> dict[str, DenseStage]:
-    """Those of the stages that are such tables.
+    """The stages that are drawn as tables.
 
-    A block that reads the blocks of one table alone is a column of it, although it be named after the next stage: it
-    is what the table's blocks lead to.
+    A block that reads only blocks of one table is a column of that table, even if its name is that of the next stage.
     """
     joined = [joining(graph, block) for blocks in stages.values() for block in blocks]
     tables: dict[str, DenseStage] = {}

@@ -1,4 +1,4 @@
-"""A table of a densely connected stage: how much of every source each of its blocks keeps."""
+"""A densely connected stage as a table: how much each of its blocks keeps of every source."""
 
 from collections.abc import Mapping
 
@@ -21,30 +21,30 @@ OTHERS_GAP = 7.0
 TEXT = 9.5
 NUMBER = 8.5
 SMALLEST_NUMBER = 5.0
-"""Below that cells of a very deep stage have their shade alone."""
+"""Where numbers would be smaller, as in very deep stages, cells have only their shade."""
 
 
 def table_height(stage: DenseStage) -> float:
-    """Of a stage's table, its names included."""
-    others = _others(stage)
+    """The height of a stage's table, with its names."""
+    others = _other_rows(stage)
     return NAMES + CELL * (len(stage.rows) + others) + (OTHERS_GAP if others else 0) + 4
 
 
 def least_table_width(stage: DenseStage) -> float:
-    """What a stage's table needs to look well."""
+    """The width at which a stage's table looks good."""
     return LABELS + COMFORTABLE_CELL * len(stage.columns)
 
 
 def draw_table(
     axes: Axes, x: float, y: float, room: float, stage: DenseStage, kept: Mapping[str, Kept], colours: Mapping[str, str]
 ) -> None:
-    """The table from (x, y) down, `room` pixels wide at most. `colours`: of each convolution."""
+    """The table from (x, y) down, `room` pixels wide at most. `colours` has that of each convolution."""
     width = min(WIDEST_CELL, (room - LABELS) / len(stage.columns))
     for row, name in enumerate(stage.rows):
         label = "input" if row == 0 else _short(stage, name)
         write(axes, x + LABELS - 6, y + NAMES + (row + 0.5) * CELL, label, TEXT, ha="right", color=MUTED)
     below = y + NAMES + CELL * len(stage.rows) + OTHERS_GAP
-    if _others(stage):
+    if _other_rows(stage):
         line = Line2D((x, x + LABELS - 6), (below - OTHERS_GAP / 2,) * 2, color=FAINT, linewidth=points(1))
         axes.add_artist(line)
         write(axes, x + LABELS - 6, below + CELL / 2, "inside", TEXT, ha="right", color=MUTED)
@@ -63,8 +63,8 @@ def draw_table(
             _draw_cell(axes, left, below + row * CELL, width, whole, colours[other])
 
 
-def _others(stage: DenseStage) -> int:
-    """Rows below the sources."""
+def _other_rows(stage: DenseStage) -> int:
+    """The number of rows below the sources."""
     return max(len(column.others) for column in stage.columns)
 
 

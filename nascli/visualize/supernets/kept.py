@@ -1,4 +1,4 @@
-"""What is kept of every masked convolution of a super-network: by a genotype for certain, by a posterior on average."""
+"""How much is kept of every masked convolution of a super-network: by a genotype, or by a posterior on average."""
 
 import re
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from nascli.spaces.network_settings import DataShape
 
 @dataclass(frozen=True)
 class Kept:
-    """The shares of a convolution's input channels that are kept, from 0 to 1, one per source, and the sources' sizes.
+    """The sizes of a convolution's sources, and the share of each, from 0 to 1, that is kept.
 
-    `dead`: the slim network does without the convolution, as no input is left of it or nobody reads what it puts out.
+    `dead`: the slim network has no such convolution, because no input of it is left or nothing reads its output.
     """
 
     sizes: tuple[int, ...]
@@ -32,25 +32,25 @@ class Kept:
 
     @property
     def share(self) -> float:
-        """Of all input channels."""
+        """The kept share of all input channels."""
         return self.channels / sum(self.sizes)
 
 
 @dataclass(frozen=True)
 class KeptChannels:
-    """A super-network and what is kept of each of its masked convolutions, in order; `summary` says it in words."""
+    """A super-network and what is kept of each of its masked convolutions, in order; `summary` puts it into words."""
 
     graph: Graph
     convolutions: Mapping[str, Kept]
     summary: tuple[str, ...]
 
     def share(self) -> float:
-        """Of all channels that a mask may drop."""
+        """The kept share of all channels that a mask may drop."""
         return sum(kept.channels for kept in self.convolutions.values()) / self.graph.mask_size
 
 
 def of_genotype(genotype: ChannelsGenotype) -> KeptChannels:
-    """What a genotype keeps. Images of the least size stand for the data, of which a genotype says nothing."""
+    """What a genotype keeps. It says nothing about the data, so images of the least size stand for them."""
     stride = SUPERNETS[genotype.supernet].stride
     graph = genotype.whole(DataShape(classes=1, image_channels=1, image_size=stride))
     left = slim(graph, genotype.channels)
@@ -96,7 +96,7 @@ def title(of: ChannelsGenotype | PosteriorDistribution) -> str:
 
 
 def weights_of_convolutions(graph: Graph) -> int:
-    """The weights of all convolutions of a graph."""
+    """The number of weights of all convolutions of a graph."""
     total = 0
     for node in graph.nodes:
         if isinstance(node.op, Conv):

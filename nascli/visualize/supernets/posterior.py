@@ -1,4 +1,4 @@
-"""A posterior as a picture: every probability p by its layer, and the super-network as its candidates keep it."""
+"""A posterior as a picture: every probability p in the order of layers, and how much its candidates keep."""
 
 from collections.abc import Mapping
 from itertools import groupby
@@ -21,11 +21,11 @@ INSETS = (72.0, 24.0, 24.0, 34.0)  # left, right, above, below
 TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 0.9999, 0.99999, 1 - 1e-6)
 LEAST_RANGE = (0.1, 0.9)
 SHADE = "#e9eef5"
-MANY = 150  # dots that are small
+MANY = 150  # dots: more are drawn smaller
 
 
 def draw_posterior(posterior: PosteriorDistribution, form: str, title: str | None) -> bytes:
-    """Dots for p of every group of channels in the network's order, and the expected kept shares. svg, png or pdf."""
+    """A dot for p of every group of channels in the network's order, and the expected kept shares. svg, png or pdf."""
     kept = of_posterior(posterior)
     left, right, above, below = INSETS
     height = HEADING + above + CHART_HEIGHT + below
@@ -40,7 +40,7 @@ def draw_posterior(posterior: PosteriorDistribution, form: str, title: str | Non
 
 
 def _draw_dots(axes: Axes, posterior: PosteriorDistribution, colours: Mapping[str, str]) -> None:
-    """p on the scale of its logit, on which what is learnt moves evenly; stages are shaded by turns."""
+    """p on the scale of its logit, which is what is learnt; every other stage is shaded."""
     groups = posterior.graph.groups
     logits = [float(posterior.logits[group.conv][group.source]) for group in groups]
     kinds = [kind(posterior.graph, group.conv) for group in groups]
@@ -91,7 +91,7 @@ def _logit(probability: float) -> float:
 
 
 def _probability(value: float) -> str:
-    """Short and exact, near 1 as what is missing.
+    """A probability, short and exact; near 1 as a difference from 1.
 
     >>> _probability(0.3), _probability(1e-5), _probability(1 - 1e-6)
     ('0.3', '1e-5', '1-1e-6')

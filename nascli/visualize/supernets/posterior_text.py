@@ -1,4 +1,4 @@
-"""A posterior as text: p of every block's groups of channels, and how much of the block candidates keep."""
+"""A posterior as text: p for the groups of channels of every block, and how much of the block candidates keep."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table

@@ -1,4 +1,4 @@
-"""A super-network as a page: a panel per stage, with what is kept of every convolution."""
+"""A super-network as a page: a panel per stage, with the kept share of every convolution."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ LEGEND_TEXT = 10.5
 
 @dataclass(frozen=True)
 class Stage:
-    """What stands in a panel: blocks, and the table of those that read each other."""
+    """The content of a panel: blocks, and a table of the blocks that read each other."""
 
     name: str
     blocks: tuple[Block, ...]
@@ -36,21 +36,21 @@ class Stage:
 
     @property
     def convolutions(self) -> list[str]:
-        """The masked ones in it."""
+        """The masked convolutions in it."""
         inside = [step.name for block in self.blocks for step in block.steps if step.kind == "conv"]
         columns = self.table.columns if self.table else ()
         return inside + [name for column in columns for name in (column.conv, *column.others)]
 
     @property
     def least_width(self) -> float:
-        """Of the panel."""
+        """The least width of the panel."""
         table = least_table_width(self.table) if self.table else 0.0
         return max(table, least_width(self.blocks) if self.blocks else 0.0) + 2 * PADDING
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A stage, where its panel begins, and how wide and high it is."""
+    """A stage's panel: where it begins, and how wide and high it is."""
 
     stage: Stage
     left: float
@@ -58,12 +58,12 @@ class Panel:
 
     @cached_property
     def lines(self) -> Lines | None:
-        """The blocks, as they have room."""
+        """The blocks in as many lines as they need."""
         return lines(self.stage.blocks, self.width - 2 * PADDING) if self.stage.blocks else None
 
     @property
     def height(self) -> float:
-        """Of all that is in it."""
+        """The height of all that is in it."""
         table = self.stage.table
         above = self.lines.height if self.lines else 0.0
         between = LINE_GAP if self.lines and table else 0.0
@@ -71,7 +71,7 @@ class Panel:
 
 
 def draw_supernet(kept: KeptChannels, form: str, title: str | None, lead: Lead | None = None) -> bytes:
-    """The super-network's stages below each other, every convolution as full as it is kept. svg, png or pdf."""
+    """The super-network's stages, with every convolution filled by its kept share. `form`: svg, png or pdf."""
     rows = _rows(_stages(kept))
     heights = [max(panel.height for panel in row) for row in rows]
     colours = kind_colours(kept)
@@ -100,13 +100,13 @@ def draw_supernet(kept: KeptChannels, form: str, title: str | None, lead: Lead |
 
 
 def kind_colours(kept: KeptChannels) -> dict[str, str]:
-    """A colour for each kind of convolution that the super-network has, in the order of their sizes."""
+    """A colour for each kind of convolution that the super-network has, in the order of the kinds' names."""
     kinds = sorted({kind(kept.graph, name) for name in kept.convolutions})
     return {name: SERIES[number % len(SERIES)] for number, name in enumerate(kinds)}
 
 
 def _stages(kept: KeptChannels) -> list[Stage]:
-    """The stages that have something to show: a block that a table has as a column is not drawn a second time."""
+    """The stages that have something to show. A block that is a column of a table is not drawn again."""
     members = {name: list(group) for name, group in groupby(blocks(kept.graph), key=lambda block: block.stage)}
     tables = dense_stages(kept.graph, members)
     in_tables = {column.block for table in tables.values() for column in table.columns}
@@ -118,7 +118,7 @@ def _stages(kept: KeptChannels) -> list[Stage]:
 
 
 def _rows(stages: Sequence[Stage]) -> list[list[Panel]]:
-    """Small stages beside each other, as many as a row holds; what is left of its width is shared out evenly."""
+    """Rows of as many small stages as fit side by side; the width that is left over is shared out evenly."""
     rows: list[list[Stage]] = []
     for stage in stages:
         if rows and sum(member.least_width + GAP for member in [*rows[-1], stage]) - GAP <= ROOM:

@@ -55,7 +55,7 @@ Place = tuple[str, int, str, str]
 
 
 def probabilities(distribution: CategoricalDistribution) -> Iterator[dict[Place, float]]:
-    """Of each draw the probability of every option, by cell, draw, edge and operation."""
+    """The probability of every option, by cell, draw, edge and operation."""
     for decision, logits in zip(distribution.decisions, distribution.logits, strict=True):
         for draw, row in enumerate(logits):
             places = [(decision.cell, draw, f"{pick.input}→{decision.node}", pick.op) for pick in decision.options]
@@ -68,7 +68,7 @@ def likeliest(distribution: CategoricalDistribution) -> list[Place]:
 
 
 def read(figure: Figure, distribution: CategoricalDistribution) -> list[dict[str, object]]:
-    """The fields of the maps, from where they stand: cell, draw, edge, operation, number, colour, whether outlined."""
+    """The fields of the maps, by their places: cell, draw, edge, operation, number, colour, and whether outlined."""
     cells, draws, offered = SHAPES[distribution.space.name]
     axes = figure.axes[0]
     written = [(text.get_text(), *text.get_position()) for text in texts(axes)]
@@ -131,7 +131,7 @@ def test_outlines_are_the_likeliest_choice_of_each_draw(drawn, seed: int, space:
 
 def test_draws_that_agree_are_outlined_in_both_maps(drawn) -> None:
     one_hot = np.zeros((2, 14))
-    one_hot[:, 7 + 3] = 40.0  # of seven operations on each of two inputs the fourth, on the second
+    one_hot[:, 7 + 3] = 40.0  # the fourth of seven operations, on the second input
     distribution = CategoricalDistribution(cell_space("darts", 1), [one_hot, one_hot])
     fields = [field for field in read(drawn(distribution), distribution) if field["outlined"]]
     places = [(cell, draw, "1→2", "sep_conv_3x3") for cell in ("normal", "reduce") for draw in (0, 1)]
@@ -162,7 +162,7 @@ def test_headings_say_how_decided_everything_is(drawn) -> None:
 
 
 def test_headings_of_the_benchmarks_nodes_are_of_all_their_edges(drawn) -> None:
-    """Of node n its n edges, each of five operations."""
+    """Node n has n edges, each with five operations."""
     distribution = categorical(0, 2.0, space="nas-bench-201")
     shown = [text.get_text() for text in texts(drawn(distribution).axes[0])]
     of_edges = [-sum(p * log(p) for p in draw.values()) for draw in probabilities(distribution)]
@@ -183,7 +183,7 @@ def test_no_text_lies_on_another(drawn, nodes: int, sharpness: float, space: str
 
 
 def test_the_undecided_has_a_picture(drawn) -> None:
-    """Where all options are alike, the mode is the first: in NAS-Bench-201 a cell of nothing."""
+    """If all options are equal, the mode takes the first: in NAS-Bench-201 a cell of `none` alone."""
     distribution = categorical(0, 0.0, space="nas-bench-201")
     assert {pick.op for pick in distribution.mode().picks()} == {"none"}
     assert overlaps(drawn(distribution)) == []

@@ -1,4 +1,4 @@
-"""The picture of a genotype: of cells that concatenate nodes, and of those that put one out."""
+"""Pictures of genotypes: with cells that concatenate nodes, and with cells that put out one."""
 
 import pytest
 from matplotlib.colors import to_hex
@@ -26,7 +26,7 @@ def written(figure) -> list[str]:
 
 
 def nodes(figure) -> dict[str, tuple[str, str]]:
-    """Edge and fill of the circles that have a number in them, by the number; of several cells those of the last."""
+    """Edge and fill of the circles with numbers in them, by the number; the last of several cells counts."""
     axes = figure.axes[0]
     circles = {patch.center: patch for patch in axes.patches if isinstance(patch, Circle)}
     found = {}

@@ -19,7 +19,7 @@ def printed(renderable: object, width: int) -> str:
 
 
 def parsed(text: str, inputs: tuple[str, ...]) -> tuple[list[list[tuple[str, int]]], list[int]]:
-    """The nodes and the concatenated states that a tree tells of."""
+    """The nodes and the concatenated states in a tree."""
     nodes: list[list[tuple[str, int]]] = []
     concat: list[int] = []
     for line in text.splitlines()[1:]:

@@ -184,7 +184,7 @@ def test_what_the_output_does_not_depend_on_is_marked() -> None:
 
 
 def test_what_reads_a_node_that_is_nothing_is_marked() -> None:
-    """Node 1 has no edge but `none`, and node 2, which is something, feeds no one."""
+    """Node 1 has no edge but `none`; node 2 has another, but nothing reads it."""
     boxes = lay_out(drawn(PARTLY_NONE)["cell"], ROOM).boxes
     assert {(box.kind, box.state, box.operation) for box in boxes if not box.live} == {
         ("node", 1, ""),
@@ -204,7 +204,7 @@ def test_every_operation_name_fits_its_box(operation: str) -> None:
 
 
 def test_the_largest_legal_cell_is_laid_out_in_bounded_time() -> None:
-    """32 nodes of 16 picks in a chain: bounded by visits, so no more than seconds."""
+    """32 nodes of 16 picks in a chain: the bound on visits keeps it to seconds."""
     nodes = tuple(tuple(Pick(op="skip_connect", input=(7 * k) % (j + 2)) for k in range(16)) for j in range(32))
     layout = lay_out(drawn_cell(Cell(nodes=nodes, concat=(33,))), ROOM)
     assert len(layout.boxes) == 2 + 32 + 32 * 16 + 1

@@ -58,7 +58,7 @@ def test_numbers_are_alpha_times_beta(drawn, space: str, nodes: int, beta: bool)
 
 @pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
 def test_outlines_are_the_picks_of_the_mode(drawn, space: str) -> None:
-    """Where an edge of a derived cell may be `none`, that is outlined, too."""
+    """If an edge of a derived cell may be `none`, that is outlined, too."""
     distribution = mixture(3, seed=3, space=space)
     figure = drawn(distribution)
     frames = [patch for patch in rectangles(figure.axes[0]) if to_rgb(patch.get_edgecolor()) == to_rgb(HIGHLIGHT)]
@@ -103,7 +103,7 @@ def test_no_text_lies_on_another(drawn, nodes: int, beta: bool, space: str) -> N
 
 @pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
 def test_text_lists_every_edge_and_stars_the_kept(space: str) -> None:
-    """DARTS keeps two edges of a node and never `none`; NAS-Bench-201 keeps all, and whatever weighs most."""
+    """DARTS keeps two edges of a node, never as `none`; NAS-Bench-201 keeps all, with the heaviest operation."""
     distribution = mixture(space=space)
     lines = visualize(distribution, format="txt").decode().splitlines()
     rows = [line.split() for line in lines if line[:3].replace("→", "").isdigit()]
@@ -126,7 +126,7 @@ def test_text_of_a_mixture_whose_edges_have_no_weights_says_so() -> None:
 
 @pytest.mark.parametrize("column", range(5))
 def test_every_decided_mixture_of_the_benchmark_has_a_picture(drawn, column: int) -> None:
-    """All edges the same operation; if that is `none`, a cell of nothing is drawn."""
+    """All edges have the same operation; if that is `none`, an empty cell is drawn."""
     decided = mixture(space="nas-bench-201")
     alpha = decided.alpha["cell"].copy()
     alpha[:, column] = 40.0

@@ -86,7 +86,7 @@ def test_warm_up_is_shaded_where_the_rows_tell_of_it(drawn) -> None:
 
 @pytest.mark.parametrize(("warm_up", "band"), [(0, None), (3, (0, 3.5))])
 def test_warm_up_begins_with_the_start(drawn, warm_up: int, band: tuple[float, float] | None) -> None:
-    """At epoch 0 nothing has learnt, whether or not a warm-up follows."""
+    """Nothing has learnt at epoch 0, whether or not a warm-up follows."""
     start = {"epoch": 0, "edge_entropy/normal": 2.08, "edge_entropy/reduce": 2.08, "architecture_frozen": True}
     axes = drawn([start, *search_rows(10, warm_up)])["Entropy"]
     found = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
@@ -114,7 +114,7 @@ def test_a_search_by_sampling_has_the_two_charts_of_the_paper_side_by_side(drawn
     assert both.get_ydata()[0] == pytest.approx(50.28, abs=0.005)  # 4 * log(14 * 21 * 28 * 35)
     assert normal.get_ydata() + reduce.get_ydata() == pytest.approx(both.get_ydata())
     assert (mode.get_ydata()[0], mode.get_ydata()[-1]) == (pytest.approx(10), pytest.approx(50))
-    assert list(charts["Loss"].get_lines()[0].get_xdata()) == list(range(1, 31))  # there is no loss of the start
+    assert list(charts["Loss"].get_lines()[0].get_xdata()) == list(range(1, 31))  # there is no loss at the start
     places = [charts[name].get_position() for name in ("Found cells", "Entropy of p(α | π)")]
     assert (places[0].y0, places[0].y1) == (places[1].y0, places[1].y1)
     drawn_samples, _, effective = charts["Samples of a step"].get_lines()
@@ -152,7 +152,7 @@ def test_nodes_have_a_curve_each_in_the_order_of_their_numbers(drawn, nodes: int
 
 
 def test_a_search_by_sampling_in_the_benchmark_has_a_curve_for_each_of_its_edges(drawn) -> None:
-    """Six decisions, each of five operations: log 5 nats at the start, and no chart of nodes."""
+    """Six decisions between five operations: log 5 nats each at the start, and no chart of nodes."""
     charts = drawn(parsec_rows(20, space="nas-bench-201"))
     decisions = charts["Decisions: cell"]
     assert read_legend(decisions) == ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"]

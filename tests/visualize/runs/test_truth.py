@@ -30,7 +30,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> TruthTable:
 
 @pytest.fixture
 def charts(monkeypatch: pytest.MonkeyPatch):
-    """Draws what is judged and returns the charts of accuracy and of rank, and the page below them."""
+    """Draws judged searches and returns the charts of accuracy and rank, and the page below them."""
     monkeypatch.setattr(truth, "picture", made)
 
     def drawn(judged: Judged) -> tuple[Axes, Axes, Axes]:
@@ -41,7 +41,7 @@ def charts(monkeypatch: pytest.MonkeyPatch):
 
 
 def rows(*counts: int) -> list[dict[str, object]]:
-    """metrics.jsonl of a search that would have derived cells of so many 3x3 convolutions, from epoch 0 on."""
+    """metrics.jsonl of a search whose derived cells have these numbers of 3x3 convolutions, from epoch 0 on."""
     return [
         {"epoch": epoch, "genotype": with_convolutions(count), "skip_share": 1 - count / 6}
         for epoch, count in enumerate(counts)
@@ -49,7 +49,7 @@ def rows(*counts: int) -> list[dict[str, object]]:
 
 
 def with_a_perfect_cell(folder: Path) -> TruthTable:
-    """The table, but that six convolutions make 100 per cent."""
+    """The table, except that six convolutions reach 100 per cent."""
     path, best = written(folder), with_convolutions(6)
     text = path.read_text()
     assert text.count(f"{best},80,95,30") == 1
@@ -58,7 +58,7 @@ def with_a_perfect_cell(folder: Path) -> TruthTable:
 
 
 def curves(axes: Axes) -> list[tuple[list[float], list[float], str]]:
-    """Epochs, numbers and colour of what is no dashed line."""
+    """Epochs, numbers and colour of the lines that are not dashed."""
     lines = [line for line in axes.get_lines() if line.get_linestyle() == "-"]
     return [(list(line.get_xdata()), list(line.get_ydata()), line.get_color()) for line in lines]
 
@@ -72,7 +72,7 @@ def marks(axes: Axes) -> dict[str, float]:
 
 
 def test_accuracy_and_rank_of_every_epoch(table, charts) -> None:
-    """The accuracy as the error that is left, so that good cells lie apart; ticks name accuracies."""
+    """The axis is of errors, so that good cells lie apart, but its ticks name accuracies."""
     accuracies, ranks, _ = charts(Judged.of({"": rows(0, 2, 5, 6, 3)}, table, "test"))
     ((epochs, errors, _),) = curves(accuracies)
     assert epochs == [0, 1, 2, 3, 4]
@@ -103,7 +103,7 @@ def test_marks_are_the_best_the_top_and_the_median(table, charts) -> None:
 
 
 def test_a_perfect_cell_and_a_useless_one_are_on_the_page(tmp_path, charts) -> None:
-    """The logarithm of no error would be nowhere."""
+    """The logarithm of an error of 0 would have no place."""
     accuracies, _, _ = charts(Judged.of({"": rows(0, 6)}, with_a_perfect_cell(tmp_path), "test"))
     worst, finest = accuracies.get_ylim()
     ((_, errors, _),) = curves(accuracies)
@@ -177,9 +177,11 @@ def test_epochs_are_in_order_and_rows_without_cells_are_left_out(table) -> None:
 
 @pytest.mark.parametrize("form", ["svg", "txt"])
 def test_a_run_that_tells_of_no_cells_is_refused(table, form: str) -> None:
-    with pytest.raises(UsageError, match="^the run does not tell what it would have derived .* only searches of cells"):
+    with pytest.raises(
+        UsageError, match="^the run does not record what it would have derived .* only searches of cells"
+    ):
         Judged.of({"": [{"epoch": 1, "train_loss": 2.0}]}, table, "test")
-    with pytest.raises(UsageError, match="^run second does not tell"):
+    with pytest.raises(UsageError, match="^run second does not record"):
         Judged.of({"first": rows(1), "second": [{"epoch": 1, "train_loss": 2.0}]}, table, "test")
     with pytest.raises(UsageError, match="run second has no finished epoch"):
         Judged.of({"first": rows(1), "second": []}, table, "test")

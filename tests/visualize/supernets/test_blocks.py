@@ -1,4 +1,4 @@
-"""Every masked convolution has its place, on the paths that the graph has, where nothing lies on anything else."""
+"""Every masked convolution has its place on the paths of the graph, and nothing overlaps."""
 
 from collections import deque
 
@@ -58,7 +58,7 @@ def test_parallel_kernels_stand_between_what_they_read_and_what_reads_them() -> 
 
 
 def test_enas_cell_has_a_path_for_each_of_its_operations() -> None:
-    """Of the normal cell's ten paths six are separable convolutions and two identities; two begin with one pooling."""
+    """The normal cell has ten paths: six separable convolutions, two identities, two that begin with one pooling."""
     cell = by_name("enas")["stage0.cell1"]
     first = [step for step in cell.steps if cell.columns[step.name] == 1]
     assert sorted(step.kind for step in first) == ["conv"] * 6 + ["pool"] + ["wire"] * 2
@@ -76,7 +76,7 @@ def test_each_convolution_is_drawn_once_and_apart_from_others(name: str) -> None
     for block in found:
         for step in block.steps:
             assert all(block.columns[before] < block.columns[step.name] for before in step.before)
-            # What a path that has ended runs beside, it must not run into either.
+            # The line of a path that has ended must not run into a step either.
             ends = block.width if step.name in block.last else block.columns[step.name] + 1
             for other in block.steps:
                 if other is not step and block.columns[step.name] <= block.columns[other.name] < ends:

@@ -19,7 +19,7 @@ def identifier(name: str) -> str:
 
 
 def expected(graph: Graph) -> Counter[tuple[str, str]]:
-    """All pairs of shown nodes with a path between them past no other: told by what each node's maps come from."""
+    """All pairs of shown nodes with a path between them that passes no other, by what each node's maps come from."""
     comes_from: dict[str, frozenset[str]] = {}
     links: Counter[tuple[str, str]] = Counter()
     for node in graph.nodes:

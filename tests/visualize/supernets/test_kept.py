@@ -26,7 +26,7 @@ def test_shares_per_source_by_hand() -> None:
 
 @pytest.mark.parametrize("dropped", ["conv1", "conv2"])
 def test_both_convolutions_of_a_dropped_branch_are_gone(dropped: str) -> None:
-    """The second without inputs leaves the first unread; the first without inputs leaves the second a constant."""
+    """If the second has no inputs, nothing reads the first; if the first has none, the second is a constant."""
     graph = small_graph("resnet-mb")
     kept = {name: range(sum(conv.sources)) for name, conv in graph.masked.items()}
     genotype = ChannelsGenotype.of("resnet-mb", 4, (2, 2, 2), kept | {f"stage1.block1.branch0.{dropped}": []})

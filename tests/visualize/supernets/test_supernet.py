@@ -40,7 +40,7 @@ def boxes(axes) -> list[Rectangle]:
 
 
 def half_of_one() -> ChannelsGenotype:
-    """All of a resnet-mb of three blocks, but of stage 1 half of one convolution and nothing of another branch."""
+    """A resnet-mb of three blocks, whole except for stage 1: half of one convolution, and nothing of another branch."""
     kept = {name: range(sum(conv.sources)) for name, conv in small_graph("resnet-mb", 1).masked.items()}
     branches = "stage1.block0.branch"
     some = {f"{branches}0.conv2": range(4), f"{branches}1.conv1": []}
