@@ -11,7 +11,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Answer(NamedTuple):
-    """objective: what the weights descend, the loss and the auxiliary tower's share. All are scalars."""
+    """objective: what the weights descend, the loss plus the auxiliary tower's share. All are scalars."""
 
     objective: Tensor
     loss: Tensor
@@ -28,7 +28,7 @@ def answer(
 ) -> Answer:
     """Mean cross-entropy and accuracy of `network(images, *choice, **named)`.
 
-    auxiliary: weight of the auxiliary tower's loss; with 0 the tower is not asked.
+    auxiliary: weight of the auxiliary tower's loss; with 0 the tower is not run.
     """
     images, labels = batch
     if auxiliary:

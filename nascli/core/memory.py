@@ -12,25 +12,25 @@ from torch.autograd.graph import saved_tensors_hooks
 
 
 class MemoryMeter:
-    """Measures the largest memory that lived at once while it is entered: `peak`, in bytes.
+    """Measures the most memory in use at any time while the meter is entered: `peak`, in bytes.
 
-    On a CPU, what is measured are the tensors that autograd saves for backward passes, which is what grows with the
-    batch and the network: each storage is counted once and whole, however many views of it are saved, from when it is
-    first saved until no graph keeps it any more. So a graph that is freed, by its backward pass or because it is
-    dropped, counts no longer, and a loop over networks has the peak of its largest. What a checkpoint
-    (`use_reentrant=False`) computes a second time counts while it lives, if the backward pass runs inside the meter.
-    Not seen are the gradients that a backward pass hands on and the working memory of an operation.
+    On a CPU it counts the tensors that autograd saves for backward passes, since these grow with the batch and the
+    network. Each storage counts once and whole, however many views of it are saved, from when it is first saved until
+    no graph keeps it any more. So a graph that is freed, by its backward pass or because it is dropped, no longer
+    counts, and a loop over networks has the peak of its largest. What a checkpoint (`use_reentrant=False`) computes a
+    second time counts while it lives, if the backward pass runs inside the meter. The gradients that a backward pass
+    hands on and the working memory of an operation are not counted.
 
-    On a GPU it is torch's own count of allocated memory, of all kinds, weights and data included.
+    On a GPU it is torch's own count of allocated memory of all kinds, weights and data included.
 
-    A meter may be entered several times and then has the peak of all.
+    A meter that is entered several times has the peak of all of them.
 
-    ignore: tensors that live anyway and are not counted, such as parameters, buffers, images.
+    ignore: tensors that exist anyway and are not counted, such as parameters, buffers and images.
     """
 
     def __init__(self, device: torch.device | str = "cpu", *, ignore: Iterable[Tensor] = ()) -> None:
         self._device = torch.device(device)
-        self._ignored = tuple(ignore)  # held, so that no other storage comes to lie at their addresses
+        self._ignored = tuple(ignore)  # held, so that no other storage gets their addresses
         self._skip = {_address(tensor) for tensor in self._ignored}
         self._keepers: dict[int, int] = {}
         self._kept = self._peak = 0
@@ -50,7 +50,7 @@ class MemoryMeter:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         else:
-            self._stack.enter_context(saved_tensors_hooks(self._keep, _as_it_is))
+            self._stack.enter_context(saved_tensors_hooks(self._keep, _unchanged))
             # Only the innermost hooks are called: a checkpoint's own hide what it saves, unless they are watched too.
             self._stack.callback(setattr, saved_tensors_hooks, "__enter__", saved_tensors_hooks.__enter__)
             saved_tensors_hooks.__enter__ = self._watching()  # type: ignore[method-assign]  # for as long as it counts
@@ -98,7 +98,7 @@ class MemoryMeter:
                 alias = tensor.detach()
                 try:
                     packed = pack(alias)
-                except Exception:  # a checkpoint stops computing by raising, when it holds the last that it needs
+                except Exception:  # a checkpoint raises to stop computing once it has all that it needs
                     meter._count(alias)
                     raise
                 if isinstance(packed, Tensor):
@@ -119,5 +119,5 @@ def _address(tensor: Tensor) -> int:
     return address
 
 
-def _as_it_is(packed: Tensor) -> Tensor:
+def _unchanged(packed: Tensor) -> Tensor:
     return packed

@@ -1,7 +1,7 @@
-"""Memory that runs out as an error, not as the end of the process.
+"""Turns memory that runs out into an error, instead of the end of the process.
 
-Linux grants memory that is not there, and ends a process that then uses it, without a word. A limit on what the process
-may ask for makes the allocator fail instead, and that can be told.
+Linux grants memory that it does not have, and silently kills a process that then uses it. A limit on what the process
+may ask for makes the allocator fail instead, which can be reported.
 """
 
 import threading
@@ -12,14 +12,14 @@ from pathlib import Path
 KIB = 1024
 CONTAINER = Path("/sys/fs/cgroup")
 LEAST = 512 * 2**20
-"""Bytes that are always granted: libraries that are imported late hang where there is next to nothing."""
+"""Bytes that are always granted: libraries that are imported later hang when almost no memory is left."""
 
 
 @contextmanager
 def guarded_memory() -> Iterator[None]:
     """While active, this process may allocate as much as is available now, and no more.
 
-    Does nothing but on Linux and in the main thread, since the limit is the process's.
+    Acts only on Linux and in the main thread, since the limit applies to the whole process.
     """
     available, allocated = available_memory(), _allocated()
     if available is None or allocated is None or threading.current_thread() is not threading.main_thread():
@@ -38,7 +38,7 @@ def guarded_memory() -> Iterator[None]:
 
 
 def available_memory() -> int | None:
-    """Bytes that can be had without swapping, by the system and by the container's limit; None where nobody says."""
+    """Bytes that can still be used, swap included, by the system and the container's limit; None if unknown."""
     system = _values(Path("/proc/meminfo"))
     if "MemAvailable" not in system:
         return None
@@ -47,7 +47,7 @@ def available_memory() -> int | None:
         most, used = (int((CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
     except (OSError, ValueError):  # no container, or "max": no limit
         return left
-    # Files that were read count as used, and give way.
+    # Cached files count as used, but are dropped when memory is needed.
     return min(left, most - used + _values(CONTAINER / "memory.stat").get("inactive_file", 0))
 
 
@@ -58,7 +58,7 @@ def _allocated() -> int | None:
 
 
 def _values(path: Path) -> dict[str, int]:
-    """Of lines such as `MemAvailable:   23521372 kB` and `inactive_file 4096`; empty where there is no such file."""
+    """The numbers in lines such as `MemAvailable:   23521372 kB` or `inactive_file 4096`; empty without a file."""
     try:
         lines = [line.replace(":", " ").split() for line in path.read_text().splitlines()]
     except OSError:

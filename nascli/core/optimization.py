@@ -23,13 +23,13 @@ TAIL_SLOPE = 0.2
 class Schedule:
     """A learning rate as a function of the step: a linear warm-up, then a fall from `lr` to `lr_min`.
 
-    `kind` is "cosine", "linear", "step" (times `decay` after every epoch, as DARTS on ImageNet), "milestones" (to a
-    tenth after each of these epochs) or "restarts" (SGDR: Loshchilov and Hutter, ICLR 2017; a cosine that begins anew
-    after `restart_epochs`, then after `restart_factor` times as many, and so on). Cosines and lines move with every
-    step, so a run of few epochs falls as smoothly as one of many. In the last `tail_epochs` a line falls a fifth as
-    fast, as in the authors' training of PC-DARTS on ImageNet; theirs goes in steps of an epoch.
+    `kind` is "cosine", "linear", "step" (multiplied by `decay` after every epoch, as DARTS on ImageNet), "milestones"
+    (divided by ten after each of these epochs) or "restarts" (SGDR: Loshchilov and Hutter, ICLR 2017; a cosine that
+    starts again after `restart_epochs`, then after `restart_factor` times as many, and so on). Cosine and linear rates
+    change with every step, so a short run falls as smoothly as a long one. In the last `tail_epochs` a linear rate
+    falls a fifth as fast, as in the authors' training of PC-DARTS on ImageNet, where it changes once an epoch.
 
-    Raises UsageError for milestones without any, and for the tail of anything but a line.
+    Raises UsageError for "milestones" without any, and for a tail of any kind but "linear".
     """
 
     lr: float
@@ -46,9 +46,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.kind == "milestones" and not self.milestones:
-            raise UsageError("--schedule milestones falls at --lr-milestones: give some, such as 90,140,160")
+            raise UsageError("--schedule milestones needs --lr-milestones: give some, such as 90,140,160")
         if self.tail_epochs and self.kind != "linear":
-            raise UsageError(f"--lr-tail-epochs is the end of a line: give --schedule linear, not {self.kind}")
+            raise UsageError(f"--lr-tail-epochs needs a linear schedule: give --schedule linear, not {self.kind}")
 
     def __call__(self, step: int) -> float:
         """The rate of step 0, 1, … `epochs * steps_per_epoch` - 1."""
@@ -68,13 +68,13 @@ class Schedule:
         return self.lr_min + (self.lr - self.lr_min) * remaining
 
     def _line(self, progress: float) -> float:
-        """From 1 to 0, slower at the end where there is a tail."""
+        """Falls from 1 to 0, more slowly in the tail if there is one."""
         tail = min(1.0, self.tail_epochs / max(1, self.epochs - self.warmup_epochs))
         slope = 1 / (1 - tail + TAIL_SLOPE * tail)
         return max(1 - slope * progress, slope * TAIL_SLOPE * (1 - progress))
 
     def _progress_of_cycle(self, epochs: float) -> float:
-        """How far into its cycle, from 0 to 1, a run is after so many epochs."""
+        """How far into its cycle, from 0 to 1, a run is after this many epochs."""
         length = self.restart_epochs
         if self.restart_factor == 1:
             return epochs % length / length
@@ -87,7 +87,7 @@ class Schedule:
 class Updater(Generic[Kind]):
     """An optimiser with its gradient scaler and clipping; its state is all that a resumed run needs.
 
-    A group of parameters with an "lr_scale" learns at so many times the rate.
+    A group of parameters with an "lr_scale" learns at the rate times this factor.
     """
 
     def __init__(self, optimizer: Kind, runtime: Runtime, clip: float = 0.0) -> None:
@@ -97,27 +97,27 @@ class Updater(Generic[Kind]):
         self.parameters: Sequence[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
 
     def update(self, loss: Tensor, lr: float | None = None) -> Tensor:
-        """One step down `loss`, in the gradient of this optimiser's parameters alone. Returns the gradient's norm.
+        """One step down `loss`, computing gradients for this optimiser's parameters only. Returns the gradient's norm.
 
-        Where fp16 overflows, the scaler skips the step and the norm that is returned is zero.
+        Where fp16 overflows, the scaler skips the step and the returned norm is zero.
         """
         self.optimizer.zero_grad(set_to_none=True)
         self.accumulate(loss)
         return self.apply(lr)
 
     def clear(self) -> None:
-        """Set all gradients to zero, also those of parameters that no loss of the next step may reach."""
+        """Set all gradients to zero, including those of parameters that the next step's losses may not reach."""
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         self.optimizer.zero_grad(set_to_none=False)
 
     def accumulate(self, loss: Tensor) -> None:
-        """Add the gradient of `loss` in this optimiser's parameters to those that are there."""
+        """Add the gradients of `loss` in this optimiser's parameters to their present ones."""
         self._scaler.scale(loss).backward(inputs=self.parameters)
 
     def apply(self, lr: float | None = None) -> Tensor:
-        """One step with the gradients that are there, clipped. Returns their norm, as `update` does."""
+        """One step with the present gradients, clipped. Returns their norm, as `update` does."""
         if lr is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr * group.get("lr_scale", 1.0)
@@ -144,9 +144,9 @@ def sgd(
     clip: float,
     nesterov: bool = False,
 ) -> Updater[torch.optim.SGD]:
-    """The SGD that all of the papers train weights with. The rate is given to each update.
+    """The SGD with which all of the papers train weights. The rate is given to each update.
 
-    Raises UsageError for Nesterov's form of no momentum.
+    Raises UsageError for Nesterov without momentum.
     """
     if nesterov and momentum == 0:
         raise UsageError("--nesterov is a form of the momentum: give a --momentum above 0, or --no-nesterov")
@@ -160,7 +160,7 @@ def sgd_of(settings: Sgd, parameters: Iterable[Tensor], runtime: Runtime) -> Upd
 
 
 def cosine_of(settings: Sgd, epochs: int, steps_per_epoch: int) -> Schedule:
-    """The learning rate of that SGD."""
+    """The learning rate of the SGD on the weights of a search."""
     return Schedule(settings.lr, settings.lr_min, epochs, steps_per_epoch, settings.lr_warmup_epochs)
 
 

@@ -22,7 +22,7 @@ SERIAL_PIXELS = 128 * 16 * 16
 """Steps on fewer pixels than this run on one CPU thread; see `fitting_threads`."""
 
 BYTES_PER_PARAMETER = 3 * 4
-"""What training keeps of each parameter at least: value, gradient and momentum in float32."""
+"""The least that training keeps for each parameter: value, gradient and momentum in float32."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -31,7 +31,7 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Runtime:
-    """The machine side of a configuration; decides how fast, and up to rounding nothing else."""
+    """The part of a configuration that concerns the machine. It decides the speed and, up to rounding, nothing else."""
 
     device: torch.device
     precision: str = "fp32"
@@ -59,7 +59,7 @@ class Runtime:
             torch.backends.cudnn.allow_tf32 = before
 
     def scaler(self) -> GradScaler:
-        """A gradient scaler of its own for one optimiser; it does nothing outside fp16."""
+        """A new gradient scaler for one optimiser; it does nothing outside fp16."""
         return GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def place(self, network: Network) -> Network:
@@ -79,9 +79,9 @@ class Runtime:
         return "--compile on a CPU takes minutes before the first step, more than ten for a search: it is for GPUs"
 
     def generator(self, seed: int, *purpose: str | int) -> torch.Generator:
-        """A generator for one purpose, a step's number included where there is one.
+        """A generator for one purpose, which includes the step's number where there is one.
 
-        It is the CPU's on every device, so that a seed means the same random numbers on all of them.
+        It is always on the CPU, so that a seed gives the same random numbers on every device.
         """
         return torch.Generator().manual_seed(derive_seed(seed, *purpose))
 
@@ -128,7 +128,7 @@ def check_memory(parameters: int, device: torch.device, smaller: str = "fewer --
 
     smaller: what makes the network smaller, for the message.
 
-    A machine that runs out is slowed to a standstill before it says so, and the system may end any process then.
+    A machine that runs out of memory slows to a standstill before it fails, and the system may then kill any process.
     """
     needed, there = BYTES_PER_PARAMETER * parameters, _whole_memory(device)
     if needed > there:
@@ -142,7 +142,7 @@ def check_maps(batch_size: int, largest: int, side: int, runtime: Runtime, stem:
     """Raise MemoryExhausted where the maps of one layer, for one batch, exceed the whole memory.
 
     largest: numbers in the largest map that the network is known to have, for one image; side: of the image; stem: of a
-    network of cells. Far from all that a step needs, but enough to tell of images that are too large before the machine
+    network of cells. A step needs far more, but this is enough to refuse images that are too large before the machine
     stands still.
     """
     needed = batch_size * largest * (4 if runtime.precision == "fp32" else 2)
@@ -166,12 +166,12 @@ def fitting_threads(runtime: Runtime, pixels: int) -> Iterator[None]:
     """While active, torch uses one CPU thread where a step has too few pixels (images times area) to share.
 
     Below SERIAL_PIXELS a second thread gains nothing, and on a busy machine each of the thousands of tiny parallel
-    sections waits for a core: a search on 8x8 digits became 16 times slower beside one other process, and with a single
-    thread was as fast as with two on an idle machine. The result depends on the number of threads in its last bits, so
-    the rule looks at the configuration alone.
+    sections waits for a core: beside one other process a search on 8x8 digits became 16 times slower, but with a single
+    thread it was as fast as with two on an idle machine. The number of threads changes the last bits of the result, so
+    the rule depends on the configuration alone.
     """
     if runtime.device.type != "cpu" or pixels >= SERIAL_PIXELS:
-        yield  # Setting the number that there is already starts threads, which never returns where memory has run out.
+        yield  # Setting the same number again would start threads, which hangs where memory has run out.
         return
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -9,8 +9,8 @@ whose gradient in a, with v = grad_w' L_search(w', a), is
 
     grad_a L_search(w', a) - xi · (d²L_train / da dw) v.                                                      (Eq. 7)
 
-Momentum and decay do not depend on a, so that they move w' and leave the product as it is. Nothing here knows what
-the weights or the architecture are of.
+Momentum and decay do not depend on a, so they move w' and leave the product as it is. Nothing here depends on what
+network the weights and the architecture belong to.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,16 +21,17 @@ import torch
 from torch import Tensor
 
 STEP = 0.01
-"""Length of the step, in the space of all weights, over which the product is a difference (below Eq. 8)."""
+"""Length, in the space of all weights, of the step of the finite difference (below Eq. 8)."""
 
 Loss = Callable[[], Tensor]
 Measured = TypeVar("Measured")
 
 
 class Unrolled(NamedTuple, Generic[Measured]):
-    """What a step of the architecture takes from here.
+    """The result of `unrolled_gradient`.
 
-    gradient: a tensor for each of the architecture's. loss: L_search(w', a). measured: what came with it.
+    gradient: a tensor for each of the architecture's. loss: L_search(w', a). measured: what `search_loss` returned
+    with it.
     """
 
     gradient: tuple[Tensor, ...]
@@ -50,13 +51,13 @@ def unrolled_gradient(
 ) -> Unrolled[Measured]:
     """The gradient of L_search(w', a) in the architecture a. Eq. 7, its last term by Eq. 8.
 
-    train_loss, search_loss: the losses of one batch each at the weights and the architecture as they are when called;
-    four calls in all. `search_loss` also returns whatever else is wanted of its pass. optimizer: the weights' own,
-    which is asked for the weights w, momentum and decay, and left alone. rate: xi. exact_train_loss: `train_loss` in
-    full precision, for the two calls whose difference is taken: bfloat16 rounds the step between them away, and of the
-    product nothing is left but noise. step: see `mixed_product`.
+    train_loss, search_loss: the losses, on one batch each, at the weights and the architecture at the time of the call;
+    four calls in all. `search_loss` also returns anything else that is wanted from its pass. optimizer: that of the
+    weights; it gives the weights w, momentum and decay, and is not changed. rate: xi. exact_train_loss: `train_loss` in
+    full precision, for the two calls whose difference is taken: bfloat16 would round away the step between them and
+    leave only noise. step: see `mixed_product`.
 
-    Leaves the weights exactly as they were, also when a loss raises; what the losses do to buffers is the caller's.
+    Leaves the weights exactly as they were, even when a loss raises; what the losses do to buffers is up to the caller.
     """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     direction = step_direction(optimizer, _gradients(train_loss(), weights))
@@ -70,10 +71,10 @@ def unrolled_gradient(
 
 
 def step_direction(optimizer: torch.optim.SGD, gradients: Sequence[Tensor]) -> list[Tensor]:
-    """What `optimizer`'s next step subtracts at these gradients, divided by its rate; its state stays as it is.
+    """What `optimizer`'s next step would subtract with these gradients, divided by its rate; its state is unchanged.
 
     momentum · buffer + gradient + decay · weight, as in the published experiments: the gradient is not clipped (Eq. 6
-    has none of it, and a clipped step would depend on the architecture in a way that Eq. 7 leaves out).
+    has no clipping, and a clipped step would depend on the architecture in a way that Eq. 7 leaves out).
     """
     direction = []
     following = iter(gradients)
@@ -90,11 +91,12 @@ def mixed_product(
 ) -> tuple[Tensor, ...]:
     """(d²L / da dw) · vector, for each tensor of the architecture a, as a central difference. Eq. 8.
 
-    The weights go by `step` along the vector to either side, whatever its length; off by O(step²) and by the rounding
-    of two gradients. A vector of zeros gives zeros.
+    The weights move by `step` along the vector to either side, whatever the vector's length. The error is O(step²) plus
+    the rounding of two gradients. A vector of zeros gives zeros.
 
-    The gradient of a network of ReLUs jumps at their kinks. The product then is that of a loss smoothed over the step,
-    and depends on it: steps of 0.03 and 0.003 gave a fresh search network's at cosines of 0.7 and 0.5 to that of 0.01.
+    The gradient of a network of ReLUs jumps at their kinks. The product is then that of a loss smoothed over the step,
+    and depends on the step: in a fresh search network, the products for steps of 0.03 and 0.003 had cosines of 0.7 and
+    0.5 to that for 0.01.
     """
     length = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in vector]))
     epsilon = step / length.clamp_min(torch.finfo(length.dtype).tiny)
@@ -107,7 +109,7 @@ def mixed_product(
 
 @contextmanager
 def shifted(weights: Sequence[Tensor], by: float | Tensor, direction: Sequence[Tensor]) -> Iterator[None]:
-    """Inside, the weights are weights + by · direction, in place; afterwards what they were, to the bit."""
+    """While active, the weights are weights + by · direction, in place; afterwards what they were, to the bit."""
     with restored(weights):
         with torch.no_grad():
             for weight, part in zip(weights, direction, strict=True):
@@ -117,7 +119,7 @@ def shifted(weights: Sequence[Tensor], by: float | Tensor, direction: Sequence[T
 
 @contextmanager
 def restored(tensors: Iterable[Tensor]) -> Iterator[None]:
-    """Afterwards the tensors hold the values from before, to the bit, whatever was written to them or raised."""
+    """On exit the tensors have their earlier values, to the bit, whatever was written to them, even after an error."""
     kept = [(tensor, tensor.detach().clone()) for tensor in tensors]
     try:
         yield

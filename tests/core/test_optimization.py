@@ -41,7 +41,9 @@ def test_a_line_may_fall_a_fifth_as_fast_in_its_last_epochs():
     assert steep == pytest.approx(5 * flat)
     assert warm(4 * 15) == pytest.approx(5 * flat)
     assert 10 * steep + 5 * flat == pytest.approx(0.5)
-    with pytest.raises(UsageError, match="--lr-tail-epochs is the end of a line: give --schedule linear, not cosine"):
+    with pytest.raises(
+        UsageError, match="--lr-tail-epochs needs a linear schedule: give --schedule linear, not cosine"
+    ):
         Schedule(0.5, 0.0, epochs=250, steps_per_epoch=4, tail_epochs=5)
 
 
@@ -88,7 +90,7 @@ def test_a_group_of_parameters_may_have_a_multiple_of_the_rate():
 def test_nesterovs_momentum_looks_ahead():
     """Sutskever et al., 2013, as torch writes it: the step is along the gradient plus momentum times the new velocity.
 
-    A Nesterov of no momentum would be plain descent: it is a mistake, and told.
+    Nesterov without momentum would be plain descent: it is a mistake, and refused.
     """
     weight = torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
     updater = sgd([weight], CPU, momentum=0.9, weight_decay=0.0, clip=0.0, nesterov=True)

@@ -38,7 +38,7 @@ def test_memory_that_is_not_there_is_refused_and_not_granted(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_the_limit_is_what_is_allocated_and_what_is_left(monkeypatch):
-    """At least what libraries need that are imported late; of nested limits the smaller; nothing in other threads."""
+    """At least what libraries imported later need; the smaller of nested limits; no limit set in other threads."""
     monkeypatch.setattr(memory_guard, "_allocated", lambda: 2**34)
     limits = []
 
@@ -64,7 +64,7 @@ def test_the_limit_is_what_is_allocated_and_what_is_left(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the figures are Linux's")
 def test_available_memory_is_what_the_system_and_the_container_leave(monkeypatch, tmp_path):
-    """In a container files that were read count as used, and give way."""
+    """In a container cached files count as used, but are dropped when memory is needed."""
     values = memory_guard._values
     system = {"MemAvailable": 3 * 2**20, "SwapFree": 2**20}
     monkeypatch.setattr(memory_guard, "_values", lambda path: system if path.name == "meminfo" else values(path))

@@ -39,7 +39,7 @@ class Tiny:
         return F.cross_entropy(hidden @ second.t() * outputs.exp() + bias, labels)
 
     def step(self, lr=0.05):
-        """One of the optimiser's own, which leaves it with a momentum."""
+        """A step of the optimiser, which leaves it with a momentum."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad()

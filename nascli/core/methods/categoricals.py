@@ -15,7 +15,7 @@ from nascli.spaces.protocol import CellSpace
 
 
 def draw(distribution: CategoricalDistribution, count: int, seed: int, purpose: str, step: int) -> Choices:
-    """`count` children of one step, whatever was drawn in the steps before it. -> [count, draws]"""
+    """`count` children of one step, independent of what earlier steps drew. -> [count, draws]"""
     generator = torch.Generator().manual_seed(derive_seed(seed, purpose, step))
     draws = sum(map(len, distribution.logits))
     uniform = torch.rand(draws, count, dtype=torch.float64, generator=generator)
@@ -23,7 +23,7 @@ def draw(distribution: CategoricalDistribution, count: int, seed: int, purpose: 
 
 
 class Categoricals:
-    """A few hundred numbers from which children are drawn one by one: they stay on the CPU.
+    """A few hundred logits from which children are drawn one by one. They stay on the CPU.
 
     With centred weights the gradient is that of sum_k (w_k - 1/K) log p(alpha_k | pi). It is the same on average,
     because the gradient of log p is 0 on average, and it is zero where all weights are equal.
@@ -40,7 +40,7 @@ class Categoricals:
         return CategoricalDistribution(self._space, [logits.detach().numpy() for logits in self.logits])
 
     def ascend(self, now: CategoricalDistribution, choices: Choices, weights: NDArray[np.float64]) -> None:
-        """A step along sum_k w_k grad log p(alpha_k | pi), from where `now` is; the weights sum to 1."""
+        """A step along sum_k w_k grad log p(alpha_k | pi), taken at `now`; the weights sum to 1."""
         if self._centred:
             weights = weights - 1 / len(weights)
         for logits, gradient in zip(self.logits, now.gradient(choices, weights), strict=True):

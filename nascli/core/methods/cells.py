@@ -1,4 +1,4 @@
-"""What the methods have in common: the size of their networks, and distributions that they cannot go on with."""
+"""What the methods share: the size of their networks, and errors for distributions that they cannot start from."""
 
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.core.methods.protocol import Plan
@@ -11,7 +11,7 @@ from nascli.spaces.protocol import CellSpace
 def sized(
     plan: Plan, space: CellSpace, given: CellNetwork, auxiliary: float
 ) -> tuple[NetworkSettings, tuple[str, ...]]:
-    """The size of a search network, with an auxiliary tower if that has a weight and a place; and what to say if not.
+    """The size of a search network, with an auxiliary tower if that has a weight and fits; and a notice if it does not.
 
     Raises UsageError for sizes that no network of the space can have.
     """
@@ -23,14 +23,14 @@ def sized(
 
 
 def never_learns(what: str, plan: Plan, given: Warmup) -> tuple[str, ...]:
-    """What to say where the warm-up takes all epochs; `what`, such as "p never learns", begins it."""
+    """A notice where the warm-up takes all epochs; it begins with `what`, such as "p never learns"."""
     if given.arch_warmup_epochs < plan.epochs:
         return ()
     return (f"{what}: all {plan.epochs} epochs are warm-up (--arch-warmup-epochs {given.arch_warmup_epochs})",)
 
 
 def other_kind(method: str, wanted: str, start: DistributionFile) -> UsageError:
-    """For a distribution that is not of the `wanted` kind: only the method that made it can go on with it."""
+    """The error for a distribution that is not of the `wanted` kind: only the method that made it can go on with it."""
     maker = start.provenance.method
     way_out = f": give --method {maker}" if maker and maker != method else ""
     return UsageError(f"{method} goes on with a {wanted}, not with a {start.distribution.noun}{way_out}")

@@ -42,7 +42,7 @@ def effective_samples(weights: Tensor) -> Tensor:
 def distinct(drawn: Sequence[CellGenotype]) -> tuple[list[CellGenotype], Tensor]:
     """The different networks among cells, each as its first cell; and which of them every cell is. -> [cells], int64
 
-    As `torch.unique(…, return_inverse=True)` of rows; but cells may be one network where their draws differ in order.
+    Like `torch.unique(…, return_inverse=True)` of rows, but cells whose draws differ only in order may be one network.
     """
     networks = [cell.network() for cell in drawn]
     places = {network: place for place, network in enumerate(dict.fromkeys(networks))}
@@ -56,21 +56,22 @@ class Parsec(SinglePaths):
     What a step does, with K samples: (1) children alpha_k ~ p(alpha | pi), and log p(y | X, v, alpha_k) on a search
     batch, without gradients; (2) their importance weights; (3) on a train batch, SGD on the weights v along
     sum_k w_k grad_v log p(y | X, v, alpha_k), one child at a time; (4) Adam on the logits of pi along
-    sum_k w_k grad log p(alpha_k | pi). In (3) log p is the mean over the batch, as SGD's learning rates are made for;
-    in (1) it is the sum.
+    sum_k w_k grad log p(alpha_k | pi). In (3) log p is the mean over the batch, as SGD's learning rates assume; in (1)
+    it is the sum.
 
     Three savings change nothing: (1) needs no graph; a child whose weight is under LEAST_SHARE takes no part in (3);
     and children that are the same network are computed once, with the sum of their weights.
 
-    Weights that no trained child used have a gradient of zero, so that their momentum and decay go on (line 16 updates
-    all of v), however many children are left out.
+    Weights that no trained child used have a gradient of zero, so that their momentum and decay continue (line 16
+    updates all of v), however many children are left out.
 
-    Not in the paper: in the epochs of a warm-up the distribution rests, and each step trains one child, drawn
+    Not in the paper: in the epochs of a warm-up the distribution does not change, and each step trains one child, drawn
     uniformly. Convolutions that have learnt nothing look like noise beside skip connections.
 
-    Sampling again what was drawn concentrates the distribution without any data. How far is told beside the entropy,
-    by a second distribution that takes the same steps with children of its own whose likelihoods are all the same.
-    Centred weights, w_k - 1/K, take that drift away, but not the random walk of a few children with most of the weight.
+    Learning from its own samples concentrates the distribution even without data. To show how much, a second
+    distribution takes the same steps with children of its own whose likelihoods are all equal; its entropy is reported
+    beside the real one. Centred weights, w_k - 1/K, remove this drift, but not the random walk of a few children with
+    most of the weight.
     """
 
     def __init__(self, plan: Plan, runtime: Runtime, settings: ParsecSettings) -> None:
@@ -97,7 +98,7 @@ class Parsec(SinglePaths):
         shares = torch.zeros(len(children), dtype=weights.dtype).index_add(0, which, weights)
         trained = self._train(*streams["train"].next(), graphs, shares.tolist())  # lines 11, 13 and 16
         self.categoricals.ascend(now, choices, weights.numpy())  # lines 14 and 17
-        self._drift_on(weights.numpy())
+        self._step_drift(weights.numpy())
 
         self.steps_done += 1
         return {
@@ -108,11 +109,11 @@ class Parsec(SinglePaths):
             **trained,
         }
 
-    def _drift_on(self, weights: NDArray[np.float64]) -> None:
-        """The same step of a distribution that knows nothing of the images.
+    def _step_drift(self, weights: NDArray[np.float64]) -> None:
+        """The same step of a distribution that learns nothing from the images.
 
-        Its children are its own, and all equally likely. Centred, equal weights would move nothing, while those of the
-        step go on in a random walk: so its children get these, whoever they are.
+        It draws its own children, all equally likely. Centred, equal weights would not move it at all, while the step's
+        weights move the real one in a random walk: so its children get the step's weights, whichever they are.
         """
         now = self._drift.distribution()
         choices = draw(now, len(weights), self._plan.seed, "drift", self.steps_done)
@@ -123,21 +124,21 @@ class Parsec(SinglePaths):
         return draw(now, self._sample_count(now), self._plan.seed, "children", self.steps_done)
 
     def _sample_count(self, now: CategoricalDistribution) -> int:
-        """K, or with adaptive samples the part of it that the entropy is of its maximum."""
+        """K; with adaptive samples, K times the entropy's share of its maximum."""
         if not self._adaptive:
             return self._samples
         left = now.total_entropy() / self._uniform.total_entropy()
         return max(FEWEST_SAMPLES, min(self._samples, math.ceil(self._samples * left)))
 
     def logits(self, images: Tensor) -> Tensor:
-        """The mode's answer, by the statistics of this batch. [B, C, H, W] -> [B, classes]."""
+        """The mode's logits, with the statistics of this batch. [B, C, H, W] -> [B, classes]."""
         logits: Tensor = self.network(images, self._graph(self.distribution().mode()))
         return logits
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """Figure 3: the entropy of p(alpha | pi) in nats (whole, per cell type, per decision: all its draws), and the
-        accuracy of the mode on all images of the search part, with the statistics of each batch. Besides, the entropy
-        that the same steps would have left without images; the mode's probability and share of skip connections; and
+        accuracy of the mode on all images of the search part, with the statistics of each batch. Also the entropy that
+        the same steps would have left without images, the mode's probability and share of skip connections, and
         whether this was an epoch of the warm-up.
         """
         now = self.distribution()

@@ -101,7 +101,7 @@ class PcDarts:
     def _descend_unrolled(self, search: Batch, train: Batch) -> tuple[Tensor, Tensor]:
         """The architecture's step through the weights' next one. -> loss and accuracy there on the search batch.
 
-        The batch norms' running statistics are for the weights that the network has, and see none of these passes.
+        The running statistics of batch norms belong to the weights that the network has: these passes leave them alone.
         """
 
         def train_loss(*, exactly: bool = False) -> Tensor:
@@ -154,7 +154,7 @@ class PcDarts:
         return [drawn.to(device) for drawn in self.network.draw_channels(draw)]
 
     def logits(self, images: Tensor) -> Tensor:
-        """The mixture's answer with the architecture as it is. [B, C, H, W] -> [B, classes]."""
+        """The mixture's logits with the present architecture. [B, C, H, W] -> [B, classes]."""
         logits: Tensor = self.network(images, *self._mixture(), self._channels("logits", images.device))
         return logits
 

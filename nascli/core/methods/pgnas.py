@@ -34,25 +34,25 @@ from nascli.settings.pgnas import PgnasSettings
 from nascli.spaces.network_settings import DataShape
 
 AUGMENTED = 10
-"""What each training image counts for, as it is augmented: the paper's N on CIFAR is ten times the 50,000 images."""
+"""How many images an augmented training image counts as: the paper's N on CIFAR is ten times the 50,000 images."""
 
 WATCHED = 4
-"""Networks that are drawn from the posterior after each epoch, to see how such networks do."""
+"""Networks that are drawn from the posterior after each epoch, to watch how they do."""
 
 AUXILIARY = "auxiliary."
-"""Names of the auxiliary tower's weights begin with this; the tower ends with the search."""
+"""The names of the auxiliary tower's weights begin with this; the tower is dropped after the search."""
 
 
 class Pgnas:
     """Algorithm 1, lines 1 to 6: SGD on the weights m and the logits of p, together and on the same images.
 
-    A step multiplies the input channels of every masked convolution, image by image, with a relaxed mask, and goes down
+    A step multiplies the input channels of every masked convolution, image by image, with a relaxed mask, and descends
     the cross-entropy plus the divergence from the prior (`ConcreteDropout.penalty`). There is no other weight decay.
-    Ranking the networks that are drawn from the posterior (lines 7 to 15) is the business of `derive`; the images for
-    it, `held_out`, are looked at here to report, and never learnt from.
+    Ranking the networks that are drawn from the posterior (lines 7 to 15) is left to `derive`; the images for it,
+    `held_out`, are used here only to report, never to learn.
 
-    In the first `arch_warmup_epochs`, which the paper does not have, p stays where it starts: in a search of few steps
-    the prior is otherwise quicker than the data, and drops what was about to learn.
+    In the first `arch_warmup_epochs`, which the paper does not have, p stays where it starts: in a short search the
+    prior would otherwise act faster than the data, and drop channels that were about to learn.
 
     What the masks cost: one multiplication of each convolution's input forward, two backward, and the memory of the
     product, as both the input and the product are needed for the gradients.
@@ -156,7 +156,7 @@ class Pgnas:
         return self._runtime.generator(self._plan.seed, *purpose)
 
     def logits(self, images: Tensor) -> Tensor:
-        """The whole super-network's answer, by the statistics of this batch. [B, C, H, W] -> [B, classes]."""
+        """The whole super-network's logits, with the statistics of this batch. [B, C, H, W] -> [B, classes]."""
         logits: Tensor = self.network(images)
         return logits
 
@@ -185,8 +185,7 @@ class Pgnas:
 
     def _held_out_metrics(self, stream: Stream) -> dict[str, float]:
         masks = self.dropout.hard(WATCHED, self._generator("watched"))
-        # As every network that is trained with dropout: nothing is dropped, and what is handed on is as large as it was
-        # on average.
+        # As in any network trained with dropout: nothing is dropped; values are scaled to their average in training.
         whole = (1 - self.dropout.probabilities().detach())[self.dropout.group][None]
         loss = torch.zeros(1 + WATCHED, device=masks.device, dtype=torch.float64)
         right, seen = torch.zeros_like(loss), 0

@@ -17,7 +17,7 @@ from nascli.spaces.network_settings import DataShape, NetworkSettings
 class Plan:
     """What a method is told besides its own settings.
 
-    seed: of all that the method draws. split_seed: of the parts of the images, where that is another; None: the same.
+    seed: for all that the method draws. split_seed: for the split of the images, if it is another; None: the same.
     """
 
     method: str
@@ -30,7 +30,7 @@ class Plan:
 
     @property
     def shape(self) -> DataShape:
-        """What goes into a network for this data and out of it."""
+        """The shape of a network's input and output for this data."""
         return DataShape(
             classes=len(self.data.classes), image_channels=self.data.channels, image_size=self.data.image_size
         )
@@ -68,7 +68,7 @@ class SearchMethod(Protocol):
         """One step of the search. Returns scalars: losses, accuracies."""
 
     def logits(self, images: Tensor) -> Tensor:
-        """What the network with the present distribution says of images. [B, C, H, W] -> [B, classes]."""
+        """The network's logits under the present distribution. [B, C, H, W] -> [B, classes]."""
 
     def learning_rate(self) -> float:
         """The weights' learning rate in the last step."""
@@ -82,10 +82,10 @@ class SearchMethod(Protocol):
         """The architecture distribution as it is now, detached."""
 
     def weights(self) -> Mapping[str, NDArray[Any]] | None:
-        """Those that all cells share and that cells which are drawn can be scored with. None: there are none."""
+        """The weights that all cells share, with which drawn cells can be scored; None where there are none."""
 
     def start_from(self, start: DistributionFile) -> None:
-        """Begin with what another search has learnt of the architecture. Raises UsageError for one of another space."""
+        """Start from the architecture that another search has learnt. Raises UsageError for one of another space."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed search needs."""

@@ -10,9 +10,9 @@ from nascli.spaces import cell_space
 def trials_by_table(
     space: str, settings: RandomSettings, seed: int, table: TruthTable, choose_by: str, report: str
 ) -> TrialsDistribution:
-    """As many uniform cells as `trials`, in the order of what a table says of them instead of trained.
+    """Uniformly drawn cells, as many as `trials`, ordered by their accuracies in a table; none is trained.
 
-    choose_by, report: the columns that order them, and that are told of them.
+    choose_by: the column that orders them. report: the column that is reported of them.
     """
     cells_of = cell_space(space, settings.nodes)
     uniform = CategoricalDistribution.uniform(cells_of)

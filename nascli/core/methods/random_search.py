@@ -30,16 +30,16 @@ BATCH_NORM_KEEPS = 0.9
 """The share of its running statistics that a batch norm keeps in a step of training; torch's default."""
 
 MOST_UNLEARNT = 0.05
-"""Share of the initial statistics in an accuracy, beyond which the user is warned: less than 29 steps."""
+"""The user is warned where running statistics keep more than this share of their initial values: under 29 steps."""
 
 
 class RandomSearch:
-    """Cells are drawn one after the other; each becomes an ordinary network, which shares no weight with any other.
+    """Cells are drawn one after the other; each becomes an ordinary network, which shares no weights with any other.
 
     All draws of all decisions are uniform and independent, as PARSEC's are before it has learnt anything. A trial
     is trained on the "train" part with a whole schedule of its own, then evaluated once on all images of the "search"
-    part. `epochs` is the budget of the whole search and is shared evenly, so that it means as many passes over the
-    training part as it does for every other method.
+    part. `epochs` is the budget of the whole search and is shared evenly, so that it means the same number of passes
+    over the training part as for every other method.
     """
 
     def __init__(self, plan: Plan, runtime: Runtime, settings: RandomSettings) -> None:
@@ -60,7 +60,7 @@ class RandomSearch:
             steps = "1 step is" if self._steps_each == 1 else f"{self._steps_each} steps are"
             self.notices += (
                 f"{steps} few for a trial: the running statistics that a cell is evaluated with are "
-                f"still to {unlearnt:.0%} what they were at first; give more --epochs or fewer --trials",
+                f"still {unlearnt:.0%} initial values; give more --epochs or fewer --trials",
             )
         uniform = CategoricalDistribution.uniform(self._space)
         self._cells = tuple(uniform.sample(plan.seed, number) for number in range(trials))
@@ -77,8 +77,8 @@ class RandomSearch:
         check_memory(graph.parameters, self._runtime.device)
         network = build_network(graph, derive_seed(self._plan.seed, "weights", number))
         if self._runtime.compile:
-            # Networks of one class share a cache of eight compilations, which two or three of them fill; what comes
-            # after them would run uncompiled.
+            # Networks of one class share a cache of eight compilations, which two or three of them fill; later ones
+            # would run uncompiled.
             torch.compiler.reset()
         self._number = number
         self.network = self._runtime.place(network)
@@ -86,10 +86,10 @@ class RandomSearch:
         self._weights = sgd_of(self._settings, self.network.parameters(), self._runtime)
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
-        """One SGD step of the present trial, on a train batch. The last one ends with its evaluation."""
+        """One SGD step of the present trial, on a train batch. A trial's last step also evaluates it."""
         number, within = divmod(self.steps_done, self._steps_each)
         if number != self._number:
-            # Not earlier: until its successor's first step, the network that was evaluated is there to be looked at.
+            # Not earlier: the network that was evaluated stays available until its successor's first step.
             self._begin(number)
         batch = streams["train"].next()
         with self._runtime.autocast():
@@ -119,7 +119,7 @@ class RandomSearch:
         return loss / images, right / images
 
     def logits(self, images: Tensor) -> Tensor:
-        """What the network of the present trial says. [B, C, H, W] -> [B, classes]."""
+        """The logits of the present trial's network. [B, C, H, W] -> [B, classes]."""
         logits: Tensor = self.network(images)
         return logits
 
@@ -153,10 +153,10 @@ class RandomSearch:
         return None
 
     def start_from(self, start: DistributionFile) -> None:
-        """Train the best cells of another random search anew, as many as there are trials.
+        """Train the best cells of another random search again, as many as there are trials.
 
-        A categorical distribution (PARSEC) gives its mode as the first trial and its samples as the others: what it
-        believes in, each cell on weights of its own.
+        A categorical distribution (PARSEC) gives its mode as the first trial and its samples as the others, each with
+        weights of its own.
         """
         count = len(self._cells)
         match start.distribution:

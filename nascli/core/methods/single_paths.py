@@ -24,7 +24,7 @@ from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
 
 LEAST_SHARE = 1e-8
-"""A child with less of the importance weight takes no backward pass: float32 cannot see its part of the gradient."""
+"""A child with a smaller importance weight gets no backward pass: its part of the gradient is lost in float32."""
 
 
 class SinglePaths:
@@ -71,7 +71,7 @@ class SinglePaths:
     def _train(
         self, images: Tensor, labels: Tensor, children: Sequence[Graph], shares: Sequence[float]
     ) -> dict[str, Tensor]:
-        """SGD on the weights along the shares' mean of the children's gradients, one child's graph at a time."""
+        """SGD on the weights along the children's gradients weighted by `shares`, one child's graph at a time."""
         self._weights.clear()
         tower = self._auxiliary_weight if self.network.auxiliary is not None else 0.0
         zero = torch.zeros((), device=images.device)
@@ -93,7 +93,7 @@ class SinglePaths:
         }
 
     def right_answers(self, images: Tensor, labels: Tensor, child: Graph) -> Tensor:
-        """How many images a child gets right, by the statistics of this batch. -> []"""
+        """How many images a child gets right, with the statistics of this batch. -> []"""
         with torch.no_grad(), self._runtime.autocast():
             logits: Tensor = self.network(images, child)
             return (logits.argmax(dim=1) == labels).sum()
@@ -102,7 +102,7 @@ class SinglePaths:
         return self._schedule(max(0, self.steps_done - 1))
 
     def weights(self) -> Mapping[str, NDArray[Any]]:
-        """Of all children. An auxiliary tower scores nothing."""
+        """The weights of all children, without the auxiliary tower, which scoring does not use."""
         state = self.network.state_dict()
         return {k: v.detach().cpu().numpy() for k, v in state.items() if not k.startswith("auxiliary.")}
 

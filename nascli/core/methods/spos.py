@@ -17,20 +17,20 @@ from nascli.settings.groups import SEARCH
 class Spos(SinglePaths):
     """Each step trains one uniform child. The distribution stays uniform.
 
-    What is found is found afterwards, by ranking cells with the weights that are left. The search part of the images is
-    for that; nothing here learns from it.
+    Cells are found afterwards, by ranking them with the trained weights. The search part of the images is for that;
+    nothing here learns from it.
     """
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         return self.uniform_step(streams["train"])
 
     def logits(self, images: Tensor) -> Tensor:
-        """The answer of one uniform child. [B, C, H, W] -> [B, classes]."""
+        """The logits of one uniform child. [B, C, H, W] -> [B, classes]."""
         logits: Tensor = self.network(images, self._graph(self._uniform.sample(self._plan.seed, 0)))
         return logits
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
-        """The accuracy of uniform children on the search part, another one for each of its batches."""
+        """The accuracy of uniform children on the search part, a different child for each batch."""
         right: Tensor | int = 0
         seen = 0
         for number, (images, labels) in enumerate(streams[SEARCH].once()):
@@ -42,7 +42,7 @@ class Spos(SinglePaths):
         return self._uniform
 
     def start_from(self, start: DistributionFile) -> None:
-        """Take the space of another search: of its distribution there is nothing to take."""
+        """Accept another search of the same space: its uniform distribution holds nothing to take over."""
         distribution = start.distribution
         if not isinstance(distribution, CategoricalDistribution) or any(logits.any() for logits in distribution.logits):
             raise other_kind(self._plan.method, "uniform distribution", start)

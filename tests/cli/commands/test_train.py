@@ -125,7 +125,7 @@ def test_a_dry_run_tells_of_every_training_and_writes_nothing(here, nascli):
         (["darts-v1", "pc-darts-cifar10"], 2, "say with --method which of them is meant for all"),
         (["darts-v1", "missing.json"], 3, "no such file: missing.json"),
         ([], 2, "no genotype is given"),
-        (["darts-v1", "--lr-tail-epochs", "1", "--schedule", "cosine"], 2, "--lr-tail-epochs is the end of a line"),
+        (["darts-v1", "--lr-tail-epochs", "1", "--schedule", "cosine"], 2, "--lr-tail-epochs needs a linear schedule"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_trained(arguments, code, message, here, nascli):

@@ -584,7 +584,7 @@ def test_what_lies_on_no_path_has_no_part_in_a_child():
 
 @pytest.mark.parametrize("space", SPACES)
 def test_the_warm_up_trains_one_uniform_child_a_step_and_the_distribution_rests(space):
-    """However decided the distribution is that a search goes on with."""
+    """However decided the distribution is from which a search goes on."""
     search, data = method(space=space, arch_warmup_epochs=2, steps_per_epoch=3, clip=0.0), streams()
     decide(search, *search._space.cells)
     before = [logits.detach().clone() for logits in search.categoricals.logits]
@@ -634,7 +634,7 @@ def test_centred_weights_take_the_mean_off_and_move_nothing_where_all_children_a
 
 
 def test_the_drift_is_a_search_without_data(monkeypatch):
-    """The same steps with likelihoods that are all the same, whatever the images are."""
+    """The same steps with equal likelihoods, whatever the images are."""
     search, blind, other = method(samples=3), method(samples=3), method(samples=3)
     blind._log_likelihood = lambda images, labels, children: torch.zeros(len(children), dtype=torch.float64)
     monkeypatch.setattr(blind, "_draw", lambda now: draw(now, 3, 0, "drift", blind.steps_done))

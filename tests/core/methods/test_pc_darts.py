@@ -384,7 +384,7 @@ def test_order_is_a_setting_of_darts_alone():
 
 
 def test_the_tower_teaches_the_weights_below_it_and_nothing_else():
-    """Its loss is in the weights' step alone: not in the architecture's, not in the losses that are reported."""
+    """Its loss counts only in the weights' step, not in the architecture's or in the losses that are reported."""
     with_tower, without = (method(data=LARGE, nodes=1, layers=4, auxiliary=auxiliary) for auxiliary in (0.4, 0.0))
     tower = with_tower.network.auxiliary.classifier.weight.detach().clone()
     rows = [searched.step(streams(side=32)) for searched in (with_tower, without)]
@@ -399,7 +399,7 @@ def test_the_tower_teaches_the_weights_below_it_and_nothing_else():
 
 
 def test_the_step_of_second_order_takes_the_tower_into_account():
-    """What the weights descend is what is looked ahead to: another step, so another architecture's gradient."""
+    """The look-ahead uses the loss that the weights descend: another step gives another gradient."""
     found = []
     for auxiliary in (0.0, 0.4):
         searched = method(data=LARGE, order=2, nodes=1, auxiliary=auxiliary)

@@ -1,4 +1,4 @@
-"""Random search with a table in the place of training: which cells, in which order, by which columns."""
+"""Random search with a table instead of training: which cells, in which order, by which columns."""
 
 from itertools import pairwise
 
@@ -32,7 +32,9 @@ def convolutions(genotype):
 
 
 def test_cells_are_ranked_by_one_column_and_told_by_another(table):
-    """By "valid", 20 + 10 n of n convolutions; told is "test", 5 + 15 n. Of equals, what was drawn first goes first."""
+    """n convolutions have "valid" 20 + 10 n, which orders, and "test" 5 + 15 n, which is reported. Ties keep the order
+    of drawing.
+    """
     ranking = ranked(table)
     assert ranking.waiting == ()
     assert sorted(cell.number for cell in ranking.done) == list(range(40))
