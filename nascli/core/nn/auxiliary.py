@@ -1,6 +1,6 @@
 """The auxiliary tower: a second classifier on an inner map, whose loss helps the lower cells to learn. Training only.
 
-Where it hangs and on which maps: `nascli.graphs.tower`.
+`nascli.graphs.tower` says where it is attached and which maps it takes.
 """
 
 import torch.nn.functional as F

@@ -12,7 +12,7 @@ which is once more linear in d. A weighted sum of such outputs over operations i
 
 Neither z nor norm(z) is ever stored, in the forward or in the backward pass: both read the features and multiply them
 with small matrices. Covariances are accumulated in float32 at least, also under autocast. They would lose digits
-where the features are far from zero; `centred` shifts them, which no batch norm can notice.
+where the features are far from zero; `centred` shifts them, which changes no batch norm's output.
 """
 
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ MOMENTUM = 0.1
 
 
 class Moments(NamedTuple):
-    """Mean and variance [J, P] per channel; the variance is the biased one, over so many `values`."""
+    """Mean and variance [J, P] per channel; the variance is the biased one. values: how many they are taken over."""
 
     mean: Tensor
     variance: Tensor
@@ -39,8 +39,8 @@ class Moments(NamedTuple):
 class RunningMoments(nn.Module):
     """The running statistics of torch's `BatchNorm2d`, for maps whose channels have any number of axes.
 
-    As the momentum is fixed, no count of batches is kept. `update` is a step of its own, so that a cell can be computed
-    a second time, in the backward pass, without counting a batch twice.
+    As the momentum is fixed, no count of batches is kept. `update` is separate, so that a cell can be computed a second
+    time, in the backward pass, without counting a batch twice.
     """
 
     running_mean: Tensor
@@ -53,7 +53,7 @@ class RunningMoments(nn.Module):
 
     @torch.no_grad()
     def update(self, batch: Moments) -> None:
-        """Move towards the moments of a batch; the variance that counts is the unbiased one."""
+        """Move towards the moments of a batch, with the unbiased variance."""
         unbiased = batch.variance * (batch.values / max(1, batch.values - 1))
         self.running_mean.lerp_(batch.mean.reshape(self.running_mean.shape), MOMENTUM)
         self.running_var.lerp_(unbiased.reshape(self.running_var.shape), MOMENTUM)
@@ -64,7 +64,7 @@ class Term(NamedTuple):
 
     features: [n, D], a row per pixel of the batch. weight: [J, P, Q] gives P channels to each of J targets, either from
     all features (Q = D), or, where D = J·Q, from the target's own Q. norm: what to normalise with; None passes the
-    features on as they are. scale: [J], or None for 1. centre: [D], what `centred` took off the features, if it did.
+    features on as they are. scale: [J], or None for 1. centre: [D], what `centred` subtracted, where it was used.
     """
 
     features: Tensor
@@ -78,7 +78,7 @@ def centred(features: Tensor) -> tuple[Tensor, Tensor]:
     """The features [n, D] less the mean of each column, and these means [D]; only for a batch norm with batch
     statistics.
 
-    What its gradient to the features adds up to over a column is zero, so that the gradient of this step is the
+    Such a batch norm's gradient in the features sums to zero over each column, so the gradient of this step is the
     identity.
     """
     result: tuple[Tensor, Tensor] = _Centred.apply(features)
@@ -128,8 +128,8 @@ def normalised_sum(terms: list[Term], training: bool) -> tuple[Tensor, list[tupl
 def add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """total + a @ b, in the memory of `total`; `total` itself must not be used any more.
 
-    A new tensor under torch.compile, which takes the gradient of an autograd function to be zero where its forward
-    writes to what it returns (torch 2.11).
+    Under torch.compile it is a new tensor: torch 2.11 takes an autograd function's gradient to be zero where its
+    forward writes to what it returns.
     """
     return total.addmm(a, b) if torch.compiler.is_compiling() else total.addmm_(a, b)
 
@@ -165,10 +165,10 @@ class _Inputs(NamedTuple):
     scale: Tensor | None
 
 
-class _Kept(NamedTuple):
-    """What the backward pass needs of a term: `_Inputs`, the weight in full (`_spread`), and what its norm came to.
+class _Saved(NamedTuple):
+    """What the backward pass needs of a term: `_Inputs`, the weight in full (`_spread`), and the result of its norm.
 
-    shift: mean of the channels [J, P], or None where nothing is taken off. deviation: 1 / sqrt(var + eps), [J, P].
+    shift: mean of the channels [J, P], or None where nothing is subtracted. deviation: 1 / sqrt(var + eps), [J, P].
     mean: of the features [1 or J, 1, Q], None where they are centred already. covariance: of the features
     [1 or J, Q, Q]. Both are None where the mean and the deviation were given.
     """
@@ -183,8 +183,8 @@ class _Kept(NamedTuple):
     covariance: Tensor | None
 
 
-_INPUTS, _KEPT = len(_Inputs._fields), len(_Kept._fields)
-"""Tensors of each term, where those of all terms stand in one row, as autograd wants them."""
+_INPUTS, _SAVED = len(_Inputs._fields), len(_Saved._fields)
+"""Tensors per term in the flat lists of all terms' tensors that autograd takes."""
 
 
 class _NormalisedSum(torch.autograd.Function):
@@ -197,7 +197,7 @@ class _NormalisedSum(torch.autograd.Function):
         dL/dW = tA + 2 diag(dL/dvar) W C,   dL/ds_j = Σ_p dL/dt_jp / sqrt(var_jp + eps),
         dL/dd = (G - mean G) M + (d - m) · 2S/n.
 
-    With mean and deviation given, only G takes the place of G - mean G and nothing flows through the variance.
+    Where the mean and deviation are given, G takes the place of G - mean G and nothing flows through the variance.
     """
 
     @staticmethod
@@ -244,7 +244,7 @@ class _NormalisedSum(torch.autograd.Function):
                 if centre is None and shift is not None:
                     constant = -(factor * shift).reshape(-1)
                     bias = constant if bias is None else bias + constant
-                saved += _Kept(features, weight, spread, scale, shift, deviation, mean, covariance)
+                saved += _Saved(features, weight, spread, scale, shift, deviation, mean, covariance)
             matrix = matrices[0].t()
             total = first @ matrix if bias is None else torch.addmm(bias.to(kind), first, matrix)
             for term, matrix in zip(terms[1:], matrices[1:], strict=True):
@@ -259,7 +259,7 @@ class _NormalisedSum(torch.autograd.Function):
         kind, count = gradient.dtype, gradient.shape[0]
         exact = torch.promote_types(kind, torch.float32)
         saved = ctx.saved_tensors
-        terms = [_Kept(*saved[k : k + _KEPT]) for k in range(0, len(saved), _KEPT)]
+        terms = [_Saved(*saved[k : k + _SAVED]) for k in range(0, len(saved), _SAVED)]
         results: list[Tensor | None] = [None, None]
         with torch.autocast(gradient.device.type, enabled=False):
             total = gradient.sum(dim=0, dtype=exact)

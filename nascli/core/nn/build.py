@@ -24,11 +24,11 @@ Network = TypeVar("Network", bound=nn.Module)
 def build_network(graph: Graph, seed: int, *, with_tower: bool = False) -> GraphNetwork:
     """The graph's network with fresh weights, float32 on the CPU, in training mode.
 
-    The same seed gives the same weights on every machine's CPU build of torch; torch's own generators are as before.
+    The same seed gives the same weights on every machine's CPU build of torch; torch's own generators are unchanged.
     Weights start as torch starts them, like the published networks of these spaces: convolutions and linear layers
     uniform in ±1/sqrt(inputs of an output), batch norms as the identity. Every convolution is followed by a batch
     norm, which makes the network's function independent of the weights' scale (the tower's last one on ImageNet is the
-    exception), so that a finer choice has little left to improve.
+    exception), so a finer choice would gain little.
 
     Raises UsageError for a tower that the network has no place for, or whose maps don't suit it.
     """
@@ -36,9 +36,9 @@ def build_network(graph: Graph, seed: int, *, with_tower: bool = False) -> Graph
 
 
 def seeded(build: Callable[[], Network], seed: int) -> Network:
-    """What `build` makes, its weights drawn from the seed; torch's own generators are as before."""
+    """What `build` makes, its weights drawn from the seed; torch's own generators are unchanged."""
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that reseeds the generators of the GPUs, too, which fork_rng doesn't put back here.
+        # Not torch.manual_seed: that reseeds the generators of the GPUs too, which fork_rng doesn't restore here.
         torch.default_generator.manual_seed(seed)
         return build()
 
@@ -77,7 +77,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray], where: s
     """Give the network these weights and batch norm statistics, copied.
 
     Raises ArtifactError unless names, shapes and types are exactly those of `network.state_dict()`; it lists the first
-    few faults, and the network is as before.
+    few faults, and the network is unchanged.
     """
     own = network.state_dict()
     faults = _faults(own, weights)

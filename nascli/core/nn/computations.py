@@ -15,12 +15,12 @@ from nascli.graphs import operations as ops
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a pass depends on besides the images. None: as if it were not there.
+    """What a pass depends on besides the images. None: not used.
 
     masks: what the input of each masked convolution is multiplied with, [B, channels] or [1, channels], by its name.
-    paths: of each path that drop-path may leave out the multipliers, [B], by its node's name.
+    paths: the multipliers [B] of each path that drop-path may leave out, by its node's name.
     operation_weights, edge_weights: [edges, operations] and [edges] by cell type. channels: the drawn channels of every
-    edge, [edges, drawn], rising, by the position of the cell.
+    edge, [edges, drawn], ascending, by the position of the cell.
     """
 
     masks: Mapping[str, Tensor] | None = None
@@ -43,7 +43,8 @@ class _Node(Protocol[_Op_co]):
 
 
 Computation = Callable[[Any, Any, Sequence[Tensor], Arguments], Tensor]
-"""From a node, its module, the values of its inputs and the arguments to its value. Inputs are left as they are."""
+"""Computes a node's value from the node, its module, the values of its inputs and the arguments. Inputs are unchanged.
+"""
 
 
 def _module(node: _Node[ops.Op], module: nn.Module, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
@@ -169,4 +170,4 @@ COMPUTATIONS: Mapping[type[Any], Computation] = {
     ops.GlobalPool: _global_pool,
     ops.Linear: _module,
 }
-"""By the type of the operation; an image is given."""
+"""By the type of the operation. `Image` needs none: its value is given."""

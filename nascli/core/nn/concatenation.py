@@ -1,4 +1,4 @@
-"""Concatenation of channels whose gradient arrives packed."""
+"""Concatenation of channels that hands each input a packed gradient."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,9 +24,9 @@ class _Concatenation(torch.autograd.Function):
 def concatenate(states: Sequence[Tensor]) -> Tensor:
     """`torch.cat(states, dim=1)`, number for number, gradients too. [B, C_i, H, W] each -> [B, sum C_i, H, W].
 
-    torch hands each state a strided view of the whole gradient, on which the backward pass of batch norm takes its slow
-    road (four times slower in channels-last on a CPU), once for every path that the state sums. Packing each view once
-    took a training step of the PC-DARTS cell (L 8, C 16, batch 64, two cores) from 0.98 to 0.76 s.
+    torch hands each state a strided view of the whole gradient, on which the backward pass of batch norm is slow (four
+    times slower in channels-last on a CPU), once for every path that the state sums. Packing each view once took a
+    training step of the PC-DARTS cell (L 8, C 16, batch 64, two cores) from 0.98 to 0.76 s.
     """
     result: Tensor = _Concatenation.apply(*states)
     return result

@@ -36,14 +36,14 @@ class ConcreteDropout(nn.Module):
         self.clamp_()
 
     def probabilities(self) -> Tensor:
-        """Of dropping a channel, p. -> [groups]"""
+        """The probabilities p of dropping a channel. -> [groups]"""
         return self.logit.sigmoid()
 
     def relaxed(self, batch: int, generator: torch.Generator) -> Tensor:
         """A relaxed mask for every image, differentiable in the logits. -> [batch, entries], each in [0, 1]; 1 is kept.
 
         1 - sigmoid((logit p + log(-log r2) - log(-log r1)) / tau), Eq. 16. The difference of the two Gumbel variables
-        is logistic, that is the logit of one uniform number. The generator is one of the CPU.
+        is logistic, that is, the logit of one uniform number. The generator must be on the CPU.
         """
         # A uniform number of 0 has the logit -inf, and the mask is then 1: the gradient there is 0, not NaN.
         return torch.sigmoid((self.logit[self.group] + self._uniforms(batch, generator).logit()) / -self.temperature)
@@ -76,16 +76,16 @@ class ConcreteDropout(nn.Module):
         return (weight_prior / 2 * keep * squared_norms + self.sizes * negative_entropy).sum() / images
 
     def entropy(self) -> Tensor:
-        """That of the distribution over hard masks, in nats. -> scalar"""
+        """The entropy of the distribution over hard masks, in nats. -> scalar"""
         drop, keep = self.logit.sigmoid(), (-self.logit).sigmoid()
         return -(self.sizes * (drop * F.logsigmoid(self.logit) + keep * F.logsigmoid(-self.logit))).sum()
 
     def kept_share(self) -> Tensor:
-        """The share of all channels that a hard mask keeps in the mean. -> scalar"""
+        """The share of all channels that a hard mask keeps on average. -> scalar"""
         return (self.sizes * (-self.logit).sigmoid()).sum() / self.sizes.sum()
 
     def clamp_(self) -> None:
-        """Bring the probabilities back into their bounds, after a step."""
+        """Bring the probabilities back into their bounds after a step."""
         with torch.no_grad():
             self.logit.clamp_(-LARGEST_LOGIT, LARGEST_LOGIT)
 

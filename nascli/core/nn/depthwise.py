@@ -2,7 +2,7 @@
 
 oneDNN, torch's CPU back end, has fast depthwise kernels for channels-last maps: every forward pass, and the weight
 gradient of kernels 3 columns wide without dilation, however tall. All else falls back to code about ten times slower.
-It is avoided by asking for the same numbers in other words:
+Here the same numbers come from the fast kernels alone:
 
 - The gradient to the input, at stride 1, is the convolution of the gradient with the kernel turned by 180°: a forward
   pass.
@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 KERNELS = (3, 5)
-"""Sides of the kernels whose gradients are known here; others go torch's way."""
+"""Sides of the kernels whose gradients are computed here; the others' are torch's."""
 
 
 def channels_last(maps: Tensor) -> Tensor:
-    """The maps in channels-last layout; themselves if they are."""
+    """The maps in channels-last layout; the same tensor if they are in it already."""
     return maps.contiguous(memory_format=torch.channels_last)
 
 
@@ -39,7 +39,7 @@ def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int 
     weight = _within_reach(weight, max(maps.shape[-2:]), dilation)
     if stride == 2 and dilation == 2:
         maps, stride, dilation = channels_last(maps[:, :, ::2, ::2]), 1, 1
-    autocast = torch.is_autocast_enabled(maps.device.type)  # casts convolutions, but no product and nothing of ours
+    autocast = torch.is_autocast_enabled(maps.device.type)  # casts convolutions, but neither products nor our functions
     if weight.shape[-1] == 1 and stride == 1 and not autocast:
         return maps * weight.flatten()[:, None, None]
     on_cpu = maps.device.type == "cpu" and not autocast

@@ -19,7 +19,7 @@ def draw_paths(
     """Multipliers of the paths: 0 with `probability`, otherwise 1 / (1 - probability). -> [path_count, batch], float32.
 
     Their expectation is 1, so that nothing is rescaled when the network is evaluated. They are drawn by a generator
-    of the CPU and moved to `device`, if there is one. Raises ValueError unless 0 <= probability < 1.
+    on the CPU and moved to `device`, if there is one. Raises ValueError unless 0 <= probability < 1.
     """
     if not 0.0 <= probability < 1.0:
         raise ValueError(f"a path is dropped with a probability in [0, 1), not {probability}")
@@ -29,10 +29,10 @@ def draw_paths(
 
 
 def growing_probability(last: float, epoch: int, epochs: int) -> float:
-    """Of dropping a path in an epoch, counted from 0: it grows linearly, from 0 to `last` in the last epoch."""
+    """The probability of dropping a path in an epoch, counted from 0: it grows linearly from 0 to `last`."""
     return last * epoch / max(1, epochs - 1)
 
 
 def apply_path(y: Tensor, multipliers: Tensor) -> Tensor:
-    """One path's output, sample by sample multiplied. [B, C, H, W], [B] -> [B, C, H, W] of the same precision."""
+    """A path's output, each sample times its multiplier. [B, C, H, W], [B] -> [B, C, H, W] of the same precision."""
     return y * multipliers.to(y.dtype)[:, None, None, None]

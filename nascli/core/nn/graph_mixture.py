@@ -1,7 +1,7 @@
 """The search network of DARTS and PC-DARTS in any space of cells: every operation on every edge, weighted.
 
-Written from the graph of the space, plainly. A space may have a faster network that computes the same, whose measure
-this is.
+Built plainly from the graph of the space. A space may have a faster network that computes the same; this one is the
+reference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,17 +36,18 @@ def draw_some(edges: int, channels: int, mixed: int, generator: torch.Generator)
 class GraphMixture(GraphModules):
     """Images [B, image_channels, H, W] -> logits [B, classes], through cells whose every edge mixes all operations.
 
-    How much each operation and each edge weighs is an argument of `forward`, as are the channels that are mixed: the
-    network holds weights and the running statistics of its batch norms only. partial_channels: K of PC-DARTS; a K-th of
-    a state's channels goes through the operations, the others past them. With a tower where the settings want one.
-    Raises UsageError where K does not divide the channels, and for `recompute`, which only faster networks offer.
+    The weights of operations and edges are arguments of `forward`, as are the channels that are mixed: the network
+    itself holds only its parameters and the running statistics of its batch norms. partial_channels: K of PC-DARTS; a
+    K-th of a state's channels goes through the operations, the others past them. There is an auxiliary tower where the
+    settings want one. Raises UsageError where K does not divide the channels, and for `recompute`, which only faster
+    networks offer.
     """
 
     def __init__(
         self, space: CellSpace, settings: NetworkSettings, *, partial_channels: int, recompute: bool = False
     ) -> None:
         if recompute:
-            raise UsageError(f"--recompute is not there for the space {space.name}: leave it out")
+            raise UsageError(f"--recompute is not available in the space {space.name}: leave it out")
         check_partial_channels(settings.channels, partial_channels)
         wiring = Mixture(space.operations, space.edges(), partial_channels)
         graph = space.graph(space.everything(), settings, wiring)

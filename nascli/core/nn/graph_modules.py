@@ -1,4 +1,4 @@
-"""What the nodes of a graph keep: the modules of those that have weights, statistics or tables."""
+"""The modules of those nodes of a graph that have weights, statistics or tables."""
 
 from collections.abc import Sequence
 
@@ -36,7 +36,7 @@ def module_of(graph: Graph, node: Node) -> nn.Module | None:
 
 
 def attach(root: nn.Module, name: str, module: nn.Module) -> None:
-    """Put a module where its dotted name says, in containers that are made where they are missing."""
+    """Register a module under its dotted name; missing containers are made."""
     *path, last = name.split(".")
     for part in path:
         if not hasattr(root, part):
@@ -60,10 +60,10 @@ class CrossedConv(nn.Module):
 
 
 class StridedPointwise(nn.Conv2d):
-    """A 1x1 convolution with a stride, on the pixels that it sees.
+    """A 1x1 convolution with a stride, computed without one on the pixels that it reads.
 
-    As one operation its weight gradient on a CPU overwrites memory, and crashes the process or is wrong, for
-    channels-last maps of fewer than 16 channels: https://github.com/uxlfoundation/oneDNN/issues/6035 (torch 2.11).
+    As one operation, its weight gradient on a CPU overwrites memory for channels-last maps of fewer than 16 channels,
+    and crashes the process or is wrong: https://github.com/uxlfoundation/oneDNN/issues/6035 (torch 2.11).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class SelectChannels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
             return x.index_select(1, self.channels)
-        # Seen as a matrix with a row per pixel. As maps, torch takes ten times as long and gives up the memory format.
+        # As a matrix with a row per pixel: on maps, torch takes ten times as long and loses the memory format.
         pixels = x.permute(0, 2, 3, 1)
         chosen: Tensor = pixels.flatten(0, 2).index_select(1, self.channels).unflatten(0, pixels.shape[:3])
         return chosen.permute(0, 3, 1, 2)

@@ -1,7 +1,8 @@
-"""The network of a graph, or of any other graph whose nodes it has.
+"""The network of a graph, or of any other graph made of its nodes.
 
-A derived network, a super-network with its masks, a smaller one that was cut out of it: `GraphNetwork`. One child among
-many that share their weights: `SharedNetwork`. All operations at once, weighted: `nascli.core.nn.graph_mixture`.
+`GraphNetwork` is a derived network, a super-network with its masks, or a smaller one that was cut out of it.
+`SharedNetwork` is one child among many that share their weights. All operations at once, weighted, are in
+`nascli.core.nn.graph_mixture`.
 """
 
 import copy
@@ -20,7 +21,7 @@ from nascli.graphs.operations import DropPath, Norm, Relu
 NO_ARGUMENTS = Arguments()
 
 Logits = Tensor | tuple[Tensor, Tensor]
-"""[B, classes] of the network, or those and the auxiliary tower's."""
+"""The network's logits [B, classes], or these and the auxiliary tower's."""
 
 
 def tower_of(graph: Graph) -> AuxiliaryTower:
@@ -34,7 +35,7 @@ def tower_of(graph: Graph) -> AuxiliaryTower:
 
 
 class GraphModules(nn.Module):
-    """The modules of a graph's nodes, under the nodes' names, and the way to compute what nodes put out."""
+    """The modules of a graph's nodes, under the nodes' names, and the computation of the nodes' values."""
 
     def __init__(self, graph: Graph, *, with_tower: bool = False) -> None:
         super().__init__()
@@ -57,7 +58,7 @@ class GraphModules(nn.Module):
         arguments: Arguments = NO_ARGUMENTS,
         keep: Collection[str] = (),
     ) -> dict[str, Tensor]:
-        """Take the steps. `values` has what they start from, and in the end what was wanted; it is returned."""
+        """Take the steps. `values` holds what they start from; it is filled with the wanted values and returned."""
         for node, spent in order:
             inputs = [values[name] for name in node.inputs]
             if node.name in self._own_input and node.inputs[0] not in keep:
@@ -135,7 +136,7 @@ class GraphNetwork(GraphModules):
         return self.answer(self.graph, self._order, self._start(images), arguments, with_auxiliary)
 
     def values(self, images: Tensor, names: Collection[str], masks: Tensor | None = None) -> Mapping[str, Tensor]:
-        """What the named nodes put out, and the image. `masks` as in `forward`."""
+        """The values of the named nodes, and the image. `masks` as in `forward`."""
         arguments = Arguments(masks=self._split(masks))
         return self.run(self.graph.steps(tuple(names)), self._start(images), arguments, names)
 
@@ -155,8 +156,8 @@ class SharedNetwork(GraphModules):
     `graph` has the nodes of all children. A child is a graph whose nodes are among them: equal names are equal weights.
     Only its own activations exist.
 
-    Batch norms use the statistics of the batch, in evaluation too: the running ones of weights that many children share
-    are true of none of them.
+    Batch norms use the statistics of the batch, in evaluation too: running ones, shared by many children, would fit
+    none of them.
     """
 
     def __init__(self, graph: Graph, *, with_tower: bool = False) -> None:
@@ -180,7 +181,7 @@ class SharedNetwork(GraphModules):
 
         known: `before_cells` of the images. Raises ValueError for a tower that isn't there.
         """
-        # The image, too: of a stem's parts a child may read one that no other does.
+        # The image too: a child may read a part of the stem that no other child reads.
         values = {self.graph.nodes[0].name: images, **(known or self.before_cells(images))}
         order = child.steps((child.nodes[-1].name,), tuple(values))
         return self.answer(child, order, values, NO_ARGUMENTS, with_auxiliary)
@@ -188,14 +189,14 @@ class SharedNetwork(GraphModules):
     def reusing(
         self, images: Tensor, child: Graph, known: Mapping[str, Tensor], keep: Collection[str]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Logits [B, classes] of a child of which some nodes' values are known, and the values of those in `keep`."""
+        """Logits [B, classes] of a child, given the `known` values of some nodes, and the values of those in `keep`."""
         start = {self.graph.nodes[0].name: images, **known}
         last = child.nodes[-1].name
         values = self.run(child.steps((last,), tuple(start)), start, keep=(last, *keep))
         return values[last], {name: values[name] for name in keep if name in values}
 
     def before_cells(self, images: Tensor) -> dict[str, Tensor]:
-        """What the stem puts out, which is the same for all children."""
+        """The stem's values, which are the same for all children."""
         return self.run(
             self.graph.steps(self._before_cells), {self.graph.nodes[0].name: images}, keep=self._before_cells
         )

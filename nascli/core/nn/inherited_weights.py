@@ -1,4 +1,4 @@
-"""The weights of a smaller network, out of those of the super-network that it was cut from."""
+"""The weights of a smaller network, taken from the super-network that it was cut from."""
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ def inherit(network: GraphNetwork, slim: Slim, supernet: GraphNetwork, masks: Te
         for norm, shifts in slim.shifts.items():
             mean, channels = network.get_buffer(f"{norm}.running_mean"), slim.outputs[norm]
             for conv, first in shifts:
-                # The same value at every pixel: what the batch norm no longer gets, it no longer takes away either.
+                # The same value at every pixel. The batch norm's input now lacks it, so its mean must lack it too.
                 shift = fixed[conv][:, 0, 0]
                 places = [place for place, channel in enumerate(channels) if 0 <= channel - first < len(shift)]
                 mean[places] -= shift[[channels[place] - first for place in places]]
@@ -37,7 +37,7 @@ def inherit(network: GraphNetwork, slim: Slim, supernet: GraphNetwork, masks: Te
 
 
 def _places(slim: Slim, node: str) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
-    """The super-network's outputs and inputs that a layer still has; None: all."""
+    """The super-network's outputs and inputs that a layer still has; None for all."""
     if node == "auxiliary.reduce":
         return None, slim.auxiliary
     return slim.outputs.get(node), slim.inputs.get(node)
@@ -62,9 +62,9 @@ def _distinct(maps: Tensor, rows: int) -> Tensor:
 
 
 def _fixed(slim: Slim, supernet: GraphNetwork, masks: Tensor) -> dict[str, Tensor]:
-    """What nodes of the super-network put out that depends on no image, by name. [channels, side, side] each.
+    """The values of the super-network's nodes that do not depend on the image, by name. [channels, side, side] each.
 
-    Of convolutions in `slim.fixed` it is what their inputs of fixed value contribute.
+    For convolutions in `slim.fixed` it is what their inputs of fixed value contribute.
     """
     sources = {source for names in slim.constants.values() for source in names}
     sources |= {conv for shifts in slim.shifts.values() for conv, _ in shifts}

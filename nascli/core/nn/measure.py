@@ -1,4 +1,4 @@
-"""How large a network is. What a graph can say of itself without one is in `nascli.graphs.graph`."""
+"""How large a network is. Sizes that follow from the graph alone are in `nascli.graphs.graph`."""
 
 from torch import nn
 

@@ -8,6 +8,6 @@ BEST_MEMORY_FORMAT = torch.channels_last
 CPU, measured with `benchmarks/derived_step.py` (forward and backward of the PC-DARTS cell, float32, drop-path, one
 thread of an x86 server with AVX-512, torch 2.11, medians of five paired steps): 1.9 times as fast as contiguous maps at
 L 5, C 16 on 8x8 images and at L 8, C 16 on 32x32, 1.8 times at L 20, C 36 on 32x32. It needs `concatenate`: without
-packed gradients, batch norm's backward pass loses a good part of it.
-GPU: not measured; what cuDNN's tensor-core convolutions take without transposing.
+packed gradients, batch norm's backward pass loses much of the gain.
+GPU: not measured; cuDNN's tensor-core convolutions take this format without transposing.
 """

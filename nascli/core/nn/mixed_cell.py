@@ -24,9 +24,7 @@ from nascli.spaces.darts import Darts
 
 
 class InputMap(nn.Module):
-    """An input state mapped to C channels: 1x1 convolution (or a factorised reduction), batch norm. The ReLU came
-    before.
-    """
+    """A rectified input state mapped to C channels: 1x1 convolution (or a factorised reduction), batch norm."""
 
     def __init__(self, cin: int, channels: int, reduction: bool) -> None:
         super().__init__()
@@ -86,7 +84,7 @@ class MixedCell(nn.Module):
     def forward(
         self, first: Tensor, second: Tensor, operation_weights: Tensor, edge_weights: Tensor, channels: Tensor | None
     ) -> tuple[Tensor, Observations]:
-        """The cell's output, and the moments of the batch that its running statistics have yet to see.
+        """The cell's output, and the moments of the batch with which to update its running statistics.
 
         first, second: the ReLU of the two previous cells' outputs. operation_weights: [edges, operations];
         edge_weights: [edges]; channels: [edges, C/K] to mix these channels, or None for the first C/K and a shuffle.

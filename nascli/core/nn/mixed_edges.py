@@ -25,7 +25,7 @@ class MixedEdges(PerEdge):
     def forward(self, state: Tensor, draw: list[Tensor], weights: Tensor) -> tuple[Tensor, Observations]:
         """Mixed maps [B, edges·P, H', W'] of a state [B, C, H, W].
 
-        draw: [C, P] for each edge, the channels that it mixes; a single object for all edges is computed with once.
+        draw: [C, P] for each edge, the channels that it mixes; where all edges have the same object, it is used once.
         weights: [edges, operations].
         """
         pixels = rows(state)

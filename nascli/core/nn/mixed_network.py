@@ -24,20 +24,20 @@ from nascli.spaces.wiring import Mixture
 class MixedNetwork(GraphModules):
     """Images [B, image_channels, H, W] -> logits [B, classes], through cells whose every edge mixes all operations.
 
-    How much each operation and each edge weighs is an argument of `forward`, as are the channels that are mixed: the
-    network holds weights and the running statistics of its batch norms only.
+    The weights of operations and edges are arguments of `forward`, as are the channels that are mixed: the network
+    itself holds only its parameters and the running statistics of its batch norms.
 
     partial_channels: K of PC-DARTS; a K-th of a state's channels goes through the operations, the others past them.
     recompute: keep only the cells' inputs for the backward pass and compute each cell a second time in it.
-    Where the settings want an auxiliary tower, it hangs on the second reduction cell's output, as on a derived
-    network's. Raises UsageError where K does not divide the channels, and for sizes that no network can have.
+    Where the settings want an auxiliary tower, it reads the second reduction cell's output, as in a derived network.
+    Raises UsageError where K does not divide the channels, and for sizes that no network can have.
     """
 
     def __init__(
         self, space: Darts, settings: NetworkSettings, *, partial_channels: int, recompute: bool = False
     ) -> None:
         check_partial_channels(settings.channels, partial_channels)
-        # Nothing of it is run, but whatever cannot be is refused here.
+        # This graph is not run, but building it refuses sizes that no network can have.
         whole = space.graph(space.everything(), settings, Mixture(space.operations, space.edges(), partial_channels))
         build = Builder(settings.image_channels, settings.image_size)
         states = stem(build, settings.stem, STEM_MULTIPLE * settings.channels)

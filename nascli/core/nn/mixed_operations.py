@@ -93,7 +93,7 @@ class _SubsampledPair(torch.autograd.Function):
 
 
 def _uniform(*shape: int, fan_in: int) -> nn.Parameter:
-    """What torch initialises the weight of a convolution with, for every edge alike."""
+    """A convolution's weight for every edge, initialised as torch does."""
     bound = 1 / math.sqrt(fan_in)
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
@@ -180,7 +180,7 @@ def factorized_weight(conv: Tensor, shifted_conv: Tensor) -> Tensor:
 
 
 class DilatedConv(PerEdge):
-    """`dil_conv_kxk`, and each half of a separable convolution: depthwise, pointwise, batch norm; ReLU came before."""
+    """`dil_conv_kxk`, or half of a separable convolution: depthwise, pointwise, batch norm on a rectified input."""
 
     def __init__(self, edges: int, channels: int, kernel: int, stride: int, dilation: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which channels of a state go through the operations, and where everything ends up: PC-DARTS's Eq. 1 and 2 as
+"""Which channels of a state go through the operations, and where all channels end up: PC-DARTS's Eq. 1 and 2 as
 matrices.
 
 With the states as rows of pixels x_i [n, C], the mixture f_ij over the operations and the edge weights beta,
@@ -66,7 +66,8 @@ def node_sum(
 ) -> Tensor:
     """A node from the mixtures [n, P], already weighted, and the states [n, C] of its inputs: [n, C].
 
-    edge_weights: [inputs]; put, rest: the matrices [P, C] and [C, C] of each input. No states: no channels go past.
+    edge_weights: [inputs]; put, rest: the matrices [P, C] and [C, C] of each input. Without states, no channels go
+    past the operations.
     """
     total: Tensor = _NodeSum.apply(edge_weights, put, rest, len(mixed), *mixed, *states)
     return total
@@ -108,7 +109,7 @@ class _NodeSum(torch.autograd.Function):
 
 
 def _products(gradient: Tensor, matrices: list[Tensor]) -> list[Tensor]:
-    """The gradient times each matrix transposed; one matrix in a row is multiplied with once."""
+    """The gradient times each matrix transposed; a matrix that repeats the one before it is not multiplied again."""
     products: list[Tensor] = []
     for k, matrix in enumerate(matrices):
         again = k > 0 and matrix is matrices[k - 1]

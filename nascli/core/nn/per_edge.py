@@ -1,4 +1,4 @@
-"""Tensors of many edges in one, addressed one edge at a time in a state dict."""
+"""Tensors that hold many edges at once, but are saved edge by edge in a state dict."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -11,7 +11,7 @@ from nascli.core.nn.batch_norm import RunningMoments
 
 
 class PerEdge(nn.Module):
-    """A module all of whose tensors have one row per edge in front. `EdgeTable` saves and loads it, not itself."""
+    """A module whose tensors all have a row per edge as their first axis. `EdgeTable` saves and loads it."""
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         pass
@@ -25,11 +25,11 @@ class EdgeRunningMoments(PerEdge, RunningMoments):
 
 
 class EdgeTable(nn.ModuleDict):
-    """`PerEdge` modules by the state i that their edges leave, with the states that these lead to.
+    """`PerEdge` modules by the state that their edges leave, with the states that the edges lead to.
 
     Row r of the tensor `sep_conv_3x3.first.depthwise.weight` of the module "0" is called
-    `0-2.sep_conv_3x3.first.depthwise.weight` in the state dict, where 2 is the r-th target of state 0: what the
-    module of that one edge would call it. Loading checks names and shapes edge by edge.
+    `0-2.sep_conv_3x3.first.depthwise.weight` in the state dict, where 2 is the r-th target of state 0: the name that
+    it would have in a module of that one edge. Loading checks names and shapes edge by edge.
     """
 
     def __init__(self, modules: Mapping[int, PerEdge], targets: Mapping[int, tuple[int, ...]]) -> None:

@@ -1,7 +1,7 @@
-"""Batch-norm statistics of a masked network's own.
+"""Batch-norm statistics of one masked network.
 
-Those of a super-network belong to the masks that it was trained with. Under masks from elsewhere every map has another
-mean and variance, and what such a network answers says more of that than of its channels.
+Those of a super-network belong to the masks that it was trained with. Under other masks every map has another mean and
+variance, and the network's answers then depend more on that than on its channels.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
-"""A super-network as its candidates see it: many masks at once, without gradients, as fast as it goes.
+"""A super-network under many masks at once, without gradients, as fast as possible.
 
-Batch norms, whose statistics rest, are folded into the convolutions before them, once for all candidates. Candidates
-are stacked in the batch. Rectifying and masking work in place on maps that nobody else reads.
+Batch norms have fixed statistics and are folded into the convolutions before them, once for all candidates. Candidates
+are stacked in the batch. ReLUs and masks work in place on maps that nothing else reads.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _FRESH = (Conv, Norm, Relu, Sum, Concat)
 class StackedNetwork:
     """The logits of many candidates in one pass, those of `network` in evaluation mode up to rounding.
 
-    It keeps a copy of the network's weights; what happens to the network afterwards is nothing to it.
+    It keeps a copy of the network's weights, so later changes of the network do not affect it.
     """
 
     def __init__(self, network: GraphNetwork) -> None:
@@ -37,11 +37,10 @@ class StackedNetwork:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, masks: Tensor) -> Tensor:
-        """What every candidate says of every image.
+        """The logits of every candidate for every image.
 
-        images: [B, image_channels, H, W]; masks: [candidates, mask_size], 1 or True where a channel is kept; or
-        what it is multiplied with
-        -> [candidates, B, classes]. What comes before the first mask is computed once for all.
+        images: [B, image_channels, H, W]; masks: [candidates, mask_size], 1 or True where a channel is kept, or what
+        it is multiplied with -> [candidates, B, classes]. What comes before the first mask is computed once for all.
         """
         stack = _Stack(len(masks), len(images))
         masks = masks.to(images.dtype)
@@ -79,7 +78,7 @@ class StackedNetwork:
 
 
 class _Stack:
-    """Maps of several candidates, one candidate after the other in the batch; or of all at once, before any mask."""
+    """Maps of several candidates, one after the other in the batch; before any mask, one map for all."""
 
     def __init__(self, candidates: int, images: int) -> None:
         self.candidates, self._images = candidates, images
@@ -98,7 +97,7 @@ class _Stack:
         return (each * factor).flatten(0, 1)
 
     def sum(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Those that all candidates share are added to each."""
+        """The sum of maps; those that all candidates share are added to each."""
         first, second, *others = sorted(map(self.split, inputs), key=len, reverse=True)
         total = first + second
         for x in others:
@@ -106,7 +105,7 @@ class _Stack:
         return total.flatten(0, 1)
 
     def alike(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """The inputs, repeated for every candidate where only some are not shared."""
+        """The inputs; where only some are shared by all candidates, those are repeated for each."""
         most = max(map(len, inputs))
         return [torch.cat([x] * (most // len(x))) for x in inputs]
 
@@ -125,7 +124,7 @@ def _folded(network: GraphNetwork) -> dict[str, nn.Module]:
         assert isinstance(norm, nn.BatchNorm2d)
         mean, variance = norm.running_mean, norm.running_var
         assert mean is not None
-        assert variance is not None, "without statistics that rest there is nothing to fold"
+        assert variance is not None, "folding needs running statistics"
         # In float64, so that folding rounds once.
         scale = norm.weight.double() / (variance.double() + norm.eps).sqrt()
         shift = norm.bias.double() - mean.double() * scale
@@ -141,7 +140,9 @@ def _folded(network: GraphNetwork) -> dict[str, nn.Module]:
 
 
 def _foldable(graph: Graph, node: Node) -> list[str]:
-    """The convolutions that a batch norm can be part of: whatever it reads, directly or concatenated, if alone."""
+    """The convolutions that a batch norm can be folded into: all that it reads, directly or concatenated, if only it
+    reads them.
+    """
     if not isinstance(node.op, Norm):
         return []
     (read,) = node.inputs

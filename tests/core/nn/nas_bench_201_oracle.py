@@ -1,5 +1,5 @@
 """Networks of the space `nas-bench-201` written straight from the paper (Dong & Yang, ICLR 2020), one module per edge
-and operation: slow, plain, a measure. Shares nothing with the package but the names of modules.
+and operation: a slow, plain reference. Shares nothing with the package but the names of modules.
 """
 
 import torch
@@ -42,7 +42,7 @@ EDGES = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
 class Cell(nn.Module):
     """`ops`: those that each edge has, in order.
 
-    From a state that no path reaches nothing comes, not even the shifts of batch norms behind it.
+    A state that no path reaches contributes nothing, not even through the shifts of batch norms behind it.
     """
 
     def __init__(self, ops, channels, affine, partial_channels=1):

@@ -1,4 +1,4 @@
-"""Networks of the space `darts` written straight from the papers, one module per operation: slow, plain, a measure.
+"""Networks of the space `darts` written straight from the papers, one module per operation: a slow, plain reference.
 
 `Oracle` is the search network of PC-DARTS (Xu et al., ICLR 2020, Eq. 1 and 2 and Section 4) and of DARTS (Liu et al.,
 ICLR 2019, Eq. 2 and Section 3.1.1); `Literal` is the network of a genotype, read pick by pick. Neither shares anything
@@ -13,7 +13,7 @@ from torch import nn
 
 
 def by_name(model, values):
-    """What stands at the place of each weight, under the weight's name in the state dict."""
+    """The value of each weight's counterpart, under the weight's name in the state dict."""
     twin = copy.deepcopy(model)
     with torch.no_grad():
         for parameter, value in zip(twin.parameters(), values, strict=True):

@@ -1,4 +1,4 @@
-"""The auxiliary tower: parameters, the maps it takes, what it says of others."""
+"""The auxiliary tower: its parameters, the maps that it takes, and the error for others."""
 
 import pytest
 import torch

@@ -23,7 +23,7 @@ def test_equals_cat_forward_and_backward(memory_format: torch.memory_format) -> 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
 def test_gradients_arrive_packed_in_the_format_of_the_states(memory_format: torch.memory_format) -> None:
-    """Why it exists; of torch's own, neither is packed."""
+    """The reason that it exists: torch's own concatenation packs neither."""
     states = [torch.randn(2, 3, 5, 4).contiguous(memory_format=memory_format).requires_grad_() for _ in range(2)]
     joined = concatenate([state * 2 for state in states])
     seen: list[bool] = []

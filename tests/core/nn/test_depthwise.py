@@ -1,4 +1,4 @@
-"""Depthwise convolutions that take their own way to the gradient, against torch's."""
+"""Depthwise convolutions that compute their gradients themselves, against torch's."""
 
 import pytest
 import torch

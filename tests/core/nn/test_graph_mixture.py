@@ -198,7 +198,7 @@ def test_settings_that_make_no_network(changes, partial_channels, message):
 
 
 def test_only_faster_networks_recompute():
-    with pytest.raises(UsageError, match="--recompute is not there for the space nas-bench-201"):
+    with pytest.raises(UsageError, match="--recompute is not available in the space nas-bench-201"):
         GraphMixture(cell_space("nas-bench-201"), settings(), partial_channels=1, recompute=True)
 
 

@@ -1,4 +1,4 @@
-"""Inherited weights: the smaller network says what the masked super-network says, and can be trained."""
+"""Inherited weights: the smaller network has the logits of the masked super-network, and can be trained."""
 
 import numpy as np
 import pytest
@@ -129,7 +129,7 @@ def test_the_super_network_stays_as_it_was() -> None:
 
 @pytest.mark.parametrize("with_tower", [True, False])
 def test_the_tower_reads_what_is_left_of_its_maps(with_tower: bool) -> None:
-    """It says what the super-network's says when that gets zeros for the other channels."""
+    """It has the logits of the super-network's tower when that gets zeros for the other channels."""
     graph = small_graph("enas", width=4)
     supernet = network_of(graph, with_tower=with_tower)
     mask = random_mask(graph, 1, drop=0.6)

@@ -1,4 +1,4 @@
-"""Stacked candidates say what the super-network says under their masks, one after the other."""
+"""Stacked candidates have the logits of the super-network under their masks, one by one."""
 
 import pytest
 import torch
