@@ -109,10 +109,10 @@ def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monk
         (
             "spos",
             ["--mode"],
-            "spos learns no distribution, so that of run.safetensors has no mode: rank its candidates",
+            "spos learns no distribution, so run.safetensors has no mode: rank its candidates",
         ),
         ("parsec", ["--mode", *FEW], "--mode ranks nothing: leave it out, or --candidates"),
-        ("spos", ["--model", "m.safetensors"], "shared weights are no candidate's own: leave --model out"),
+        ("spos", ["--model", "m.safetensors"], "shared weights belong to no candidate alone: leave --model out"),
         ("spos", ["--format", "nas-bench-201"], "what is ranked is written as JSON"),
         ("spos", [*FEW, "--max-params", 10], "none of 9 candidates is within --max-params 10"),
         ("random", FEW, "a random search has no candidates to rank on images"),

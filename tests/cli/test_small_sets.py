@@ -35,12 +35,14 @@ def test_a_batch_of_at_most_half_of_a_part(images, batch, share, expected):
 def test_a_recipe_whose_batch_is_too_large_is_told_of(nascli):
     told = nascli("train", "enas", "--dataset", "folder", "--data-dir", "p", *SMALL)
     assert told.code == 0, told.err
-    assert "note: batches of 16 images: the recipe's 128 are more than the 57 of a part\n" in told.err
+    assert (
+        "note: batches of 16 images: the recipe's 128 are more than the smallest part of the images, 57\n" in told.err
+    )
     assert load_artifact("model.safetensors").provenance.config["batch_size"] == 16
     search = ["search", "--dataset", "folder", "--data-dir", "p", "--layers", 3, "--channels", 4, "--epochs", 1]
     told = nascli(*search)
     assert told.code == 0, told.err
-    assert "note: batches of 8 images: the recipe's 256 are more than the 28 of a part\n" in told.err
+    assert "note: batches of 8 images: the recipe's 256 are more than the smallest part of the images, 28\n" in told.err
     for words in (["--batch-size", 8, "-o", "own.safetensors"], ["--resume"]):
         again = nascli(*search, *words)
         assert again.code == 0, again.err

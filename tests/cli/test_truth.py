@@ -122,7 +122,7 @@ def test_the_columns_may_be_chosen(here, nascli):
     best = load_artifact("run.safetensors").value.distribution.done[0]
     assert (best.accuracy, best.reported) == (0.9, 0.2)  # no convolution at all
     told = nascli(*RANDOM, "--trials", 20, "--choose-by", "test", "-o", "other.safetensors")
-    assert "chosen by test, which is also what is told: the best of many flatters" in told.err
+    assert "chosen by test, which is also reported: the best of many looks better than it is" in told.err
 
 
 def test_the_draws_are_those_of_the_seed(here, nascli):
@@ -226,7 +226,7 @@ def test_a_resumed_search_says_that_its_table_is_missing(here, nascli):
     search = ["search", "--method", "darts", "--space", "nas-bench-201", *TINY]
     assert nascli(*search, *TABLE, "-q").code == 0
     (here / "run.safetensors").unlink()
-    lost = "the epochs before were looked up in a table: give --table to go on with that"
+    lost = "earlier epochs have accuracies from a table: give --table to go on with them"
     assert lost in nascli(*search, "--resume").err
     (here / "run.safetensors").unlink()
     assert lost not in nascli(*search, *TABLE, "--resume").err

@@ -10,9 +10,9 @@ BINS = 15
 class Calibration:
     """Expected calibration error over batches: Guo et al., "On Calibration of Modern Neural Networks", 2017, Eq. 3.
 
-    The confidence of an answer is its probability. Bin m of M holds the confidences in ((m - 1)/M, m/M]; the error is
-    the difference between the mean confidence and the share of right answers in a bin, absolute, averaged over the bins
-    by the images that they hold. In float64, on the device of the batches.
+    The confidence of an answer is its probability. Bin m of M holds the confidences in ((m - 1)/M, m/M]. The error is
+    the absolute difference between a bin's mean confidence and its share of right answers, averaged over the bins with
+    their numbers of images as weights. In float64, on the device of the batches.
     """
 
     def __init__(self) -> None:

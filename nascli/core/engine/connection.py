@@ -1,4 +1,4 @@
-"""Cells that nothing of the images gets through: told where they are derived, refused where they would be trained."""
+"""Disconnected cells, through which no image reaches the output: reported by a derivation, refused by a training."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -12,7 +12,7 @@ from nascli.core.engine.reporter import Reporter
 from nascli.errors import UsageError
 
 SHOWN = 10
-"""Disconnected genotypes that a message names by their numbers."""
+"""How many disconnected genotypes a message lists by number."""
 
 
 def disconnection(genotype: Genotype) -> str:
@@ -28,7 +28,7 @@ def disconnection(genotype: Genotype) -> str:
 
 
 def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution, reporter: Reporter) -> None:
-    """Say which of the derived genotypes are disconnected, and what to do; nothing where none is."""
+    """Report which of the derived genotypes are disconnected, if any, and what to do about it."""
     texts = enumerate(map(disconnection, genotypes), start=1)
     faults = {number: text for number, text in texts if text}
     if not faults:

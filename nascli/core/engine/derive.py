@@ -40,13 +40,13 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Mode(CellLimits):
-    """The one network that the distribution stands for; of cells, the best within limits where there are any."""
+    """The one network that the distribution stands for; for cells, the best within the limits, if any."""
 
     count: ClassVar[int] = 1
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersMode):
-            raise UsageError(_offers(distribution, "no mode (--mode)"))
+            raise UsageError(_missing_choice(distribution, "no mode (--mode)"))
         if self == Mode():
             genotype = distribution.mode()
         elif isinstance(distribution, OffersModeWithin):
@@ -68,10 +68,10 @@ class Top:
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersTop):
-            raise UsageError(_offers(distribution, "no ranking (--top)"))
+            raise UsageError(_missing_choice(distribution, "no ranking (--top)"))
         best = distribution.top(self.count)
         if len(best) < self.count:
-            raise UsageError(f"{self.count:,} networks were asked for; the distribution is over {len(best):,}")
+            raise UsageError(f"{self.count:,} networks were asked for; the distribution has only {len(best):,}")
         for rank, (genotype, log_probability) in enumerate(best, 1):
             yield Chosen(genotype, {"choice": "top", "rank": rank}, log_probability)
 
@@ -90,7 +90,7 @@ class Sample:
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersSamples):
-            raise UsageError(_offers(distribution, "nothing to draw from (--sample)"))
+            raise UsageError(_missing_choice(distribution, "nothing to draw from (--sample)"))
         for number in range(1, self.count + 1):
             genotype = distribution.sample(self.seed, number)
             how = {"choice": "sample", "seed": self.seed, "number": number}
@@ -107,13 +107,13 @@ def derive(
     *,
     format: str = "json",
 ) -> LoadedGenotype:
-    """The genotype that a distribution stands for, or the mean of several (`mean_distribution`).
+    """The genotype that a distribution, or the mean of several (`mean_distribution`), stands for.
 
-    It is written as JSON, or in the text form of its space by its name.
+    format: "json", or the name of its space for that space's text form.
 
-    The reporter is told where it is disconnected. Of a posterior, and where a method only shares weights among cells,
-    it is the best of its candidates: see `rank`, which also gives all scores, and the posterior's network. Raises
-    ArtifactError, UsageError; where candidates are ranked also DataError, MemoryExhausted, Interrupted.
+    A disconnected genotype is reported. For a posterior, and where a method only shares weights among cells, it is the
+    best of the candidates: see `rank`, which also returns all scores and the posterior's network. Raises ArtifactError,
+    UsageError; where candidates are ranked also DataError, MemoryExhausted, Interrupted.
     """
     starts = _starts(source)
     if ranks(starts[0]):
@@ -122,14 +122,14 @@ def derive(
         if len(starts) > 1:
             raise UsageError("candidates are ranked with the weights of one search: give one")
         if format != "json":
-            raise UsageError("what is ranked is written as JSON, which says by what: leave the format out")
+            raise UsageError("a ranked genotype is written as JSON, which records the ranking: leave the format out")
         return rank(starts[0], destination=destination, reporter=reporter).genotypes[0]
     (result,) = derive_several(starts, Mode(), destination, reporter, format=format)
     return result
 
 
 def ranks(start: LoadedDistribution) -> bool:
-    """Whether a distribution by itself stands for no network, so that candidates are ranked."""
+    """Whether candidates must be ranked, because the distribution by itself stands for no network."""
     row = METHODS.get(start.provenance.method or "")
     return not isinstance(start.distribution, OffersMode) or (row is not None and row.ranks)
 
@@ -145,10 +145,10 @@ def derive_several(
 ) -> tuple[LoadedGenotype, ...]:
     """The genotypes of a choice, such as `Top(5)` or `Sample(5, seed=1)`, in its order.
 
-    Of several searches: of their mean (`mean_distribution`). average: choose from the mean logits of so many last
-    epochs, not from the last ones. Several genotypes go to numbered files (`Destination.numbered`); nothing is written
-    unless all can be. The reporter is told which are disconnected. Raises UsageError where the distribution offers no
-    such choice, ArtifactError for a source that is no distribution.
+    With several searches, they come from their mean (`mean_distribution`). average: choose from the mean logits of this
+    many last epochs, not from those of the last one. Several genotypes go to numbered files (`Destination.numbered`);
+    nothing is written unless all can be. Disconnected ones are reported. Raises UsageError where the distribution
+    offers no such choice, ArtifactError for a source that is no distribution.
     """
     targets = destination.numbered(choice.count)
     starts = _starts(source)
@@ -172,12 +172,12 @@ def derive_several(
 
 
 def _check_learnt(start: LoadedDistribution) -> None:
-    """Raise UsageError for a distribution that has a mode and has not been learnt: it is the first of equals."""
+    """Raise UsageError for a distribution that has not been learnt, whose mode is just the first of equals."""
     row = METHODS.get(start.provenance.method or "")
     if row is not None and row.ranks and isinstance(start.distribution, OffersMode):
         raise UsageError(
-            f"{start.provenance.method} learns no distribution, so that of {start.where} has no mode: rank its "
-            "candidates (derive without --mode, nascli.rank in Python)"
+            f"{start.provenance.method} learns no distribution, so {start.where} has no mode: rank its candidates "
+            "(derive without --mode, nascli.rank in Python)"
         )
 
 
@@ -210,8 +210,8 @@ def _log_probability(distribution: Distribution, genotype: Genotype) -> float | 
     return distribution.log_probability(genotype) if isinstance(distribution, KnowsProbabilities) else None
 
 
-def _offers(distribution: Distribution, lack: str) -> str:
-    """What to say where a distribution has no such choice: those that it has."""
+def _missing_choice(distribution: Distribution, lack: str) -> str:
+    """The message where a distribution does not offer a choice: the choices that it offers."""
     found = ["its mode"] if isinstance(distribution, OffersMode) else []
     found += ["its best (--top)"] if isinstance(distribution, OffersTop) else []
     found += ["samples (--sample)"] if isinstance(distribution, OffersSamples) else []

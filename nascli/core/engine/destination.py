@@ -1,4 +1,4 @@
-"""The outside of a run: what may be overwritten, where its directory lies, and whether it continues an earlier one."""
+"""Where a run writes: what it may overwrite, where its directory is, and whether it continues an earlier run."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from nascli.settings import settings_class
 Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
 
 GENOTYPE = "genotype"
-"""The key, in the configuration that a training keeps, of what it trains."""
+"""The key of the genotype in the configuration that a training keeps."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Destination:
         return [replace(self, output=path.with_name(name)) for name in names]
 
     def write(self, data: bytes) -> Path | None:
-        """Write the result. Returns where to, None for a pipe or nowhere."""
+        """Write the result. Returns its path, None for a pipe or nowhere."""
         if self.output is None:
             return None
         write_output(self.output, data, overwrite=self.overwrite or self.resume)
@@ -84,7 +84,7 @@ def stored_config(destination: Destination, stage: str, method: str | None = Non
     _same_stage(path, saved, stage)
     config = dict(saved["config"])
     if method not in (None, before := config.get("method")):
-        raise _other_settings(path, [_was("method", before, method)])
+        raise _other_settings(path, [_change("method", before, method)])
     return config
 
 
@@ -103,7 +103,7 @@ def stored_genotype(destination: Destination) -> LoadedGenotype:
 def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact[Artifact] | None:
     """The result of a run that is to be resumed and was completed before; None where there is still work.
 
-    The result itself says which run it came from: one that `--overwrite` was about to replace is not it.
+    The result itself says which run it came from, so one that `--overwrite` was about to replace does not count.
     """
     if not destination.resume or destination.output is None or destination.is_pipe:
         return None
@@ -156,17 +156,17 @@ def open_run(
     data: DataInfo,
     genotype: GenotypeFile | None = None,
 ) -> Iterator[RunDir | None]:
-    """Hold the run directory, which is made only now that there is something to put in it: the `genotype`, too, which a
-    training is then resumed without.
+    """Hold the run directory, which is made only now that there is something to put in it. `genotype` is kept there,
+    so that a training can be resumed without naming it.
 
-    Raises UsageError; DataError where a run that goes on would see other images than before.
+    Raises UsageError; DataError where a resumed run would see other images than before.
     """
     if destination.run_path is None:
         yield None
         return
     run = RunDir(destination.run_path)
     with run.locked():
-        check_destination(destination, config, made_from)  # another process may have been here since the first time
+        check_destination(destination, config, made_from)  # another process may have written since the first check
         saved = run.read_config() if destination.resume else None
         if saved is None:
             run.clear()
@@ -217,10 +217,10 @@ def _changed(before: Mapping[str, Any], config: Stage) -> list[str]:
     defaults |= {name: field.default for name, field in settings_class(config.method).model_fields.items()}
     old = {**{name: value for name, value in defaults.items() if name in new}, **_flat(before)}
     names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND)
-    return [_was(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+    return [_change(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 
 
-def _was(name: str, before: object, now: object) -> str:
+def _change(name: str, before: object, now: object) -> str:
     return f"{name} was {before!r} and is {now!r}"
 
 

@@ -35,7 +35,7 @@ COUNTED = {
     "cpu": "weights, gradients, optimiser state and what is kept for the backward pass",
     "cuda": "all that is allocated on the GPU",
 }
-"""What the peak of the memory is measured of, by type of device."""
+"""What the peak of the memory counts, by type of device."""
 
 
 def plan_search(
@@ -54,7 +54,7 @@ def plan_search(
             "parameters": count_parameters(method.network),
             "multiply_adds": _multiply_adds(method, data.info, runtime),
         }
-        # While only the weights learn, a step does but a part of what the later ones do.
+        # While only the weights learn, a step does only a part of what later ones do.
         warmup_epochs = min(config.settings.resting_epochs, config.epochs)
         warmup, others = warmup_epochs * job.steps_per_epoch, (config.epochs - warmup_epochs) * job.steps_per_epoch
         costs = []
@@ -113,7 +113,7 @@ def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
     with meter:
         job.step()
     # On a CPU the meter slows a step of many small operations by a tenth, and the second step saves no more than the
-    # first. On a GPU it costs nothing, and the second is the first that finds gradients and momentum where it works.
+    # first. On a GPU it costs nothing, and the second step is the first with gradients and momentum in memory.
     with meter if job.device.type == "cuda" else nullcontext():
         _wait(job.device)
         began = time.perf_counter()
@@ -129,7 +129,7 @@ def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
 
 
 def _total(costs: list[_Cost], runtime: Runtime) -> dict[str, Any]:
-    """The cost of a run of one kind of step, or of a warm-up and another kind, which `seconds_per_step` is then of."""
+    """The cost of a run with one kind of step, or of a warm-up and another kind, whose `seconds_per_step` is given."""
     *before, cost = costs
     warmup = {"warmup_steps": before[0].steps, "warmup_seconds_per_step": before[0].seconds} if before else {}
     return {
@@ -152,7 +152,7 @@ def _tensors(state: Any) -> Iterator[Tensor]:
 
 
 def _wait(device: torch.device) -> None:
-    """Until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -160,7 +160,7 @@ def _wait(device: torch.device) -> None:
 def _multiply_adds(method: SearchMethod, data: DataInfo, runtime: Runtime) -> int:
     """Multiply-adds of the search network's forward pass for one image, matrix products included.
 
-    Measured on two: a network that normalises by the statistics of the batch in evaluation too has none for one image.
+    Measured on two: a network that normalises by the batch's statistics even in evaluation cannot run on one image.
     """
     method.network.eval()
     images = torch.zeros(2, data.channels, data.image_size, data.image_size, device=runtime.device)

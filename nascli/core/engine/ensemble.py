@@ -28,7 +28,7 @@ class MemberEvaluation(Evaluation):
 
 
 class EnsembleEvaluation(BaseModel):
-    """What models do on the same test images, each alone and together, all in the first one's order of classes.
+    """How models do on the same test images, each alone and together, all in the first one's order of classes.
 
     The ensemble answers with the mean of its members' probabilities. Its parameters and multiply-adds are their sums,
     its time is that of all members, one after the other.
@@ -43,8 +43,8 @@ class EnsembleEvaluation(BaseModel):
 class MeanProbabilities:
     """The mean over networks of the probabilities that they give, batch by batch of one pass over a data set.
 
-    Kept as the logarithm of their running sum, in float64, on the device of the batches: a probability of 1e-300 is
-    one. That is one number per image and class, however many networks there are.
+    Kept as the logarithm of their running sum, in float64, on the device of the batches, so that even a probability of
+    1e-300 counts. That is one number per image and class, however many networks there are.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class MeanProbabilities:
         self._batch += 1
 
     def tally(self, classes: int) -> Tally:
-        """What the mean answers."""
+        """The tally of the mean's answers."""
         self._check_whole_pass()
         counted = Tally(classes)
         for log_sum, labels in zip(self._log_sums, self._labels, strict=True):
@@ -107,8 +107,8 @@ def evaluate_ensemble(
                     f"{loaded.where} was trained on other images than {models[0].where}: make sure that neither has "
                     "seen the test images"
                 )
-            # Members of one training see the same pictures: those are not read again.
-            if data is None or _seen(data.info) != _seen(model.data):
+            # Images are not read again for a member that sees them as the one before.
+            if data is None or _preprocessing(data.info) != _preprocessing(model.data):
                 data = test_data(model, config, runtime, first.classes)
             mean.begin_member()
             alone = evaluate_on(data, loaded, config, runtime, mean)
@@ -127,7 +127,7 @@ def evaluate_ensemble(
     return EnsembleEvaluation(members=tuple(members), ensemble=ensemble)
 
 
-def _seen(info: DataInfo) -> tuple[object, ...]:
+def _preprocessing(info: DataInfo) -> tuple[object, ...]:
     """What decides how a model sees images."""
     return info.mean, info.std, info.image_size, info.fit, info.background
 
@@ -142,8 +142,8 @@ def _check_members(models: Sequence[LoadedModel]) -> None:
     for model in models[1:]:
         if strange := sorted(classes ^ set(model.value.data.classes)):
             raise UsageError(
-                f"{model.where} tells other classes apart than {first.where} ({len(strange)} are in one only, "
-                f"{strange[0]!r} for one): the members of an ensemble need the same"
+                f"{model.where} has other classes than {first.where} ({len(strange)} are in only one of them, such as "
+                f"{strange[0]!r}): the members of an ensemble need the same"
             )
 
 

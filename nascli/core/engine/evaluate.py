@@ -22,11 +22,11 @@ from nascli.errors import UsageError
 from nascli.graphs.graph import Size
 
 INHERITED = ("dataset", "data_dir", "skip_corrupt", "workers")
-"""Settings that an evaluation takes from the training where it is not told otherwise."""
+"""Settings that an evaluation takes from the training unless told otherwise."""
 
 
 class Evaluation(BaseModel):
-    """What a model does on the test images. Shares are in [0, 1]; `confusion[i][j]` counts class i taken for class j.
+    """How a model does on the test images. Shares are in [0, 1]; `confusion[i][j]` counts class i taken for class j.
 
     `loss` is the mean negative log-likelihood, in nats. `top5` is None where there are at most five classes.
     `calibration_error` is the expected calibration error (see `Calibration`). `multiply_adds` counts convolutions and
@@ -51,7 +51,7 @@ class Evaluation(BaseModel):
 
 
 class Count(Protocol):
-    """Something that is told every batch and what the network says of it."""
+    """Something that counts over batches, from the network's logits and the labels."""
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """[images, classes], [images]."""
@@ -108,7 +108,7 @@ def count_answers(
 ) -> float:
     """Let `counts` count all batches, with the network in evaluation mode.
 
-    Returns the seconds spent in it; the set-up that the first call does is not counted.
+    Returns the seconds spent in the network, without the set-up of its first call.
     """
     was_training = network.training
     network.eval()
@@ -154,7 +154,7 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
 
 
 def test_data(model: ModelFile, config: EvalConfig, runtime: Runtime, classes: tuple[str, ...]) -> DataModule:
-    """The images as the model takes them: of its size, normalised by its statistics. Labels count in `classes`."""
+    """The images as the model takes them: of its size, normalised by its statistics. Labels are places in `classes`."""
     return open_data(
         config,
         device=runtime.device,
@@ -165,7 +165,7 @@ def test_data(model: ModelFile, config: EvalConfig, runtime: Runtime, classes: t
 
 
 def _trained_at(model: ModelFile, config: EvalConfig) -> Path | None:
-    """Where the images lay that a model was trained on; None where they were another data set's, or nowhere."""
+    """The folder of the images that a model was trained on; None for another data set, or one without a folder."""
     then = model.provenance.config
     place = then.get("data_dir")
     return Path(place).expanduser() if then.get("dataset") == config.dataset and isinstance(place, str) else None
@@ -174,7 +174,7 @@ def _trained_at(model: ModelFile, config: EvalConfig) -> Path | None:
 def evaluate_on(
     data: DataModule, loaded: LoadedModel, config: EvalConfig, runtime: Runtime, *counts: Count
 ) -> Evaluation:
-    """Evaluate a model on what `test_data` opened; `counts` are told its logits, in the order of the data's classes."""
+    """Evaluate a model on what `test_data` opened. `counts` get its logits, in the order of the data's classes."""
     model = loaded.value
     network = load_network(loaded, runtime.device)
     if data.info.classes != model.data.classes:
@@ -187,7 +187,7 @@ def evaluate_on(
 
 
 def evaluation(tally: Tally, data: DataModule, runtime: Runtime, size: Size, seconds: float) -> Evaluation:
-    """What was counted, as a result. seconds: spent in the network."""
+    """The counts as a result. seconds: spent in the network."""
     classes = data.info.classes
     totals = tally.confusion.sum(dim=1).tolist()
     right = tally.confusion.diagonal().tolist()

@@ -1,4 +1,4 @@
-"""What search, finetune and train have around their loop: a run that may be complete, its directory, its threads."""
+"""What search, finetune and train share around their loop: a run that may be complete, its directory, its threads."""
 
 from collections.abc import Mapping
 from typing import Any

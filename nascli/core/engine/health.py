@@ -1,4 +1,4 @@
-"""How a search of cells has ended, in one line: how decided it is, what it would derive, and whether that can learn."""
+"""How a search of cells ended, in one line: how decided it is, what it would derive, and whether that can learn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from nascli.spaces.names import NONE, SKIP
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of the `epochs` in which the architecture was learnt, the `last` ones would all have derived the same cells.
+    """The `last` of the `epochs` in which the architecture was learnt would all have derived the same cells.
 
     `warmup`: the epochs before, in which it was not learnt.
     """
@@ -36,10 +36,10 @@ class Agreement:
 class Health:
     """The end of a search of cells.
 
-    `entropy` and `agreement` are None in random search, which learns nothing by degrees. `skips` and `nones` are shares
+    `entropy` and `agreement` are None in random search, which does not learn gradually. `skips` and `nones` are shares
     of the derived picks, 0 to 1; `nones` is None in a space that derives no `none`, where every cell is connected.
-    `disconnected` says in words which cells are not (`disconnection`). `idle`: of the cell that has most of them, the
-    share of picks that are one or the other.
+    `disconnected` says in words which cells are not (`disconnection`). `idle` is the share of picks that are skips or
+    `none` in the cell that has most of them.
     """
 
     entropy: Entropy | None
@@ -51,7 +51,7 @@ class Health:
 
     @property
     def advice(self) -> str:
-        """What to do where most of the picks compute nothing, as in a search that has fallen for skips; or nothing."""
+        """What to do where most of the picks compute nothing, as in a search that fell for skips; otherwise empty."""
         if self.entropy is None or self.idle <= 1 / 2:
             return ""
         none, rule = ("", "") if self.nones is None else (" or none", " --without-none")
@@ -69,7 +69,7 @@ class Health:
 
 
 def health(rows: Sequence[Mapping[str, Any]], distribution: Distribution) -> Health | None:
-    """Of a search by its rows of metrics (`RunDir.read_metrics`) and what it ended in.
+    """The health of a search, from its rows of metrics (`RunDir.read_metrics`) and its final distribution.
 
     None where it stands for no cells, so that no row has any: a search of channels, or one that only shares weights.
     """

@@ -39,5 +39,5 @@ def given_twice(one: LoadedArtifact[Artifact], other: LoadedArtifact[Artifact]) 
 
 
 def read_back(content: bytes, path: Path | None, file: type[File]) -> LoadedArtifact[File]:
-    """A result, read back from the bytes that were written: what the next stage would read is what is returned."""
+    """A result, read back from the bytes that were written, as the next stage would read it."""
     return read_artifact(content, str(path) if path else "the result").holding(file)

@@ -24,7 +24,7 @@ CHECKPOINT_SECONDS = 300.0
 """Long epochs write a checkpoint this often; every epoch writes one at its end."""
 
 READ_EVERY = 20
-"""On a GPU, metrics are read once in so many steps: reading them waits for the device."""
+"""On a GPU, metrics are read once in this many steps: reading them waits for the device."""
 
 
 class Job(Protocol):
@@ -72,7 +72,7 @@ class _Means:
 
 def all_finite(state: Any) -> bool:
     """Whether every tensor in a nesting of dicts, lists and tuples has finite values only."""
-    # Asked one by one, the thousands of tensors of a search keep a GPU waiting for a second.
+    # Checked one by one, the thousands of tensors of a search would keep a GPU waiting for a second.
     answers: dict[torch.device, list[Tensor]] = defaultdict(list)
     for tensor in _tensors(state):
         answers[tensor.device].append(tensor.isfinite().all())
@@ -87,7 +87,7 @@ def _tensors(state: Any) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
-class _Course:
+class _Progress:
     """How far a run has come: its step, the means of the present epoch, the rows of those that are done."""
 
     def __init__(self, job: Job, run: RunDir | None, reporter: Reporter, steps_per_epoch: int) -> None:
@@ -111,7 +111,7 @@ class _Course:
         run.truncate_metrics(self.step // self._steps_per_epoch if self.step else -1)
         self.rows = run.read_metrics()
 
-    def row_of_the_start(self) -> None:
+    def record_start(self) -> None:
         """Keep what is worth knowing before the first step."""
         if start := self._job.start_metrics():
             self.rows = [{"epoch": 0, "step": 0, **start}]
@@ -119,12 +119,12 @@ class _Course:
                 self._run.append_metrics(self.rows[0])
 
     def start_clocks(self) -> None:
-        """Of the epoch and of the checkpoints, when the first step is about to begin."""
+        """Start the clocks of the epoch and of the checkpoints, just before the first step."""
         self._epoch_began = self._saved = time.monotonic()
         self._first_of_epoch = self.step
 
     def count(self, metrics: Mapping[str, Tensor], *, stopping: bool) -> None:
-        """Count a step that was done, and write a checkpoint after an epoch, when it is time, or when `stopping`."""
+        """Count a finished step, and write a checkpoint after an epoch, when it is time, or when `stopping`."""
         self._means.add(metrics)
         self.step += 1
         ends_epoch = self.step % self._steps_per_epoch == 0
@@ -191,16 +191,16 @@ def drive(
     """Run `job` to its end and return the rows of metrics.jsonl. `facts` are shown when the run starts.
 
     `stop` tells the caller of a signal that came during the last step, too late to interrupt this run. `compiles`: the
-    first step compiles the network, for minutes perhaps, and a signal does not wait for its end.
+    first step compiles the network, perhaps for minutes, and a signal ends it at once.
 
     Raises Diverged when a metric stops being finite, Interrupted after SIGINT or SIGTERM; both leave the last good
     checkpoint in `run`.
     """
-    course = _Course(job, run, reporter, steps_per_epoch)
+    course = _Progress(job, run, reporter, steps_per_epoch)
     if run is not None and resume:
         course.resume(run)
     if course.step == 0:
-        course.row_of_the_start()
+        course.record_start()
     began, total = course.step, epochs * steps_per_epoch
     reporter.begin(stage, facts, epochs=epochs, steps_per_epoch=steps_per_epoch, step=began)
     course.start_clocks()
@@ -220,7 +220,7 @@ def drive(
 
 
 def _interruptible_step(job: Job, stop: StopRequest) -> Mapping[str, Tensor]:
-    """A step that a signal ends at once, as while a network is compiled. Raises Interrupted."""
+    """A step that a signal ends at once, for a step that compiles the network. Raises Interrupted."""
     stop.at_once = True
     try:
         return job.step()

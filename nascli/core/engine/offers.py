@@ -1,4 +1,4 @@
-"""What a distribution may be asked for, each kind as far as it offers it, and how many networks at a time."""
+"""What a distribution may be asked for, a protocol for each offer, and how many networks at a time."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, Self, runtime_checkable
@@ -10,7 +10,7 @@ from nascli.errors import UsageError
 from nascli.spaces.protocol import CellSpace
 
 MOST = 10_000
-"""Genotypes of one derivation. Each is a file, and nobody trains as many."""
+"""The most genotypes of one derivation. Each is a file, and nobody trains more."""
 
 
 @runtime_checkable
@@ -27,15 +27,15 @@ class StandsForCells(Distribution, Protocol):
 
     @property
     def space(self) -> CellSpace:
-        """What cells there are."""
+        """The space of the cells."""
 
     def mode(self) -> CellGenotype:
-        """Those that it stands for."""
+        """The cells that it stands for."""
 
 
 @runtime_checkable
 class OffersModeWithin(Protocol):
-    """A distribution over operations, of which the best may be looked for within limits."""
+    """A distribution over operations, whose best can be searched for within limits."""
 
     def mode_within(self, limits: CellLimits) -> Genotype:
         """The mode among cells within the limits. Raises UsageError for limits that the space rules out."""
@@ -63,7 +63,7 @@ class OffersCells(Distribution, Protocol):
 
     @property
     def space(self) -> CellSpace:
-        """What cells there are."""
+        """The space of the cells."""
 
     def sample(self, seed: int, number: int) -> CellGenotype:
         """Cell `number` of the sequence `seed`."""

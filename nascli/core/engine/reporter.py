@@ -1,4 +1,4 @@
-"""How a run tells whoever watches it; the command line draws it, a program may ignore it."""
+"""How a run reports its progress; the command line shows it, a program may ignore it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ class Reporter(Protocol):
     ) -> None:
         """A run starts, at `step` (0, or where it was interrupted). `facts` are worth a line: data, sizes, device.
 
-        unit: what is counted. Candidates come without epochs and at no images a second.
+        unit: what is counted. Candidates have no epochs and no images per second.
         """
 
     def step(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
@@ -37,7 +37,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """The reporter of whoever does not want one."""
+    """A reporter that shows nothing."""
 
     def begin(
         self,

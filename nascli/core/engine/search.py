@@ -41,9 +41,9 @@ def search(
 ) -> LoadedDistribution:
     """Search, and return the distribution; write it where `destination` says.
 
-    `truth` tells what the cells that the search would derive are worth, after every epoch; nothing learns from it, but
-    that random search chooses by it and trains nothing. Raises UsageError, DataError, MemoryExhausted, Diverged,
-    Interrupted.
+    `truth` gives the true accuracy of the cells that the search would derive, after every epoch. Nothing learns from
+    it, except that random search chooses by it and trains nothing. Raises UsageError, DataError, MemoryExhausted,
+    Diverged, Interrupted.
     """
     if truth is not None and METHODS[config.method].by_table:
         return search_by_table(config, truth, destination, reporter)
@@ -81,7 +81,7 @@ def _run(
         method = job.method
         tell_before(config, data, method, runtime, reporter)
         if truth is None and destination.resume and _used_a_table(destination):
-            reporter.notice("the epochs before were looked up in a table: give --table to go on with that")
+            reporter.notice("earlier epochs have accuracies from a table: give --table to go on with them")
         known = facts(config, method, data.info, runtime)
         rows = learn(job, config, destination, reporter, data=data, made_from=made_from, facts=known, runtime=runtime)
         learnt, origin = method.distribution(), provenance(config, data.info, made_from)
@@ -98,7 +98,7 @@ def _run(
 
 
 def _used_a_table(destination: Destination) -> bool:
-    """Whether the run that is resumed told true accuracies."""
+    """Whether the run that is resumed recorded true accuracies."""
     run = destination.run_path
     return run is not None and any(TRUE_ACCURACY in row for row in RunDir(run).read_metrics())
 
@@ -134,7 +134,7 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime, earli
 
     earlier: as in `drawing_seed`.
     """
-    # Searches for cells vary no colours, as PC-DARTS on ImageNet; weights that are kept are trained like any other.
+    # Searches for cells do not vary colours, as PC-DARTS on ImageNet; weights that are kept are trained like any other.
     jitter = METHODS[config.method].searches != "cells"
     return {
         name: data.stream(
@@ -152,8 +152,8 @@ def open_streams(config: SearchConfig, data: DataModule, runtime: Runtime, earli
 def drawing_seed(config: SearchConfig, earlier: int = 0) -> int:
     """The seed of everything that is drawn in a stage, so that a finetune does not repeat the search's first batches.
 
-    The split alone has the configuration's own: images that a search held out are held out in all stages. earlier: how
-    many finetunes this one goes on with.
+    Only the split uses the configuration's seed itself, so images that a search held out are held out in all stages.
+    earlier: how many finetunes came before this one.
     """
     if config.stage == SearchConfig.stage:
         return config.seed

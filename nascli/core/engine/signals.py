@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class StoppedAtOnce(BaseException):
-    """A signal came where nothing may wait for the next step. No Exception, which a compiler would take for its own."""
+    """A signal came that must not wait for the next step. Not an Exception, which a compiler would take for its own."""
 
 
 class StopRequest:
@@ -25,7 +25,7 @@ class StopRequest:
 def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
     """While active, the first SIGINT or SIGTERM is only noted, in `request`; a second one acts at once.
 
-    Outside the main thread, where Python allows no handlers, nothing is noted and signals act as ever.
+    Outside the main thread, where Python allows no handlers, nothing is noted and signals act as usual.
     """
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -1,4 +1,4 @@
-"""The network that a training would build, from what the tables know: no image is read where they know enough."""
+"""The network that a training would build. No image is read where the registry's tables know enough."""
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotypes.genotype import Genotype
@@ -31,16 +31,16 @@ def known_shape(config: Config, *, classes: int | None = None) -> DataShape:
 
 
 def shape_of(data: DataInfo) -> DataShape:
-    """What of the images decides the size of a network."""
+    """The part of the data's description that decides the size of a network."""
     return DataShape(classes=len(data.classes), image_channels=data.channels, image_size=data.image_size)
 
 
 def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -> tuple[DataShape, Graph]:
     """The network that `config` trains; with the auxiliary tower if it is wanted and the maps allow it.
 
-    Of the sizes that the configuration gives, a genotype needs those that it leaves open, and no others. Raises
-    UsageError where the two don't go together or the images are too small, and pydantic's ValidationError for sizes
-    beyond what a model's file may have.
+    The configuration must give the sizes that the genotype leaves open, and no others. Raises UsageError where the two
+    don't go together or the images are too small, and pydantic's ValidationError for sizes beyond what a model's file
+    may have.
     """
     kind = kind_of_space(genotype.space)
     if (meant := config.space or next(iter(SPACES_OF[kind]))) != genotype.space:
@@ -71,24 +71,25 @@ def _flags(names: list[str]) -> str:
 
 
 def tower_notice(wanted: float, settings: DataShape, graph: Graph) -> str | None:
-    """What to say where the auxiliary tower is wanted and cannot be; None where all is well."""
+    """A notice where the auxiliary tower is wanted but impossible; None where all is well."""
     if wanted == 0 or settings.auxiliary:
         return None
     return f"trained without an auxiliary tower: {graph.why_no_tower}"
 
 
 def batch_notice(config: SearchConfig | TrainConfig, images: int) -> str | None:
-    """What to say where the recipe's batch would be more than the images of a part; None where all is well."""
+    """A notice where the recipe's batch would be larger than a part of the images; None where all is well."""
     if not config.batch_was_fitted:
         return None
     part = int(images * config.smallest_share)
     return (
-        f"batches of {config.batch_size} images: the recipe's {config.usual_batch} are more than the {part} of a part"
+        f"batches of {config.batch_size} images: the recipe's {config.usual_batch} are more than the smallest part "
+        f"of the images, {part}"
     )
 
 
 def stem_notice(stem: str | None, image_size: int) -> str | None:
-    """What to say where the first layers keep the size of images that are too large for it; None where all is well."""
+    """A notice where the first layers keep the size of images that are too large for it; None where all is well."""
     if stem != "cifar" or image_size <= LARGEST_SMALL_IMAGE:
         return None
     return (

@@ -1,4 +1,4 @@
-"""Training from the weights that a search has left: whether they are those of the genotype, and for such images."""
+"""Training from the weights of a search: whether they belong to the genotype and suit the images."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from nascli.config import TrainConfig
 from nascli.errors import UsageError
 
 SHOWN_DIGITS = 12
-"""Of a sha256 in messages, as in `nascli info`."""
+"""Digits of a sha256 in messages, as in `nascli info`."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Inherited:
 def inherited_weights(
     genotype: LoadedGenotype, start: LoadedDistribution | None, config: TrainConfig
 ) -> Inherited | None:
-    """The weights in `start`, as a training of `genotype` by `config` begins with them; None: with random ones.
+    """The weights in `start` that a training of `genotype` by `config` begins with; None for random ones.
 
-    Raises UsageError where it cannot begin with them. What the images say is left to `check_data`.
+    Raises UsageError where it cannot begin with them. `check_data` checks the images.
     """
     if start is None:
         if config.weights == "inherited":
@@ -83,8 +83,8 @@ def check_data(inherited: Inherited, data: DataInfo) -> None:
         )
     if theirs.classes != data.classes:
         raise UsageError(
-            f"the weights in {inherited.where} tell the {len(theirs.classes)} classes of {theirs.dataset} apart, not "
-            f"these {len(data.classes)} of {data.dataset}: train on the same classes, or leave --from out"
+            f"the weights in {inherited.where} are for the {len(theirs.classes)} classes of {theirs.dataset}, not for "
+            f"the {len(data.classes)} of {data.dataset}: train on the same classes, or leave --from out"
         )
 
 

@@ -40,10 +40,10 @@ from nascli.seeds import derive_seed
 from nascli.spaces.network_settings import DataShape
 
 FEW_STEPS = 100
-"""Under so many, running statistics are still of what the weights were before: each step has a tenth of the say."""
+"""After fewer, running statistics still reflect earlier weights: each step contributes only a tenth."""
 
 AUXILIARY = "auxiliary."
-"""Names of the auxiliary tower's weights begin with this; the tower ends with the training."""
+"""The names of the auxiliary tower's weights begin with this; the tower is dropped after the training."""
 
 
 def train(
@@ -57,8 +57,8 @@ def train(
 ) -> LoadedModel:
     """Train the network of a genotype and return the model; write it where `destination` says.
 
-    `start` is the run whose weights it starts from, where `config.weights` is "inherited": the one that the genotype
-    was derived from. `stop` tells the caller of a signal that came too late to interrupt this training.
+    `start` is the run that the genotype was derived from, whose weights the training starts from where
+    `config.weights` is "inherited". `stop` tells the caller of a signal that came too late to interrupt this training.
 
     Raises ArtifactError, UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
     """
@@ -110,7 +110,7 @@ def train(
 
 
 def open_images(genotype: LoadedGenotype, config: TrainConfig, runtime: Runtime, reporter: Reporter) -> DataModule:
-    """The images of a training; the reporter is told how they are read, and what has changed. Raises as `train`."""
+    """The images of a training. Reports how they are read and what has changed. Raises as `train`."""
     if config.image_size is not None and config.stem == "cifar":  # before any image is enlarged
         largest = (config.channels or 1) * config.image_size**2
         check_maps(config.batch_size, largest, config.image_size, runtime, config.stem)
@@ -123,7 +123,7 @@ def open_images(genotype: LoadedGenotype, config: TrainConfig, runtime: Runtime,
 
 
 def _since_the_search(genotype: LoadedGenotype, config: TrainConfig, data: DataInfo) -> str:
-    """What has changed of the images since the genotype was searched for, in words; empty for none, or for others."""
+    """How the images have changed since the genotype's search, in words; empty if they haven't, or are others."""
     searches = (one for one in genotype.provenance.descent() if one.stage in (SearchConfig.stage, FinetuneConfig.stage))
     last = next(searches, None)
     return changed_since(last, data.description(), config.data_dir) if last else ""
@@ -156,9 +156,11 @@ def open_training(
     check_maps(config.batch_size, graph.largest_map, data.info.image_size, runtime, config.stem)
     job = TrainJob(found, graph, settings, config, data, runtime, inherited)
     if inherited is not None and config.validation > 0:
-        reporter.notice("the search has learnt from most of the images that are held out here: their accuracy flatters")
+        reporter.notice(
+            "the search has learnt from most of the images that are held out here: their accuracy is too high"
+        )
     if config.drop_path > 0 and job.network.path_count == 0:
-        reporter.notice("no path is dropped: this network has none that may be")
+        reporter.notice("no path is dropped: this network has no path that may be")
     return job, graph
 
 
@@ -283,7 +285,7 @@ class TrainJob:
         return {"validation_loss": tally.loss, "validation_accuracy": tally.top1}
 
     def settle(self) -> None:
-        """Give batch norms the statistics of the training images as they are, under the weights as they are now."""
+        """Give batch norms the statistics of the training images, not augmented, under the present weights."""
         with self._runtime.autocast():
             update_bn(self._stream.once(), self.network)
 

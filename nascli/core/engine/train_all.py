@@ -62,7 +62,7 @@ def members(
     targets = destination.numbered(len(genotypes))
     each: Sequence[int | None] = [None] if seeds is None else seeds
     return tuple(
-        Member(genotype, seed, replace(target, output=_seeded(target.output, seed)))
+        Member(genotype, seed, replace(target, output=_with_seed(target.output, seed)))
         for (genotype, target), seed in product(zip(genotypes, targets, strict=True), each)
     )
 
@@ -78,9 +78,9 @@ def train_all(
 ) -> tuple[LoadedModel, ...]:
     """Train every genotype with every seed, each as `train` would, and return the models in the order of `members`.
 
-    `start` is the run that all of them were derived from, where they start from its weights. Whatever is wrong with it,
-    a genotype or a destination is raised before the first training starts. To resume is to skip what is complete, to
-    continue what was interrupted and to start what is missing. Raises as `train`.
+    `start` is the run that all of them were derived from, where they start from its weights. Any fault of it, of a
+    genotype or of a destination is raised before the first training starts. Resuming skips what is complete, continues
+    what was interrupted and starts what is missing. Raises as `train`.
     """
     planned = members(sources, seeds, destination)
     origin = None if start is None else artifact(start, DistributionFile)
@@ -94,7 +94,7 @@ def train_all(
     stop = StopRequest()
     models: list[LoadedModel] = []
     for number, member in enumerate(planned, start=1):
-        # A signal during the last step of a training lets that one finish, and the next one not begin.
+        # After a signal during a training's last step, that training finishes and the next one does not begin.
         if stop.signal_number is not None:
             name = signal.Signals(stop.signal_number).name
             raise Interrupted(
@@ -124,24 +124,24 @@ def plan_train_all(
 
 
 def description(member: Member) -> str:
-    """A training in words: its genotype, its seed where there are several, its model where it is written."""
+    """A training in words: its genotype, its seed if seeds are given, its model if it is written."""
     seed = f", seed {member.seed}" if member.seed is not None else ""
     output = member.destination.output
     return f"{member.genotype.where}{seed}{f', to {output}' if output is not None else ''}"
 
 
 def _check_shared(destination: Destination) -> None:
-    """Raise UsageError for a destination that serves one model only."""
+    """Raise UsageError for a destination that only suits one model."""
     if destination.is_pipe:
-        raise UsageError("several models cannot share standard output: name a file with -o, which theirs lie beside")
+        raise UsageError("several models cannot share standard output: name a file with -o, and they lie beside it")
     if destination.run_dir is not None:
         raise UsageError("--run-dir is the folder of one run: leave it out, and each model has its own beside it")
     if destination.output is not None and Path(destination.output).is_dir():
-        raise UsageError(f"{destination.output} is a folder: name a file in it, and the models' names are made of it")
+        raise UsageError(f"{destination.output} is a folder: name a file in it, from which the models' names are made")
 
 
-def _seeded(output: Output, seed: int | None) -> Output:
-    """The file of one of several seeds: the seed stands before the ending of its name."""
+def _with_seed(output: Output, seed: int | None) -> Output:
+    """The file for one of several seeds, which stands in its name before the ending."""
     if output is None or seed is None:
         return output
     path = Path(output)

@@ -1,4 +1,4 @@
-"""What a search learns from a table of true accuracies: the worth of its cells, or, if it is random, all it needs."""
+"""Searches with a table of true accuracies: what their cells are worth, or, for random search, all that it needs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,7 @@ from nascli.registry import METHODS, load
 
 @dataclass(frozen=True)
 class Truth:
-    """A table, the column that is told of cells, and the one that random search chooses by.
-
-    Names of columns are None for the first that has "test" in its name, or "valid".
-    """
+    """A table, the column that is reported of cells, and the one that random search chooses by."""
 
     table: TruthTable
     column: str
@@ -31,7 +28,10 @@ class Truth:
 
     @classmethod
     def of(cls, path: str | Path, column: str | None = None, choose_by: str | None = None) -> "Truth":
-        """From a file. Raises ArtifactError for a table that is wrong, UsageError for columns that it has not."""
+        """From a file. Without names, the columns are the first with "test" and the first with "valid" in its name.
+
+        Raises ArtifactError for a table that is wrong, UsageError for columns that it lacks.
+        """
         table = load_table(path)
         return cls(table, table.column(column, "test"), table.column(choose_by, "valid"))
 
@@ -45,7 +45,7 @@ class Truth:
 
 
 def check_truth(truth: Truth, config: SearchConfig, destination: Destination) -> None:
-    """Raise UsageError for a table that knows nothing of the cells that are searched, or that would be overwritten."""
+    """Raise UsageError for a table of other cells than those searched, or one that would be overwritten."""
     refuse_overwriting([destination.output], [truth.table.where])
     known = truth.table.space.name
     if known != config.space:
@@ -73,7 +73,7 @@ def search_by_table(
     by_table = load(METHODS[config.method].by_table)
     trials = by_table(config.space, config.settings, config.seed, table, truth.choose_by, truth.column)
     if truth.choose_by == truth.column:
-        reporter.notice(f"chosen by {truth.column}, which is also what is told: the best of many flatters")
+        reporter.notice(f"chosen by {truth.column}, which is also reported: the best of many looks better than it is")
     origin = Provenance(
         nascli=__version__,
         stage=config.stage,

@@ -158,7 +158,7 @@ def test_more_networks_than_a_tiny_space_has() -> None:
 
     few = CategoricalDistribution.uniform(Tiny(1))
     assert len({chosen.genotype.network() for chosen in Top(9).of(few)}) == 9
-    with pytest.raises(UsageError, match="10 networks were asked for; the distribution is over 9"):
+    with pytest.raises(UsageError, match="10 networks were asked for; the distribution has only 9"):
         list(Top(10).of(few))
 
 

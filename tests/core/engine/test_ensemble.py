@@ -152,7 +152,7 @@ def test_an_ensemble_agrees_with_the_plain_networks(pair):
 
 
 def test_members_are_evaluated_as_if_they_were_alone(pair, large):
-    """With their own image size and normalisation, whatever the others have."""
+    """Each with its own image size and normalisation, whatever the others have."""
     models = [pair[0], large, pair[1]]
     result = nascli.evaluate_ensemble(models)
     for model, member in zip(models, result.members, strict=True):
@@ -176,7 +176,7 @@ def test_a_member_whose_classes_are_in_another_order_answers_for_the_right_ones(
     assert mixed.ensemble.confusion == plain.ensemble.confusion
     assert mixed.ensemble.loss == pytest.approx(plain.ensemble.loss, abs=1e-6)
     assert mixed.members[1].loss == pytest.approx(plain.members[1].loss, abs=1e-6)
-    # It does not give one answer to all, whose order would not show.
+    # It does not give all images one answer, which would hide the order.
     assert sum(map(any, zip(*plain.members[1].confusion, strict=True))) > 3
 
     first = nascli.evaluate_ensemble([shuffled(pair[1]), pair[0]])
@@ -189,7 +189,7 @@ def test_a_member_whose_classes_are_in_another_order_answers_for_the_right_ones(
 def test_members_with_other_classes_are_refused_by_name(pair):
     classes = pair[1].value.data.classes
     other = with_classes(pair[1], "other.safetensors", ("cat", *classes[1:]))
-    with pytest.raises(UsageError, match=r"other\.safetensors tells other classes apart .*2 are in one only"):
+    with pytest.raises(UsageError, match=r"other\.safetensors has other classes than .*2 are in only one of them"):
         nascli.evaluate_ensemble([pair[0], other])
 
 

@@ -81,7 +81,7 @@ def test_of_categoricals() -> None:
 
 
 def test_of_categoricals_that_say_nothing() -> None:
-    """And whose rows are of a version that knew no drift."""
+    """The rows are of a version that did not record drift."""
     end = health(rows("ab"), edges("skip_connect", "skip_connect"))
     assert str(end) == (
         f"entropy 6.44 of 9.66 nats, the same genotype in the last 1 of 1 epochs, skips 33%, none 67%, {FAULT}"
@@ -89,7 +89,7 @@ def test_of_categoricals_that_say_nothing() -> None:
 
 
 def test_a_search_that_has_fallen_for_skips_says_what_to_do() -> None:
-    """More than half of the picks, not half; of a ranking of trained cells nothing else can be derived."""
+    """More than half of the picks, not exactly half; a random search of trained cells can derive nothing else."""
     half = health(rows("ab"), edges("skip_connect", "skip_connect", "skip_connect", *["nor_conv_3x3"] * 3))
     assert half is not None
     assert half.advice == ""
@@ -135,7 +135,7 @@ def test_epochs_that_agree_are_the_last_ones_that_learnt(genotypes: str, warmup:
 
 
 def test_of_random_search_and_of_channels() -> None:
-    """Random search learns nothing by degrees: what its best cell is made of, and no more."""
+    """Random search does not learn gradually: only the picks of its best cell are reported."""
     cells = trials()
     assert str(health(rows("ab"), cells)) == f"skips {cells.mode().share('skip_connect'):.0%}"
     assert health(rows("ab"), posterior()) is None
@@ -165,7 +165,7 @@ def test_every_search_of_cells_ends_with_it_and_python_has_the_same(method: str,
 
 
 def test_a_search_that_stands_for_no_cells_has_no_such_line(tmp_path: Path) -> None:
-    """SPOS leaves weights alone. The mode of its uniform distribution is all `none`, and nobody derives it."""
+    """SPOS learns weights only. The mode of its uniform distribution is all `none`, and nobody derives it."""
     notes = Notes()
     config = nascli.SearchConfig(**{**SMALL, "method": "spos"})
     run = nascli.search(config, nascli.Destination(tmp_path / "run.safetensors"), notes)

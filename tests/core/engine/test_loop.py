@@ -98,7 +98,7 @@ def test_a_signal_does_not_wait_for_a_network_to_be_compiled(tmp_path, number):
         run(job, tmp_path / "run", compiles=True)
     assert caught.value.exit_code == 128 + number
     assert signal.getsignal(number) is before
-    # Later steps are waited for.
+    # A signal waits for the end of any later step.
     job = Parabola()
     job.on_step = lambda step: os.kill(os.getpid(), number) if step == 1 else None
     with pytest.raises(Interrupted, match="after step 2 of 20"):

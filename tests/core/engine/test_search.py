@@ -28,7 +28,7 @@ def test_cutout_reaches_the_images() -> None:
 
 
 def test_a_finetune_splits_the_images_as_the_search_and_draws_anew() -> None:
-    """Not the batches and the augmentation of the search's first epoch once more; the held-out images are the same."""
+    """It does not repeat the batches and augmentation of the search's first epoch, but holds out the same images."""
     settings = {"method": "pgnas", "limit_train": 200, "batch_size": 20, "epochs": 1, "seed": 7}
     search, finetune = SearchConfig(**settings), FinetuneConfig(**settings)
     data = open_data(search, device=CPU.device)

@@ -1,4 +1,4 @@
-"""The mean of several searches: what it is of, what is derived from it, and what there is no mean of."""
+"""The mean of several searches: how it is computed, what is derived from it, and which searches have none."""
 
 import json
 from itertools import permutations, product
@@ -109,11 +109,11 @@ def test_the_likeliest_of_a_mean() -> None:
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        ([mixture()], "run.safetensors and other-1 are the same: the mean is of different searches"),
-        ([mixture(seed=1), categorical()], "other-2 is not of the same method as run.safetensors"),
-        ([mixture(seed=1, space="nas-bench-201")], "other-1 is not of the same search space as run.safetensors"),
-        ([mixture(5, seed=1)], "other-1 is not of the same search space as run.safetensors"),
-        ([mixture(seed=1, beta=False)], "other-1 is not of the same logits as run.safetensors"),
+        ([mixture()], "run.safetensors and other-1 are the same: a mean needs different searches"),
+        ([mixture(seed=1), categorical()], "other-2 does not have the same method as run.safetensors"),
+        ([mixture(seed=1, space="nas-bench-201")], "other-1 does not have the same search space as run.safetensors"),
+        ([mixture(5, seed=1)], "other-1 does not have the same search space as run.safetensors"),
+        ([mixture(seed=1, beta=False)], "other-1 does not have the same logits as run.safetensors"),
     ],
 )
 def test_what_there_is_no_mean_of(others, message) -> None:
@@ -127,10 +127,10 @@ def test_a_mean_is_of_searches_on_the_same_images() -> None:
     other = {**data, "fingerprint": "b" * 64}
     same = [loaded(mixture(seed=seed), data=data) for seed in (0, 1)]
     assert mean_distribution(same).kind == "mixture"
-    with pytest.raises(UsageError, match=r"^b is not of the same images as run\.safetensors: "):
+    with pytest.raises(UsageError, match=r"^b does not have the same images as run\.safetensors: "):
         mean_distribution([same[0], loaded(mixture(seed=1), "b", data=other)])
 
 
 def test_a_random_search_has_no_mean() -> None:
-    with pytest.raises(UsageError, match="^of a random search there is no mean: give one$"):
+    with pytest.raises(UsageError, match="^a random search has no mean with others: give one$"):
         mean_distribution([loaded(trials(3, done=3)), loaded(trials(3, done=2), "b")])

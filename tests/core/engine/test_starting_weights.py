@@ -112,7 +112,7 @@ def test_configuration_and_files_must_say_the_same(run, genotype):
     [
         ({"image_size": 9}, "are for images of 1x8x8, not of 1x9x9"),
         ({"channels": 3, "mean": (0.5,) * 3, "std": (0.5,) * 3}, "not of 3x8x8"),
-        ({"classes": tuple("abcdefghij")}, "tell the 10 classes of digits apart"),
+        ({"classes": tuple("abcdefghij")}, "are for the 10 classes of digits"),
     ],
 )
 def test_images_of_another_kind_are_refused(run, genotype, changes, message):

@@ -1,4 +1,4 @@
-"""What a search is told by a table of true accuracies, and that nothing learns from it but a random search."""
+"""What a table of true accuracies tells a search, and that nothing but a random search learns from it."""
 
 import pytest
 
@@ -124,7 +124,7 @@ def test_the_best_is_told_and_that_it_flatters_where_it_is_chosen_by_what_is_tol
     both = with_columns(truth, choose_by="test")
     search_by_table(config, both, nascli.Destination(), notes := Notes())
     flatters, told = notes.texts
-    assert flatters == "chosen by test, which is also what is told: the best of many flatters"
+    assert flatters == "chosen by test, which is also reported: the best of many looks better than it is"
     assert told.startswith("best of 30 by test: test ")
 
 
@@ -154,7 +154,7 @@ def test_a_search_that_trains_is_told_the_truth_and_learns_nothing_from_it(truth
 
 
 def test_a_finetune_trains_what_a_table_ranked(truth):
-    """A table is all that a random search needs, and no more than told to one that goes on."""
+    """A table is all that a random search needs; a search that goes on from it only reports the table's accuracies."""
     ranked = nascli.search(nascli.SearchConfig(**RANDOM, dataset="digits"), truth=truth)
     config = nascli.FinetuneConfig(**TINY, method="random", channels=2, trials=2)
     tuned = nascli.finetune(ranked, config, truth=truth).value.distribution

@@ -32,11 +32,11 @@ from nascli.settings.groups import CellNetwork
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.network_settings import NetworkSettings
 
-_SIZED = 64
-"""Candidates whose mean size stands for that of all while the probability of uniform dropout is looked for."""
+_SIZE_SAMPLES = 64
+"""Candidates whose mean size stands for that of all in the search for the probability of uniform dropout."""
 
 _HALVINGS = 14
-"""Of the interval of that probability: the last is 0.00006 long."""
+"""How often the interval of that probability is halved: the last is 0.00006 long."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def draw(
 ) -> tuple[list[Candidate], float | None]:
     """A distribution's candidates that are within the budget, of which `count` are wanted; then as many uniform ones.
 
-    The number is the probability of dropping a channel in uniform dropout; None where there is none. Raises UsageError
-    where fewer than `count` would be ranked to the end.
+    The second result is the probability of dropping a channel in uniform dropout; None where there is none. Raises
+    UsageError where fewer than `count` would be ranked to the end.
     """
     check_count(count)
     own = start.distribution
@@ -80,8 +80,8 @@ def draw(
         raise UsageError(f"{count:,} networks are asked for, and {finalists:,} would be ranked to the end")
     if not config.uniform:
         return chosen, None
-    # As many and, on average, as large as those that are ranked, which with a budget are not all that were drawn. The
-    # budget itself is nothing to them: none is chosen, and without those beyond it they would be smaller.
+    # As many as those that are ranked (with a budget, not all that were drawn) and, on average, as large. The budget
+    # does not apply to them: none is chosen, and without the larger ones they would be smaller on average.
     uniform, probability = kind.uniform(config.seed, len(chosen), _mean_parameters(chosen))
     return chosen + uniform, probability
 
@@ -89,7 +89,7 @@ def draw(
 def within_budget(
     candidates: Sequence[Candidate], max_params: int | None = None, max_macs: int | None = None
 ) -> list[Candidate]:
-    """Those whose networks are small enough. Raises UsageError where none is, with the least sizes."""
+    """Those whose networks are small enough. Raises UsageError, which names the least sizes, where none is."""
     parameters, macs = max_params or inf, max_macs or inf
     small = [one for one in candidates if one.size.parameters <= parameters and one.size.multiply_adds <= macs]
     if not small:
@@ -121,20 +121,20 @@ class Channels:
         return self.dropped(seed, count, probability), probability
 
     def uniform_probability(self, seed: int, count: int, parameters: float) -> float:
-        """The drop probability for which uniform candidates have so many parameters on average.
+        """The drop probability for which uniform candidates have this many parameters on average.
 
         By bisection: with the same random numbers at every probability, whatever is dropped once stays dropped at a
-        higher one, so the mean size falls. Of `count` candidates the first `_SIZED` have a say.
+        higher one, so the mean size falls. Of `count` candidates the first `_SIZE_SAMPLES` are measured.
         """
         low, high = 0.0, 1.0
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            larger = _mean_parameters(self.dropped(seed, min(count, _SIZED), middle)) > parameters
+            larger = _mean_parameters(self.dropped(seed, min(count, _SIZE_SAMPLES), middle)) > parameters
             low, high = (middle, high) if larger else (low, middle)
         return (low + high) / 2
 
     def dropped(self, seed: int, count: int, probability: float) -> list[Candidate]:
-        """Candidates whose channels are all dropped with one probability, from random numbers of their own."""
+        """Candidates whose channels are all dropped with the same probability, from random numbers of their own."""
         numbers = partial(self._posterior.uniforms, derive_seed(seed, UNIFORM))
         return self._candidates(UNIFORM, count, lambda number: numbers(number) >= probability)
 
@@ -153,7 +153,7 @@ class Cells:
         return self._candidates(CELLS, count, partial(self._distribution.sample, seed))
 
     def uniform(self, seed: int, count: int, parameters: float) -> tuple[list[Candidate], None]:
-        """As many that know nothing of what was learnt; none where the distribution has learnt nothing itself."""
+        """As many uniform cells; none where the distribution itself has learnt nothing."""
         own = self._distribution
         if not any(values.any() for values in own.tensors().values()):
             return [], None
@@ -168,7 +168,7 @@ def search_network(search: SearchConfig, info: DataInfo) -> NetworkSettings:
 
 
 def size_of(graph: Graph, mask: Mask) -> Size:
-    """Of the network that a mask leaves of a super-network."""
+    """The size of the network that a mask leaves of a super-network."""
     return slim(graph, channels_of(graph, mask)).graph.size
 
 

@@ -34,7 +34,7 @@ def rankable(source: Source) -> LoadedDistribution:
 
 
 def search_behind(start: LoadedDistribution) -> SearchConfig:
-    """The configuration of the search that left a distribution. Raises ArtifactError."""
+    """The configuration of the search that made a distribution. Raises ArtifactError."""
     origin = start.provenance
     if origin.method not in METHODS or origin.stage not in (SearchConfig.stage, FinetuneConfig.stage):
         raise ArtifactError(f"{start.where} does not say how it was searched for, so what it held out is not known")

@@ -62,7 +62,7 @@ def _spread(values: list[int]) -> dict[str, float]:
 
 
 def _seconds(scorer: Scorer, candidates: list[Candidate], images: np.ndarray) -> float:
-    """Of one candidate on these images: two passes are made, of which the first warms up."""
+    """The seconds for one candidate on these images, from the second of two passes; the first warms up."""
     size = scorer.per_pass(len(images))
     drawn = [candidate.draw() for candidate in candidates[:size]]
     drawn = (drawn * ceil(size / len(drawn)))[:size]

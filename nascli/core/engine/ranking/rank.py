@@ -23,7 +23,7 @@ from nascli.core.runtime import memory_errors, open_runtime
 class Ranking:
     """The genotypes that were chosen, best first, the model if there is one, and all scores.
 
-    `rounds`: of one, or of two where there is a shortlist. `candidates`: how many were drawn of each population; those
+    `rounds`: one, or two where there is a shortlist. `candidates`: how many were drawn of each population; those
     without a score were over the budget or had no part in the round. `probability`: that of uniform dropout.
     """
 
@@ -47,7 +47,7 @@ def rank(
     """Rank candidates of a distribution and write the best as a genotype, or the `count` best, which are numbered.
 
     `config` None: by the recipe for its method and images. `model`: where to write the network of the best with its
-    inherited weights; of a posterior alone. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
+    inherited weights; only for a posterior. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
     """
     start = rankable(source)
     config = config or recipe_for(start)

@@ -39,7 +39,7 @@ class Results:
         self, start: LoadedDistribution, config: DeriveConfig, destination: Destination, count: int, model: Output
     ) -> None:
         if model is not None and not isinstance(start.distribution, PosteriorDistribution):
-            raise UsageError("shared weights are no candidate's own: leave --model out, and train the genotype")
+            raise UsageError("shared weights belong to no candidate alone: leave --model out, and train the genotype")
         self._start, self._config = start, config
         self._genotypes, self._model = destination.numbered(count), replace(destination, output=model)
         self._folder = replace(destination, output=None, run_dir=destination.run_path)
@@ -58,7 +58,7 @@ class Results:
     def write(
         self, best: Sequence[Scored], images: int, scorer: Scorer, reporter: Reporter
     ) -> tuple[tuple[LoadedGenotype, ...], LoadedModel | None]:
-        """Write the genotypes of the best, and the network of the first as it was scored. images: how many they saw."""
+        """Write the genotypes of the best, and the network of the first as scored. images: how many scored them."""
         files = [self._file(score, place, images) for place, score in enumerate(best, 1)]
         contents = [genotype_bytes(file) for file in files]
         network = None if self._model.output is None else model_bytes(self._network(files[0], best[0], scorer))

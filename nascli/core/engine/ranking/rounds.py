@@ -28,24 +28,24 @@ SHORTLIST_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Round:
-    """The scores of one round, in the order of the numbers: on how many images, and those of either population."""
+    """The scores of one round, in the order of the candidates. images: how many they were scored on."""
 
     images: int
     scores: tuple[Scored, ...]
 
     def of(self, population: str) -> list[Scored]:
-        """Those of one population."""
+        """The scores of one population."""
         return [score for score in self.scores if score.population == population]
 
     @property
     def own(self) -> list[Scored]:
-        """Those of the distribution's own candidates, of which one is chosen."""
+        """The scores of the distribution's own candidates, of which one is chosen."""
         return [score for score in self.scores if score.population != UNIFORM]
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """Scores candidates in one round, or in two with a shortlist between them, and goes on where a run was stopped.
+    """Scores candidates in one round, or in two with a shortlist between them, and resumes a run that was stopped.
 
     labels: of all training images.
     """
@@ -112,8 +112,8 @@ class Rounds:
 class _Scores:
     """The scores of a round so far, in memory and in the run directory, where there is one.
 
-    `rows`: of the candidates, in order, up to the first that has none. `waiting`: candidates that are still to be
-    scored, one of each network. `done` of `total` networks have a score.
+    `rows`: scores of the candidates, in order, up to the first that has none. `waiting`: candidates that are still to
+    be scored, one per network. `done` of `total` networks have a score.
     """
 
     def __init__(self, candidates: Sequence[Candidate], run: RunDir | None, *, shortlist: bool) -> None:
@@ -135,15 +135,15 @@ class _Scores:
         rows = [Scored.of(row, str(self._run.path)) for row in self._run.read_candidates(shortlist=self._shortlist)]
         for row, candidate in zip(rows, self._candidates, strict=False):
             if (row.population, row.number) != (candidate.population, candidate.number):
-                raise ArtifactError(f"{self._run.path}: the scores are not those of this run: start it --overwrite")
+                raise ArtifactError(f"{self._run.path}: the scores are not those of this run: give --overwrite")
             known[candidate.twin_of] = (row.accuracy, row.loss)
-        # A pass is done as a whole or again: which candidates share a forward pass decides on their scores' last bits.
+        # An incomplete pass is done again: which candidates share a forward pass decides their scores' last bits.
         whole = self.total if len(known) == self.total else len(known) // size * size
         self._take(known[candidate.twin_of] for candidate in self.waiting[:whole])
         self._run.truncate_candidates(len(self.rows), shortlist=self._shortlist)
 
     def add(self, found: Sequence[tuple[float, float]]) -> None:
-        """Keep the accuracy and the loss of the next candidates that waited."""
+        """Keep the accuracy and the loss of the next waiting candidates."""
         rows = self._take(found)
         if self._run is not None:
             self._run.append_candidates([row.row() for row in rows], shortlist=self._shortlist)
@@ -164,7 +164,7 @@ class _Scores:
 
 
 def different(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The first of every network, in order: equal ones have one score."""
+    """The first candidate of every network, in order: equal networks have the same score."""
     first: dict[Hashable, Candidate] = {}
     for candidate in candidates:
         first.setdefault(candidate.twin_of, candidate)
@@ -172,7 +172,7 @@ def different(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _progress(scores: Sequence[Scored]) -> dict[str, float]:
-    """What is worth watching: how the distribution's candidates do, and uniform ones once it is their turn."""
+    """What is worth watching: how the distribution's candidates do, and later the uniform ones."""
     found = {}
     for uniform, prefix in ((False, ""), (True, "uniform_")):
         if accuracies := [score.accuracy for score in scores if (score.population == UNIFORM) is uniform]:

@@ -17,13 +17,13 @@ from nascli.errors import UsageError
 from nascli.settings.groups import SharesWeights
 
 CALIBRATION_IMAGES = 2048
-"""On so many training images, or all if there are fewer, a candidate's own statistics are taken."""
+"""The training images, or all if there are fewer, from which a candidate's own statistics are taken."""
 
 Scorer = ChannelScorer | CellScorer
 
 
 def open_scorer(start: LoadedDistribution, data: DataModule, config: DeriveConfig, runtime: Runtime) -> Scorer:
-    """With the weights of a distribution that is `rankable`. Raises ArtifactError where they don't fit its network."""
+    """A scorer with the weights of a `rankable` distribution. Raises ArtifactError where they don't fit its network."""
     search, own = search_behind(start), start.distribution
     if isinstance(own, PosteriorDistribution):
         calibration = _calibration_batches(search, data, runtime) if config.recalibrate else []

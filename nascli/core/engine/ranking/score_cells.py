@@ -28,8 +28,8 @@ from nascli.spaces.protocol import CellSpace
 from nascli.spaces.wiring import Wiring
 
 PER_PASS = 64
-"""Candidates that are scored, and kept, together: some ten seconds in a small network, which is all that a kill loses,
-and enough for neighbours to have something in common."""
+"""Candidates that are scored and saved together. In a small network that takes some ten seconds, the most that a killed
+run loses, and it is enough for neighbours to have something in common."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,21 @@ class Children:
     wiring: Wiring
 
     def graph(self, genotype: CellGenotype) -> Graph:
-        """Of one child."""
+        """The graph of one child."""
         return self.space.graph(genotype, self.settings, self.wiring)
 
     def whole(self) -> Graph:
-        """With the nodes of all children."""
+        """The graph with the nodes of all children."""
         return self.space.graph(self.space.everything(), self.settings, self.wiring)
 
 
 class CellScorer:
     """The shared weights, and the images to rank on.
 
-    Batch norms use the statistics of each batch under the candidate itself: no running ones are true of it. The images
-    come in an order that has nothing to do with their classes, in batches that are the same for all candidates.
-    Candidates of a pass take turns in the order of their operations, and what two neighbours have in common, from the
-    stem up to the first part that differs, is computed once. That changes no score. Raises ArtifactError for weights
-    that don't fit.
+    Batch norms use the statistics of each batch under the candidate itself: no running ones would fit it. The images
+    are shuffled, in batches that are the same for all candidates. The candidates of a pass are sorted by their
+    operations, and what two neighbours have in common, from the stem up to the first part that differs, is computed
+    once. That changes no score. Raises ArtifactError for weights that don't fit.
     """
 
     def __init__(
@@ -115,7 +114,7 @@ class CellScorer:
 
     def _batches(self, images: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         shuffled = images[permutation(len(images), seed=0)]
-        # Of even sizes: the statistics of a last batch of two images would be no statistics.
+        # Of even sizes: the statistics of a last batch of two images would be useless.
         parts = np.array_split(shuffled, max(1, round(len(images) / self._batch_size)))
         for part in parts:
             yield from self._data.batches(part, len(part), memory_format=self._runtime.memory_format)
@@ -126,13 +125,13 @@ def _operations(genotype: CellGenotype) -> tuple[tuple[int, str], ...]:
 
 
 def _worth_keeping(graph: Graph, following: Graph, known: Collection[str]) -> set[str]:
-    """The nodes that put out the same in both graphs and that something else in the following one reads."""
-    same = _same(graph, following)
+    """The nodes with the same value in both graphs that something else in the following one reads."""
+    same = _common_nodes(graph, following)
     read = {name for node in following.nodes if node.name not in same for name in node.inputs}
     return same & {following.nodes[-1].name, *read, *known}
 
 
-def _same(graph: Graph, other: Graph) -> set[str]:
+def _common_nodes(graph: Graph, other: Graph) -> set[str]:
     same: set[str] = set()
     for node in other.nodes:
         if graph.by_name.get(node.name) == node and same.issuperset(node.inputs):

@@ -25,24 +25,26 @@ from nascli.errors import Diverged
 from nascli.graphs.slim import slim
 
 MAP_BYTES = {"cpu": 1 << 22, "cuda": 1 << 28}
-"""How large the largest map of a forward pass gets. On a CPU, maps of a few MiB stay in its cache; on a GPU, hundreds
-keep it busy and leave room for the handful that live at a time. It looks at no free memory: the same run is divided in
-the same way everywhere."""
+"""The size of the largest map of a forward pass. On a CPU, maps of a few MiB stay in its cache; on a GPU, some
+hundreds of MiB keep it busy and leave room for the few maps that exist at a time. Free memory plays no part, so that
+the same run is divided in the same way everywhere.
+"""
 
 FEWEST_IMAGES = 16
-"""In a forward pass, even of larger maps: fewer leave the cores waiting for each other."""
+"""In a forward pass, even if its maps become larger: with fewer, the cores wait for each other."""
 
 WORTH_CUTTING = 1e10
-"""Multiply-adds of scoring a candidate from which, on a CPU, its smaller network is built and run instead of a mask.
-One core does as many in a quarter of a second. Building takes a tenth of that; where 70 % of the channels are kept,
-half of the multiply-adds are saved, and the less of it the narrower the network, as its channels come in blocks of 16.
+"""If scoring a candidate takes at least this many multiply-adds, a CPU builds and runs its smaller network instead of
+masking. One core does as many in a quarter of a second. Building takes a tenth of that. Where 70 % of the channels are
+kept, half of the multiply-adds are saved, but less of the time the narrower the network, as channels come in blocks of
+16.
 """
 
 DECODED_FOR = 64
-"""Candidates that see a batch of large images before these make way, so that decoding them takes little of the time."""
+"""Candidates that see each batch of large images once it is decoded, so that decoding takes little of the time."""
 
 OWN_BYTES = 1 << 30
-"""Of candidates with statistics of their own, so many bytes of networks live at a time, or one for every core."""
+"""Bytes of networks in memory at a time, where candidates have statistics of their own; at least one for every core."""
 
 Network = Callable[[Tensor], Tensor]
 """From a batch to the logits of some candidates, [candidates, B, classes]."""
@@ -51,11 +53,11 @@ Network = Callable[[Tensor], Tensor]
 class ChannelScorer:
     """The super-network with inherited weights, and the images to rank on.
 
-    Candidates share forward passes, each with its mask, or where one of them alone keeps a core busy are cut out of
-    the super-network and run one by one, which takes fewer multiply-adds. On a CPU every core has forward passes of its
-    own, since the parts of a small convolution are too small to share. `at_once` candidates are in a forward pass,
-    `per_pass` are scored in one pass over the images. None of this changes a score, but for its last bits; the number
-    of cores changes nothing.
+    Candidates share forward passes, each with its mask. Where one alone keeps a core busy, they are cut out of the
+    super-network and run one by one instead, which takes fewer multiply-adds. On a CPU every core has forward passes of
+    its own, since a small convolution is not worth splitting among cores. `at_once` candidates are in a forward pass,
+    `per_pass` are scored in one pass over the images. None of this changes a score beyond its last bits; the number of
+    cores changes nothing.
 
     calibration: batches of images as the network was trained on; each candidate then has statistics of its own from
     them, instead of those of the search, and is scored by itself.
@@ -91,18 +93,18 @@ class ChannelScorer:
         self._kept: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
 
     def cuts(self, images: int) -> bool:
-        """Whether each candidate's smaller network is built, where there are so many images."""
+        """Whether each candidate's smaller network is built, for this many images."""
         work = self._graph.multiply_adds * images
         return self._runtime.device.type == "cpu" and self._resident and work >= WORTH_CUTTING
 
     def at_once(self, images: int) -> int:
-        """Candidates in a forward pass, where there are so many images."""
+        """Candidates in a forward pass, for this many images."""
         if self._calibration or self.cuts(images):
             return 1
         return self._at_once or max(1, self._rows // min(self._batch, images))
 
     def per_pass(self, images: int) -> int:
-        """Candidates in a pass over so many images: a forward pass for every core, or more where images are decoded."""
+        """Candidates in a pass over this many images: a forward pass per core, or more where images are decoded."""
         chunk = self.at_once(images)
         together = 1 if self._resident else -(-DECODED_FOR // chunk)
         if self._calibration:  # each is a network of its own, and waits for its turn
@@ -114,7 +116,7 @@ class ChannelScorer:
     ) -> list[tuple[float, float]] | None:
         """The accuracy, 0 to 1, and mean cross-entropy in nats of every mask on the training images at these indices.
 
-        None where `stop`, which is asked between forward passes, says so.
+        None where `stop`, which is asked between forward passes, returns True.
         """
         right = torch.zeros(len(masks), dtype=torch.int64, device=self._runtime.device)
         loss = torch.zeros(len(masks), dtype=torch.float64, device=self._runtime.device)
@@ -153,7 +155,7 @@ class ChannelScorer:
 
     @contextmanager
     def _spread(self) -> Iterator[Callable[..., Iterator[Any]]]:
-        """A `map` whose calls run beside each other, each on one core; on a GPU one after the other."""
+        """A `map` whose calls run in parallel, each on one core; on a GPU one after the other."""
         if self._runtime.device.type != "cpu":
             yield map
             return
@@ -165,7 +167,7 @@ class ChannelScorer:
                 torch.set_num_threads(before)
 
     def _network(self, masks: Sequence[Mask], images: int) -> Network:
-        """What answers for these candidates."""
+        """The network that gives these candidates' logits."""
         rows = torch.from_numpy(np.stack(masks)).to(self._runtime.device)
         if not self.cuts(images):
             stacked = StackedNetwork(self.supernet(masks[0])) if self._calibration else self._stacked
@@ -177,7 +179,7 @@ class ChannelScorer:
         return lambda batch: alone(batch, rows[:, :0])
 
     def supernet(self, mask: Mask) -> GraphNetwork:
-        """What a candidate is scored with: with statistics of its own where there are images for them."""
+        """The super-network that a candidate is scored with, with its own statistics if there are images for them."""
         if not self._calibration:
             return self._supernet
         row = torch.from_numpy(mask[None]).to(self._runtime.device)
@@ -196,6 +198,6 @@ class ChannelScorer:
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Summed over images, in float64. [candidates, B, classes], [B] -> [candidates]"""
+    """The sum over images, in float64. [candidates, B, classes], [B] -> [candidates]"""
     flat = F.cross_entropy(logits.double().flatten(0, 1), labels.repeat(len(logits)), reduction="none")
     return flat.view(len(logits), -1).sum(dim=1)

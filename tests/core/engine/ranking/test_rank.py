@@ -47,7 +47,7 @@ def test_the_best_of_the_posterior_is_written_and_uniform_ones_only_compared() -
 
 @pytest.mark.parametrize("shortlist", [None, 3])
 def test_the_winner_is_of_the_posterior_and_of_the_last_round(shortlist: int | None) -> None:
-    """Over seeds of which some have a uniform candidate, or one of the first round, that did better."""
+    """Over several seeds, some of which have a better uniform candidate, or a better one in the first round."""
     uniform_led = first_differed = False
     for seed in range(6):
         result = rank(run(0.05), settings(seed=seed, shortlist=shortlist))
@@ -135,7 +135,7 @@ def test_in_python_the_recipe_ranks(tmp_path: Path) -> None:
     assert (by_recipe.candidates, by_recipe.probability is None) == (200, False)
     assert nascli.derive(run()).sha256 == by_recipe.genotypes[0].sha256
     assert nascli.evaluate(tmp_path / "model.safetensors").parameters == by_recipe.best[0].parameters
-    with pytest.raises(UsageError, match="what is ranked is written as JSON"):
+    with pytest.raises(UsageError, match="a ranked genotype is written as JSON"):
         nascli.derive(run(), format="darts")
     with pytest.raises(UsageError, match=r"has no ranking \(--top\).*in Python, nascli.rank"):
         nascli.derive_several(run(), nascli.Top(2))

@@ -53,7 +53,7 @@ def parts(start, batch_size=32):
 
 
 def test_scores_are_those_of_each_cell_by_itself(start):
-    """By the statistics of each batch under the cell alone, whoever its neighbours in the pass are."""
+    """With the statistics of each batch under the cell alone, whatever other cells are in the pass."""
     data, images, children, scorer = parts(start)
     uniform = CategoricalDistribution.uniform(children.space)
     cells = [uniform.sample(5, number) for number in range(20)]
@@ -156,7 +156,7 @@ def test_weights_that_cannot_be_used(start):
 
 
 def test_no_candidate_has_weights_of_its_own(start, tmp_path):
-    with pytest.raises(UsageError, match="shared weights are no candidate's own: leave --model out"):
+    with pytest.raises(UsageError, match="shared weights belong to no candidate alone: leave --model out"):
         rank(start, settings(), model=tmp_path / "m.safetensors")
     assert list(tmp_path.iterdir()) == []
 
