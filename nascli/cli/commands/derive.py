@@ -152,7 +152,7 @@ def derive(
         from nascli.cli.commands.derive_ranked import rank_candidates
 
         if form != JSON:
-            raise UsageError("what is ranked is written as JSON, which says by what: leave --format out")
+            raise UsageError("a ranked genotype is written as JSON, which records the ranking: leave --format out")
         if without_none or max_skips is not None or average is not None:
             rules = "--without-none, --max-skips and --average"
             raise UsageError(f"{rules} are for choosing without a ranking: leave them out")

@@ -1,4 +1,4 @@
-"""What methods have in common that weigh all operations of every edge: their network, and logits that learn."""
+"""What methods that weigh all operations of every edge share: their network, and logits that learn."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -24,7 +24,7 @@ _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 def mixture_network(
     plan: Plan, runtime: Runtime, space: CellSpace, size: NetworkSettings, *, partial_channels: int, recompute: bool
 ) -> Any:
-    """A freshly initialised network of the shape of `GraphMixture`, on the device.
+    """A freshly initialised network with the interface of `GraphMixture`, on the device.
 
     Raises MemoryExhausted where it cannot fit.
     """
@@ -42,7 +42,7 @@ def small_logits(*shape: int, draw: torch.Generator, device: torch.device) -> Te
 
 
 def path_weights(network: nn.Module) -> Mapping[str, NDArray[Any]]:
-    """Of all operations on all edges: what a path through the mixture has, whose batch norms keep no statistics."""
+    """The weights of all operations on all edges, without running statistics: a path's batch norms keep none."""
     state = network.state_dict()
     kept = (name for name in state if not name.startswith("auxiliary.") and not name.endswith(_STATISTICS))
     return {name: state[name].detach().cpu().numpy() for name in kept}

@@ -173,7 +173,7 @@ def test_samples_need_no_data(here, nascli, monkeypatch):
         (["run.safetensors", "--mode"], "a posterior has no mode"),
         (
             ["run.safetensors", "--format", "darts"],
-            "what is ranked is written as JSON, which says by what: leave --format out",
+            "a ranked genotype is written as JSON, which records the ranking: leave --format out",
         ),
         (
             ["run.safetensors", "--sample", 1, "--candidates", 9],
