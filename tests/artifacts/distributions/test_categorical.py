@@ -486,8 +486,8 @@ def test_networks_that_the_distribution_is_not_over() -> None:
             r"normal.nodes\[0\] does not belong .* options of decision 2",
         ),
         (narrow, cells_of((twice, twice), (twice,)), r"reduce.nodes\[0\] does not belong .* made of 2 of the options"),
-        (narrow, cells_of((twice, twice), (twice,) * 3), "which are of the space 'darts' and have 1 nodes"),
-        (narrow, longer, "which are of the space 'darts' and have 1 nodes"),
+        (narrow, cells_of((twice, twice), (twice,) * 3), "whose cells are of the space 'darts' and have 1 nodes"),
+        (narrow, longer, "whose cells are of the space 'darts' and have 1 nodes"),
         (distribution, nas_bench.mode(), "of the space 'nas-bench-201', the distribution's of 'darts'"),
         (nas_bench, distribution.mode(), "of the space 'darts', the distribution's of 'nas-bench-201'"),
     ]:

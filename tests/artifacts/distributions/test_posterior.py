@@ -83,7 +83,7 @@ def data(**changes: object) -> dict[str, Any]:
         (altered({f"logits.{FIRST}": np.full(1, 13.8156, np.float32)}), f"logits.{FIRST}: has values beyond 13.81551"),
         (altered({f"logits.{FIRST}": np.full(1, -14, np.float32)}), f"logits.{FIRST}: has values beyond 13.81551"),
         (altered({"weights.stem.conv.weight": None}), "weights.stem.conv.weight: is missing"),
-        (altered({"weights.auxiliary.x": np.zeros(1, np.float32)}), "weights.auxiliary.x: is nothing that this"),
+        (altered({"weights.auxiliary.x": np.zeros(1, np.float32)}), "weights.auxiliary.x: this super-network has no"),
         (
             altered({"weights.stem.conv.weight": np.full((16, 1, 3, 3), np.inf, np.float32)}),
             "weights.stem.conv.weight: has values that are not finite",
