@@ -48,8 +48,13 @@ def path_weights(network: nn.Module) -> Mapping[str, NDArray[Any]]:
     return {name: state[name].detach().cpu().numpy() for name in kept}
 
 
-def copy_logits(mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor | NDArray[Any]]) -> None:
-    """Take over the logits of each type of cell."""
+def copy_logits(mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
+    """Set the logits of each type of cell to those of another search."""
     with torch.no_grad():
         for cell, logits in mine.items():
-            logits.copy_(torch.as_tensor(theirs[cell]))
+            logits.copy_(theirs[cell])
+
+
+def tensors_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """Copies of the arrays of each type of cell."""
+    return {cell: torch.tensor(values) for cell, values in arrays.items()}

@@ -12,7 +12,7 @@ from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.mixture import MixtureDistribution
 from nascli.core.answer import Answer, Batch, answer
 from nascli.core.methods.cells import check_space, never_learns, other_kind, sized
-from nascli.core.methods.mixtures import copy_logits, mixture_network, path_weights, small_logits
+from nascli.core.methods.mixtures import copy_logits, mixture_network, path_weights, small_logits, tensors_of
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.optimization import adam_of, cosine_of, sgd_of
 from nascli.core.runtime import Runtime
@@ -185,9 +185,9 @@ class PcDarts:
         if not isinstance(distribution, MixtureDistribution):
             raise other_kind(self._plan.method, MixtureDistribution.kind, start)
         check_space(self._space, distribution.space)
-        copy_logits(self.alpha, distribution.alpha)
+        copy_logits(self.alpha, tensors_of(distribution.alpha))
         if self.beta is not None and distribution.beta is not None:
-            copy_logits(self.beta, distribution.beta)
+            copy_logits(self.beta, tensors_of(distribution.beta))
         elif self.beta is not None:
             self.notices += ("the given run has no weights of edges (beta): they start anew",)
         elif distribution.beta is not None:
