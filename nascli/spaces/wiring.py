@@ -21,8 +21,7 @@ from nascli.graphs.operations import (
     Zeros,
 )
 from nascli.spaces.cell_genotype import Pick
-
-NONE = "none"
+from nascli.spaces.names import NONE
 
 
 @dataclass(frozen=True)
