@@ -1,4 +1,4 @@
-"""What nascli says of an exception that nobody turned into an error of its own."""
+"""The message for an exception that is not an error of nascli's own."""
 
 import errno
 import signal
@@ -31,11 +31,11 @@ def explained(error: BaseException) -> NascliError:
 
 
 def outdated() -> str:
-    """What to say of installed packages of versions that nascli is not made for; empty where there are none."""
+    """The message about installed packages whose versions nascli does not support; empty if there are none."""
     try:
         from packaging.requirements import Requirement
     except ImportError:
-        return "packaging is not there: pip install packaging"
+        return "packaging is not installed: pip install packaging"
     try:
         needed = [Requirement(text) for text in metadata.requires("nascli") or ()]
     except metadata.PackageNotFoundError:  # nascli runs from its source
@@ -45,12 +45,12 @@ def outdated() -> str:
         if one.marker is not None and not one.marker.evaluate({"extra": ""}):
             continue
         try:
-            there = metadata.version(one.name)
+            version = metadata.version(one.name)
         except metadata.PackageNotFoundError:
-            there = "not there"
-        if there == "not there" or not one.specifier.contains(there, prereleases=True):
-            wrong.append((one, there))
+            version = "not installed"
+        if version == "not installed" or not one.specifier.contains(version, prereleases=True):
+            wrong.append((one, version))
     if not wrong:
         return ""
-    found = ", ".join(f"{one.name} is {there}, not {one.specifier}" for one, there in wrong)
+    found = ", ".join(f"{one.name} is {version}, not {one.specifier}" for one, version in wrong)
     return f"{found}: pip install {' '.join(repr(str(one)) for one, _ in wrong)}"

@@ -1,4 +1,4 @@
-"""The `nascli` program: the table of its commands, and how any failure becomes a line and an exit code."""
+"""The `nascli` program: the table of its commands, and how a failure becomes a message and an exit code."""
 
 import os
 import sys
@@ -19,8 +19,8 @@ from nascli.registry import load
 SPIN_COUNT = "10000"
 """How long an idle thread of torch's pool spins before it sleeps, unless the environment says otherwise.
 
-libgomp's own default spins for milliseconds. Beside one other busy process on two cores that made a search step on
-32x32 images take 30 s instead of 0.6 s; with this it takes 2.4 s, and 0.66 s on an idle machine.
+libgomp's own default spins for milliseconds. While another process kept one of two cores busy, a search step on 32x32
+images took 30 s instead of 0.6 s; with this setting it takes 2.4 s, and 0.66 s on an idle machine.
 """
 
 
@@ -35,20 +35,20 @@ class Row:
 COMMANDS: Mapping[str, Row] = {
     "search": Row("nascli.cli.commands.search:search", "Search for a network and write what was learnt."),
     "finetune": Row("nascli.cli.commands.finetune:finetune", "Continue a search at another size or on other data."),
-    "derive": Row("nascli.cli.commands.derive:derive", "Write the best network of a search as a genotype, or several."),
+    "derive": Row("nascli.cli.commands.derive:derive", "Write the best network of a search, or several, as genotypes."),
     "train": Row("nascli.cli.commands.train:train", "Train the networks of genotypes and write the models."),
     "eval": Row("nascli.cli.commands.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
     "visualize": Row(
         "nascli.cli.commands.visualize:visualize", "Draw a genotype, a distribution or the course of a run."
     ),
-    "list": Row("nascli.cli.commands.list:show", "List methods, spaces, data sets, cells, recipes."),
-    "info": Row("nascli.cli.commands.info:info", "Tell what a file is, what it was made from, how big it is."),
-    "env": Row("nascli.cli.commands.env:env", "Show versions and devices: what a bug report needs."),
+    "list": Row("nascli.cli.commands.list:show", "List methods, spaces, data sets, cells or recipes."),
+    "info": Row("nascli.cli.commands.info:info", "Show what a file is, what it was made from and how big it is."),
+    "env": Row("nascli.cli.commands.env:env", "Show versions and devices, as a bug report needs them."),
 }
 
 
 def command(name: str) -> TyperCommand:
-    """The command called `name`, its module imported and its options declared."""
+    """The command called `name`, with its module imported and its options declared."""
     row = COMMANDS[name]
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
     single.command(name)(load(row.target))
@@ -58,8 +58,8 @@ def command(name: str) -> TyperCommand:
 
 
 @contextmanager
-def _not_silently() -> Iterator[None]:
-    """Keep typer from ending the program without a word when the help's reader is gone."""
+def _closed_pipe_reported() -> Iterator[None]:
+    """Report a closed pipe; typer alone would end the program without a word when the help's reader is gone."""
     try:
         yield
     except BrokenPipeError:
@@ -80,11 +80,11 @@ class Commands(TyperGroup):
         return name, command(name) if name is not None and found is not None else None, rest
 
     def invoke(self, ctx: Any) -> Any:
-        with _not_silently():
+        with _closed_pipe_reported():
             return super().invoke(ctx)
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
-        with _not_silently():
+        with _closed_pipe_reported():
             return super().make_context(*arguments, **settings)
 
 
@@ -113,10 +113,10 @@ def nascli(
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run nascli with `arguments` (by default the program's own) and return its exit code; prints every failure."""
+    """Run nascli with `arguments` (by default the program's own), print any failure, and return the exit code."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     for stream in (sys.stdout, sys.stderr):
-        _print_anything(stream)
+        _replace_unprintable(stream)
     try:
         code = get_command(app).main(arguments, prog_name="nascli", standalone_mode=False)
         sys.stdout.flush()
@@ -134,10 +134,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _print_anything(stream: Any) -> None:
-    """Let a stream replace what its encoding lacks, such as the lines of a tree on a Windows code page.
+def _replace_unprintable(stream: Any) -> None:
+    """Let a stream replace characters that its encoding lacks, such as the lines of a tree on a Windows code page.
 
-    A name of the file system whose bytes are not UTF-8 goes to a UTF-8 stream as these bytes.
+    A UTF-8 stream writes a file name that is not valid UTF-8 with its original bytes.
     """
     if hasattr(stream, "reconfigure"):
         known = (stream.encoding or "").lower().replace("-", "") == "utf8"
@@ -145,7 +145,7 @@ def _print_anything(stream: Any) -> None:
 
 
 def _one_line(error: typer.TyperException) -> str:
-    """A parser's complaint in the style of all messages, with the way to the help."""
+    """A parser's complaint in the style of all messages, with a pointer to the help."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "nascli"
     message = error.format_message().rstrip(".")
@@ -161,7 +161,7 @@ def _fail(message: str, exit_code: int) -> int:
 
 
 def _silence(stream: Any) -> None:
-    """Send what a closed pipe still holds to nowhere, so that the interpreter's last flush cannot fail."""
+    """Send what is still buffered for a closed pipe to nowhere, so that the interpreter's last flush cannot fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""How much a command says, and the way from its function to the command line."""
+"""How a function becomes a command, and how much a command prints."""
 
 import inspect
 import traceback
@@ -16,7 +16,7 @@ from nascli.errors import NascliError
 
 @dataclass(frozen=True)
 class Session:
-    """How much to say: `quiet` nothing but errors and the result, `verbose` more lines, `debug` tracebacks too."""
+    """How much to print: only errors and the result (`quiet`), more lines (`verbose`), tracebacks (`debug`)."""
 
     quiet: bool = False
     verbose: bool = False
@@ -24,7 +24,7 @@ class Session:
 
 
 def parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    """A keyword parameter for a signature that is put together here."""
+    """A keyword parameter of a command's signature."""
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
@@ -32,7 +32,7 @@ _SESSION = (parameter("quiet", Quiet, False), parameter("verbose", Verbose, Fals
 
 
 def _stage_parameters(output: str) -> list[inspect.Parameter]:
-    """The fields of StageOptions, with a default for the output."""
+    """The fields of StageOptions; `output` is the default of the field of that name."""
     hints = get_type_hints(StageOptions, include_extras=True)
     return [
         parameter(field.name, hints[field.name], Path(output) if field.name == "output" else field.default)
@@ -46,9 +46,11 @@ def command(
     """Make a function a command.
 
     The command's options are the function's own parameters, `options` and -q, -v, --debug. The function is called with
-    its own parameters, with `session` and, if it has `options`, with `given`: those of them that were given, by name.
-    With `output`, the file that is written where none is named, it has the StageOptions too and is called with `stage`.
-    Whatever it raises leaves as a NascliError.
+    its own parameters, with `session` and, if there are `options`, with `given`: the values of those that were given,
+    by name. `output` is the default name of the result; with it the command also has the StageOptions, and the function
+    is called with `stage`. All exceptions leave as a NascliError.
+
+    Each paragraph of the function's docstring becomes one line, since typer keeps line breaks in the help.
     """
     staged = _stage_parameters(output) if output is not None else []
 
@@ -82,6 +84,7 @@ def command(
                 raise explained(error) from error
 
         parameters = [row.replace(kind=inspect.Parameter.KEYWORD_ONLY) for row in (*own, *staged, *options, *_SESSION)]
+        invoke.__doc__ = "\n\n".join(" ".join(text.split()) for text in (inspect.getdoc(function) or "").split("\n\n"))
         vars(invoke)["__signature__"] = inspect.Signature(parameters, return_annotation=None)
         invoke.__annotations__ = {row.name: row.annotation for row in parameters}
         return invoke

@@ -184,8 +184,8 @@ def test_other_rules_to_derive_by(method, here, nascli):
         ("parsec", "nas-bench-201", ["--max-skips", 2, "--sample", 2], "--max-skips is about the mode"),
         ("parsec", "darts", ["--max-skips", -1], "a cell has 0 skip connections or more: --max-skips cannot be -1"),
         ("random", "nas-bench-201", ["--max-skips", 2], "a random search has no operations to choose from"),
-        ("darts", "nas-bench-201", ["--max-skips", 2, "--candidates", 3], "are for choosing without a ranking"),
-        ("spos", "nas-bench-201", ["--average", 1], "are for choosing without a ranking: leave them out"),
+        ("darts", "nas-bench-201", ["--max-skips", 2, "--candidates", 3], "choose without a ranking"),
+        ("spos", "nas-bench-201", ["--average", 1], "choose without a ranking: leave them out"),
     ],
 )
 def test_rules_that_do_not_fit_are_one_line(method, space, words, message, here, nascli):

@@ -15,7 +15,7 @@ def test_these_packages_are_the_ones_that_nascli_is_made_for():
     assert str(explained(ValueError("a  fault"))).startswith("internal error: ValueError: a fault\n")
 
 
-@pytest.mark.parametrize(("there", "said"), [("0.5.3", "safetensors is 0.5.3"), (None, "safetensors is not there")])
+@pytest.mark.parametrize(("there", "said"), [("0.5.3", "safetensors is 0.5.3"), (None, "safetensors is not installed")])
 def test_an_old_package_is_named_in_one_line_with_what_to_do(monkeypatch, there, said):
     version = metadata.version
 
@@ -35,7 +35,7 @@ def test_an_old_package_is_named_in_one_line_with_what_to_do(monkeypatch, there,
 
 def test_without_what_reads_versions_that_is_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "packaging.requirements", None)
-    assert outdated() == "packaging is not there: pip install packaging"
+    assert outdated() == "packaging is not installed: pip install packaging"
 
 
 def test_without_metadata_nothing_is_claimed(monkeypatch):

@@ -45,7 +45,7 @@ def test_wheel_and_package_agree_on_the_version():
         (["--sed", "1"], "No such option: --sed. See 'nascli --help'"),
         (["search", "--datasets", "x"], "No such option: --datasets (Possible options: --"),
         (["search", "--seed"], "Option '--seed' requires an argument. See 'nascli"),
-        (["derive"], "Missing argument 'RUN...'. See 'nascli derive --help'"),
+        (["derive"], "Missing argument 'RUN'. See 'nascli derive --help'"),
         (["list", "method"], "unknown table 'method': did you mean 'methods'?"),
         (["search", "extra"], "Got unexpected extra argument(s) (extra). See 'nascli search --help'"),
     ],

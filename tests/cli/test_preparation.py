@@ -46,7 +46,7 @@ def test_wide_pictures_keep_their_ends_unless_cut(here, options, seen):
     left = batch[:, :, 10, 1].mean(dim=1)
     gap = left[labels == 1].min() - left[labels == 0].max()
     assert bool(gap > 1) is seen
-    told = "pictures are 3.0 times as long as wide in the median: squashed to squares"
+    told = "the median picture is 3.0 times as long as wide: pictures are squashed to squares"
     assert any(told in notice for notice in data.notices) is (not options)
 
 

@@ -270,7 +270,7 @@ ONE = with_convolutions(1)
         (["info", "darts.st", *TABLE], OTHER),
         (["info", "trials.st", *TABLE], OTHER),
         (["info", "channels.st", *TABLE], "channels.st is a posterior, which stands for no cell: leave --table out"),
-        (["info", "--supernet", "enas", *TABLE], "--supernet stands alone"),
+        (["info", "--supernet", "enas", *TABLE], "--supernet takes no file and no table"),
         (["search", *TABLE], f"{SEARCHED} cells of the space darts: leave --table out, or give --space nas-bench-201"),
         (["search", "--method", "random", *TABLE], f"{SEARCHED} cells of the space darts: leave --table out, or"),
         (["search", "--method", "pgnas", *TABLE], f"{SEARCHED} channels of resnet-mb: leave --table out"),

@@ -1,4 +1,4 @@
-"""`nascli derive`: from a distribution to one genotype, or several."""
+"""`nascli derive`: from a distribution to one or several genotypes."""
 
 import sys
 from collections.abc import Sequence
@@ -50,14 +50,14 @@ def derive(
         typer.Option(
             "--mode",
             metavar="",
-            help="the one that the distribution stands for; this is the default where there is one",
+            help="the single genotype that the distribution stands for; the default if there is one",
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = False,
     top: Annotated[
         int | None,
         typer.Option(
-            "--top", metavar="M", help="the M most probable, or best, each once", rich_help_panel=CHOICE_PANEL
+            "--top", metavar="M", help="the M most probable or best, without repeats", rich_help_panel=CHOICE_PANEL
         ),
     ] = None,
     sample: Annotated[
@@ -69,7 +69,7 @@ def derive(
         typer.Option(
             "--without-none",
             metavar="",
-            help="the mode among operations that are something, where the space lets an edge be nothing",
+            help="the mode without the operation 'none', in a space that has it",
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = False,
@@ -78,7 +78,7 @@ def derive(
         typer.Option(
             "--max-skips",
             metavar="N",
-            help="the mode among cells of at most N skip connections each; try 2 where a search fell for them",
+            help="the mode among cells with at most N skip connections each; try 2 if a search chose too many",
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = None,
@@ -87,7 +87,7 @@ def derive(
         typer.Option(
             "--average",
             metavar="N",
-            help="choose from the mean logits of the last N epochs, not from the last ones",
+            help="choose by the mean logits of the last N epochs instead of the final logits",
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = None,
@@ -97,7 +97,7 @@ def derive(
             "--output",
             "-o",
             metavar="FILE",
-            help="the genotype; several are numbered, cell-1.json and so on; '-': standard output",
+            help="the genotype; several are numbered: cell-1.json and so on; '-': standard output",
             show_default="cell.json",
             rich_help_panel=OUTPUT_PANEL,
         ),
@@ -107,7 +107,7 @@ def derive(
         typer.Option(
             "--model",
             metavar="FILE",
-            help="write the network of the best candidate too, with the weights of the search",
+            help="also write the best candidate's network, with the weights of the search",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
@@ -116,7 +116,7 @@ def derive(
         typer.Option(
             "--format",
             metavar="|".join(FORMATS),
-            help="nascli's JSON, or the text form of its space, which says nothing of its origin",
+            help="nascli's JSON, or the text form of the space, which does not record the origin",
             autocompletion=among(lambda: FORMATS),
             rich_help_panel=OUTPUT_PANEL,
         ),
@@ -128,13 +128,14 @@ def derive(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Write the best network of a search as a genotype, or several.
+    """Write the best network of a search, or several, as genotypes.
 
-    Of a distribution over cells: its mode, the most probable (--top) or samples (--sample). Of several searches that
-    differ in their seeds: of the mean of what they have learnt, which depends less on chance than any of them.
+    From a distribution over cells: its mode, the most probable cells (--top) or samples (--sample). Searches that
+    differ only in their seeds can be given together: the mean of what they have learnt depends less on chance.
 
-    Of a posterior over channels, and with --candidates of a distribution over cells: candidates are drawn and ranked on
-    images that the weights have not seen, beside as many uniform ones. The best is written, or several (--top).
+    From a posterior over channels, or with --candidates from a distribution over cells: candidates are drawn and ranked
+    on images that the weights have not seen, together with as many uniform ones. The best, or several (--top), are
+    written.
     """
     from nascli.cli.output.results import destination
     from nascli.core.engine.derive import ranks
@@ -155,7 +156,7 @@ def derive(
             raise UsageError("a ranked genotype is written as JSON, which records the ranking: leave --format out")
         if without_none or max_skips is not None or average is not None:
             rules = "--without-none, --max-skips and --average"
-            raise UsageError(f"{rules} are for choosing without a ranking: leave them out")
+            raise UsageError(f"{rules} choose without a ranking: leave them out")
         if len(starts) > 1:
             raise UsageError("candidates are ranked with the weights of one search: give one")
         rank_candidates(
@@ -166,12 +167,12 @@ def derive(
         raise UsageError(f"{'--mode' if mode else '--sample'} ranks nothing: leave it out, or --candidates")
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
     extra |= given
-    _only_for_ranking([name for name, value in extra.items() if value is not None and name != "seed"])
+    _refuse_ranking_options([name for name, value in extra.items() if value is not None and name != "seed"])
     choice = _choice(top, sample, given.get("seed"), CellLimits(without_none, max_skips))
-    _choose(session, starts, choice, target, form=form, average=average, json=json)
+    _derive_unranked(session, starts, choice, target, form=form, average=average, json=json)
 
 
-def _choose(
+def _derive_unranked(
     session: Session,
     starts: Sequence[LoadedDistribution],
     choice: "Choice",
@@ -181,7 +182,7 @@ def _choose(
     average: int | None,
     json: bool,
 ) -> None:
-    """Write what distributions say by themselves, and tell of it."""
+    """Write the genotypes that distributions give without a ranking, and print what was written."""
     from nascli.cli.output.progress import progress
     from nascli.core.engine.derive import Mode, derive_several
 
@@ -197,8 +198,8 @@ def _choose(
             print(result.where)
 
 
-def _only_for_ranking(names: Sequence[str]) -> None:
-    """Raise UsageError for options that have no effect where nothing is ranked on images."""
+def _refuse_ranking_options(names: Sequence[str]) -> None:
+    """Raise UsageError for options that have no effect without a ranking."""
     if names:
         are = "is" if len(names) == 1 else "are"
         raise UsageError(
@@ -212,7 +213,7 @@ def _choice(top: int | None, sample: int | None, seed: int | None, limits: CellL
 
     if limits != CellLimits() and (top is not None or sample is not None):
         rule = "--without-none" if limits.without_none else "--max-skips"
-        raise UsageError(f"{rule} is about the mode: leave it out, or --top and --sample")
+        raise UsageError(f"{rule} is about the mode: leave out either {rule}, or --top and --sample")
     if seed is not None and sample is None:
         raise UsageError("--seed is for the draws of --sample; without them nothing is random")
     if top is not None:
@@ -227,7 +228,7 @@ def _facts(result: LoadedGenotype) -> dict[str, Any]:
 
 
 def _table(results: Sequence[LoadedGenotype]) -> str:
-    """The first genotypes, with how probable they are and what is typical of them; how many networks are different."""
+    """The first genotypes with their probability and a typical trait, and the number of different networks."""
     probable = any(result.value.log_probability is not None for result in results)
     trait, _ = results[0].value.genotype.trait()
     rows: list[tuple[str, ...]] = [("genotype", *(["log-probability"] if probable else []), trait)]

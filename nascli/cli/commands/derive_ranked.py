@@ -1,4 +1,4 @@
-"""What `nascli derive` does where candidates are ranked: it tells how they and uniform ones did."""
+"""`nascli derive` with a ranking: writes the best candidates, and prints how they and uniform ones scored."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,9 +36,9 @@ def rank_candidates(
     dry_run: bool,
     json: bool,
 ) -> None:
-    """Rank candidates and print the results' paths; the table goes to standard error.
+    """Rank candidates and print the paths of the results; the table goes to standard error.
 
-    count: of genotypes; None: the best alone. dry_run: print what it would be.
+    count: the number of genotypes to write; None: the best alone. dry_run: only print the plan.
     """
     from nascli.cli.output.progress import progress
     from nascli.core.engine.destination import stored_config
@@ -47,7 +47,7 @@ def rank_candidates(
 
     if json and model is not None and is_pipe(model):
         raise UsageError("--json and '--model -' both need standard output: give --model a file")
-    rankable(start)  # says what is wrong with the file before anything is said of its recipe
+    rankable(start)  # reports a fault of the file before any fault of its recipe
     stored = _inherited(start, given) | (stored_config(target, DeriveConfig.stage) if target.resume else {})
     config = resolve(DeriveConfig, given, file=file, stored=stored)
     if dry_run:
@@ -73,11 +73,11 @@ def rank_candidates(
 
 
 def _inherited(start: LoadedDistribution, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The method and the data of the search. Its seed is not inherited: here it counts the networks that are drawn."""
+    """The method and the data of the search. The seed is not inherited: here it is that of the drawn networks."""
     known = inherited(start, given)
     found = {name: known[name] for name in INHERITED[DeriveConfig] if name in known}
     if (data := start.distribution.data) is not None:
-        found["image_size"] = data.image_size  # a folder's recipe is chosen by it
+        found["image_size"] = data.image_size  # decides on the recipe for a folder
     return found
 
 
@@ -107,11 +107,11 @@ def table(result: "Ranking") -> str:
 
 
 def _foreign(result: "Ranking") -> str:
-    """What makes the uniform networks look worse than they are."""
+    """A remark if the uniform networks look worse than they are."""
     if result.genotypes[0].provenance.config.get("recalibrate"):
         return ""
     return (
-        "; these networks have the batch-norm statistics of the posterior's, which costs them accuracy: "
+        "; these networks use the batch-norm statistics of the posterior's networks, which costs them accuracy: "
         "--recalibrate gives every network its own"
     )
 
@@ -153,7 +153,7 @@ def _summary(ranked: "Round", population: str) -> dict[str, Any]:
 
 
 def _facts(result: "Ranking") -> list[dict[str, Any]]:
-    """Per genotype its file and score; with the first the model's path and what is known of the populations."""
+    """The file and score of each genotype; the first also has the model's path and the populations' figures."""
     facts: list[dict[str, Any]] = [
         {"path": made.where, "artifact": made.kind, "sha256": made.sha256, **score.row()}
         for made, score in zip(result.genotypes, result.best, strict=True)

@@ -26,7 +26,7 @@ PACKAGES = (
 
 @command()
 def env(session: Session, json: Json = False) -> None:
-    """Show versions and devices: what a bug report needs."""
+    """Show versions and devices, as a bug report needs them."""
     facts = environment()
     if json:
         print_json(facts)
@@ -67,7 +67,7 @@ def _version(package: str) -> str | None:
 
 
 def _memory_mib() -> int | None:
-    """Memory of the machine; None on a system that does not say."""
+    """Memory of the machine; None if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     except (ValueError, OSError):

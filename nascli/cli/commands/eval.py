@@ -17,8 +17,8 @@ def evaluate(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...",
-            help="the result of a training; '-': standard input. Several are evaluated alone and as an ensemble",
+            metavar="MODEL",
+            help="the result of a training; '-': standard input. Several are evaluated singly and as an ensemble",
         ),
     ],
     config: ConfigFile = None,
@@ -26,10 +26,10 @@ def evaluate(
 ) -> None:
     """Measure a trained model, or an ensemble, on the test images.
 
-    By default those of the data that they were trained on.
+    By default these are the test images of the data that the models were trained on.
 
-    An ensemble answers with the mean of its members' probabilities.
-    They need the same classes and may differ in all else.
+    An ensemble answers with the mean of its members' probabilities. The members need the same classes and may differ
+    in everything else.
     """
     resolved = resolve(EvalConfig, given, file=config)
 

@@ -1,4 +1,4 @@
-"""`nascli finetune`: a search that starts from the distribution of another."""
+"""`nascli finetune`: a search that starts from the distribution of another search."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def finetune(
 ) -> None:
     """Continue a search at another size or on other data.
 
-    The architecture starts from the given distribution, the weights start anew; from a posterior, which has weights,
-    both go on.
+    The architecture starts from the given distribution, and the weights start anew. A posterior holds weights, too, and
+    both continue from it.
     """
     from nascli.artifacts.distributions.distribution import DistributionFile
     from nascli.cli.options.of_file import inherited

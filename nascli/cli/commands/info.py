@@ -34,7 +34,7 @@ def info(
         typer.Option(
             "--schema",
             metavar="|".join(SCHEMAS),
-            help="print the JSON Schema of a kind of file instead",
+            help="only print the JSON Schema of a kind of file",
             autocompletion=among(lambda: SCHEMAS),
         ),
     ] = None,
@@ -43,7 +43,7 @@ def info(
         typer.Option(
             "--supernet",
             metavar="NAME",
-            help="tell of a super-network instead (see: nascli list supernets)",
+            help="describe a super-network instead of a file (see 'nascli list supernets')",
             autocompletion=among(lambda: SUPERNETS),
         ),
     ] = None,
@@ -51,7 +51,7 @@ def info(
         str | None,
         typer.Option(
             "--dataset",
-            help="data whose training recipe sizes the network; by default what the search, or the publication, saw",
+            help="data set whose training recipe sizes the network; by default that of the search or the publication",
             autocompletion=among(lambda: DATASETS),
             rich_help_panel=SIZE_PANEL,
         ),
@@ -61,12 +61,12 @@ def info(
         int | None, typer.Option("--channels", help="channels of the first cell", rich_help_panel=SIZE_PANEL)
     ] = None,
     width: Annotated[
-        int, typer.Option("--width", help="of a super-network; 0: as published", rich_help_panel=SIZE_PANEL)
+        int, typer.Option("--width", help="width of a super-network; 0: as published", rich_help_panel=SIZE_PANEL)
     ] = 0,
     depth: Annotated[
         int,
         typer.Option(
-            "--depth", help="blocks in every stage of a super-network; 0: as published", rich_help_panel=SIZE_PANEL
+            "--depth", help="blocks in each stage of a super-network; 0: as published", rich_help_panel=SIZE_PANEL
         ),
     ] = 0,
     classes: Annotated[
@@ -81,20 +81,20 @@ def info(
         typer.Option(
             "--expected",
             metavar="",
-            help="tell the mean accuracy under a distribution, too; needs --table",
+            help="also print the mean accuracy under a distribution; needs --table",
             rich_help_panel=TRUTH_PANEL,
         ),
     ] = False,
 ) -> None:
-    """Tell what a file is, what it was made from, how big it is.
+    """Show what a file is, what it was made from and how big it is.
 
-    With --supernet and no file: how big a super-network is. With --table: what a cell is really worth.
+    With --supernet instead of a file: how big a super-network is. With --table: the true accuracy of a cell, too.
     """
     if schema is not None:
         _print_schema(schema)
     elif supernet is not None:
         if source is not None or layers is not None or channels is not None or table is not None:
-            raise UsageError("--supernet stands alone: without a file or a table, and sized by --width and --depth")
+            raise UsageError("--supernet takes no file and no table; --width and --depth give its size")
         size = {"width": width, "depth": depth, "dataset": dataset, "classes": classes, "image_size": image_size}
         _print_supernet(supernet, size, json)
     else:
@@ -129,7 +129,7 @@ def _print_supernet(name: str, size: dict[str, Any], json: bool) -> None:
 def _print_artifact(
     source: str, dataset: str | None, asked: dict[str, int | None], table: Path | None, *, expected: bool, json: bool
 ) -> None:
-    """Of a file: its facts, and with a table of true accuracies what it is worth."""
+    """Print the facts about a file and, with a table, its true accuracies."""
     from nascli.artifacts.files.disk import read_once
     from nascli.artifacts.load import load_artifact
     from nascli.cli.descriptions.artifact import describe_artifact, text

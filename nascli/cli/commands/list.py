@@ -62,7 +62,7 @@ def _channels(name: str) -> dict[str, object]:
 
 
 def _spaces_table(rows: Rows) -> str:
-    """How a cell is made up, and between how many a search decides: of darts, whose nodes may be more, with four."""
+    """How cells are built in each space, and how many there are; for darts with its usual four nodes."""
     head = ("space", "kind", "cells", "edges", "operations", "number of cells", "")
     lines = [
         (
@@ -122,7 +122,7 @@ TABLES: Mapping[str, Callable[[], Rows]] = {
 }
 
 _COLUMNS = ("name", "stage", "summary", "paper")
-"""What the table for people shows, where a row has it; JSON has everything."""
+"""The columns of the table for people; JSON has everything."""
 
 
 @command()
@@ -133,7 +133,7 @@ def show(
     ],
     json: Json = False,
 ) -> None:
-    """List methods, spaces, data sets, cells, recipes."""
+    """List methods, spaces, data sets, cells or recipes."""
     if what not in TABLES:
         raise UsageError(unknown("table", what, TABLES))
     rows = TABLES[what]()

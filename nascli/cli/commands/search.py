@@ -30,17 +30,17 @@ def search(
         typer.Option(
             "--choose-by",
             metavar="COLUMN",
-            help="column of the table that random search chooses by; default the first with 'valid' in its name",
+            help="column of the table by which random search chooses; default the first with 'valid' in its name",
             rich_help_panel=TRUTH_PANEL,
         ),
     ] = None,
 ) -> None:
     """Search for a network and write what was learnt.
 
-    Without any option: PC-DARTS on the built-in digits, in under two minutes on two cores.
+    Without any option, this runs PC-DARTS on the built-in digits, in under two minutes on two cores.
 
-    With --table, what the search would derive is looked up after every epoch. Random search chooses by the table and
-    trains nothing.
+    With --table, the true accuracy of what the search would derive is looked up after every epoch. Random search then
+    chooses by the table and trains nothing.
     """
     from nascli.cli.output.results import stage_destination
     from nascli.core.engine.destination import stored_config
@@ -55,7 +55,7 @@ def search(
 
 
 def truth_of(table: Path | None, column: str | None, choose_by: str | None = None) -> "Truth | None":
-    """The table of true accuracies that was given. Raises ArtifactError, UsageError."""
+    """The given table of true accuracies, if any. Raises ArtifactError, UsageError."""
     if table is None:
         if given := [name for name, value in (("--column", column), ("--choose-by", choose_by)) if value]:
             raise UsageError(f"{given[0]} names a column of a table: give --table, too")
@@ -73,7 +73,7 @@ def carry_out(
     start: "LoadedDistribution | None" = None,
     truth: "Truth | None" = None,
 ) -> None:
-    """Search, or go on from the distribution `start`, and print the result; or print what it would be."""
+    """Search from the beginning or from the distribution `start`, and print the result; or only print the plan."""
     from nascli.cli.output.progress import progress
     from nascli.cli.output.results import print_result
 

@@ -23,7 +23,7 @@ def train(
         typer.Option(
             "--seeds",
             metavar="N,N-N",
-            help="train a network from each of several seeds: 0,1,2 or 0-4",
+            help="train a network with each of several seeds: 0,1,2 or 0-4",
             rich_help_panel=RECIPE_PANEL,
         ),
     ] = None,
@@ -32,20 +32,18 @@ def train(
         typer.Option(
             "--from",
             metavar="RUN",
-            help="start from the weights that the search of the genotypes has left in this file",
+            help="start from the weights in this file, the result of the search that found the genotypes",
             rich_help_panel=RECIPE_PANEL,
         ),
     ] = None,
 ) -> None:
     """Train the networks of genotypes and write the models.
 
-    A genotype is a file (JSON, or the text of DARTS or NAS-Bench-201), such a
-    text itself, '-', or a published cell. --resume needs none: the run has it.
-    Weights are random at the start, or with --from those that a search has left.
+    A genotype is a file (JSON, or the text of DARTS or NAS-Bench-201), such a text itself, '-', or a published cell.
+    --resume needs none, since the run has it. The weights start at random, or with --from from those of a search.
 
-    Several genotypes, or --seeds, make several models, one after another:
-    model-1.safetensors, model-seed0.safetensors, model-1-seed0.safetensors.
-    'nascli eval' takes them as an ensemble.
+    Several genotypes, or --seeds, give several models, trained one after another: model-1.safetensors,
+    model-seed0.safetensors or model-1-seed0.safetensors, and so on. 'nascli eval' takes them as an ensemble.
     """
     from nascli.artifacts.distributions.distribution import DistributionFile
     from nascli.artifacts.files.disk import read_once

@@ -25,7 +25,7 @@ def visualize(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="a genotype, distribution or model; a published cell's name; one or more run directories",
             autocompletion=among(genotypes),
         ),
@@ -36,7 +36,7 @@ def visualize(
             "--output",
             "-o",
             metavar="FILE",
-            help="the picture, its kind by its ending; '-': standard output; without: text in the terminal",
+            help="the picture; its ending says which kind; '-': standard output; if not given: text in the terminal",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
@@ -45,7 +45,7 @@ def visualize(
         typer.Option(
             "--format",
             metavar="svg|png|pdf|dot|mermaid|txt",
-            help="the kind of picture, where the ending of the file does not say",
+            help="the kind of picture, if the ending of the file does not say",
             autocompletion=among(_formats),
             rich_help_panel=OUTPUT_PANEL,
         ),
@@ -57,9 +57,9 @@ def visualize(
 ) -> None:
     """Draw a genotype, a distribution or the course of a run.
 
-    Of a derivation's run directory: the accuracies of its candidates, and those by size.
+    The run directory of a derivation gives the accuracies of its candidates, also by their size.
 
-    With --table: the true accuracy of what a search would have derived after each epoch, or that of a genotype.
+    With --table: the true accuracy of a genotype, or of what a search would have derived after each epoch.
     """
     from nascli.visualize import described
     from nascli.visualize.sources import draw, drawable

@@ -1,1 +1,1 @@
-"""What is worth knowing of a thing: one dictionary for machines, and its text for people."""
+"""The facts about a file, a super-network or a cell: a dictionary for machines, and its text for people."""

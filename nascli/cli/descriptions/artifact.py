@@ -1,4 +1,4 @@
-"""What is worth knowing of an artifact: one dictionary for machines, and its text for people."""
+"""The facts about an artifact: a dictionary for machines, and its text for people."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,13 +19,13 @@ from nascli.registry import DATASETS
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 FALLBACK_DATASET = "cifar10"
-"""Whose training recipe sizes a network where neither --dataset nor the genotype's descent names known data."""
+"""The data set whose training recipe sizes a network if neither --dataset nor the descent names a known one."""
 
 SHORT_DIGEST = 12
 
 
 def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Kind, content, sizes and descent. `dataset` and `given` choose the network that a genotype is measured in."""
+    """Kind, content, sizes and descent. `dataset` and `given` choose the network in which a genotype is measured."""
     if found.kind != "genotype" and (dataset or given):
         raise UsageError(
             f"{found.where} is a {found.kind}; --dataset, --layers and so on size the network of a genotype"
@@ -56,7 +56,7 @@ def _genotype(
 ) -> dict[str, Any]:
     name = dataset or _searched_on(found.provenance)
     probability = {} if file.log_probability is None else {"log_probability": file.log_probability}
-    sized = _of_the_recipe if file.genotype.leaves_open is NetworkSettings else _of_its_own
+    sized = _sized_by_recipe if file.genotype.leaves_open is NetworkSettings else _sized_by_genotype
     try:
         settings, auxiliary = sized(found, file.genotype, name, given)
         content = {**file.genotype.facts(settings), **auxiliary, "settings": settings.model_dump(mode="json")}
@@ -65,10 +65,10 @@ def _genotype(
     return {**content, **probability, "dataset": name}
 
 
-def _of_the_recipe(
+def _sized_by_recipe(
     found: LoadedArtifact[Artifact], genotype: Genotype, dataset: str, given: Mapping[str, Any]
 ) -> tuple[DataShape, dict[str, int]]:
-    """The size of the network that the training recipe would build, and what its auxiliary tower adds."""
+    """The settings of the network that the training recipe would build, and the parameters of its auxiliary tower."""
     from nascli.core.engine.sizing import derived_network, known_shape
 
     own = {key: value for key, value in given.items() if key in TrainConfig.model_fields}
@@ -77,10 +77,10 @@ def _of_the_recipe(
     return settings, {"auxiliary_parameters": graph.tower_parameters if settings.auxiliary else 0}
 
 
-def _of_its_own(
+def _sized_by_genotype(
     found: LoadedArtifact[Artifact], genotype: Genotype, dataset: str, given: Mapping[str, Any]
 ) -> tuple[DataShape, dict[str, int]]:
-    """Of a network that has its size: the images alone, whose stem and classifier it gets. No tower is told of."""
+    """For a genotype that fixes its network's size: the shape of the images and classes, and nothing about a tower."""
     if cells := [f"--{name}" for name in ("layers", "channels") if name in given]:
         raise UsageError(f"{' and '.join(cells)} size a network of cells; {found.where} has its size already")
     from nascli.core.engine.sizing import known_shape
@@ -98,7 +98,7 @@ def _searched_on(provenance: Provenance) -> str:
 
 
 def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
-    """The facts as lines: figures first, then what `nascli visualize` says of it, then the descent as a tree."""
+    """The facts as lines: figures, then the text of `nascli visualize`, then the descent as a tree."""
     from nascli.visualize import described
     from nascli.visualize.text import plain
 
@@ -135,13 +135,13 @@ LABELS = {
     "metrics": "metrics",
     "dataset": "sized for",
 }
-"""What kind of thing it is and how large, each fact with its label; what it is like is said below these."""
+"""The facts in the first lines of the text, with their labels; the text of `nascli visualize` says the rest."""
 
 _SHARES = {"of_supernet"}
-"""Facts that are shares of a whole, and shown in percent."""
+"""Facts that are shares of a whole, shown in per cent."""
 
 _BY_TABLE = {"choose_by": "chosen by", "column": "reported"}
-"""Columns of the table of true accuracies that a search was made with."""
+"""Columns of the table of true accuracies that a search used."""
 
 
 def _percent(shares: Mapping[str, float]) -> str:
@@ -163,7 +163,7 @@ def _shown(value: object) -> str:
 
 
 def _descent(digest: str, artifact: str, provenance: Mapping[str, Any] | None, depth: int = 0) -> Iterator[str]:
-    """A line per generation, the youngest first, each under what was made from it."""
+    """A line per generation, the youngest first, each below the one that was made from it."""
     indent = "   " * (depth - 1) + "└─ " if depth else ""
     yield f"{indent}{artifact} {digest[:SHORT_DIGEST]}  {_origin(provenance)}"
     parent = provenance["made_from"] if provenance else None
@@ -189,7 +189,7 @@ def _origin(provenance: Mapping[str, Any] | None) -> str:
 
 
 def _choice(config: Mapping[str, Any]) -> list[str]:
-    """Which of a distribution's genotypes this is, where it is not the mode."""
+    """Which genotype of its distribution this is, if it is not the mode."""
     names = ("rank", "candidates", "seed", "number", "held_out_accuracy")
     known = {name.replace("_", " "): config[name] for name in names if name in config}
     which = ", ".join(f"{name} {_shown(value) if isinstance(value, float) else value}" for name, value in known.items())

@@ -1,4 +1,4 @@
-"""What is worth knowing of a super-network before a search: its size, and how much of it can be dropped."""
+"""The facts about a super-network before a search: its size, and how much of it can be dropped."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,17 +18,17 @@ def describe_supernet(
     classes: int | None = None,
     image_size: int | None = None,
 ) -> dict[str, Any]:
-    """Sizes of the super-network called `name`, as published but for what is given, on the data of `dataset`.
+    """Sizes of the super-network called `name`, as published unless given otherwise, for the data of `dataset`.
 
-    Width and depth 0 stand for the published ones, as in a search; without `dataset` it is the data that the
-    super-network was published for. Raises UsageError for sizes that it cannot have, and for data of which only the
-    images tell the shape.
+    Width and depth 0 stand for the published ones, as in a search; the default of `dataset` is the data that the
+    super-network was published for. Raises UsageError for impossible sizes, and for data whose shape only the images
+    tell.
     """
     row = lookup(SUPERNETS, "super-network", name)
     data = lookup(DATASETS, "dataset", dataset or row.dataset)
     if data.classes is None or data.image_channels is None or data.image_size is None:
         raise UsageError(
-            f"only the images of {dataset!r} tell their shape; name data of the same kind, say --dataset "
+            f"only the images of {dataset!r} tell their shape: name similar data, for example --dataset "
             f"{row.dataset}, with --num-classes and --image-size"
         )
     for option, size in (("--num-classes", classes), ("--image-size", image_size)):

@@ -1,4 +1,4 @@
-"""What `nascli info --table` tells of a genotype or a distribution: what its cells are really worth."""
+"""What `nascli info --table` shows: the true accuracies of a genotype, or of a distribution's cells."""
 
 from collections.abc import Mapping, Sequence
 from math import exp
@@ -15,10 +15,10 @@ from nascli.errors import UsageError
 
 
 def truth_facts(found: LoadedArtifact[Artifact], table: TruthTable, *, expected: bool) -> dict[str, Any]:
-    """The worth of a genotype's cells, or of the mode of a distribution, by every column of a table.
+    """The true accuracy of a genotype, or of a distribution's mode, by every column of a table.
 
-    expected: the mean accuracy under the distribution, too. Raises UsageError for other cells than the table's, for
-    channels, and where a distribution gives cells no probability.
+    expected: also the mean accuracy under the distribution. Raises UsageError for cells of another space than the
+    table's, for channels, and for a distribution without a mode or, with `expected`, without probabilities of cells.
     """
     genotype = _genotype(found)
     probabilities = _probabilities(found, table) if expected else None
@@ -41,7 +41,7 @@ def truth_facts(found: LoadedArtifact[Artifact], table: TruthTable, *, expected:
 
 
 def _genotype(found: LoadedArtifact[Artifact]) -> Genotype:
-    """What the table is asked about. Raises UsageError where a distribution stands for no genotype."""
+    """The genotype to look up. Raises UsageError for a distribution that stands for none."""
     match found.value:
         case GenotypeFile(genotype=genotype) | ModelFile(genotype=genotype):
             return genotype

@@ -1,1 +1,1 @@
-"""Options: those that commands share, those that configurations become, and what fills them in."""
+"""Options: those that commands share, those made from configurations, and where their values come from."""

@@ -1,4 +1,4 @@
-"""What a shell may complete a value to."""
+"""The values that a shell can complete."""
 
 from collections.abc import Callable, Iterable
 
@@ -6,7 +6,7 @@ Completion = Callable[[str], list[str]]
 
 
 def among(names: Callable[[], Iterable[str]]) -> Completion:
-    """A completion to one of `names()`, which are looked up when the shell asks."""
+    """A completion to one of `names()`, which is called when the shell asks."""
 
     def complete(incomplete: str) -> list[str]:
         return [name for name in sorted(names()) if name.startswith(incomplete)]
@@ -15,7 +15,7 @@ def among(names: Callable[[], Iterable[str]]) -> Completion:
 
 
 def genotypes() -> list[str]:
-    """The published cells, for arguments that take a file or one of their names."""
+    """The names of the published cells, for arguments that take a file or such a name."""
     from nascli.artifacts.genotypes import published
 
     return list(published.names())

@@ -1,7 +1,7 @@
-"""Configurations on the command line: options made from their fields, and the values put together.
+"""Configurations on the command line: the options made from their fields, and the configuration made from the values.
 
-The fields of `nascli.config` and `nascli.settings` declare name, type, choices and help once; a new field of either is
-an option without a line here.
+The fields of `nascli.config` and `nascli.settings` declare name, type, choices and help once; a new field of either
+becomes an option without a line here.
 """
 
 import inspect
@@ -32,7 +32,7 @@ INHERITED: Mapping[type[Config], frozenset[str]] = {
     DeriveConfig: frozenset({"method", "dataset", "data_dir"}),
     EvalConfig: frozenset({"dataset", "data_dir"}),
 }
-"""Fields that a stage takes over, where they are not given, from the file that it starts from."""
+"""Fields that a stage takes from the file that it starts from, unless they are given."""
 
 _LOOK = frozenset({"flip", "fit", "background"})
 UNUSED: Mapping[type[Config], frozenset[str]] = {
@@ -40,25 +40,25 @@ UNUSED: Mapping[type[Config], frozenset[str]] = {
     DeriveConfig: _LOOK | {"method", "image_size", "limit_train", "skip_corrupt", "compile"},
     EvalConfig: _LOOK | {"limit_train", "seed"},
 }
-"""Fields that are no option: the stage has no use for them, or another option says it."""
+"""Fields that are not options: the stage has no use for them, or another option sets them."""
 
 _MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers"}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
 _ALSO_CALLED = {"space": ("--supernet",), "trials": ("--candidates",)}
-"""Other names of an option: a super-network is the space of PGNAS, and `derive` has candidates, too."""
+"""Other names of an option: the space of PGNAS is a super-network, and the trials of random search are candidates."""
 
 Owners = Mapping[str, FieldInfo]
-"""A setting, as each of the methods that have it declares it."""
+"""The methods that have a setting, each with its own declaration of it."""
 
 
 def options(model: type[Config]) -> list[inspect.Parameter]:
-    """An option for every field that `model` uses and, where it takes them, every setting of every method."""
+    """An option for every field that `model` uses and, for a search, every setting of every method."""
     by_recipe = _recipe_keys(model)
-    made = [_field_option(name, field, model, by_recipe) for name, field in _fields(model).items()]
+    found = [_field_option(name, field, model, by_recipe) for name, field in _fields(model).items()]
     for name, owners in _settings(model).items():
         if not (issubclass(model, FinetuneConfig) and all(_marked(field, START_ONLY) for field in owners.values())):
-            made.append(_setting_option(name, owners))
-    return made
+            found.append(_setting_option(name, owners))
+    return found
 
 
 def resolve(
@@ -70,7 +70,8 @@ def resolve(
 ) -> AnyConfig:
     """The configuration: options beat the file, the file beats what was stored, and that beats the recipe.
 
-    `stored` comes from the run that is resumed or the file that the stage starts from. All faults are one UsageError.
+    `stored` comes from the run that is resumed or the file that the stage starts from. Raises one UsageError for all
+    faults.
     """
     values = {**(stored or {}), **(read_file(file) if file is not None else {}), **given}
     _check_choices(model, values)
@@ -84,7 +85,7 @@ def flag(name: str) -> str:
 
 
 def _recipe_keys(model: type[Config]) -> set[str]:
-    """The fields that some recipe of this stage sets, whose default in the class is therefore not what a run gets."""
+    """The fields that some recipe of this stage sets, so that the default in the class does not count."""
     stage = getattr(model, "stage", None)
     tables = (
         [recipes.load(stage, method, name) for method in METHODS for name in recipes.names(stage, method)]
@@ -95,7 +96,7 @@ def _recipe_keys(model: type[Config]) -> set[str]:
 
 
 def _fields(model: type[Config]) -> dict[str, FieldInfo]:
-    """Those of `model` that are options. A search's `settings` are options one by one."""
+    """The fields of `model` that are options. The `settings` of a search are not one: each of them is."""
     left_out = UNUSED.get(model, frozenset()) | {"settings"}
     return {name: field for name, field in model.model_fields.items() if name not in left_out}
 
@@ -117,9 +118,9 @@ def _marked(field: FieldInfo, mark: JsonDict) -> bool:
 def _field_option(name: str, field: FieldInfo, model: type[Config], by_recipe: set[str]) -> inspect.Parameter:
     help_text = field.description or ""
     if name in INHERITED.get(model, ()):
-        help_text += "; default that of the file given"
+        help_text += "; default from the given file"
     elif name in by_recipe:
-        help_text += "; by recipe"
+        help_text += "; default from the recipe"
     elif field.default not in (None, PydanticUndefined) and _plain(field.annotation) is not bool:
         help_text += f"; default {field.default}"
     panel = MACHINE_PANEL if name in _MACHINE else DATA_PANEL if name in Config.model_fields else RECIPE_PANEL
@@ -142,7 +143,7 @@ def _option(
     completed: Iterable[str] = (),
     hidden: bool = False,
 ) -> inspect.Parameter:
-    """An option that is None where it is not given; a shell completes its value to a choice or one of `completed`."""
+    """An option that is None if it is not given; a shell completes its value to a choice or one of `completed`."""
     kind = _plain(fields[0].annotation)
     choices = tuple(dict.fromkeys(choice for field in fields for choice in _choices(field.annotation)))
     declaration = f"{flag(name)}/--no-{flag(name)[2:]}" if kind is bool else flag(name)
@@ -159,7 +160,7 @@ def _option(
 
 
 def _named_values(model: type[Config]) -> dict[str, Iterable[str]]:
-    """The values to complete to, for fields that name a row of a table."""
+    """The values to complete for fields that name a row of a table."""
     stage = getattr(model, "stage", None)
     named: dict[str, Iterable[str]] = {
         "method": METHODS,
@@ -189,7 +190,7 @@ def _choices(annotation: Any) -> tuple[str, ...]:
 
 
 def _check_choices(model: type[Config], values: Mapping[str, Any]) -> None:
-    """A value that is none of the choices gets a "did you mean"; those of a setting are its method's."""
+    """Raise UsageError with a "did you mean" for a value that is none of the choices (of the method, for a setting)."""
     method = _method(model, values)
     own = {name: owners[method] for name, owners in _settings(model).items() if method in owners}
     for name, field in {**model.model_fields, **own}.items():
@@ -199,7 +200,7 @@ def _check_choices(model: type[Config], values: Mapping[str, Any]) -> None:
 
 
 def _check_settings(model: type[Config], values: Mapping[str, Any]) -> None:
-    """A setting of another method is not a typo: say whose it is."""
+    """Raise UsageError for a setting of another method, which is not a typo: say whose it is."""
     method = _method(model, values)
     for name, owners in _settings(model).items():
         if name in values and method in METHODS and method not in owners and name not in model.model_fields:
@@ -207,11 +208,11 @@ def _check_settings(model: type[Config], values: Mapping[str, Any]) -> None:
             later = [one for one in map(flag, recipes.keys(DeriveConfig.stage, method)) if one in spellings]
             where = f"{method} has no such setting"
             if later:
-                where = f"of {method} {later[0]} is an option of 'nascli derive'"
+                where = f"for {method}, {later[0]} is an option of 'nascli derive'"
             raise UsageError(f"{' or '.join(spellings)} is a setting of {', '.join(owners)}; {where}")
 
 
 def _method(model: type[Config], values: Mapping[str, Any]) -> str:
-    """The method that is meant, which may be unknown."""
+    """The method that the values name, which may be unknown."""
     field = model.model_fields.get("method")
     return str(values.get("method") or (field.default if field else ""))

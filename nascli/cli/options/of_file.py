@@ -1,4 +1,4 @@
-"""What a stage takes over from the file that it starts from, where it is not told otherwise."""
+"""The values that a stage takes from the file that it starts from, unless they are given."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,16 +16,16 @@ DATA = ("dataset", "data_dir", "image_size", "skip_corrupt")
 
 
 def inherited_method(start: LoadedArtifact[Artifact]) -> dict[str, Any]:
-    """The method that made the file, where one did."""
+    """The method that made the file, if one did."""
     method = start.provenance.method
     return {"method": method} if method in METHODS else {}
 
 
 def inherited(start: LoadedArtifact[Artifact], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The method that made the file, whose recipe counts, and the images that it was made with.
+    """The method that made the file, whose recipe is used, and the images that it was made with.
 
-    Where another data set is given, nothing of the old one's whereabouts is kept. A file that no search made, such as
-    a published cell, has nothing to pass on.
+    If another data set is given, the place of the old one is dropped. A file that no search made, such as a published
+    cell, has nothing to pass on.
     """
     found = inherited_method(start)
     trained = next((p.config for p in start.provenance.descent() if "dataset" in p.config), {})
@@ -37,15 +37,15 @@ def inherited(start: LoadedArtifact[Artifact], given: Mapping[str, Any]) -> dict
         if not same_images:
             shared.pop("limit_train", None)
         if given.get("space", shared["space"]) != shared["space"]:
-            shared = {}  # That the file is of another space is all that there is to say.
-        found |= _of_the_method(shared, given.get("method", found.get("method")))
+            shared = {}  # The only fault to report is that the file is of another space.
+        found |= _known_to_method(shared, given.get("method", found.get("method")))
     elif isinstance(start.value, GenotypeFile):
         found["space"] = start.value.genotype.space
     return found
 
 
-def _of_the_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]:
-    """What of `shared` the method has a setting for. Another one than made the file is refused later, by itself."""
+def _known_to_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]:
+    """The values in `shared` for which the method has a setting. A method that cannot use the file is refused later."""
     if method is None or method not in METHODS:
         return shared
     row = METHODS[method]
@@ -56,25 +56,25 @@ def _of_the_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]
 
 
 def inherited_by_all(starts: Sequence[LoadedArtifact[Artifact]], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What several files that share one configuration have to pass on; those that have nothing go along.
+    """The values that several files with one configuration pass on; a file that passes nothing on fits any.
 
-    Raises UsageError where they disagree on something that is not `given`: trained by different recipes or on different
-    images, what comes of them could not be compared.
+    Raises UsageError if they disagree on a value that is not `given`: networks that are trained by different recipes or
+    on different images cannot be compared.
     """
     shared: dict[str, Any] = {}
-    told_by: dict[str, LoadedArtifact[Artifact]] = {}
+    first_with: dict[str, LoadedArtifact[Artifact]] = {}
     for start in starts:
         values = inherited(start, given)
         names = shared.keys() & values.keys()
-        if "dataset" in names:  # What one of them does not say of these images differs from what the other says.
+        if "dataset" in names:  # A value that only one of them has counts as a difference, too.
             names |= {name for name in DATA if name in shared or name in values}
         for name in (name for name in {**shared, **values} if name in names - given.keys()):
             if (before := shared.get(name)) != (now := values.get(name)):
-                first = told_by.get(name) or told_by["dataset"]
-                way = f"say with {flag(name)} which of them is meant for all"
+                first = first_with.get(name) or first_with["dataset"]
+                way = f"say with {flag(name)} which of them all shall use"
                 if name in UNUSED[TrainConfig]:
                     way = "train them one after the other"
                 raise UsageError(f"{first.where} comes with {name} {before!r}, {start.where} with {now!r}: {way}")
-        told_by = {**dict.fromkeys(values, start), **told_by}
+        first_with = {**dict.fromkeys(values, start), **first_with}
         shared = {**values, **shared}
     return shared

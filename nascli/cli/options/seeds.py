@@ -11,7 +11,7 @@ _RANGE = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?", re.ASCII)
 
 
 def seeds(text: str) -> tuple[int, ...]:
-    """Numbers and ranges, separated by commas, in the order in which they are given. Raises UsageError.
+    """The seeds in a list of numbers and ranges, separated by commas, in the given order. Raises UsageError.
 
     >>> seeds("7,0-2")
     (7, 0, 1, 2)

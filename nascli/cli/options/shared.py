@@ -21,8 +21,8 @@ DistributionSource = Annotated[
 DistributionSources = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...",
-        help="the result of a search or of finetune, or several to take their mean; '-': standard input",
+        metavar="RUN",
+        help="the result of a search or of finetune; of several, the mean is taken; '-': standard input",
     ),
 ]
 GenotypeSources = Annotated[
@@ -53,7 +53,7 @@ ConfigFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="settings as TOML that beat the recipe; options beat them",
+        help="TOML file with settings, which override the recipe; options override both",
         rich_help_panel=RECIPE_PANEL,
     ),
 ]
@@ -64,7 +64,7 @@ Table = Annotated[
     typer.Option(
         "--table",
         metavar="FILE",
-        help="true accuracies of all cells of a space: CSV with a column 'architecture', the others in per cent",
+        help="true accuracies of all cells of a space: CSV with a column 'architecture', other columns in per cent",
         rich_help_panel=TRUTH_PANEL,
     ),
 ]
@@ -73,7 +73,7 @@ Column = Annotated[
     typer.Option(
         "--column",
         metavar="NAME",
-        help="column of the table that is told; default the first with 'test' in its name",
+        help="column of the table to report; default the first with 'test' in its name",
         rich_help_panel=TRUTH_PANEL,
     ),
 ]
@@ -86,15 +86,15 @@ def _switch(*names: str, help: str) -> Any:
 Overwrite = Annotated[bool, _switch("--overwrite", help="replace a result that exists")]
 Resume = Annotated[bool, _switch("--resume", help="continue the run that was interrupted")]
 DryRun = Annotated[bool, _switch("--dry-run", help="print configuration, size, memory and time; write no file")]
-Json = Annotated[bool, _switch("--json", help="print the result for machines, on standard output")]
-Quiet = Annotated[bool, _switch("--quiet", "-q", help="errors and the result only")]
-Verbose = Annotated[bool, _switch("--verbose", "-v", help="more lines, and warnings")]
+Json = Annotated[bool, _switch("--json", help="print the result as JSON, on standard output")]
+Quiet = Annotated[bool, _switch("--quiet", "-q", help="print only errors and the result")]
+Verbose = Annotated[bool, _switch("--verbose", "-v", help="print more lines, and warnings")]
 Debug = Annotated[bool, _switch("--debug", help="show the traceback of an error")]
 
 
 @dataclass(frozen=True)
 class StageOptions:
-    """The options of a stage that takes long, besides those of its configuration."""
+    """The options of a long-running stage, besides those of its configuration."""
 
     output: Output
     overwrite: Overwrite = False

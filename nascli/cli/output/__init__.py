@@ -1,1 +1,1 @@
-"""What people and scripts see of a command: progress, tables, paths, plans."""
+"""What a command prints for people and scripts: progress, tables, paths, plans."""

@@ -1,4 +1,4 @@
-"""How long a run has taken, and how long it will."""
+"""How long a run has taken, and how long it will take."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ def duration(seconds: float) -> str:
 
 
 class Clock:
-    """Time since a run began, and what is left of it at the pace so far."""
+    """The time since a run began, and the time left at the pace so far."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -29,6 +29,6 @@ class Clock:
         return self._now() - self._began
 
     def left(self, step: int) -> float | None:
-        """Seconds until the last step, after `step` steps; None before there is a pace."""
+        """Seconds left after `step` steps; None as long as the pace is unknown."""
         done = step - self._first
         return self.elapsed / done * (self._total - step) if done > 0 else None

@@ -1,4 +1,4 @@
-"""`--dry-run`: the resolved configuration, the size of the network, and what two steps say of memory and time."""
+"""`--dry-run`: the resolved configuration, the size of the network, and memory and time as two steps predict them."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,7 +8,7 @@ from nascli.cli.output.printing import print_json, toml
 
 
 def print_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> None:
-    """Print what the engine says that a run would be: as JSON, or as a file for --config with the rest as comments."""
+    """Print the engine's plan of a run: as JSON, or as a file for --config with the figures as comments."""
     if json:
         print_json({"stage": stage, **plan})
         return
@@ -17,7 +17,7 @@ def print_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> None:
 
 
 def print_plans(plans: Mapping[str, Mapping[str, Any]], *, stage: str, json: bool) -> None:
-    """Print what several runs would be, which share a configuration up to the seed; by what each is called."""
+    """Print the plans of several runs, by name; apart from the seed they share a configuration."""
     if json:
         print_json([{"stage": stage, **plan} for plan in plans.values()])
         return
@@ -29,14 +29,14 @@ def print_plans(plans: Mapping[str, Mapping[str, Any]], *, stage: str, json: boo
 
 
 def print_ranking_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> None:
-    """The same of a ranking of candidates."""
+    """Print the plan of a ranking of candidates."""
     if json:
         print_json({"stage": stage, **plan})
         return
     _print_config(plan["config"], stage)
     for name, unit in (("parameters", "parameters"), ("multiply_adds", "multiply-adds for one image")):
         size = plan[name]
-        print(f"# {size['least']:,} to {size['most']:,} {unit}, {size['mean']:,.0f} in the mean of the posterior's")
+        print(f"# {size['least']:,} to {size['most']:,} {unit}; the posterior's have {size['mean']:,.0f} on average")
     print(f"# {plan['scored']:,} candidates, {plan['different']:,} different; {plan['images']:,} held-out images")
     pace = f"{plan['candidates_per_second']:.3g} candidates a second on all of them"
     print(f"# {pace}; {duration(plan['seconds'])} in all")
@@ -61,5 +61,5 @@ def _print_costs(plan: Mapping[str, Any]) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, after days where it takes some: `0:04:05`, `2 days, 3:04:05`."""
+    """Hours, minutes and seconds, and days if there are any: `0:04:05`, `2 days, 3:04:05`."""
     return str(timedelta(seconds=round(seconds)))

@@ -8,14 +8,14 @@ from nascli.core.engine.ensemble import EnsembleEvaluation
 from nascli.core.engine.evaluate import Evaluation
 
 MOST_MATRIX_CLASSES = 12
-"""Up to so many classes the confusion matrix fits on a screen; above, the most frequent confusions are listed."""
+"""The most classes whose confusion matrix fits on a screen; with more, the most frequent confusions are listed."""
 
 LISTED_CONFUSIONS = 10
 LONGEST_NAME = 12
 
 
 def table(result: Evaluation) -> str:
-    """Accuracies, sizes and speed; accuracy per class; who is taken for whom."""
+    """Accuracies, sizes and speed; the accuracy of each class, and what its images are taken for."""
     head: list[tuple[str, str]] = [("top-1", f"{result.top1:.2%}")]
     if result.top5 is not None:
         head.append(("top-5", f"{result.top5:.2%}"))
@@ -30,7 +30,7 @@ def table(result: Evaluation) -> str:
 
 
 def ensemble_table(result: EnsembleEvaluation) -> str:
-    """A row for each member and one for all together; what the ensemble does with each class."""
+    """A row for each member and one for the ensemble; then the ensemble's answers for each class."""
     together = result.ensemble
     rows: list[tuple[str, ...]] = [
         ("model", "top-1", "top-5", "neg. log-likelihood", "calibration error", "parameters", "multiply-adds"),

@@ -26,7 +26,7 @@ def terminal() -> Console:
 class Live:
     """A reporter that draws: a bar over all steps, the metrics of the epoch, the time left.
 
-    What stays on the screen afterwards is one line per epoch and the last state. No thread: the display is redrawn when
+    Afterwards one line per epoch and the last state stay on the screen. There is no thread: the display is redrawn when
     a step is reported, at most once in `REFRESH_SECONDS`. Use it as a context, so that the terminal is left in order.
     """
 
@@ -62,7 +62,7 @@ class Live:
         resumed = f"  resumed after {unit} {step}" if step else ""
         described = "  ".join(f"{name} {value}" for name, value in facts.items())
         self._console.print(Text.assemble((stage, "bold"), f"  {described}{resumed}"))
-        # A display that has ended would draw over what came after it; one that goes on keeps standard output to itself.
+        # A display that has ended would draw over later output; one that still runs would capture standard output.
         self._live.stop()
         self._live = RichLive(console=self._console, auto_refresh=False)
         self._live.start()

@@ -1,4 +1,4 @@
-"""Several trainings as a person reads them, in one table."""
+"""The table that compares several trained models."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ FINAL = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy
 
 
 def models_table(models: Sequence[LoadedModel]) -> str:
-    """A row for each model: its file, its seed, and what its last epoch came to."""
+    """A row for each model: its file, its seed, and the metrics of its last epoch."""
     rows = []
     header: tuple[str, ...] = ()
     for loaded in models:

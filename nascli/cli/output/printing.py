@@ -1,4 +1,4 @@
-"""What goes to standard output: the path of a result, JSON, and plain tables that a script can cut."""
+"""Forms of output: JSON, TOML, and plain tables that a script can split into columns."""
 
 import json
 import sys
@@ -7,14 +7,14 @@ from typing import Any
 
 
 def print_json(value: object) -> None:
-    """One JSON document, readable and with a fixed order of keys."""
-    # Where the stream lacks letters, two names of such would both become "??".
+    """Print one JSON document, indented and with a fixed order of keys."""
+    # A stream that lacks some letters would otherwise turn different names into the same "??".
     escaped = not (sys.stdout.encoding or "").lower().startswith("utf")
     print(json.dumps(value, indent=2, ensure_ascii=escaped, default=str))
 
 
 def aligned(rows: Iterable[Sequence[object]], *, gap: str = "  ") -> str:
-    """Rows of cells as lines, columns padded to the same width; numbers to the right, text to the left.
+    """Rows of cells as lines of aligned columns: numbers to the right, text to the left.
 
     >>> print(aligned([("top-1", 97.5), ("images", 360)]))
     top-1   97.5

@@ -1,6 +1,6 @@
 """How a run is shown while it lasts: a live display on a terminal, plain lines elsewhere, nothing with -q.
 
-Everything goes to standard error; standard output belongs to the result.
+All of it goes to standard error; standard output is for the result.
 """
 
 import sys
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from nascli.core.engine.reporter import Reporter
 
 LINE_SECONDS = 30.0
-"""Long epochs say how far they are this often, where there is no terminal."""
+"""Without a terminal, a long epoch reports its progress this often."""
 
 
 class Lines:
-    """Progress as plain lines: one for the start, one an epoch, and one every `LINE_SECONDS` within long epochs.
+    """Progress as plain lines: one at the start, one per epoch, and one every `LINE_SECONDS` within long epochs.
 
-    With `verbose`, a line for every step that is reported.
+    With `verbose`, there is a line for every reported step.
     """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, now: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +32,7 @@ class Lines:
         self._verbose = verbose
         self._now = now
         self._clock = Clock(now)
-        self._said = now()
+        self._last_printed = now()
         self._epochs = 0
         self._total = 0
         self._unit = ""
@@ -50,38 +50,38 @@ class Lines:
         self._epochs, self._total, self._unit = epochs, epochs * steps_per_epoch, unit
         self._clock.start(step, self._total)
         resumed = f", resumed after {unit} {step}" if step else ""
-        self._say(f"{stage}: {', '.join(f'{name} {value}' for name, value in facts.items())}{resumed}")
+        self._print(f"{stage}: {', '.join(f'{name} {value}' for name, value in facts.items())}{resumed}")
 
     def step(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        if self._verbose or self._now() - self._said >= LINE_SECONDS:
-            self._say(f"  {self._unit} {step}/{self._total}  {self._text(metrics, step)}")
+        if self._verbose or self._now() - self._last_printed >= LINE_SECONDS:
+            self._print(f"  {self._unit} {step}/{self._total}  {self._text(metrics, step)}")
 
     def epoch(self, metrics: Mapping[str, float]) -> None:
         step = int(metrics["step"])
-        self._say(
+        self._print(
             f"epoch {int(metrics['epoch']):>{len(str(self._epochs))}}/{self._epochs}  {self._text(metrics, step)}"
         )
 
     def notice(self, text: str) -> None:
-        self._say(f"note: {text}")
+        self._print(f"note: {text}")
 
     def end(self, path: Path | None) -> None:
         where = f", wrote {path}" if path is not None else ""
-        self._say(f"done in {duration(self._clock.elapsed)}{where}")
+        self._print(f"done in {duration(self._clock.elapsed)}{where}")
 
     def _text(self, metrics: Mapping[str, float], step: int) -> str:
         left = self._clock.left(step)
         parts = [f"{label} {text}" for label, text in shown(metrics)]
         return "  ".join([*parts, *([f"{duration(left)} left"] if left else [])])
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
-        self._said = self._now()
+        self._last_printed = self._now()
 
 
 @contextmanager
 def progress(session: Session) -> "Iterator[Reporter]":
-    """The reporter that suits the session and the terminal; a silent one with -q."""
+    """The reporter for the session and the terminal; a silent one with -q."""
     if session.quiet:
         from nascli.core.engine.reporter import Silent
 

@@ -1,4 +1,4 @@
-"""Where a command's result goes, and what standard output says of it."""
+"""Where a command's result goes, and what is printed about it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,10 +20,10 @@ def destination(
     json: bool = False,
     config: Path | None = None,
 ) -> Destination:
-    """Where to write.
+    """Where to write the result.
 
-    Raises UsageError where the result and what is said of it would share standard output, or the result would replace
-    its configuration.
+    Raises UsageError if the result and the JSON about it would share standard output, or if the result would replace
+    its configuration file.
     """
     refuse_overwriting([output], [config])
     if json and str(output) == PIPE:
@@ -32,7 +32,7 @@ def destination(
 
 
 def stage_destination(stage: StageOptions) -> Destination:
-    """The same for a command with these options."""
+    """`destination` for a command with these options."""
     return destination(
         stage.output,
         stage.run_dir,
@@ -44,7 +44,7 @@ def stage_destination(stage: StageOptions) -> Destination:
 
 
 def print_result(result: LoadedArtifact[Artifact], target: Destination, json: bool) -> None:
-    """The path of a result, alone, or the same as JSON; nothing where the result itself went to standard output."""
+    """Print the path of a result, alone or in JSON; nothing if the result itself went to standard output."""
     if str(target.output) == PIPE:
         return
     if json:
@@ -54,7 +54,7 @@ def print_result(result: LoadedArtifact[Artifact], target: Destination, json: bo
 
 
 def print_results(results: Iterable[tuple[LoadedArtifact[Artifact], Destination]], json: bool) -> None:
-    """The paths of several results, one a line, or a list as JSON."""
+    """Print the paths of several results, one per line, or a list as JSON."""
     if json:
         print_json([_facts(result, target) for result, target in results])
     else:

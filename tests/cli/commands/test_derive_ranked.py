@@ -108,7 +108,7 @@ def test_candidates_of_a_search_are_those_of_derive(nascli):
     done = nascli("search", "--method", "pgnas", "--candidates", 10)
     assert done.code == 2
     assert (
-        "--trials or --candidates is a setting of random; of pgnas --candidates is an option of 'nascli derive'"
+        "--trials or --candidates is a setting of random; for pgnas, --candidates is an option of 'nascli derive'"
         in done.err
     )
 

@@ -122,7 +122,7 @@ def test_a_dry_run_tells_of_every_training_and_writes_nothing(here, nascli):
         (["darts-v1", "--seeds", "0,1", "--seed", "0"], 2, "--seed and --seeds contradict"),
         (["darts-v1", "--seeds", "0,1,0"], 2, "seed 0 is given twice"),
         (["darts-v1", "--seeds", "0;1"], 2, "'0;1' is no seed"),
-        (["darts-v1", "pc-darts-cifar10"], 2, "say with --method which of them is meant for all"),
+        (["darts-v1", "pc-darts-cifar10"], 2, "say with --method which of them all shall use"),
         (["darts-v1", "missing.json"], 3, "no such file: missing.json"),
         ([], 2, "no genotype is given"),
         (["darts-v1", "--lr-tail-epochs", "1", "--schedule", "cosine"], 2, "--lr-tail-epochs needs a linear schedule"),

@@ -58,8 +58,8 @@ def test_text_shows_the_sizes(nascli):
         (["resnet-mb", "--depth", "65"], "resnet-mb has 3 stages of 1 to 64 blocks, not [65, 65, 65]"),
         (["resnet-mb", "--num-classes", "0"], "--num-classes 0 is less than 1"),
         (["resnet50-inflated", "--width", "3"], "resnet50-inflated of width 3 for images of 224x224: "),
-        (["resnet-mb", "cell.json"], "--supernet stands alone"),
-        (["resnet-mb", "--layers", "8"], "--supernet stands alone"),
+        (["resnet-mb", "cell.json"], "--supernet takes no file and no table"),
+        (["resnet-mb", "--layers", "8"], "--supernet takes no file and no table"),
     ],
 )
 def test_wrong_questions(arguments, message, nascli):
