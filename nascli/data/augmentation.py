@@ -17,15 +17,15 @@ from nascli.registry import DATASETS, lookup
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to training images at random.
+    """The random changes to training images.
 
-    crop_padding: border of black pixels, of which a window of the image's size is cut at random.
+    crop_padding: width of a black border; a window of the image's size is cut at random from the bordered image.
     flip: mirror left and right with probability 1/2.
-    cutout: side in pixels of a square that becomes the mean colour; its centre is uniform on the image, and what
-        lies outside is cut off (DeVries & Taylor, 2017).
+    cutout: side in pixels of a square that gets the mean colour; its centre is uniform on the image, and what lies
+        outside the image is cut off (DeVries & Taylor, 2017).
     resized_crop, color_jitter: for images that workers load. A random window (8 to 100 % of the area, aspect 3:4 to
-        4:3) resized to the image's size, and brightness, contrast, saturation and hue varied by up to 0.4, 0.4, 0.4
-        and 0.2, as Liu et al. (ICLR 2019, Appendix A.3) train on ImageNet.
+        4:3) is resized to the image's size; brightness, contrast, saturation and hue vary by up to 0.4, 0.4, 0.4 and
+        0.2, as Liu et al. (ICLR 2019, Appendix A.3) train on ImageNet.
     """
 
     crop_padding: int = 0
@@ -36,9 +36,9 @@ class Augmentation:
 
     @classmethod
     def for_dataset(cls, info: DataInfo, cutout: int = 0, flip: bool | None = None, jitter: bool = True) -> Self:
-        """What suits a data set: as its registry row says, or as on ImageNet for large images. `flip` beats the row.
+        """The augmentation for a data set: as its registry row says, or as on ImageNet for large images.
 
-        jitter: whether the colours of large images vary, too.
+        flip: if given, overrides the row. jitter: whether the colours of large images vary, too.
         """
         row = lookup(DATASETS, "dataset", info.dataset)
         flip = row.flip if flip is None else flip
@@ -63,12 +63,12 @@ class Draws:
     column: Tensor
 
     def to(self, device: torch.device) -> Self:
-        """The same choices on a device."""
+        """The same draws on a device."""
         return type(self)(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
 
 def draw(augmentation: Augmentation, batch: int, height: int, width: int, generator: torch.Generator) -> Draws:
-    """Independent uniform choices for every image of a batch, by a generator of the CPU."""
+    """Independent uniform draws for every image of a batch, from a generator on the CPU."""
 
     def uniform(below: int) -> Tensor:
         return torch.randint(below, (batch,), generator=generator)
@@ -78,7 +78,7 @@ def draw(augmentation: Augmentation, batch: int, height: int, width: int, genera
 
 
 def crop_and_flip(images: Tensor, draws: Draws, padding: int, flip: bool) -> Tensor:
-    """Shift every image within a black border and mirror it where drawn. [B, C, H, W] -> [B, C, H, W], same dtype."""
+    """Shift and mirror every image as drawn, with a black border. [B, C, H, W] -> [B, C, H, W], same dtype."""
     batch, channels, height, width = images.shape
     rows = draws.top[:, None] + torch.arange(height, device=images.device)
     columns = torch.arange(width, device=images.device).expand(batch, width)
@@ -93,7 +93,7 @@ def crop_and_flip(images: Tensor, draws: Draws, padding: int, flip: bool) -> Ten
 
 
 def cutout_mask(draws: Draws, side: int, height: int, width: int) -> Tensor:
-    """Where the square lies. -> bool [B, 1, H, W]."""
+    """The pixels of the squares that are cut out. -> bool [B, 1, H, W]."""
 
     def inside(centre: Tensor, length: int) -> Tensor:
         offset = torch.arange(length, device=centre.device) - (centre[:, None] - side // 2)
@@ -103,7 +103,7 @@ def cutout_mask(draws: Draws, side: int, height: int, width: int) -> Tensor:
 
 
 class Normalization:
-    """uint8 images [B, C, H, W] to float32 of mean 0 and deviation 1 per channel.
+    """Turns uint8 images [B, C, H, W] into float32 of mean 0 and deviation 1 per channel.
 
     mean, std: per channel, on the scale where white is 1.
     """

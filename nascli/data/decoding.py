@@ -1,4 +1,4 @@
-"""One image file to pixels, whatever its format and mode."""
+"""From one image file to its pixels, whatever its format and mode."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,7 +15,7 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"}
 )
-"""Endings, in lower case, of the files that are taken for images."""
+"""File endings, in lower case, that mark images."""
 
 _ORIENTATION = 0x0112
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -28,7 +28,7 @@ class UnreadableImage(DataError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image before any pixel is decoded. Sides in pixels."""
+    """What a file tells about its image before any pixel is decoded. Sides in pixels."""
 
     width: int
     height: int
@@ -36,7 +36,7 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """The size and colour of an image, from the first bytes of its file. Raises UnreadableImage."""
+    """The header of an image, from the first bytes of its file. Raises UnreadableImage."""
     try:
         with Image.open(path) as image:
             return Header(*image.size, grey=_is_grey(image))
@@ -47,7 +47,7 @@ def read_header(path: Path) -> Header:
 
 
 def check(path: Path) -> None:
-    """Read a file to its end, a JPEG at an eighth of its size, to see that it is whole. Raises UnreadableImage."""
+    """Decode a file to its end (a JPEG at an eighth of its size) to see that it is whole. Raises UnreadableImage."""
     try:
         with Image.open(path) as image:
             image.draft(None, (image.width // 8, image.height // 8))
@@ -59,17 +59,17 @@ def check(path: Path) -> None:
 
 
 def decode(path: Path, channels: int, background: tuple[int, int, int] = (255, 255, 255)) -> Tensor:
-    """The pixels of an image file, upright as its EXIF orientation says. -> uint8 [channels, height, width].
+    """The pixels of an image file, turned as its EXIF orientation says. -> uint8 [channels, height, width].
 
     channels: 1 for grey or 3 for RGB; the image is converted. Transparent parts show the background (red, green, blue),
-    16 bits per pixel are scaled to 8, of an animation the first frame is taken. Raises UnreadableImage.
+    16 bits per pixel are scaled to 8, and an animation gives its first frame. Raises UnreadableImage.
     """
     try:
         content = path.read_bytes()
         plain = _plain_jpeg(content, channels)
         if plain is not None:
             return plain
-        # Given a path in place of bytes, Pillow 13 scrambles uncompressed TIFFs that are stored sideways.
+        # Given a path instead of bytes, Pillow 13 scrambles uncompressed TIFFs that are stored sideways.
         with Image.open(BytesIO(content)) as image:
             image.load()
             upright = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
@@ -82,9 +82,9 @@ def decode(path: Path, channels: int, background: tuple[int, int, int] = (255, 2
 
 
 def _plain_jpeg(content: bytes, channels: int) -> Tensor | None:
-    """A JPEG that needs no conversion, by torchvision: the same pixels in a quarter of Pillow's time for small images.
+    """A JPEG that needs no conversion, read by torchvision: Pillow's pixels in a quarter of its time for small images.
 
-    None for everything else, damaged files included: Pillow has the last word on those.
+    None for everything else, damaged files included, which Pillow decides on.
     """
     if not content.startswith(b"\xff\xd8"):
         return None
@@ -98,7 +98,7 @@ def _plain_jpeg(content: bytes, channels: int) -> Tensor | None:
 
 
 def _opaque(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """The image before the background, where it has transparent parts."""
+    """The image, in front of the background if it has transparent parts."""
     if not image.has_transparency_data:
         return image
     behind = Image.new("RGBA", image.size, background)

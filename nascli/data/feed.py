@@ -1,4 +1,4 @@
-"""What a stream asks for, and who answers: a device-resident store or worker processes."""
+"""The requests of a stream, and what answers them: a device-resident store or worker processes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from nascli.data.augmentation import Augmentation
 
 @dataclass(frozen=True)
 class Request:
-    """One batch: indices int64 [batch], and the seed of their pass, from which every image's own seed follows."""
+    """One batch: indices int64 [batch], and the seed of their pass, from which each image's seed is derived."""
 
     indices: np.ndarray
     seed: int = 0
 
 
 class Feed(Protocol):
-    """Answers requests in their order. An answer depends on its request alone."""
+    """Answers requests in order. An answer depends on its request alone."""
 
     def read(
         self, requests: Iterable[Request], augmentation: Augmentation | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (uint8 images [B, C, H, W], int64 labels [B]) on the device.
 
-        augmentation: of it, the feed does what only the undecoded image allows (resized_crop, color_jitter).
+        augmentation: the feed applies only the parts that need an image at its own size (resized_crop, color_jitter).
         Raises DataError for an image that cannot be read.
         """
         ...

@@ -1,4 +1,4 @@
-"""What becomes of a picture of any size, shape and colour: a square of one size and one number of channels."""
+"""The format of a network's images: pictures of any size, shape and colour become squares of one size."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from nascli.data.resizing import fit_square
 from nascli.errors import UsageError
 
 ELONGATED = 2.0
-"""Sides in this proportion are cut to their centre unless another fit is asked for; beyond, that loses too much."""
+"""The most elongated pictures that are cut to their centre by default; for longer ones, that loses too much."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """What the network gets: square images.
+    """The square images that the network gets.
 
-    side: in pixels. fit: how pictures become square. background: what is behind transparent parts, and in the borders
-    of `fit` pad, as (red, green, blue).
+    side: in pixels. fit: how pictures become square. background: the colour of transparent parts and of the borders of
+    `fit` pad, as (red, green, blue).
     """
 
     channels: int
@@ -29,7 +29,7 @@ class Format:
 
     @property
     def resident(self) -> bool:
-        """Whether images of this size lie on the device as a whole."""
+        """Whether all images of this size lie on the device at once."""
         return self.side <= LARGEST_SMALL_IMAGE
 
     def square(self, image: Tensor, shorter: int | None = None) -> Tensor:
@@ -37,7 +37,7 @@ class Format:
         return fit_square(image, self.side, shorter, fit=self.fit, background=self._fill())
 
     def at(self, side: int) -> "Format":
-        """The same with another side."""
+        """The same format with another side."""
         return Format(self.channels, side, self.fit, self.background)
 
     def _fill(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Labelled images that are read when they are asked for: from an array, or from files."""
+"""Labelled images from an array or from files, which are read on demand."""
 
 import hashlib
 import heapq
@@ -21,13 +21,13 @@ from nascli.data.resizing import to_channels
 from nascli.errors import DataError
 
 LARGE_SIDE = 224
-"""Side that larger images are brought to unless another is asked for: ImageNet's custom."""
+"""The side to which larger images are resized by default, as is usual on ImageNet."""
 
 GRID = 8
-"""By which the stem for large images divides their side."""
+"""The factor by which the stem for large images divides their side."""
 
 PROBED_FILES = 256
-"""Files whose headers decide on the side of the images of a folder."""
+"""The number of files whose headers decide on the image size of a folder."""
 
 
 class Images(ABC):
@@ -45,7 +45,7 @@ class Images(ABC):
         """The images at these indices, in this order."""
 
     def in_order_of(self, classes: tuple[str, ...]) -> Self:
-        """The same images with labels that count in `classes`. They may lack some; raises DataError for others."""
+        """The same images, with labels that are indices into `classes`. Raises DataError for other classes."""
         strange = [name for name in self.classes if name not in classes]
         if strange:
             raise DataError(
@@ -67,7 +67,7 @@ class Images(ABC):
 
     @abstractmethod
     def channels(self, background: tuple[int, int, int]) -> int:
-        """1 if every image is grey, and what may be behind it, otherwise 3."""
+        """1 if every image is grey, and so is any background that shows through, otherwise 3."""
 
     @abstractmethod
     def side(self) -> int:
@@ -75,7 +75,7 @@ class Images(ABC):
 
     @abstractmethod
     def elongation(self) -> float:
-        """How many times as long as their shorter sides the longer ones are, in the median."""
+        """The median ratio of the longer to the shorter side."""
 
 
 class ArrayImages(Images):
@@ -107,8 +107,8 @@ class ArrayImages(Images):
 class FileImages(Images):
     """Images in files.
 
-    paths: relative to `root`, as bytes. An array of them is one object, so that worker processes go on sharing its
-    memory; a million strings would be copied bit by bit as their reference counts change.
+    paths: relative to `root`, as bytes. An array of them is one object, whose memory worker processes keep sharing; a
+    million strings would be copied bit by bit as their reference counts change.
     """
 
     def __init__(self, root: Path, paths: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
@@ -136,22 +136,22 @@ class FileImages(Images):
         try:
             return read_header(self.path(index)).grey
         except UnreadableImage:
-            return True  # has no say; whoever decodes it reports it
+            return True  # ignored here; the error is reported when the image is decoded
 
     def _digest(self, index: int) -> bytes:
         return hashlib.sha256(bytes(self.paths[index])).digest()
 
     def side(self) -> int:
-        """The median of the shorter sides in a sample of files that their names alone decide, the lower of two.
+        """The (lower) median of the shorter sides in a sample of files, which depends only on their names.
 
-        At most LARGE_SIDE; above LARGEST_SMALL_IMAGE a multiple of GRID, rounded down. So a few images of another size
-        change nothing, and at most half of them are enlarged. Raises DataError if the sample has no readable image.
+        At most LARGE_SIDE; above LARGEST_SMALL_IMAGE rounded down to a multiple of GRID. Thus a few images of another
+        size change nothing, and at most half of them are enlarged. Raises DataError for a sample without readable ones.
         """
         side = median_low(min(header.width, header.height) for header in self._sample)
         return side if side <= LARGEST_SMALL_IMAGE else min(LARGE_SIDE, side - side % GRID)
 
     def elongation(self) -> float:
-        """In the same sample."""
+        """The median ratio of the longer to the shorter side, in the same sample."""
         return median_low(
             max(header.width, header.height) / min(header.width, header.height) for header in self._sample
         )

@@ -1,4 +1,4 @@
-"""A data set as the engine sees it: what it is, and batches of it on the device."""
+"""A data set as the engine sees it: its facts, and batches on the device."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -26,7 +26,7 @@ from nascli.seeds import derive_seed
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 SHOWN = 5
-"""Classes that a message names."""
+"""The most classes that a message names."""
 
 
 class DataModule:
@@ -34,8 +34,7 @@ class DataModule:
 
     Images come as float32 [B, C, H, W], with mean 0 and deviation 1 per channel over the training images; labels as
     int64 [B].
-    Training images are decoded when they are first needed, test images when `test_batches` is called, those to watch a
-    training with likewise.
+    Training images are decoded when they are first needed, test and validation images when their batches are asked for.
     """
 
     info: DataInfo
@@ -74,7 +73,7 @@ class DataModule:
         )
 
     def _own_format(self) -> Format:
-        """What suits the training images, unless the configuration says otherwise."""
+        """The format that the configuration gives or, by default, one that suits the training images."""
         images, config = self._all_train_images, self._config
         background = colour(config.background)
         fit, longer = config.fit, images.elongation()
@@ -82,19 +81,19 @@ class DataModule:
             fit = "squash" if longer > ELONGATED else "crop"
             if fit == "squash":
                 self._notices.append(
-                    f"pictures are {longer:.1f} times as long as wide in the median: squashed to squares, since their "
-                    "centre would be too little (--fit crop cuts it out, --fit pad adds borders)"
+                    f"the median picture is {longer:.1f} times as long as wide: pictures are squashed to squares, "
+                    "since their centre would be too little (--fit crop cuts it out, --fit pad adds borders)"
                 )
         return Format(images.channels(background), config.image_size or images.side(), fit, background)
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the user should know of the images that have been read so far."""
+        """What the user should know about the images that have been read so far."""
         return tuple(self._notices)
 
     @property
     def lost(self) -> str:
-        """What to say of pictures that could be read at first and were left out later; empty where there are none."""
+        """The message about pictures that became unreadable and were left out later; empty if there are none."""
         feeds = [part.feed for part in self._parts if isinstance(part.feed, WorkerFeed)]
         lost = [text for feed in feeds for text in feed.lost]
         more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
@@ -119,7 +118,7 @@ class DataModule:
         augmentation: Augmentation,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> Stream:
-        """Endless augmented batches of some of the training images. Raises UsageError for a batch larger than those."""
+        """Endless augmented batches of some training images. Raises UsageError for a batch larger than their number."""
         return Stream(
             self._train.feed,
             indices,
@@ -134,23 +133,23 @@ class DataModule:
     def batches(
         self, indices: np.ndarray | None, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format
     ) -> Batches:
-        """One pass over training images (None: all) as they are, in this order; the last batch may be smaller."""
+        """One pass over these training images (None: all), unchanged and in order; the last batch may be smaller."""
         chosen = np.arange(len(self._train.labels)) if indices is None else indices
         return self._pass(self._train, chosen, batch_size, memory_format)
 
     def test_batches(self, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format) -> Batches:
-        """One pass over the test images as they are; the last batch may be smaller."""
+        """One pass over the test images, unchanged; the last batch may be smaller."""
         return self._pass(self._test, np.arange(len(self._test.labels)), batch_size, memory_format)
 
     @property
     def has_validation(self) -> bool:
-        """Whether there are further images, which are neither for training nor for the test."""
+        """Whether the data set has validation images besides those for training and testing."""
         return self._source.validation is not None
 
     def validation_batches(
         self, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format
     ) -> Batches:
-        """One pass over these images as they are; the last batch may be smaller."""
+        """One pass over the validation images, unchanged; the last batch may be smaller."""
         part = self._validation
         return self._pass(part, np.arange(len(part.labels)), batch_size, memory_format)
 
@@ -161,7 +160,7 @@ class DataModule:
 
     @cached_property
     def _all_train_images(self) -> Images:
-        """What decides on size, channels and classes, so that these don't depend on limit_train or the seed."""
+        """The images that decide on size, channels and classes, which thus don't depend on limit_train or the seed."""
         return self._ordered(self._source.train())
 
     @cached_property
@@ -211,10 +210,11 @@ def open_data(
 ) -> DataModule:
     """Find the data set of a configuration.
 
-    classes: those of a model to be evaluated; labels then count in its order. like: the images that a model was trained
-    on; those that are found are for its evaluation, made square and normalised as those, and none for training is
-    decoded before it is asked for. trained_at: the folder in which these lay. Raises DataError for
-    images that are missing or unusable, UsageError for settings that don't fit them.
+    classes, like, trained_at are for the evaluation of a model. classes: those of the model, into which labels are then
+    indices. like: the images that it was trained on; the images here are made square and normalised like those, and no
+    training image is decoded unless it is asked for. trained_at: the folder of the training's images.
+
+    Raises DataError for images that are missing or unusable, UsageError for settings that don't fit them.
     """
     row = lookup(DATASETS, "dataset", config.dataset)
     if row.built_in and config.data_dir is not None:

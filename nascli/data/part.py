@@ -1,4 +1,4 @@
-"""The training or the test images, ready to be asked for batches."""
+"""The training, validation or test images, ready to give batches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from nascli.data.workers import WorkerFeed
 from nascli.errors import DataError
 
 SAMPLED_IMAGES = 1024
-"""Of large images, so many decide on mean and deviation: that places a mean within about 1 % of the range."""
+"""The number of large images that decide on mean and deviation; it gives the mean to about 1 % of the range."""
 
 _SAMPLE_SEED = 0
 _CHUNK_BYTES = 32 * 2**20
-"""Pixels that are summed at a time; sums of integers are the same in any parts."""
+"""Pixels that are summed at a time; the order does not change sums of integers."""
 
 
 MADE_SQUARE: Mapping[Fit, str] = {"crop": "cut to its centre", "pad": "given borders", "squash": "squashed"}
@@ -40,9 +40,9 @@ class Part:
 
 
 def open_part(images: Images, format: Format, *, device: torch.device, workers: int, skip_corrupt: bool) -> Part:
-    """Small images are decoded at once, large ones when asked for, unless corrupt ones must be found beforehand.
+    """Open some images: small ones are decoded now, large ones on demand; with `skip_corrupt`, unreadable ones go.
 
-    Raises DataError for an image that cannot be read unless it is to be skipped, and if that leaves a class empty.
+    Raises DataError for an image that cannot be read unless `skip_corrupt`, and for a class without a readable image.
     """
     notices = []
     if format.resident:
@@ -87,7 +87,7 @@ def _left_out(unreadable: tuple[UnreadableImage, ...], skip_corrupt: bool) -> st
 
 
 def part_statistics(part: Part, format: Format) -> Statistics:
-    """Mean and deviation of a part: of all its images when they are small, else of a sample that is always the same."""
+    """Mean and deviation of a part: of all its images if they are small, else of a fixed sample."""
     if isinstance(part.feed, ResidentFeed):
         return statistics(part.feed.pixels.split(_chunk(format)))
     assert isinstance(part.feed, WorkerFeed)

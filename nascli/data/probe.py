@@ -1,4 +1,4 @@
-"""What images want, before anything else is decided."""
+"""Facts about the images that a configuration depends on."""
 
 from nascli.config import Config
 from nascli.data.images import LARGE_SIDE
@@ -6,9 +6,9 @@ from nascli.data.sources.folders import find_training_part
 
 
 def probe_image_size(config: Config) -> int | None:
-    """The side in pixels that `open_data` would choose for `folder` and `imagenet`; None for data of one known size.
+    """The side in pixels that `open_data` would choose for `folder` and `imagenet`; None for data of a known size.
 
-    Reads the headers of some files at most. Raises as `open_data` does for a folder that cannot serve.
+    Reads the headers of some files at most. Raises the errors of `open_data` for an unusable folder.
     """
     if config.dataset == "imagenet":
         return config.image_size or LARGE_SIDE
@@ -18,7 +18,7 @@ def probe_image_size(config: Config) -> int | None:
 
 
 def probe_train_images(config: Config) -> int | None:
-    """The number of training images, where it may be small: of a folder, or of those that are left; None: enough."""
+    """The number of training images if it may be small: in a folder, or with limit_train; None: there are enough."""
     if config.dataset == "folder":
         count = len(find_training_part(config))
         return count if config.limit_train is None else min(count, config.limit_train)

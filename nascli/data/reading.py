@@ -18,8 +18,9 @@ from nascli.data.images import ArrayImages, Images
 class Decoded:
     """All images of a list at one size.
 
-    pixels: uint8 [kept, C, side, side]. kept: indices into the list of those that could be read.
-    unreadable: one error for each of the others. resized: how many were of another size; uneven: of these, not square.
+    pixels: uint8 [kept, C, side, side]. kept: the indices in the list of the images that could be read.
+    unreadable: one error for each other image. resized: how many had another size; uneven: how many of these were not
+    square.
     """
 
     pixels: Tensor
@@ -63,7 +64,7 @@ def decode_all(images: Images, format: Format, shorter: int | None = None) -> De
 
 
 def find_unreadable(images: Images) -> tuple[np.ndarray, tuple[UnreadableImage, ...]]:
-    """Read every image through without keeping its pixels. -> (indices of the readable ones, errors of the others)"""
+    """Read every image without keeping its pixels. -> (indices of the readable ones, errors of the others)"""
 
     def check(index: int) -> UnreadableImage | None:
         try:
@@ -79,7 +80,7 @@ def find_unreadable(images: Images) -> tuple[np.ndarray, tuple[UnreadableImage, 
 
 
 def _threads(images: Images) -> int:
-    """Pillow lets go of Python's lock while it decodes; for small files, threads would mostly wait for that lock."""
+    """Threads to decode with. Pillow releases Python's lock while it decodes; small files mostly wait for that lock."""
     if images.side() <= LARGEST_SMALL_IMAGE:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

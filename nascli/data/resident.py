@@ -10,7 +10,7 @@ from nascli.data.feed import Request
 
 
 class ResidentFeed:
-    """Answers requests out of memory. pixels: uint8 [images, C, H, W], labels: int64 [images], both on the device."""
+    """Answers requests from memory. pixels: uint8 [images, C, H, W], labels: int64 [images], both on the device."""
 
     def __init__(self, pixels: Tensor, labels: Tensor) -> None:
         self.pixels = pixels

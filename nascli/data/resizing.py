@@ -1,6 +1,6 @@
-"""Images of any size and colour to squares of one size and colour.
+"""From images of any size and colour to squares of one size and colour.
 
-torchvision takes longer to import than a small data set to read, so it waits until an image needs it.
+Importing torchvision takes longer than reading a small data set, so it is only imported when an image needs it.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ def fit_square(
 ) -> Tensor:
     """Make pictures square (bilinear, antialiased). uint8 [..., C, h, w] -> uint8 [..., C, side, side].
 
-    crop: resize the shorter side, then cut out the centre. pad: resize the longer one, then add borders of the
-    background, a value or one for each channel. squash: resize both. shorter: what the shorter side becomes before
-    the centre is cut out, at least `side` (the default).
+    crop: resize the shorter side, then cut out the centre. pad: resize the longer side, then add borders of the
+    background, one value or one per channel. squash: resize both. shorter: the shorter side in pixels before the
+    centre is cut out, at least `side` (the default).
     """
     if images.shape[-2:] == (side, side) and (shorter is None or fit != "crop"):
         return images
@@ -45,7 +45,7 @@ def fit_square(
 
 
 def evaluation_side(side: int) -> int:
-    """What the shorter side of a large image becomes before the centre is cut out: 256 pixels for a network of 224."""
+    """The shorter side of a large image before the centre is cut out: 256 pixels for a network that takes 224."""
     return round(side * 256 / 224)
 
 

@@ -1,4 +1,4 @@
-"""Dividing labelled images: parts for the search, a held-out test part, a small sample. All stratified."""
+"""Stratified divisions of labelled images: parts for the search, a held-out test part, a small sample."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from nascli.errors import DataError, UsageError
 from nascli.seeds import derive_seed
 
 HELD_OUT_SHARE = 0.2
-"""Share of each class that becomes the test images where the data has none of its own."""
+"""The share of each class that is held out as test images if the data has none."""
 
 
 def split(labels: np.ndarray, fractions: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
     """Disjoint parts of the images, each with its share of every class.
 
     labels: int64 [images]. fractions: name -> share of all images, together at most 1. -> name -> sorted indices.
-    A part gets round(share * images) images in all (give or take one for later parts), and of each class the share
-    rounded up or down; in a class that has fewer images than there are parts, some part has none of it.
-    Raises UsageError for impossible shares, DataError where a part would be empty.
+    A part gets round(share * images) images in all (plus or minus one for later parts), and of each class the share
+    rounded up or down; some part gets none of a class that has fewer images than there are parts.
+    Raises UsageError for impossible shares, DataError if a part would be empty.
     """
     if min(fractions.values(), default=0.0) < 0 or sum(fractions.values()) > 1 + 1e-9:
         shown = ", ".join(f"{name} {share:g}" for name, share in fractions.items())
@@ -43,16 +43,16 @@ def split(labels: np.ndarray, fractions: Mapping[str, float], seed: int) -> dict
 
 
 def _proportional(sizes: Sequence[int], share: float) -> list[int]:
-    """`share` of every size, rounded so that any run of sizes from the first on gets its share to within half a one."""
+    """`share` of every size, rounded so that the sum of the first n, for any n, is within 0.5 of the exact one."""
     ends = np.floor(np.cumsum([0, *sizes]) * share + 0.5).astype(np.int64)
     return [min(int(count), size) for count, size in zip(np.diff(ends), sizes, strict=True)]
 
 
 def sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Indices of `count` images, equally many of each class as far as the classes go. -> int64, sorted.
+    """Indices of `count` images, equally many of each class as far as its images go. -> int64, sorted.
 
-    A larger sample of the same seed contains a smaller one. All indices when `count` is not less than the images.
-    Raises UsageError when `count` is less than the number of classes.
+    A larger sample of the same seed contains a smaller one. All indices if there are no more than `count` images.
+    Raises UsageError if `count` is less than the number of classes.
     """
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if count >= len(labels):
@@ -67,10 +67,10 @@ def sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def hold_out(labels: np.ndarray, names: Sequence[str], classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test images of data that has no test part. -> indices to train on, indices to test on, sorted.
+    """Training and test images of data without a test part. -> indices to train on, indices to test on, sorted.
 
-    A fifth of each class, at least one, is held out: those whose names have the smallest SHA-256. No seed enters, so
-    that every stage of every run holds out the same images; adding an image moves few others.
+    A fifth of each class, at least one image, is held out: those whose names have the smallest SHA-256. It does not
+    depend on a seed, so that every stage of every run holds out the same images; adding an image moves few others.
     Raises DataError for a class of one image.
     """
     digests = [hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names]

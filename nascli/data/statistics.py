@@ -13,7 +13,7 @@ _SMALLEST_STD = 1 / 255
 def statistics(chunks: Iterable[Tensor]) -> Statistics:
     """Mean and standard deviation of all pixels, on the scale where white is 1. chunks: uint8 [images, C, H, W] each.
 
-    Sums of integers, so exact and alike on every device. A channel that never varies gets a deviation of one shade.
+    Sums of integers are exact, and equal on every device. A channel that never varies gets a deviation of one shade.
     """
     count = 0
     total: list[int] = []
@@ -25,6 +25,6 @@ def statistics(chunks: Iterable[Tensor]) -> Statistics:
         squares = [a + b for a, b in zip(squares or [0] * len(sums), sums_of_squares, strict=True)]
         count += values[:, 0].numel()
     means = tuple(s / (255 * count) for s in total)
-    # Python's integers: count * q - s * s neither overflows nor loses a digit.
+    # In Python's integers count * q - s * s neither overflows nor loses a digit.
     deviations = (math.sqrt(count * q - s * s) / (255 * count) for s, q in zip(total, squares, strict=True))
     return means, tuple(max(deviation, _SMALLEST_STD) for deviation in deviations)

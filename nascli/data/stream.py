@@ -1,4 +1,4 @@
-"""An endless stream of augmented batches whose whole state is a count."""
+"""An endless stream of augmented batches, whose whole state is a number."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -15,11 +15,11 @@ from nascli.seeds import derive_seed
 
 
 class Stream:
-    """Batches of some images, reshuffled in every pass; a pass's last, incomplete batch is dropped.
+    """Batches of some images, reshuffled in every pass; an incomplete batch at the end of a pass is dropped.
 
     `position` is the number of batches given so far. The order of pass p follows from (seed, name, p), the augmentation
-    of batch b from (seed, name, b), so a stream at the same position goes on alike, whatever it did before.
-    Raises UsageError when a batch is larger than the number of images.
+    of batch b from (seed, name, b), so a stream's position alone decides how it continues.
+    Raises UsageError if a batch is larger than the number of images.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Stream:
 
     @property
     def position(self) -> int:
-        """Batches given so far; set it to continue elsewhere."""
+        """Batches given so far; set it to continue from another batch."""
         return self._position
 
     @position.setter
@@ -82,8 +82,9 @@ class Stream:
         return augment(images, self._augmentation, self._normalize, generator, self._memory_format), labels
 
     def once(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, as they are, in batches of nearly equal size (none is so small that its statistics mean
-        little). The order mixes the classes and is always the same. `position` stays as it is.
+        """All images once, unchanged, in batches of nearly equal size, so that none has too few images for statistics.
+
+        The order mixes the classes and is always the same. `position` does not change.
         """
         order = self._indices[permutation(len(self._indices), derive_seed(self._seed, self.name, "once"))]
         batches = np.array_split(order, -(-len(order) // self.batch_size))

@@ -1,4 +1,4 @@
-"""Large images: read and transformed by worker processes, batch by batch."""
+"""Large images, which worker processes read and transform batch by batch."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ from nascli.errors import DataError, NascliError
 from nascli.seeds import derive_seed
 
 Answer = tuple[Tensor, Tensor, tuple[UnreadableImage, ...]]
-"""Images and labels of a request, without those that cannot be read."""
+"""The readable images of a request, their labels, and an error for each other image."""
 
 
 class WorkerFeed:
-    """Answers requests out of files.
+    """Answers requests from files.
 
-    format: of the images given. workers: processes, 0 for none; the numbers don't depend on it. skip_corrupt: leave out
-    pictures that can no longer be read, which `lost` then has.
+    format: that of the batches. workers: the number of processes, 0 for none; it does not affect the pixels.
+    skip_corrupt: leave out pictures that can no longer be read, and add them to `lost`.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class WorkerFeed:
             batch_size=None,
             sampler=requests,
             num_workers=self.workers,
-            collate_fn=_as_it_is,
+            collate_fn=_unchanged,
             worker_init_fn=_detach,
             pin_memory=self.device.type == "cuda",
-            # The loader draws a seed of its own, which would otherwise come from the global generator.
+            # The loader draws a seed, which would otherwise come from the global generator.
             generator=torch.Generator(),
         )
         answers = iter(loader)
@@ -73,7 +73,7 @@ class WorkerFeed:
 
 
 def _next(answers: Iterator[Answer]) -> Answer | None:
-    """The next answer, None at the end. Raises NascliError when a worker has died."""
+    """The next answer; None at the end. Raises NascliError if a worker has died."""
     try:
         return next(answers, None)
     except RuntimeError as error:
@@ -86,7 +86,7 @@ def _next(answers: Iterator[Answer]) -> Answer | None:
 
 
 class _Batches(Dataset[Answer]):
-    """Requests to batches; runs in a worker. A failure is returned, since raising it would wrap it in a traceback."""
+    """Turns requests into batches, in a worker. It returns a failure, since raising it would wrap it in a traceback."""
 
     def __init__(self, images: Images, format: Format, augmentation: Augmentation | None) -> None:
         self.images = images
@@ -110,7 +110,7 @@ class _Batches(Dataset[Answer]):
             if self.transform is None:
                 batch[row] = self.format.square(image, evaluation_side(side))
             else:
-                with _seeded(derive_seed(request.seed, "image", index)):
+                with _seeded_generator(derive_seed(request.seed, "image", index)):
                     batch[row] = self.transform(image)
         return batch[: len(kept)], self.labels[kept], tuple(lost)
 
@@ -134,8 +134,8 @@ def _random_transform(augmentation: Augmentation, format: Format) -> Callable[[T
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """torchvision's transforms draw from the global generator: lend them one for the time, and put it back."""
+def _seeded_generator(seed: int) -> Iterator[None]:
+    """Seed the global generator, from which torchvision's transforms draw, and restore its state afterwards."""
     state = torch.default_generator.get_state()
     torch.default_generator.manual_seed(seed)
     try:
@@ -144,12 +144,12 @@ def _seeded(seed: int) -> Iterator[None]:
         torch.default_generator.set_state(state)
 
 
-def _as_it_is(answer: Any) -> Any:
+def _unchanged(answer: Any) -> Any:
     return answer
 
 
 def _detach(worker: int) -> None:
-    """Keep Ctrl-C and other signals to the process group from a worker: the main process ends it when it is done."""
+    """Keep Ctrl-C and other signals to the process group away from a worker; the main process ends the worker."""
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -200,7 +200,7 @@ def test_a_part_of_the_images_is_not_taken_for_the_whole(tmp_path: Path, monkeyp
     monkeypatch.undo()
     original = public._public
     monkeypatch.setattr(public, "_public", lambda config, name, layout, sizes: original(config, name, layout, (20, 10)))
-    with pytest.raises(DataError, match="holds 19 images of fashion-mnist in place of 20"):
+    with pytest.raises(DataError, match="holds 19 images of fashion-mnist instead of 20"):
         open_set("fashion-mnist", tmp_path)
 
 

@@ -28,25 +28,25 @@ from nascli.errors import DataError, UsageError, escaped
 
 CONTENT_HASHED_FILES = 10_000
 CONTENT_HASHED_BYTES = 64 * 2**20
-"""Folders up to these sizes are fingerprinted by the content of their files, larger ones by the files' sizes."""
+"""Folders up to these sizes are fingerprinted by the contents of their files, larger ones by the files' sizes."""
 
 CONVERTIBLE = frozenset(
     {".heic", ".heif", ".svg", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".jxl", ".tga", ".pdf", ".npy"}
 )
-"""Endings of pictures that other programs read."""
+"""Endings of pictures that nascli cannot read but other programs can."""
 
 NOTHING = -1
-"""The size of a file that is not there."""
+"""Stands for the size of a missing file."""
 
 SHOWN = 5
-"""Endings that a message names."""
+"""The most endings that a message names."""
 
 
 @dataclass(frozen=True)
 class Listing:
     """The images below one folder of class folders: sorted paths relative to it, and their labels.
 
-    others: how many files of each ending are no images that can be read. loose: images beside the class folders.
+    others: how many files of each ending are not readable images. loose: images beside the class folders.
     """
 
     root: Path
@@ -63,16 +63,16 @@ class Listing:
 def folder(config: Config) -> Source:
     """A user's own images: `root/class/image.jpg`, or `root/train/class/…` with `root/test/class/…` or `root/val/…`.
 
-    `read_layout` says how a folder is read. val/ without test/ has the test images, and beside it those to watch a
-    training with. Without either, a fifth of each class is held out, always the same images. Classes are the sorted
-    names of the class folders. Hidden files are passed over, files without an image's suffix left out; links are
-    followed. Raises UsageError without data_dir, DataError for a folder that cannot serve.
+    `read_layout` says how a folder is read. Without test/, val/ has the test images; beside test/, it has the images to
+    watch a training with. Without either, a fifth of each class is held out, always the same images. Classes are the
+    sorted names of the class folders. Hidden files and files without an image's suffix are ignored; links are followed.
+    Raises UsageError without data_dir, DataError for an unusable folder.
     """
     return read_folder(required_folder(config))
 
 
 def required_folder(config: Config) -> Path:
-    """data_dir of data that nobody can download. Raises UsageError without one."""
+    """data_dir, for data that cannot be downloaded. Raises UsageError if it is unset."""
     if config.data_dir is None:
         raise UsageError(
             f"dataset {config.dataset!r} needs --data-dir: the folder that holds a folder of images per class"
@@ -81,7 +81,7 @@ def required_folder(config: Config) -> Path:
 
 
 def find_training_part(config: Config) -> FileImages:
-    """The images that `folder` would train on, without their fingerprint. For looking at headers."""
+    """The images that `folder` would train on, found without computing a fingerprint, to read their headers."""
     root = required_folder(config)
     _check_folder(root)
     layout = read_layout(root)
@@ -90,7 +90,7 @@ def find_training_part(config: Config) -> FileImages:
 
 
 def read_folder(root: Path) -> Source:
-    """`folder` for a known place."""
+    """`folder` for a given path."""
     _check_folder(root)
     layout = read_layout(root)
     train = list_classes(layout.train, layout.aside)
@@ -122,11 +122,11 @@ def read_folder(root: Path) -> Source:
 
 
 def labelled_folder(config: Config, fingerprint: str, trained_at: Path | None) -> Source:
-    """A folder to evaluate a model on that was trained on images with this fingerprint. Its training part is not used.
+    """A folder for evaluating a model that was trained on images with this fingerprint. Its training part is not used.
 
-    The test images are those of test/ or val/, with or without train/. Of class folders they are all, unless the model
-    was trained on this folder: then the fifth that was held out. trained_at: where the training's images lay. The
-    folder may lack classes. Raises as `folder`.
+    The test images are those of test/ or val/, with or without train/. If there are only class folders, all images are
+    test images, unless the model was trained on this folder: then the fifth that was held out. trained_at: the folder
+    of the training's images. The folder may lack classes. Raises the errors of `folder`.
     """
     root = required_folder(config)
     _check_folder(root)
@@ -134,26 +134,26 @@ def labelled_folder(config: Config, fingerprint: str, trained_at: Path | None) -
     if layout.test is not None:
         test = list_classes(layout.test, several=False)
         if layout.train == layout.test:
-            told = f"{root} has no training images: all {len(test.paths):,} of {test.root.name}/ count"
-            return _to_test(test, _fingerprint(test), (*layout.notices, told))
+            notice = f"{root} has no training images: all {len(test.paths):,} of {test.root.name}/ count"
+            return _test_source(test, _fingerprint(test), (*layout.notices, notice))
         train = list_classes(layout.train, layout.aside)
-        found = _to_test(test, _fingerprint(train, test), layout.notices)
+        found = _test_source(test, _fingerprint(train, test), layout.notices)
         return replace(found, train=train.images, train_images=len(train.paths))
     listing = list_classes(layout.train, layout.aside, several=False)
     now, here = _fingerprint(listing), trained_at is not None and trained_at.resolve() == root.resolve()
     if now != fingerprint and not here:
-        told = f"all {len(listing.paths):,} images of {layout.train} count; "
+        notice = f"all {len(listing.paths):,} images of {layout.train} count; "
         if trained_at is not None and root.resolve().is_relative_to(trained_at.resolve()):
-            told += f"they lie in {trained_at}, whose images the model was trained on, and may be among these"
+            notice += f"they lie in {trained_at}, whose images the model was trained on, and may be among these"
         else:
-            told += "if the model was trained on some of them, their accuracy flatters"
-        return _to_test(listing, now, (*layout.notices, told))
+            notice += "if the model was trained on some of them, their accuracy flatters"
+        return _test_source(listing, now, (*layout.notices, notice))
     kept, held_out = _held_out(listing)
-    told = (
+    notice = (
         f"{layout.train} has changed since the training: among the {len(held_out):,} images that count, a fifth of "
         "each class, may be some that the model was trained on"
     )
-    found = _to_test(listing, now, (*layout.notices, *([told] if now != fingerprint else [])))
+    found = _test_source(listing, now, (*layout.notices, *([notice] if now != fingerprint else [])))
     return replace(
         found,
         train=lambda: listing.images().select(kept),
@@ -163,8 +163,8 @@ def labelled_folder(config: Config, fingerprint: str, trained_at: Path | None) -
     )
 
 
-def _to_test(listing: Listing, fingerprint: str, notices: tuple[str, ...]) -> Source:
-    """Images of which all are to test with."""
+def _test_source(listing: Listing, fingerprint: str, notices: tuple[str, ...]) -> Source:
+    """A source whose images are all test images."""
     left_out = _left_out(listing)
     return Source(
         train=listing.images,
@@ -177,9 +177,9 @@ def _to_test(listing: Listing, fingerprint: str, notices: tuple[str, ...]) -> So
 
 
 def list_classes(root: Path, aside: Collection[str] = (), *, several: bool = True) -> Listing:
-    """Find the images below `root/class/`, at any depth. aside: folders that are no classes.
+    """Find the images below `root/class/`, at any depth. aside: folders that are not classes.
 
-    several: there must be two classes or more. Raises DataError for a folder that cannot serve.
+    several: whether there must be two classes or more. Raises DataError for an unusable folder.
     """
     _check_folder(root)
     classes = [name for name in subfolders(root) if name not in aside]
@@ -197,7 +197,7 @@ def list_classes(root: Path, aside: Collection[str] = (), *, several: bool = Tru
         if not found:
             raise DataError(
                 f"class folder {root / name} has no image ({' '.join(sorted(SUFFIXES))})"
-                f"{f', but {_counted(others)}{_advice(others)}' if others else ''}; fill or remove it"
+                f"{f', but {_counts_as_text(others)}{_advice(others)}' if others else ''}; fill or remove it"
             )
         paths += found
         labels += [label] * len(found)
@@ -211,18 +211,18 @@ def list_classes(root: Path, aside: Collection[str] = (), *, several: bool = Tru
 
 
 def _held_out(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
-    """Indices to train on and to test with, where there is no test part."""
+    """Indices to train on and indices to test on, if there is no test part."""
     return hold_out(listing.labels, listing.paths, listing.classes)
 
 
 def _left_out(listing: Listing) -> str:
-    """The notice of images outside class folders, and of files that are none, by their endings; empty for none."""
+    """The notice about images outside class folders and about files that are not images; empty if there are none."""
     loose = [f"{listing.loose:,} image{'s' if listing.loose > 1 else ''} beside the class folders"]
-    parts = loose * bool(listing.loose) + ([_counted(listing.others)] if listing.others else [])
+    parts = loose * bool(listing.loose) + ([_counts_as_text(listing.others)] if listing.others else [])
     return f"left out of {listing.root}: {', '.join(parts)}{_advice(listing.others)}" if parts else ""
 
 
-def _counted(others: Mapping[str, int]) -> str:
+def _counts_as_text(others: Mapping[str, int]) -> str:
     ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     more = f" and {sum(count for _, count in ordered[SHOWN:]):,} more" if len(ordered) > SHOWN else ""
     return ", ".join(f"{count:,} {ending}" for ending, count in ordered[:SHOWN]) + more
@@ -234,7 +234,7 @@ def _advice(others: Mapping[str, int]) -> str:
 
 
 def _check_name(root: Path, name: str) -> None:
-    """Raise DataError for the name of a class that no file could hold."""
+    """Raise DataError for a class name that cannot be written to a file."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -268,14 +268,14 @@ def _check_agreement(train: Listing, test: Listing) -> None:
 
 
 def _fingerprint(*listings: Listing) -> str:
-    """SHA-256 of all relative paths with the contents of the files or, for large folders, their sizes."""
+    """SHA-256 of all relative paths together with the contents of the files or, for large folders, their sizes."""
     listed = [
         (listing.root.name if len(listings) > 1 else "", path, listing.root / path)
         for listing in listings
         for path in listing.paths
     ]
     with reading(listings[0].root):
-        # What is not there, such as the end of a broken link, is for whoever reads the images to tell of.
+        # A missing file, such as the target of a broken link, is reported when the images are read.
         sizes = [file.stat().st_size if file.exists() else NOTHING for _, _, file in listed]
         by_content = len(listed) <= CONTENT_HASHED_FILES and sum(sizes) <= CONTENT_HASHED_BYTES
         total = hashlib.sha256(b"content" if by_content else b"sizes")

@@ -15,9 +15,9 @@ _ARCHIVES = "ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and ILSVRC20
 def imagenet(config: Config) -> Source:
     """ImageNet, ILSVRC 2012: Russakovsky et al., 2015. `data_dir/train/n01440764/…` and `data_dir/val/n01440764/…`.
 
-    torchvision makes these folders from the three archives of image-net.org if they lie in data_dir. The classes are
-    called by their WordNet numbers, since two pairs of them share their English names.
-    Raises UsageError without data_dir, DataError if neither folders nor archives are there.
+    If the three archives of image-net.org lie in data_dir, torchvision makes these folders from them. The names of the
+    classes are their WordNet numbers, since two pairs of classes share an English name.
+    Raises UsageError without data_dir, DataError if there are neither folders nor archives.
     """
     root = required_folder(config)
     for part in ("train", "val"):

@@ -26,8 +26,8 @@ _NETWORK_SECONDS = 30.0
 class Layout:
     """How torchvision keeps a data set. Paths are relative to data_dir.
 
-    archives: what is downloaded, with its MD5. files: what is read. home: where a person finds the archives.
-    part: keyword arguments for the training and for the test images. images: torchvision's object -> ours.
+    archives: the files to download, with their MD5. files: the files to read. home: the page that has the archives.
+    part: keyword arguments for the training and for the test images. images: from torchvision's object to ours.
     """
 
     archives: tuple[tuple[str, str], ...]
@@ -95,9 +95,9 @@ def _svhn_layout(dataset: Any) -> Layout:
 
 
 def _public(config: Config, name: str, layout_of: Callable[[Any], Layout], sizes: tuple[int, int]) -> Source:
-    """A data set of `torchvision.datasets`; sizes: its training and test images.
+    """A data set of `torchvision.datasets`. sizes: the numbers of its training and test images.
 
-    Raises DataError where the files are missing or damaged and cannot be fetched; the message says which go where.
+    Raises DataError if files are missing or damaged and cannot be downloaded; the message says which go where.
     """
     import torchvision
 
@@ -109,8 +109,8 @@ def _public(config: Config, name: str, layout_of: Callable[[Any], Layout], sizes
         images = layout.images(_open(dataset, layout, root, which, config))
         if len(images) != sizes[which]:
             raise DataError(
-                f"{root} holds {len(images)} images of {config.dataset} in place of {sizes[which]}; "
-                f"remove {layout.files[0]} and the files beside it, and fetch them again"
+                f"{root} holds {len(images)} images of {config.dataset} instead of {sizes[which]}; "
+                f"remove {layout.files[0]} and the files beside it, and download them again"
             )
         return images
 
@@ -127,7 +127,7 @@ def _public(config: Config, name: str, layout_of: Callable[[Any], Layout], sizes
 
 
 def _open(dataset: Any, layout: Layout, root: Path, which: int, config: Config) -> Any:
-    """torchvision's object for the training (0) or test (1) images, whose files are fetched or unpacked as needed."""
+    """torchvision's object for the training (0) or test (1) images; files are downloaded or unpacked as needed."""
     try:
         with _quiet():
             try:
@@ -138,7 +138,7 @@ def _open(dataset: Any, layout: Layout, root: Path, which: int, config: Config) 
                 return dataset(root, download=True, **layout.part[which])
     except MemoryError:
         raise
-    except Exception as error:  # the network, the disk, and whatever a damaged pickle, gzip or MATLAB file leads to
+    except Exception as error:  # of the network, of the disk, or any error from a damaged pickle, gzip or MATLAB file
         archives = ", ".join(name for name, _ in layout.archives)
         reason = (str(getattr(error, "reason", error)) or type(error).__name__).splitlines()[0]
         raise DataError(
@@ -155,7 +155,7 @@ def _archives_are_whole(root: Path, layout: Layout) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torchvision's messages off standard output, and end a connection that says nothing."""
+    """Keep torchvision's messages off standard output, and end a silent connection after a while."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_NETWORK_SECONDS)
     try:

@@ -8,11 +8,11 @@ from nascli.data.images import Images
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that has been found, of which nothing need have been read.
+    """A data set that has been found, though perhaps not read yet.
 
-    train, test: read the two parts. train_images, test_images: how many they hold, known beforehand.
-    fingerprint: SHA-256 that changes when any image or label of either part does.
-    notices: what the user should know. validation: further images to watch a training with, where there are any.
+    train, test: functions that read the two parts. train_images, test_images: their sizes, known beforehand.
+    fingerprint: SHA-256 that changes if any image or label of either part does.
+    notices: what the user should know. validation: reads further images to watch a training with, if there are any.
     """
 
     train: Callable[[], Images]

@@ -1,4 +1,4 @@
-"""What lies in folders of pictures. Links are followed; hidden files and what systems leave behind are passed over."""
+"""The contents of folders of pictures. Links are followed; hidden files and leftovers of systems are ignored."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from nascli.data.decoding import SUFFIXES
 from nascli.errors import DataError
 
 _LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
-"""By macOS in archives, and by Windows, in lower case."""
+"""Leftovers of macOS in archives, and of Windows, in lower case."""
 
 
 def subfolders(root: Path) -> list[str]:
@@ -25,17 +25,17 @@ def files(root: Path, below: str) -> Iterator[str]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is called like an image that can be read."""
+    """Whether a file has the ending of a readable image."""
     return PurePath(name).suffix.lower() in SUFFIXES
 
 
 def has_images(folder: Path) -> bool:
-    """Whether there is an image in a folder itself."""
+    """Whether there is an image directly in a folder."""
     return count_images(folder) > 0
 
 
 def count_images(folder: Path) -> int:
-    """How many images are in a folder itself."""
+    """How many images are directly in a folder."""
     with reading(folder), os.scandir(folder) as entries:
         return sum(_counts(entry.name) and is_image(entry.name) and not _is_folder(entry) for entry in entries)
 
@@ -52,7 +52,7 @@ def holds_images(folder: Path) -> bool:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what the system says of reading `path` into a DataError."""
+    """Turn an error of the system while it reads `path` into a DataError."""
     try:
         yield
     except OSError as error:
@@ -60,7 +60,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _files(root: Path, below: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """above: device and inode of the folders around this one, so that a loop of links comes to an end."""
+    """`files`, where `above` has device and inode of the folders around this one, so that a loop of links ends."""
     with reading(root / below):
         status = (root / below).stat()
         here = (status.st_dev, status.st_ino)
@@ -80,7 +80,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError as error:
-        if error.errno == errno.ELOOP:  # a link to itself is as unreadable as any broken one
+        if error.errno == errno.ELOOP:  # a link to itself is as unreadable as any broken link
             return False
         raise
 
