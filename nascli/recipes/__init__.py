@@ -1,17 +1,17 @@
-"""The papers' settings as data: TOML files, one table per stage and kind of data, each of which names its `source`.
+"""The papers' settings as data: TOML files, one table per stage and kind of data, each with its `source`.
 
-`pc-darts.toml` is a method's: it holds `[search.cifar10]`, `[finetune.cifar10]`, `[train.cifar10]` and so on. A
-recipe's full name is "method/data", for example "pc-darts/cifar10". What a method searches in may have recipes of its
-own, "pgnas/cifar10-enas", and so may training that starts from inherited weights.
+`pc-darts.toml` belongs to a method: it holds `[search.cifar10]`, `[finetune.cifar10]`, `[train.cifar10]` and so on. A
+recipe's full name is "method/data", for example "pc-darts/cifar10". A super-network may have its own recipes, such as
+"pgnas/cifar10-enas", and so may training that starts from inherited weights.
 
-`cells.toml` is that of all methods that search cells: they have its recipes, too, but for those that they give
-themselves. `nas-bench-201.toml` is a space's: `[search.darts.cifar10]` is the recipe "darts/cifar10-nas-bench-201",
-and `[train.cells.cifar10]` is "cells/cifar10-nas-bench-201".
+`cells.toml` belongs to all methods that search cells: a recipe there is theirs, too, unless they have one of that name.
+`nas-bench-201.toml` belongs to a space: `[search.darts.cifar10]` is the recipe "darts/cifar10-nas-bench-201", and
+`[train.cells.cifar10]` is "cells/cifar10-nas-bench-201".
 
-A table that is `like` another has that one's settings and source, but for what it says itself. `like = "cifar10"` is of
-its own stage and file, `like = "parsec/cifar10"` of the same stage of another method, or of all that search cells, and
-`like = "search.cifar10"` or `like = "parsec/search.cifar10"` of another stage. In the file of a space, all of these are
-of that space.
+A table with `like` takes the settings and the source of another table, except for those that it gives itself.
+`like = "cifar10"` names a table of the same stage and file, `like = "parsec/cifar10"` one of the same stage of another
+method ("cells" for all that search cells), and `like = "search.cifar10"` or `like = "parsec/search.cifar10"` one of
+another stage. In the file of a space, all of these are tables of that space.
 """
 
 import tomllib
@@ -25,14 +25,14 @@ from nascli.registry import METHODS, SPACES_OF
 Table = dict[str, Any]
 
 STAGES = ("search", "finetune", "train")
-"""Those that every method has recipes for."""
+"""The stages for which every method has recipes."""
 
 RANKING = "derive"
-"""Some methods have recipes for this stage, too: how many candidates are ranked."""
+"""A stage for which some methods have recipes, too: how many candidates are ranked."""
 
 
 class TableName(NamedTuple):
-    """Where a table is written. `owner` is a method, or the kind of space that methods search: "cells"."""
+    """The place of a table. `owner` is a method, or a kind of space for all methods that search it: "cells"."""
 
     stage: str
     owner: str
@@ -49,8 +49,8 @@ def _document(name: str) -> dict[str, Any]:
 
 
 @cache
-def _written(stage: str, owner: str) -> dict[str, Table]:
-    """The tables of a method, or of a kind of space, as they are written: of its own file, and of those of spaces."""
+def _written_tables(stage: str, owner: str) -> dict[str, Table]:
+    """The tables of a method or a kind of space as they are written, in its own file and in the files of spaces."""
     kind = METHODS[owner].searches if owner in METHODS else owner
     tables: dict[str, Table] = dict(_document(owner).get(stage, {})) if kind in SPACES_OF else {}
     for space in SPACES_OF.get(kind, ()):
@@ -62,26 +62,26 @@ def _written(stage: str, owner: str) -> dict[str, Table]:
 
 @cache
 def _tables(stage: str, owner: str) -> dict[str, TableName]:
-    """The table of every recipe for a stage: the owner's own, and what a method has of its kind of space besides."""
+    """The table of every recipe for a stage: the owner's own, and for a method those of its kind of space."""
     kind = METHODS[owner].searches if owner in METHODS else owner
-    return {data: TableName(stage, home, data) for home in (kind, owner) for data in _written(stage, home)}
+    return {data: TableName(stage, home, data) for home in (kind, owner) for data in _written_tables(stage, home)}
 
 
 def _recipes(stage: str, method: str) -> dict[str, TableName]:
     return _tables(stage, method) if method in METHODS else {}
 
 
-def _named(like: str, name: TableName) -> TableName:
-    """What the table `name` is `like`: "data", "stage.data", "method/data" or "method/stage.data"."""
+def _like(like: str, name: TableName) -> TableName:
+    """The table that the table `name` is `like`: "data", "stage.data", "method/data" or "method/stage.data"."""
     owner, _, rest = like.rpartition("/")
     stage, _, data = rest.rpartition(".")
     return TableName(stage or name.stage, owner or name.owner, data)
 
 
-def _whole(name: TableName, *path: TableName) -> Table:
-    """A table with what it has from the one that it is like, and that from the next. `path`: those that led here.
+def _completed(name: TableName, *path: TableName) -> Table:
+    """A table, completed by the one that it is like, and so on. `path`: the tables that led here.
 
-    Raises ValueError where a table is like one that does not exist, or like itself.
+    Raises ValueError if a table is like one that does not exist, or like itself.
     """
     tables = _tables(name.stage, name.owner)
     name = tables.get(name.data, name)
@@ -90,9 +90,9 @@ def _whole(name: TableName, *path: TableName) -> Table:
         raise ValueError(f"{chain}: {unknown(f'{name.owner} recipe for {name.stage}', name.data, tables)}")
     if name in path:
         raise ValueError(f"recipes in a circle: {chain}")
-    table = _written(name.stage, name.owner)[name.data]
+    table = _written_tables(name.stage, name.owner)[name.data]
     own = {key: value for key, value in table.items() if key != "like"}
-    return _whole(_named(table["like"], name), *path, name) | own if "like" in table else own
+    return _completed(_like(table["like"], name), *path, name) | own if "like" in table else own
 
 
 def names(stage: str, method: str) -> list[str]:
@@ -101,7 +101,7 @@ def names(stage: str, method: str) -> list[str]:
 
 
 def keys(stage: str, method: str) -> set[str]:
-    """What the recipes of a method for a stage set."""
+    """The settings that the recipes of a method for a stage give."""
     return {key for name in names(stage, method) for key in load(stage, method, name)}
 
 
@@ -110,7 +110,7 @@ def load(stage: str, method: str, name: str) -> dict[str, Any]:
     recipes = _recipes(stage, method)
     if name not in recipes:
         raise UsageError(unknown(f"{method} recipe for {stage}", name, recipes))
-    return {key: value for key, value in _whole(recipes[name]).items() if key != "source"}
+    return {key: value for key, value in _completed(recipes[name]).items() if key != "source"}
 
 
 def check_space(stage: str, method: str, name: str, space: str) -> None:
@@ -122,4 +122,4 @@ def check_space(stage: str, method: str, name: str, space: str) -> None:
 
 def source(stage: str, method: str, name: str) -> str:
     """Where the numbers of a recipe come from."""
-    return str(_whole(_recipes(stage, method)[name])["source"])
+    return str(_completed(_recipes(stage, method)[name])["source"])

@@ -1,6 +1,6 @@
-"""Fields that several methods, or a search and a training, have in common: type, bounds and help of each.
+"""Fields that several methods, or a search and a training, have in common: the type, bounds and help of each.
 
-A class that has one gives it a default of its own: `lr: LearningRate = 0.025`.
+A class that uses one gives it its own default: `lr: LearningRate = 0.025`.
 """
 
 from typing import Annotated, Literal
@@ -9,10 +9,10 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 START_ONLY: JsonDict = {"start_only": True}
-"""Marks what says how a search starts. A finetune starts from a distribution, and has no such option."""
+"""Marks a field that says how a search starts. A finetune starts from a distribution, and has no such option."""
 
 UNLISTED: JsonDict = {"unlisted": True}
-"""Marks what the help does not list, as hardly anybody sets it."""
+"""Marks a field that the help does not list, since hardly anybody sets it."""
 
 Stem = Annotated[
     Literal["cifar", "imagenet"],
@@ -25,9 +25,9 @@ DropPath = Annotated[float, Field(ge=0, lt=1, description="probability of droppi
 LearningRate = Annotated[float, Field(ge=0, description="learning rate of the weights at the start")]
 LastLearningRate = Annotated[float, Field(ge=0, description="learning rate of the weights at the end")]
 RisingEpochs = Annotated[int, Field(ge=0, description="epochs over which the weights' learning rate rises linearly")]
-RestartEpochs = Annotated[int, Field(ge=1, le=100_000, description="epochs up to the first of the 'restarts'")]
+RestartEpochs = Annotated[int, Field(ge=1, le=100_000, description="epochs before the first of the 'restarts'")]
 RestartFactor = Annotated[
-    int, Field(ge=1, le=100, description="length of each cycle of the 'restarts', in multiples of the one before")
+    int, Field(ge=1, le=100, description="length of each cycle of the 'restarts', as a multiple of the one before")
 ]
 Milestones = Annotated[
     str, Field(description="epochs after which the 'milestones' schedule falls to a tenth, such as 90,140,160")
@@ -35,4 +35,4 @@ Milestones = Annotated[
 Momentum = Annotated[float, Field(ge=0, lt=1, description="momentum of the weights' SGD")]
 Nesterov = Annotated[bool, Field(description="Nesterov's form of the momentum")]
 WeightDecay = Annotated[float, Field(ge=0, description="weight decay of the weights")]
-Clip = Annotated[float, Field(ge=0, description="norm to which the weights' gradient is clipped; 0: not at all")]
+Clip = Annotated[float, Field(ge=0, description="norm to which the weights' gradient is clipped; 0: no clipping")]

@@ -1,4 +1,4 @@
-"""The settings that every search method has in some form, and the groups that most of them are composed of."""
+"""The base of every search method's settings, and the groups that most of them are composed of."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -24,19 +24,19 @@ TRAIN = "train"
 """The part of the training images that the weights learn from."""
 
 SEARCH = "search"
-"""The part that the architecture learns from, and the weights don't."""
+"""The part that the architecture learns from, but not the weights."""
 
 HELD_OUT = "held_out"
 """The part that nothing learns from (`Stream.once`). It may be smaller than a batch."""
 
 NETWORK_SIZE = ("layers", "channels", "stem")
-"""What sizes a network of cells."""
+"""The settings that size a network of cells."""
 
 
 class Settings(BaseModel):
-    """What a method can be told, flat. Groups are its bases; pydantic orders fields by base, the last base first.
+    """The settings of a method, in one flat class. Groups are bases; pydantic orders fields by base, the last first.
 
-    The properties are what the engine asks of any method's settings.
+    The properties tell the engine what it needs to know about any method's settings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -58,11 +58,11 @@ class Settings(BaseModel):
 
     @property
     def known_stem(self) -> str | None:
-        """The first layers of its networks, where they can be chosen."""
+        """The first layers of the method's networks; None if they cannot be chosen."""
         return None
 
     def largest_map(self, space: str, side: int) -> int:
-        """The numbers in the largest map that the network is known to have for images of that side, unbuilt; or 0."""
+        """The number of values in the network's largest map for images of this side; 0 if unknown beforehand."""
         return 0
 
 
@@ -80,30 +80,30 @@ class CellNetwork(Settings):
 
     @property
     def size(self) -> dict[str, Any]:
-        """What sizes a network, and nothing else, by the names of NETWORK_SIZE."""
+        """The settings in NETWORK_SIZE, by name."""
         return {name: getattr(self, name) for name in NETWORK_SIZE}
 
     def largest_map(self, space: str, side: int) -> int:
-        """What the first cell puts out, where the stem keeps the image's side."""
+        """The output of the first cell, if the stem keeps the image's side."""
         return self.channels * side**2 if self.stem == "cifar" else 0
 
 
 class SharesWeights(CellNetwork):
-    """Of a method whose cells share the weights of one network."""
+    """The settings of a method whose cells share the weights of one network."""
 
     def wiring(self, space: CellSpace) -> Wiring:
-        """Where a cell finds its weights in that network."""
+        """How a cell finds its weights in that network."""
         raise NotImplementedError
 
 
 class TwoHalves(Settings):
-    """Images for the weights, and others for the architecture."""
+    """The shares of the images for the weights and for the architecture, which are disjoint."""
 
     train_fraction: float = Field(
         0.5, ge=0.001, le=0.999, description="share of the training images that the weights learn from"
     )
     search_fraction: float = Field(
-        0.5, ge=0.001, le=0.999, description="share that the architecture learns from; disjoint from the former"
+        0.5, ge=0.001, le=0.999, description="share that the architecture learns from, disjoint from the weights'"
     )
 
     @property
@@ -119,7 +119,7 @@ class TwoHalves(Settings):
 
 
 class AsTrained(Settings):
-    """What a search takes over from the training of its result, so that it sees the network that will be trained."""
+    """Settings of the final training that the search shares, so that it sees the network as it will be trained."""
 
     auxiliary: Auxiliary = 0.0
     cutout: Cutout = 0

@@ -1,4 +1,4 @@
-"""Settings of the continuous mixtures: PC-DARTS, and DARTS, which is K = 1 without weights of edges."""
+"""Settings of the continuous mixtures: PC-DARTS, and DARTS, which is PC-DARTS with K = 1 and without edge weights."""
 
 from typing import Annotated, Literal
 
@@ -18,10 +18,10 @@ class _Mixture(Settings):
     partial_channels: PartialChannels = 4
     edge_normalization: EdgeNormalization = True
     channel_sampling: Literal["first", "random"] = Field(
-        "first", description="which channels: the first 1/K and a shuffle, or random ones (Eq. 1)"
+        "first", description="which channels pass: the first 1/K, then a shuffle; or random ones (Eq. 1)"
     )
     recompute: bool = Field(
-        False, description="compute cells a second time in the backward pass: far less memory, about a third slower"
+        False, description="compute cells again in the backward pass: far less memory, about a third slower"
     )
 
 
@@ -30,7 +30,7 @@ class _DecayingAdam(ArchitectureAdam):
 
 
 class PcDartsSettings(Warmup, _DecayingAdam, Sgd, TwoHalves, AsTrained, _Mixture, SharesWeights):
-    """Of PC-DARTS."""
+    """The settings of PC-DARTS."""
 
     @property
     def second_order(self) -> bool:
@@ -42,7 +42,7 @@ class PcDartsSettings(Warmup, _DecayingAdam, Sgd, TwoHalves, AsTrained, _Mixture
 
 
 class DartsSettings(PcDartsSettings):
-    """Of DARTS."""
+    """The settings of DARTS."""
 
     partial_channels: PartialChannels = 1
     edge_normalization: EdgeNormalization = False
@@ -50,7 +50,7 @@ class DartsSettings(PcDartsSettings):
         1,
         ge=1,
         le=2,
-        description="2: the architecture's gradient through a step of the weights (Eq. 7), in 2.6 times the time",
+        description="2: take the architecture's gradient through a step of the weights (Eq. 7), in 2.6 times the time",
     )
 
     @property

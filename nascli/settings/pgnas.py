@@ -24,20 +24,26 @@ from nascli.settings.groups import HELD_OUT, TRAIN, AsTrained, Settings, Warmup
 
 
 class _Posterior(Settings):
-    width: int = Field(0, ge=0, le=1024, description="width of the super-network; 0: the published one's")
-    depth: int = Field(0, ge=0, le=64, description="blocks in each of its stages; 0: as published")
+    width: int = Field(0, ge=0, le=1024, description="width of the super-network; 0: as published")
+    depth: int = Field(0, ge=0, le=64, description="blocks in each stage of the super-network; 0: as published")
     weight_prior: float = Field(
         50.0,
         ge=0,
-        description="l^2 in the paper's formula: the larger, the smaller the networks; the authors' code lacks its "
-        "1/2, so that 50 there is 100 here",
+        description="l^2 in the paper's formula; a larger one gives smaller networks; the authors' code lacks the "
+        "formula's 1/2, so 50 there is 100 here",
     )
     temperature: float = Field(0.2, ge=0.01, le=10, description="tau of the relaxed masks")
     initial_dropout: float = Field(
-        0.1, ge=1e-6, le=1 - 1e-6, description="p of dropping a channel at the start", json_schema_extra=START_ONLY
+        0.1,
+        ge=1e-6,
+        le=1 - 1e-6,
+        description="probability p of dropping a channel, at the start",
+        json_schema_extra=START_ONLY,
     )
     effective_images: float = Field(
-        0.0, ge=0, description="N: what the training images count for, augmented; 0: ten times their number"
+        0.0,
+        ge=0,
+        description="N: how many images the augmented training images count as; 0: ten times their number",
     )
     held_out: float = Field(
         0.1,
@@ -46,12 +52,12 @@ class _Posterior(Settings):
         description="share of the training images that candidates are ranked on; nothing learns from them",
     )
     arch_lr_scale: float = Field(
-        1.0, ge=0, description="learning rate of the logits of p, in multiples of the weights'"
+        1.0, ge=0, description="learning rate of the logits of p, as a multiple of the weights'"
     )
 
 
 class PgnasSettings(AsTrained, Warmup, _Posterior):
-    """Of PGNAS. There is no weight decay but the prior's."""
+    """The settings of PGNAS. The only weight decay is the prior's."""
 
     drop_path: DropPath = 0.0
     lr: LearningRate = 0.01

@@ -12,4 +12,4 @@ class _Trials(Settings):
 
 
 class RandomSettings(Sgd, TwoHalves, _Trials, CellNetwork):
-    """Of random search."""
+    """The settings of random search."""

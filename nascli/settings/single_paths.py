@@ -12,7 +12,7 @@ from nascli.spaces.wiring import Shared, Wiring
 class _Form(SharesWeights):
     network: Literal["search", "derived"] = Field(
         "search",
-        description="'search': batch norms without scale and shift; 'derived': the forms of the network that will be "
+        description="'search': batch norms without scale and shift; 'derived': layers as in the network that will be "
         "trained",
     )
 
@@ -21,19 +21,19 @@ class _Form(SharesWeights):
 
 
 class SposSettings(Sgd, TwoHalves, AsTrained, _Form):
-    """Of uniform single paths."""
+    """The settings of uniform single paths."""
 
 
 class _Samples(Settings):
     samples: int = Field(16, ge=2, le=4096, description="K: children drawn in a step")
     adaptive_samples: bool = Field(False, description="fewer samples as the entropy falls, never under 2")
     centred_weights: bool = Field(
-        False, description="weights less their mean, w - 1/K: no drift where all children are alike"
+        False, description="subtract the mean of the importance weights, w - 1/K: no drift if all children are alike"
     )
 
 
 class ParsecSettings(ArchitectureAdam, Sgd, TwoHalves, AsTrained, Warmup, _Samples, _Form):
-    """Of PARSEC."""
+    """The settings of PARSEC."""
 
 
 SinglePathSettings = SposSettings | ParsecSettings

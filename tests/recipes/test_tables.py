@@ -12,7 +12,7 @@ WRITTEN = {
     recipes.TableName(stage, owner, data): table
     for stage in (*recipes.STAGES, recipes.RANKING)
     for owner in (*SPACES_OF, *METHODS)
-    for data, table in recipes._written(stage, owner).items()
+    for data, table in recipes._written_tables(stage, owner).items()
 }
 """Every table as it stands in its file."""
 
@@ -25,7 +25,7 @@ def documents(monkeypatch):
     """Puts these files in the place of those that there are, as in `documents(parsec={"train": …})`."""
 
     def forget():
-        recipes._written.cache_clear()
+        recipes._written_tables.cache_clear()
         recipes._tables.cache_clear()
 
     def put(**files):
@@ -145,7 +145,7 @@ def test_only_methods_have_recipes(name):
 
 def test_every_table_has_settings_and_a_source():
     for name in WRITTEN:
-        whole = recipes._whole(name)
+        whole = recipes._completed(name)
         assert whole["source"].strip(), name
         assert len(whole) > 1, name
         assert "like" not in whole, name
@@ -157,7 +157,7 @@ def test_no_table_is_a_copy_of_another():
     for name, table in WRITTEN.items():
         said = {key: value for key, value in table.items() if key != "source"}
         if "like" in said:
-            said["like"] = recipes._named(said["like"], name)
+            said["like"] = recipes._like(said["like"], name)
         if len(said) >= LONG:
             copies[frozenset(said.items())].append(str(name))
     assert not [names for names in copies.values() if len(names) > 1]
@@ -166,5 +166,5 @@ def test_no_table_is_a_copy_of_another():
 def test_no_table_says_again_what_it_has_from_the_one_that_it_is_like():
     for name, table in WRITTEN.items():
         if "like" in table:
-            inherited = recipes._whole(recipes._named(table["like"], name))
+            inherited = recipes._completed(recipes._like(table["like"], name))
             assert not {key for key, value in table.items() if inherited.get(key) == value}, name
