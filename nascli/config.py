@@ -42,52 +42,50 @@ PLACE = frozenset({"data_dir", "workers", "device", "compile"})
 """Fields that say where a run works and how fast, not what it does."""
 
 UNBOUND = PLACE | {"force"}
-"""Fields that may differ between a run and its resumption: those, and whether it may begin at all."""
+"""Fields that may differ when a run is resumed: those of PLACE, and whether it may begin at all."""
 
 
 class Config(BaseModel):
-    """What every stage that touches images is told."""
+    """The configuration that every stage with images has in common."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: str = Field("digits", description="data set (see 'nascli list datasets')")
     data_dir: Path | None = Field(None, description="where the images are, or are downloaded to")
     image_size: int | None = Field(
-        None, ge=4, le=4096, description="side of the images, in pixels; none: the data's own"
+        None, ge=4, le=4096, description="side of the images, in pixels; if unset, the data's own"
     )
-    limit_train: int | None = Field(
-        None, ge=1, description="use only so many training images, equally many of each class"
-    )
+    limit_train: int | None = Field(None, ge=1, description="use only N training images, equally many of each class")
     skip_corrupt: bool = Field(False, description="leave out images that cannot be read, instead of stopping")
     flip: bool | None = Field(
         None,
-        description="mirror training images left and right at random; none: where that keeps the class, as the "
-        "data set says",
+        description="mirror training images left and right at random; if unset, where the data set says that this "
+        "keeps the class",
     )
     fit: Literal["crop", "pad", "squash"] | None = Field(
         None,
-        description="make pictures square: cut out the centre, add borders, or squash; none: crop, and squash "
-        "where most are more than twice as long as wide",
+        description="make pictures square: cut out the centre, add borders, or squash; if unset, crop, or squash "
+        "if most are more than twice as long as wide",
     )
-    background: str = Field("white", description="colour behind transparent parts and of borders: a name or #rrggbb")
+    background: str = Field("white", description="colour of transparent parts and borders: a name or #rrggbb")
     workers: int = Field(0, ge=0, le=256, description="processes that load large images")
-    download: bool = Field(True, description="fetch the data set where it is missing")
+    download: bool = Field(True, description="download the data set if it is missing")
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of every random choice")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:N'")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="arithmetic of the network")
-    compile: bool = Field(False, description="torch.compile the network; for GPUs")
-    deterministic: bool = Field(False, description="the same bytes on a GPU each time; slower there")
+    compile: bool = Field(False, description="compile the network with torch.compile; for GPUs")
+    deterministic: bool = Field(False, description="give the same bytes on a GPU each time; slower there")
 
     _fitted: bool = PrivateAttr(default=False)
 
     @property
     def batch_was_fitted(self) -> bool:
-        """Whether the batch size is neither the recipe's nor one that was asked for (`with_fitting_batch`)."""
+        """Whether `with_fitting_batch` chose the batch size, and neither the recipe nor the user."""
         return self._fitted
 
     def with_fitting_batch(self, batch_size: int) -> Self:
-        """The same with smaller batches, since the recipe's are larger than a part of the images."""
+        """The same configuration with smaller batches, for when the recipe's are larger than a part of the images."""
         fitted = self.model_copy(update={"batch_size": batch_size})
         fitted._fitted = True
         return fitted
@@ -106,22 +104,22 @@ class Config(BaseModel):
 
 
 def fitting_batch(part: int, usual: int) -> int:
-    """The usual batch; where it is more than the images of a part, a power of two of at most half of those.
+    """The usual batch size; if a part has fewer images than that, a power of two that is at most half of them.
 
-    At least 2, as a batch norm needs.
+    The result is at least 2, which batch norm needs.
     """
     return usual if usual <= part else 1 << max(1, (part // 2).bit_length() - 1)
 
 
 def _usual_batch(config: "SearchConfig | TrainConfig") -> int:
-    """That of the recipe; 0 where it has none."""
+    """The recipe's batch size; 0 if it has none."""
     recipe = recipes.load(config.stage, config.method, config.recipe) if config.recipe else {}
     return int(recipe.get("batch_size", 0))
 
 
 def _recipe_name(stage: str, method: str, given: dict[str, Any], variants: Sequence[str] = ()) -> str:
-    """The recipe that suits the data: the data set's own, that of its kind, or `pictures` where the latter is made for
-    smaller images. One that is made for a variant, such as "cifar10-enas" for the first of `variants`, goes first.
+    """The recipe that suits the data: the data set's own, else that of its kind, or `pictures` if that kind is made for
+    smaller images. A recipe for one of the `variants`, such as "cifar10-enas", comes first.
     """
     if given.get("recipe"):
         return str(given["recipe"])
@@ -135,12 +133,12 @@ def _recipe_name(stage: str, method: str, given: dict[str, Any], variants: Seque
 
 
 def _variants(given: dict[str, Any]) -> tuple[str, ...]:
-    """The space, which may have recipes of its own, where it is given."""
+    """The space, if it is given, since it may have recipes of its own."""
     return (str(given["space"]),) if given.get("space") else ()
 
 
 def _fitting_space(method: str, name: str | None) -> str:
-    """The space of a search: the one that was asked for, or the first that the method can search."""
+    """The space of a search: the given one, or the first that the method can search."""
     kind = METHODS[method].searches
     if name is None:
         return next(iter(SPACES_OF[kind]))
@@ -158,20 +156,20 @@ class SearchConfig(Config):
     stage: ClassVar[str] = "search"
 
     method: str = Field("pc-darts", description="search method (see 'nascli list methods')")
-    space: str = Field(description="search space of the kind that the method searches (see 'nascli list spaces')")
-    recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
+    space: str = Field(description="search space, of a kind that the method can search (see 'nascli list spaces')")
+    recipe: str | None = Field(None, description="recipe for all that is not given; if unset, the data set's")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
     settings: SerializeAsAny[Settings] = Field(description="the method's own settings")
 
     @property
     def usual_batch(self) -> int:
-        """The recipe's batch size, 0 without one."""
+        """The recipe's batch size; 0 without a recipe."""
         return _usual_batch(self)
 
     @property
     def smallest_share(self) -> float:
-        """Of the training images, that of the smallest part which batches are drawn from."""
+        """The share of the training images in the smallest part that batches are drawn from."""
         return min(share for part, share in self.settings.parts.items() if part != HELD_OUT)
 
     @model_validator(mode="before")
@@ -209,19 +207,17 @@ class FinetuneConfig(SearchConfig):
 
 
 class TrainConfig(Config):
-    """The training of one derived network, from random weights or from those that its search left."""
+    """The training of one derived network, from random weights or from those of its search."""
 
     stage: ClassVar[str] = "train"
 
-    method: str = Field(
-        "pc-darts", description="whose recipe to train by; by default the method that found the genotype"
-    )
-    recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
+    method: str = Field("pc-darts", description="method whose recipe is used")
+    recipe: str | None = Field(None, description="recipe for all that is not given; if unset, the data set's")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
-    space: str | None = Field(None, description="space of the genotype, by whose recipe to train where it has one")
+    space: str | None = Field(None, description="space of the genotype, whose recipe is used if it has one")
     weights: Literal["fresh", "inherited"] = Field(
-        "fresh", description="what the training starts from: random weights, or those of the run that it is given"
+        "fresh", description="weights at the start: random ones, or those of the given run"
     )
     layers: int | None = Field(None, ge=1, le=200, description="cells in the network")
     channels: int | None = Field(None, ge=1, le=4096, description="channels of the first cell")
@@ -239,7 +235,7 @@ class TrainConfig(Config):
     restart_factor: RestartFactor = 2
     lr_warmup_epochs: RisingEpochs = 0
     lr_tail_epochs: int = Field(
-        0, ge=0, description="last epochs, in which the 'linear' schedule falls a fifth as fast"
+        0, ge=0, description="epochs at the end in which the 'linear' schedule falls a fifth as fast"
     )
     momentum: Momentum = 0.9
     nesterov: Nesterov = False
@@ -253,18 +249,18 @@ class TrainConfig(Config):
         0.0,
         ge=0,
         lt=1,
-        description="share of the training images held out to watch the accuracy; 0: val/ beside test/, if it is there",
+        description="share of the training images held out to watch the accuracy; 0: use val/ beside test/, if any",
     )
-    force: bool = Field(False, description="train a disconnected cell, too, which can only guess")
+    force: bool = Field(False, description="train a cell even if it is disconnected, so that it can only guess")
 
     @property
     def usual_batch(self) -> int:
-        """The recipe's batch size, 0 without one."""
+        """The recipe's batch size; 0 without a recipe."""
         return _usual_batch(self)
 
     @property
     def smallest_share(self) -> float:
-        """Of the training images, that of those which batches are drawn from."""
+        """The share of the training images that batches are drawn from."""
         return 1.0 - self.validation
 
     @model_validator(mode="after")
@@ -293,22 +289,22 @@ class TrainConfig(Config):
 
 
 class DeriveConfig(Config):
-    """The ranking of candidates that are drawn from a posterior, on the images that its search held out."""
+    """The ranking of candidates drawn from a distribution, on images that its search held out."""
 
     stage: ClassVar[str] = "derive"
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the networks that are drawn")
-    method: str = Field(description="the method that made the distribution, whose recipe counts")
-    recipe: str | None = Field(None, description="recipe for whatever is not given; none: by data set")
+    method: str = Field(description="the method that made the distribution, whose recipe is used")
+    recipe: str | None = Field(None, description="recipe for all that is not given; if unset, the data set's")
     candidates: int = Field(ge=1, le=100_000, description="networks that are drawn and ranked on held-out images")
     shortlist: int | None = Field(
-        None, ge=1, le=100_000, description="rank all on a tenth of the images, and so many of the best on all of them"
+        None, ge=1, le=100_000, description="rank all on a tenth of the images, then the N best on all of them"
     )
-    max_params: int | None = Field(None, ge=1, description="rank only networks of at most so many parameters")
-    max_macs: int | None = Field(None, ge=1, description="rank only networks of at most so many multiply-adds")
-    uniform: bool = Field(True, description="rank as many uniform ones beside them, to compare")
+    max_params: int | None = Field(None, ge=1, description="rank only networks of at most N parameters")
+    max_macs: int | None = Field(None, ge=1, description="rank only networks of at most N multiply-adds")
+    uniform: bool = Field(True, description="rank as many uniform candidates, too, for comparison")
     recalibrate: bool = Field(
-        False, description="score every network with batch-norm statistics of its own, from training images"
+        False, description="score every network with its own batch-norm statistics, from training images"
     )
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images that a network sees at a time")
 
@@ -328,7 +324,7 @@ class DeriveConfig(Config):
 
 
 class EvalConfig(Config):
-    """The evaluation of a trained model on the test images. `dataset` None: the one that the model was trained on."""
+    """The evaluation of a trained model on test images; if `dataset` is unset, on those of the model's own data."""
 
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images per step")
 
@@ -338,7 +334,7 @@ def _without_none(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file, keys as the long options with underscores. Raises UsageError."""
+    """The settings in a TOML file, whose keys are the long options with underscores. Raises UsageError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -1,6 +1,6 @@
 """The errors that a user can meet, one class per exit code.
 
-Every message is one or two lines: what is wrong, where, what to do. Code below the command line raises these; only
+Every message is one or two lines: what is wrong, where, and what to do. Any code may raise these errors; only
 `nascli.cli` turns them into an exit code.
 """
 
@@ -12,7 +12,7 @@ LONGEST_NAME = 60
 
 
 class NascliError(Exception):
-    """Something failed that is not the user's doing. Base of all errors that nascli raises on purpose."""
+    """Something failed through no fault of the user. The base of all errors that nascli raises on purpose."""
 
     exit_code = 1
 
@@ -54,7 +54,7 @@ class Interrupted(NascliError):
 
 
 def unknown(what: str, value: object, known: Iterable[str]) -> str:
-    """The message for a value that is not in a table: the value, the closest known one, and all known ones.
+    """The message for an unknown value: the value, the closest known one, and all known ones.
 
     >>> unknown("dataset", "cifar01", ["cifar10", "digits"])
     "unknown dataset 'cifar01': did you mean 'cifar10'? Known: cifar10, digits"
@@ -67,7 +67,7 @@ def unknown(what: str, value: object, known: Iterable[str]) -> str:
 
 
 def escaped(name: str) -> str:
-    r"""A name of the file system as a message shows it, where its bytes are not UTF-8.
+    r"""A file name for a message, with bytes that are not UTF-8 escaped.
 
     >>> escaped("caf\udce9")
     'caf\\xe9'

@@ -12,13 +12,13 @@ Place = tuple[int | str, ...]
 Fault = tuple[Place, str]
 
 SHOWN = 5
-"""Faults that one message names; a file with thousands of them still gives a line that can be read."""
+"""The number of faults in one message; a file with thousands of them still gives a readable line."""
 
 _LONGEST_VALUE = 60
 
 
 def custom_error(faults: Sequence[Fault]) -> PydanticCustomError:
-    """What a validator raises for several faults at once, each at its own place below the validated value."""
+    """The error that a validator raises for several faults at once, each at its own place below the validated value."""
     message = "; ".join(f"{place_name(place)}: {text}" for place, text in faults[:SHOWN])
     return PydanticCustomError("faults", "{message}", {"message": message, "faults": tuple(faults)})
 
@@ -37,13 +37,13 @@ def place_name(place: Iterable[int | str]) -> str:
 
 
 def shorten(value: object) -> str:
-    """A value from a file as it can be shown: one line, of bounded length."""
+    """A value from a file, as one line of bounded length."""
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 2] + "…" + text[-1]
 
 
 def shorten_name(name: str) -> str:
-    """A name from a file as it can be shown: itself, where it is of one line, or its beginning."""
+    """A name from a file for a message: the name itself if it is short and printable, else a shortened form."""
     if not name.isprintable():
         return shorten(name)
     return name if len(name) <= _LONGEST_VALUE else f"{name[: _LONGEST_VALUE - 1]}…"
@@ -57,7 +57,7 @@ def artifact_error(where: str, faults: Sequence[Fault]) -> ArtifactError:
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """Every fault that pydantic found, with nascli's words for the usual ones."""
+    """Every fault that pydantic found, in nascli's own words for the usual ones."""
     faults: list[Fault] = []
     details = error.errors(include_url=False)
     for detail in details:
@@ -70,14 +70,14 @@ def faults_of(error: ValidationError) -> list[Fault]:
         if detail["type"] == "faults":
             faults += [(place + below, text) for below, text in context["faults"]]
         elif detail["type"].startswith("union_tag_"):
-            faults.append(_of_tag(place, context))
+            faults.append(_tag_fault(place, context))
         else:
-            faults.append((place, _words(detail["type"], detail["msg"], context, detail["input"])))
+            faults.append((place, _message(detail["type"], detail["msg"], context, detail["input"])))
     return faults
 
 
-def _of_tag(place: Place, context: Mapping[str, Any]) -> Fault:
-    """What is wrong with the entry that says which member of a union a value is."""
+def _tag_fault(place: Place, context: Mapping[str, Any]) -> Fault:
+    """The fault in the entry that says which member of a union a value is."""
     name = context["discriminator"].strip("'")
     if "tag" not in context:
         return (*place, name), "is missing"
@@ -85,7 +85,7 @@ def _of_tag(place: Place, context: Mapping[str, Any]) -> Fault:
     return (*place, name), unknown(name, context["tag"][:_LONGEST_VALUE], known)
 
 
-def _words(kind: str, message: str, context: dict[str, Any], value: object) -> str:
+def _message(kind: str, message: str, context: dict[str, Any], value: object) -> str:
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""Configurations whose recipe the images choose."""
+"""Configurations whose recipe depends on the images."""
 
 from typing import Any, TypeVar
 
@@ -14,10 +14,10 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 def configure(model: type[AnyConfig], **given: Any) -> AnyConfig:
     """`model(**given)`, with the recipe that suits the images.
 
-    Where only the images say how large they are, as in a folder, they are looked at first: a few headers of files.
+    If the data set has no known image size, as in a folder, the headers of a few image files are read first.
     `configure(SearchConfig, dataset="folder", data_dir="pictures")` is what `nascli search` gets for these options;
-    `SearchConfig(…)` alone takes images of unknown size for small ones. Where a part has fewer images than the
-    recipe's batch, a smaller one is taken. All faults are one UsageError; raises DataError for images that are missing.
+    `SearchConfig(…)` alone assumes that images of unknown size are small. If a part has fewer images than the recipe's
+    batch, a smaller batch is chosen. Raises one UsageError for all faults, and DataError for missing images.
     """
     config = _build(model, given)
     if "recipe" in model.model_fields and config.image_size is None and DATASETS[config.dataset].image_size is None:
@@ -30,7 +30,7 @@ def configure(model: type[AnyConfig], **given: Any) -> AnyConfig:
 
 
 def _smaller_batch(config: Config) -> int | None:
-    """The batch size for a part that has fewer images than the recipe's batch; None where all have enough."""
+    """The batch size if a part has fewer images than the recipe's batch; None if all parts have enough."""
     if not isinstance(config, SearchConfig | TrainConfig):
         return None
     from nascli.data import probe_train_images

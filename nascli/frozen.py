@@ -1,4 +1,4 @@
-"""The base of every model in a file: frozen, without room for fields that nobody knows."""
+"""The base of every record in a file: frozen, and without unknown fields."""
 
 from typing import Any
 

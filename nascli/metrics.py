@@ -1,6 +1,6 @@
-"""The numbers of a run: what they are called in the rows of metrics.jsonl, and where each of them is shown.
+"""The metrics of a run: their names in the rows of metrics.jsonl, and where each of them is shown.
 
-A further metric is a row of METRICS, and the line that computes it.
+A new metric needs a row in METRICS and the line that computes it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 GENOTYPE = "genotype"
-"""The key, in the rows of metrics, of the cells that a search would have derived after the epoch, as text."""
+"""The key, in a row of metrics, of the cells that the search would derive after the epoch, as text."""
 
 FROZEN = "architecture_frozen"
 """The key that is true in the rows of warm-up epochs, in which only the weights learn."""
@@ -17,15 +17,15 @@ DRIFT = "drift_entropy"
 """The entropy that the steps so far would have left in a distribution under a constant likelihood."""
 
 TRUE_ACCURACY = "true_accuracy"
-"""What a table says of the cells under GENOTYPE, where the search was given one."""
+"""The accuracy of the cells under GENOTYPE in the table of true accuracies, if the search was given one."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves that share an axis in the picture of a run, and what the axis is called.
+    """Curves that share an axis in the picture of a run, and the name of the axis.
 
-    The axis spans at least `least_span`, so that a quantity at rest looks like one. `better` says which end is good, if
-    one is. `of_one`: its curves have an order, and are too many for more than one run.
+    The axis spans at least `least_span`, so that a constant looks constant. `better` says which end is good, if one is.
+    `of_one`: the panel is for a single run, since it has many curves, which have an order.
     """
 
     axis: str
@@ -50,38 +50,38 @@ PANELS: Mapping[str, Panel] = {
     "Divergence from the prior": Panel("nats per image", 0.01),
     "Skip connections": Panel("skips among the picks (%)", 20),
 }
-"""By title, in order. One with a name in braces is a panel for each that the keys of its metrics have there."""
+"""By title, in order. A title with a name in braces stands for several panels, one for each value of that name."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What a number counts. On a terminal it is written in `form`; in a picture it is `scale` times as large."""
+    """The unit of a metric. A terminal shows the number in `form`; a picture shows `scale` times the number."""
 
     form: str
     scale: float = 1.0
 
 
 SHARE = Unit("{:.1%}", scale=100)
-"""Of a whole, from 0 to 1; in per cent where it is shown."""
+"""A share of a whole, from 0 to 1; shown in per cent."""
 NATS = Unit("{:.3f}")
 COUNT = Unit("{:.0f}")
 SECONDS = Unit("{:.1f}")
 PER_SECOND = Unit("{:,.0f}")
 PLAIN = Unit("{:.2g}")
-"""Of no unit: rates, norms, probabilities."""
+"""Without a unit: rates, norms, probabilities."""
 
 
 @dataclass(frozen=True)
 class Metric:
     """A number of an epoch, or the mean of a number of its steps.
 
-    `name`: its key in a row. With names in braces it stands for all keys of that form, and `live` and `label` may have
-    these names, too. `live`: what it is called while a run lasts; empty: not shown. `panel`: the title of its panel,
-    and `label` the name of its curve there; empty: in none. `form`: on a terminal, where not its unit's.
+    `name`: its key in a row. With names in braces it stands for all keys of that form, and `live` and `label` may use
+    the same names. `live`: its name while a run lasts; if empty, it is not shown. `panel`: the title of its panel, and
+    `label` the name of its curve there; if empty, it has no curve. `form`: its format on a terminal, if not its unit's.
 
-    `total`: another metric, which is shown after this one as "of" so many. `whole`: what this one is a part of; where
-    the whole has a single part, that has no curve of its own. `beside`: the metric means this only in rows that have
-    that other one, as different methods give different things one name. `grey`: others are only compared with it.
+    `total`: another metric that is shown with this one, as in "3 of 8". `whole`: the metric that this one is a part of;
+    the only part of a whole has no curve of its own. `beside`: the row applies only where that other metric is present,
+    since methods use one name for different things. `grey`: the curve is only there for comparison.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Metric:
     grey: bool = False
 
     def keys(self, row: Iterable[str]) -> dict[str, dict[str, str]]:
-        """Of the keys of a row those that are this metric's, each with what it has for the names in braces."""
+        """The keys of a row that belong to this metric, each with its values for the names in braces."""
         keys = list(row)
         if self.beside and all(_match(self.beside, key) is None for key in keys):
             return {}
@@ -151,11 +151,11 @@ METRICS = (
     Metric("images_per_second", PER_SECOND, "images/s"),
     Metric("seconds", SECONDS),
 )
-"""In the order in which they are shown. What else a row has are its place, "epoch" and "step", GENOTYPE and FROZEN."""
+"""In the order in which they are shown. A row also has "epoch", "step", GENOTYPE and FROZEN, which are no metrics."""
 
 
 def shown(row: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Name and text of each metric of a row that is shown while a run lasts, in a fixed order."""
+    """Name and text of each metric of a row that a running stage shows, in a fixed order."""
     found = []
     for metric in METRICS:
         for key, names in metric.keys(row).items() if metric.live else ():
@@ -166,7 +166,7 @@ def shown(row: Mapping[str, float]) -> list[tuple[str, str]]:
 
 
 def _match(name: str, key: str) -> dict[str, str] | None:
-    """What a key has for the names in braces of a metric's name; None where it is another's.
+    """The values that a key has for the names in braces of a metric's name; None if it belongs to another metric.
 
     >>> _match("entropy/{cell}", "entropy/normal")
     {'cell': 'normal'}

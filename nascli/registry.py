@@ -15,11 +15,11 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Method:
-    """A search method: `target` is "module:Class", `settings` that of what it can be told (see `nascli.settings`).
+    """A search method: `target` and `settings` are "module:Class" of the method and of its `nascli.settings`.
 
     `searches` is the kind of space that it searches, a key of SPACES_OF. `by_table` is "module:function" that ranks by
-    a table of true accuracies in place of the search; empty: a table only tells what the search's cells are worth.
-    `ranks`: what it derives is the best of candidates that are ranked, and the distribution by itself stands for none.
+    a table of true accuracies instead of searching; if empty, a table only shows the true accuracy of what the search
+    finds. `ranks`: the method derives by ranking candidates, since its distribution alone stands for no genotype.
     """
 
     target: str
@@ -50,17 +50,17 @@ class Dataset:
     image_size: int | None = None
     image_channels: int | None = None
     built_in: bool = False
-    """Whether its images come with a library, and lie in no folder."""
+    """Whether its images come with a library instead of a folder."""
     labelled: str | None = None
-    """Where a model may be evaluated on others than it was trained on: "module:function" that finds these."""
+    """If a model may be evaluated on other images than those of its training: "module:function" that finds them."""
 
 
 @dataclass(frozen=True)
 class Space:
     """A search space of cells: `target` is "module:Class" of the shape of `nascli.spaces.protocol.CellSpace`.
 
-    `mixture` is "module:Class" of a network that computes a mixture of this space faster than the one that does it for
-    any space (`nascli.core.nn.graph_mixture`); empty: there is none.
+    `mixture` is "module:Class" of a network that computes a mixture of this space faster than the general one
+    (`nascli.core.nn.graph_mixture`); if empty, there is none.
     """
 
     target: str
@@ -74,8 +74,8 @@ class Supernet:
     """A hand-designed super-network, whose channels a search keeps or drops.
 
     `target` is "module:function", called as `nascli.supernets.supernet` says. `width` and `stages` (blocks, cells or
-    layers per stage) are those of the published network; `stride` is what it divides a side of the images by; `dataset`
-    is the data that it was published for, which sizes it where none is named.
+    layers per stage) are those of the published network. `stride` is the factor by which it divides a side of the
+    images. `dataset` is the data that it was published for, whose shape is used if no data set is named.
     """
 
     target: str
@@ -89,10 +89,10 @@ class Supernet:
 
 @dataclass(frozen=True)
 class GenotypeKind:
-    """A kind of genotype, what it is called, and how it is shown.
+    """A kind of genotype, its name, and how it is shown.
 
-    `picture` and `text` are functions that draw and describe it, `graph` is the module of those that write it as `dot`
-    and as `mermaid` (see `nascli.visualize`). Its class joins `nascli.artifacts.genotypes.genotype.Genotype`.
+    `picture` and `text` are functions that draw and describe it; `graph` is the module with the functions that write it
+    as `dot` and as `mermaid` (see `nascli.visualize`). Its class joins `nascli.artifacts.genotypes.genotype.Genotype`.
     """
 
     title: str
@@ -103,7 +103,7 @@ class GenotypeKind:
 
 @dataclass(frozen=True)
 class DistributionKind:
-    """A kind of distribution over networks, what it is called, and how it is shown.
+    """A kind of distribution over networks, its name, and how it is shown.
 
     `target` is "module:Class" of the shape of `Distribution` in `nascli.artifacts.distributions`; `picture` and `text`
     are functions that draw and describe it (see `nascli.visualize`).
@@ -187,11 +187,11 @@ SUPERNETS: Mapping[str, Supernet] = {
 }
 
 SPACES_OF: Mapping[str, Mapping[str, Any]] = {"cells": SPACES, "channels": SUPERNETS}
-"""The spaces that there are, by kind. The first of a kind is what a search takes where nothing else is said."""
+"""The spaces by kind. The first of a kind is a search's default."""
 
 
 def kind_of_space(name: str) -> str:
-    """Of any space. Raises UsageError for an unknown name."""
+    """The kind of a space. Raises UsageError for an unknown name."""
     for kind, table in SPACES_OF.items():
         if name in table:
             return kind
