@@ -1,4 +1,4 @@
-# Every target makes .venv itself where it is missing. PYTHON may be any Python >= 3.11.
+# Every target makes .venv if it is missing. PYTHON may be any Python >= 3.11.
 PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
@@ -9,10 +9,10 @@ export OMP_NUM_THREADS ?= 1
 .DEFAULT_GOAL := help
 .PHONY: install demo test test-oldest lint format bench clean help
 
-help:  ## what can be made
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: $(INSTALLED)  ## .venv with nascli and all that its development needs
+install: $(INSTALLED)  ## make .venv with nascli and all that its development needs
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nascli needs Python 3.11 or newer: make PYTHON=python3.12 …")'
@@ -21,28 +21,28 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(INSTALLED)  ## search, derive, train, evaluate and draw, into demo/: built-in digits, or PICTURES=a folder per class
+demo: $(INSTALLED)  ## search, derive, train, evaluate and draw into demo/; on built-in digits, or PICTURES=FOLDER
 	env -u OMP_NUM_THREADS PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/pipeline.sh demo "$(PICTURES)"
 
-test: $(INSTALLED)  ## the test suite
+test: $(INSTALLED)  ## run the test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
-test-oldest:  ## the test suite with the lowest versions that pyproject.toml allows, in .venv-oldest; not in CI
+test-oldest:  ## run the test suite with the lowest versions that pyproject.toml allows, in .venv-oldest; not in CI
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
 	test -x .venv-oldest/bin/uv || .venv-oldest/bin/python -m pip install --quiet uv
 	.venv-oldest/bin/uv pip install --quiet --resolution lowest-direct --python .venv-oldest/bin/python -e '.[dev]'
 	.venv-oldest/bin/python -m pytest -W default -n $(WORKERS) --dist worksteal $(PYTEST)
 
-lint: $(INSTALLED)  ## style, import order, types
+lint: $(INSTALLED)  ## check style, import order and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(INSTALLED)  ## let ruff mend what it can
+format: $(INSTALLED)  ## let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## time and memory of the search network against a plain implementation; start-up; data loading
+bench: $(INSTALLED)  ## measure the search network against a plain implementation, data loading and start-up
 	env -u OMP_NUM_THREADS GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/search_step.py
 	env -u OMP_NUM_THREADS GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/epoch_share.py
 	$(BIN)/python benchmarks/start_up.py

@@ -3,9 +3,9 @@
     pip install nats_bench
     python examples/nas_bench_201_table.py NATS-tss-v1_0-3ffb9-simple nas-bench-201.csv
 
-The benchmark's authors publish its results with an interface, the package `nats_bench`, which this asks: the first
-argument is the folder of the files that they call NATS-tss "simple". It reads pickles, which can run code: get them
-from the authors. The second is the table, which nascli then reads once, to check it.
+The first argument is the folder with the results that the benchmark's authors publish as NATS-tss "simple", which their
+package `nats_bench` reads. They are pickles, which can run code: get them from the authors. The second argument is the
+table to write; nascli reads it once to check it.
 """
 
 import argparse
@@ -26,13 +26,15 @@ COLUMNS = {
     "cifar10_valid_12_epochs": ("cifar10-valid", "12", "valid-accuracy"),
     "cifar10_valid": ("cifar10-valid", "200", "valid-accuracy"),
 }
-"""The benchmark's name of the data, its epochs of training, and its name of the accuracy. Of the columns with "test" in
-their names the first is what nascli tells, of those with "valid" the first is what random search chooses by: what a
-short training says of unseen images."""
+"""For each column the benchmark's name of the data, its epochs of training, and its name of the accuracy.
+
+nascli reports the first column with "test" in its name. Random search chooses by the first with "valid" in its name,
+which is the accuracy on unseen images after a short training.
+"""
 
 
 def rows(api: Any) -> Iterator[list[str]]:
-    """A header, and a row per architecture; accuracies are means over the seeds that the benchmark has."""
+    """A header, and a row per architecture; accuracies are means over the benchmark's seeds."""
     yield [ARCHITECTURE, *COLUMNS]
     for number, architecture in enumerate(api):
         found = (
@@ -48,7 +50,7 @@ def main() -> int:
     """Write the table and check it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("benchmark", type=Path, help="the folder of NATS-tss")
-    parser.add_argument("table", type=Path, help="what is written")
+    parser.add_argument("table", type=Path, help="the CSV file to write")
     arguments = parser.parse_args()
     try:
         from nats_bench import create
@@ -62,7 +64,7 @@ def main() -> int:
     try:
         table = load_table(arguments.table)
     except ArtifactError as error:
-        print(f"not a whole table: {error}", file=sys.stderr)
+        print(f"the table is not complete: {error}", file=sys.stderr)
         return 1
     print(f"{arguments.table}: {len(table):,} cells of {table.space.name}, {', '.join(table.columns)}")
     return 0

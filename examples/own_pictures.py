@@ -1,8 +1,8 @@
-"""Search on one's own pictures: any folder of class folders.
+"""Search on your own pictures: any folder that has a folder per class.
 
     python examples/own_pictures.py
 
-Writes some pictures as PNG files first, to have a folder. NASCLI_QUICK=1 makes everything tiny.
+To have such a folder, this writes some pictures as PNG files first. NASCLI_QUICK=1 makes everything tiny.
 """
 
 import os
@@ -19,7 +19,7 @@ EPOCHS = 1 if os.environ.get("NASCLI_QUICK") else 15
 
 
 def write_pictures(folder: Path) -> None:
-    """Write `folder/<class>/<number>.png`, up to PICTURES a class, 16 pixels a side."""
+    """Write `folder/<class>/<number>.png`, up to PICTURES per class, of 16x16 pixels."""
     digits = load_digits()
     for label, name in enumerate(NAMES):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def main() -> None:
     folder = Path("pictures")
     write_pictures(folder)
 
-    # A fifth of the pictures of each class is kept for the evaluation, because the folder has no test/ inside.
+    # A fifth of the pictures of each class is held out for the evaluation, because the folder has no test/ inside.
     pictures = {"dataset": "folder", "data_dir": folder}
     size = {"layers": 3, "channels": 8, "epochs": EPOCHS, "batch_size": 16}
     warmup = {"arch_warmup_epochs": EPOCHS // 3}

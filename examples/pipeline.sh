@@ -1,6 +1,6 @@
 #!/bin/sh
-# The whole way: search, derive, train, evaluate, draw. On the built-in digits that takes a few minutes on two cores;
-# PICTURES, a folder with a folder of images per class, is searched in their place.
+# All stages: search, derive, train, evaluate, draw. On the built-in digits this takes a few minutes on two cores; give
+# PICTURES, a folder with a folder of images per class, to use those instead.
 #
 #   sh examples/pipeline.sh [FOLDER [PICTURES]]
 #

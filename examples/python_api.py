@@ -1,4 +1,4 @@
-"""The whole way in Python: search, derive, train, evaluate, on the built-in digits.
+"""All stages in Python: search, derive, train and evaluate on the built-in digits.
 
     python examples/python_api.py
 
@@ -13,13 +13,13 @@ QUICK = {"epochs": 1, "limit_train": 200, "layers": 3, "channels": 4} if os.envi
 
 
 def main() -> None:
-    """Search on digits, train what was found, and print how good it is."""
+    """Search on digits, train the cell that was found, and print its accuracy."""
     # Settings that are not given come from the recipe for the method and the data set.
     run = nascli.search(nascli.SearchConfig(dataset="digits", seed=1, **QUICK))
     cell = nascli.derive(run)
     print(cell.value.genotype)
 
-    # A destination writes the result to a file, and what is needed to resume into a folder beside it.
+    # A destination writes the result to a file, and checkpoints for resuming into a folder beside it.
     model = nascli.train(
         cell,
         nascli.TrainConfig(dataset="digits", **QUICK),

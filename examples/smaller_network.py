@@ -1,4 +1,4 @@
-"""A smaller network out of a large one, in Python: search with PGNAS on the built-in digits, rank, evaluate.
+"""A smaller network from a large one, in Python: search with PGNAS on the built-in digits, rank and evaluate.
 
     python examples/smaller_network.py
 
@@ -15,7 +15,7 @@ QUICK = {"epochs": 1, "limit_train": 200, "width": 4} if os.environ.get("NASCLI_
 def main() -> None:
     """Search, rank candidates on the images that the search held out, and look at the best one."""
     run = nascli.search(nascli.SearchConfig(method="pgnas", dataset="digits", **QUICK))
-    # Without a configuration, the recipe for the method and the images says how many candidates there are.
+    # Without a configuration, the recipe for the method and the images gives the number of candidates.
     found = nascli.rank(run, destination=nascli.Destination("cell.json", overwrite=True), model="slim.safetensors")
     for population in ("posterior", "uniform"):
         accuracies = [score.accuracy for score in found.rounds[-1].of(population)]
