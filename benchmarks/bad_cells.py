@@ -1,20 +1,20 @@
-"""Why searches in NAS-Bench-201 derive cells below 90 %: what they have in common, and what would have spared them.
+"""Why searches in NAS-Bench-201 derive cells below 90 %: what such cells share, and what would have avoided them.
 
     python benchmarks/bad_cells.py FOLDER --table TRUE-ACCURACIES
 
-FOLDER is that of `nas_bench_201.py`. Four tables in Markdown:
+FOLDER is that of `nas_bench_201.py`. Prints four tables in Markdown:
 
-1. Of all cells without `none`, by their skip connections: their true accuracy, beside what mixtures derive. Bad cells
-   without many skips, or good cells with as many, would say that skips are not it.
-2. Of every mixture whose cell without `none` is bad or of more than half skips: what the same search derives by other
-   rules (these are seeds on which the limit of two skips was looked at first); what all other seeds together derive;
-   after how many of the epochs in which the architecture moved the cell is bad; and the cell with one operation at a
-   time from the others. So it is the rule, the seed, the last epoch or one edge.
-3. Of random search: how the scores by which it chose agree with the truth, in short trainings and in trainings four
-   times as long.
-4. Of candidates that shared weights ranked: where the chosen one stands among the distinct cells of as many draws from
-   the same distribution. A ranking that knows nothing chooses at 0.5 on average, and a bad cell as often as one of
-   these is bad.
+1. For all cells without `none`, by their number of skip connections: their true accuracy, and that of the cells that
+   mixtures derive. Bad cells with few skips, or good cells with many, would mean that skips are not the cause.
+2. For every mixture whose cell without `none` is bad or has more than half skips: what the same search derives by other
+   rules (on these seeds the limit of two skips was tried first); what all other seeds derive together; after how many
+   of the epochs in which the architecture moved the cell is bad; and the cell with one operation at a time from the
+   other seeds' cell. This shows whether the cause is the rule, the seed, the last epoch or a single edge.
+3. For random search: how far the scores by which it chose agree with the truth, in short trainings and in trainings
+   four times as long.
+4. For candidates ranked by shared weights: the place of the chosen one among the distinct cells of DRAWS draws from the
+   same distribution. A ranking without information chooses a place of 0.5 on average, and bad cells as often as they
+   are drawn.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Truth:
         self.cells, self._table, self._column = table.genotypes, table, table.column(None, "test")
 
     def __call__(self, genotype: CellGenotype) -> float:
-        """In percent."""
+        """The accuracy of a cell, in per cent."""
         return self._table.accuracy(genotype, self._column)
 
 
@@ -113,7 +113,7 @@ def course(file: LoadedDistribution) -> list[CellGenotype]:
 
 
 def exchanged(genotype: CellGenotype, other: CellGenotype, worth: Truth) -> str:
-    """What the cell is worth with one pick of another, for every pick that differs."""
+    """The accuracy of the cell with one pick of another cell, for every pick that differs."""
     found = []
     for node, (own, theirs) in enumerate(zip(genotype.cells["cell"].nodes, other.cells["cell"].nodes, strict=True)):
         for place, (pick, better) in enumerate(zip(own, theirs, strict=True)):
@@ -125,7 +125,7 @@ def exchanged(genotype: CellGenotype, other: CellGenotype, worth: Truth) -> str:
     return ", ".join(f"{value:.2f}" for value in found)
 
 
-def of_random(short: dict[int, LoadedDistribution], longer: dict[int, LoadedDistribution], worth: Truth) -> None:
+def random_search(short: dict[int, LoadedDistribution], longer: dict[int, LoadedDistribution], worth: Truth) -> None:
     """Table 3."""
     print("\n| random search | rho, short | rho, four times | chosen, short (%) | chosen, four times | best of all |")
     print("|---|---|---|---|---|---|")
@@ -176,7 +176,7 @@ def main() -> None:
     worth, files = Truth(load_table(options.table)), {name: found(name) for name in MIXTURES}
     by_skips(files, worth)
     spared_by(files, worth)
-    of_random(found("random"), found("random-long"), worth)
+    random_search(found("random"), found("random-long"), worth)
     print("\n| candidates of | searches | mean place | uniform (p) | draws below 90 | chosen below 90 |")
     print("|---|---|---|---|---|---|")
     for name in ("darts", "pc-darts", "parsec"):

@@ -2,7 +2,7 @@
 
     python benchmarks/derived_step.py [--device cpu] [--rounds 5]
 
-The PC-DARTS cell at three sizes, float32, with drop-path; both formats take turns in one process, the median counts.
+The PC-DARTS cell at three sizes, float32, with drop-path. Both formats take turns in one process; medians are printed.
 """
 
 import argparse
@@ -42,7 +42,7 @@ CASES = {
 
 
 def step_seconds(network: GraphNetwork, images: torch.Tensor, labels: torch.Tensor, paths: torch.Tensor) -> float:
-    """One forward and backward pass."""
+    """The time of one forward and backward pass."""
     network.zero_grad(set_to_none=True)
     began = time.perf_counter()
     F.cross_entropy(network(images, paths), labels).backward()

@@ -1,11 +1,11 @@
-"""How far what searches in NAS-Bench-201 believe agrees with the truth: one alone, and the mean of several.
+"""How far the distributions of searches in NAS-Bench-201 agree with the truth: of one search, and the mean of several.
 
     python benchmarks/distribution_correlation.py FOLDER --table TRUE-ACCURACIES [--settings darts pc-darts parsec]
 
-FOLDER is that of `nas_bench_201.py`. Spearman's rank correlation of a cell's probability with its true test accuracy,
-over all 15,625 cells and over those above 90 %; of a mixture, the probability with which its edges' softmaxes draw the
-cell. Seeds on which something was chosen are left out. A line per setting and number of searches taken together: how
-many such means there are, and the mean and least correlation.
+FOLDER is that of `nas_bench_201.py`. The figures are Spearman's rank correlation of a cell's probability with its true
+test accuracy, over all 15,625 cells and over those above 90 %. A mixture's probability of a cell is that of drawing it
+from the softmaxes of the edges. Seeds on which something was chosen are left out. There is a line per setting and
+number of searches in a mean: how many such means there are, and the mean and the lowest correlation.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from nascli.core.engine.several import mean_distribution  # noqa: E402
 
 
 def agreement(files: Sequence[LoadedDistribution], table: TruthTable) -> tuple[float, float]:
-    """Of one search, or of the mean of several: over all cells, and over the good ones."""
+    """The correlation of one search, or of the mean of several: over all cells, and over the good ones."""
     column = table.column(None, "test")
     learnt = files[0].distribution if len(files) == 1 else mean_distribution(files)
     truth = np.array([table.accuracy(cell, column) for cell in table.genotypes])
@@ -37,7 +37,7 @@ def agreement(files: Sequence[LoadedDistribution], table: TruthTable) -> tuple[f
 
 
 def main() -> None:
-    """The table, in Markdown."""
+    """Print the table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--table", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""The pictures of `nas_bench_201.csv` and `rank_correlation.csv`.
+"""Draw the pictures of `nas_bench_201.csv` and `rank_correlation.csv`.
 
 python benchmarks/draw_nas_bench_201.py --table TRUE-ACCURACIES [--output docs]
 """
@@ -27,16 +27,16 @@ from nascli.visualize.style import FAINT, HIGHLIGHT, INK, MUTED, SERIES  # noqa:
 BENCHMARKS = ROOT / "benchmarks"
 ROW, LEFT, TOP, RIGHT, BELOW = 24.0, 276.0, 76.0, 24.0, 56.0
 CROWD = 3
-"""Rows that the distribution of random cells is high."""
+"""The height of the distribution of random cells, in rows."""
 WORST = 85.0
-"""Per cent, at the left end; what is worse is drawn there."""
+"""The accuracy in per cent at the left end, where worse cells are drawn, too."""
 TICKS = (85, 88, 90, 91, 92, 93, 93.5, 94, 94.37)
 METHODS = ("darts", "pc-darts", "parsec", "spos", "random")
 LEFT_OUT = (
     "average", "mean of 2", "mean of 10", "-short", "10k, without none", "mean of 5, without none",
     "parsec, without none, at most",
 )  # fmt: skip
-"""Rules and settings that say little more than others."""
+"""Rules and settings that add little to the others."""
 COLOURS = dict(zip(METHODS, SERIES, strict=False))
 LATER = SERIES[len(METHODS) :]
 """Colours of further settings of one method."""
@@ -46,20 +46,20 @@ Row = Mapping[str, str]
 
 
 def rows_of(name: str) -> list[Row]:
-    """Of a CSV file of the benchmarks."""
+    """The rows of a CSV file of the benchmarks."""
     with (BENCHMARKS / name).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def place(accuracy: float) -> float:
-    """On a logarithmic scale of the error, where good cells lie apart."""
+    """The position on a logarithmic scale of the error, which spreads good cells out."""
     return -float(np.log(100 - max(accuracy, WORST)))
 
 
 def searches(rows: Sequence[Row], table: TruthTable) -> bytes:
-    """The true accuracy of every derived cell: a line per setting, under the distribution of random cells.
+    """The true accuracy of every derived cell: a line per setting, below the distribution of random cells.
 
-    Without `LEFT_OUT`, which are in the table.
+    The settings in `LEFT_OUT` are only in the table.
     """
     column = table.column(None, "test")
     key = lambda row: (METHODS.index(row["method"]), row["setting"])  # noqa: E731
@@ -79,7 +79,7 @@ def searches(rows: Sequence[Row], table: TruthTable) -> bytes:
 
 
 def _random_cells(axes: Axes, table: TruthTable, column: str) -> None:
-    """How many of all cells have such an accuracy, each bar as wide as the others on the scale."""
+    """The histogram of all cells by accuracy, with bars of equal width on the scale."""
     values = [place(accuracy) for accuracy in table.accuracies[column]]
     counts, edges = np.histogram(values, bins=90)
     heights = counts[1:] / counts[1:].max() * (CROWD - 0.9)  # the first bar has all that are worse
@@ -87,7 +87,7 @@ def _random_cells(axes: Axes, table: TruthTable, column: str) -> None:
 
 
 def _runs(axes: Axes, line: int, rows: Sequence[Row]) -> None:
-    """A dot per search, hollow where something was chosen on its seed; a bar at the mean of the others."""
+    """A dot per search, hollow if something was chosen on its seed; a bar at the mean of the others."""
     colour = COLOURS[rows[0]["method"]]
     fresh = [float(row["cifar10_test"]) for row in rows if row["tuned_on"] == "False"]
     tuned = [float(row["cifar10_test"]) for row in rows if row["tuned_on"] != "False"]
@@ -110,7 +110,7 @@ def _dress(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _levels(axes: Axes, table: TruthTable, column: str) -> None:
-    """What to compare with: lines with their names above."""
+    """Levels for comparison: lines with their names above."""
     six = table.accuracy(table.space.parse(SIX_CONVOLUTIONS, "the cell"), column)
     for name, level, colour in (
         ("the median cell", table.median(column), MUTED),
@@ -130,7 +130,7 @@ def _levels(axes: Axes, table: TruthTable, column: str) -> None:
 
 
 def correlations(rows: Sequence[Row]) -> bytes:
-    """Spearman's rho with the truth along searches, over all cells and over the good ones."""
+    """Spearman's rho with the truth in the course of searches, over all cells and over the good ones."""
     height, upper, gap, left, right = 350.0, 56.0, 64.0, 62.0, 20.0
     width = (WIDTH - 2 * left - 2 * right + left - gap / 2) / 2
     panels = {"all": f"of {int(rows[0]['cells']):,} random cells", "good": "of those above 90 %"}
@@ -159,7 +159,7 @@ def correlations(rows: Sequence[Row]) -> bytes:
 
 
 def _colours(rows: Sequence[Row]) -> dict[str, str]:
-    """That of its method for each setting that is called like one, others for the rest."""
+    """The colour of each setting: a method's own for a setting with its name, further ones for the rest."""
     further = iter(LATER)
     names = dict.fromkeys(row["setting"] for row in rows)
     return {name: COLOURS[name] if name in COLOURS else next(further) for name in names}
@@ -180,7 +180,7 @@ def _legend(figure: Figure, colours: Mapping[str, str]) -> None:
 
 
 def main() -> None:
-    """Write what there are figures for."""
+    """Draw every picture whose figures exist."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=ROOT / "docs")

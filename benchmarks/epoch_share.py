@@ -1,9 +1,9 @@
-"""What part of a search epoch on device-resident images is spent in the network, and what part in making batches.
+"""The share of a search epoch that is spent in the network instead of making batches, on device-resident images.
 
     python benchmarks/epoch_share.py
 
-Random images of CIFAR-10's shape, the paper's search network (C 16, L 8, K 4), batch 64, the real streams and the real
-method. Exits 1 under 90 %.
+Random images of CIFAR-10's shape, the paper's search network (C 16, L 8, K 4), batch 64, with the real streams and the
+real method. Exits with 1 below 90 %.
 """
 
 import sys
@@ -27,7 +27,7 @@ PROMISED = 0.90
 
 
 class Timed:
-    """A stream that notes how long its batches take."""
+    """A stream that measures how long its batches take."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream

@@ -1,11 +1,11 @@
-"""Seconds of a training step of a graph's network, with and without concrete dropout, and of the same written by hand.
+"""Seconds of a training step of a graph's network, with and without concrete dropout, and of a handwritten network.
 
     python benchmarks/graph_step.py [--device cpu] [--rounds 15]
 
-`resnet-mb` in two sizes, float32, channels-last, forward and backward. Both networks have the same weights, which is
-checked on their logits; they take turns in one process, and the median of the ratios counts. "Dropout" is the graph's
-network as PGNAS trains it: relaxed masks for every image, and the penalty. On a CPU it is the time of the processor on
-one thread, which other programs disturb less.
+`resnet-mb` in three sizes, float32, channels-last, forward and backward. Both networks have the same weights, which a
+comparison of their logits checks; they take turns in one process, and the median of the ratios is printed. "Dropout" is
+the graph's network as PGNAS trains it: relaxed masks for every image, and the penalty. On a CPU the time is processor
+time on one thread, which other programs disturb less.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Skip(nn.Module):
 
 
 class Block(nn.Module):
-    """A block of resnet-mb as anyone would write it."""
+    """A block of resnet-mb, written by hand."""
 
     def __init__(self, read: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -99,14 +99,14 @@ class Dropout(nn.Module):
         self._generator = torch.Generator(device)
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Of a step of PGNAS."""
+        """The loss of a step of PGNAS."""
         logits = self.network(images, masks=self.dropout.relaxed(len(images), self._generator))
         penalty = self.dropout.penalty(squared_norms(self.network), weight_prior=50.0, images=5e5)
         return F.cross_entropy(logits, labels) + penalty
 
 
 def step_seconds(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """One forward and backward pass."""
+    """The time of one forward and backward pass."""
     clock = time.perf_counter if images.is_cuda else time.process_time
     network.zero_grad(set_to_none=True)
     began = clock()
@@ -128,7 +128,7 @@ def main() -> None:
     for title, (width, stages, side, batch) in CASES.items():
         graph = supernet("resnet-mb", width, stages, classes=10, image_channels=3, image_size=side)
         ours, theirs = GraphNetwork(graph), ByHand(width, stages)
-        # The weights, and the statistics of batch norm, whose order is that of the layers in both.
+        # Weights and batch-norm statistics have the order of the layers in both networks.
         theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
         generator = torch.Generator().manual_seed(0)
         images = torch.randn(batch, 3, side, side, generator=generator)

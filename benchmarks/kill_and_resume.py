@@ -1,9 +1,9 @@
-"""Kill runs of every method and stage at random moments, resume each, and compare with unbroken runs.
+"""Kill runs of every method and stage at random moments, resume each, and compare with uninterrupted runs.
 
     python benchmarks/kill_and_resume.py [--kills 10] [--seed 0] [--runs search pgnas pgnas-derive …]
 
-Results are compared byte by byte; exits 1 if any differs. Moments are uniform over the time of the unbroken run, its
-start-up included, and `kill -9` leaves no chance to tidy up.
+Results are compared byte by byte; exits with 1 if any differ. The moments are uniform over the time of the
+uninterrupted run, its start-up included, and `kill -9` leaves no chance to clean up.
 """
 
 import argparse
@@ -45,7 +45,7 @@ PREPARED = {
     "cells": ["search", "--method", "darts", *BENCHMARK, *SMALL],
     "cell": ["derive", "{posterior}", "--candidates", "20"],
 }
-"""What some of them begin with, made once."""
+"""The files that some of the runs start from, made once."""
 
 
 def start(arguments: list[str], output: Path, *more: str) -> subprocess.Popen[bytes]:
@@ -59,7 +59,7 @@ def digest(path: Path) -> str:
 
 
 def prepared(arguments: list[str], folder: Path) -> list[str]:
-    """The arguments with the paths of what they name in braces, which is made if it isn't there."""
+    """The arguments, with each name in braces replaced by the path of that file, which is made if it is missing."""
     made = {}
     for name, command in PREPARED.items():
         path = folder / f"{name}.{'json' if command[0] == 'derive' else 'safetensors'}"
@@ -70,7 +70,7 @@ def prepared(arguments: list[str], folder: Path) -> list[str]:
 
 
 def compare(name: str, arguments: list[str], kills: int, draw: random.Random, folder: Path) -> int:
-    """Returns the number of results that differ from the unbroken one."""
+    """Returns the number of results that differ from the uninterrupted one."""
     arguments = prepared(arguments, folder)
     ending = "json" if arguments[0] == "derive" else "safetensors"
     whole = folder / f"{name}-whole.{ending}"
@@ -106,7 +106,7 @@ def main() -> int:
         folder = Path(place)
         wrong = sum(compare(name, RUNS[name], asked.kills, draw, folder) for name in asked.runs)
     total = len(asked.runs) * asked.kills
-    print(f"{total - wrong} of {total} resumed runs ended in the bytes of the unbroken one")
+    print(f"{total - wrong} of {total} resumed runs ended in the same bytes as the uninterrupted one")
     return 1 if wrong else 0
 
 

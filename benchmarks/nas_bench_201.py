@@ -4,13 +4,13 @@
         [--settings darts pc-darts …] [--seeds 0 1 2] [--tuned-on 0] [--csv benchmarks/nas_bench_201.csv]
         [--no-candidates]
 
-One search after the other, each on one thread, resumed where it was stopped; what is done stays in FOLDER and is not
-done again. Every rule to derive by is a row of the CSV file, which has all that is done and is written anew after each
-search; so is what several searches of a setting derive together, in the order of their seeds. `seconds` are those of
-the search, and of the ranking where candidates are ranked; `score` is the accuracy on held-out images by which a cell
-was chosen, where it was. `--tuned-on` names the seeds on which anything was chosen with the truth in sight: their rows
-say so, and count for nothing. `--no-candidates` leaves out the rankings of methods that can do without. Two of these
-may run side by side on different settings, each on a core of its own.
+Searches run one after the other, each on one thread, and resume where they were stopped; finished ones stay in FOLDER
+and are not repeated. The CSV file is written anew after each search. It has a row for every search and rule to derive
+by, and for what several searches of a setting derive together, in the order of their seeds. `seconds` is the time of
+the search and, if candidates are ranked, of the ranking; `score` is the accuracy on held-out images by which a cell was
+chosen, if it was. `--tuned-on` names the seeds on which anything was chosen by true accuracies: their rows are marked,
+and statistics leave them out. `--no-candidates` omits the rankings of methods that don't need one. Two of these
+processes may run at once on different settings, each on its own core.
 """
 
 import argparse
@@ -50,21 +50,21 @@ COLUMNS = (
 )  # fmt: skip
 AVERAGE = 5
 MEANS = (2, 5, 10)
-"""How many searches are taken together."""
+"""How many searches are averaged."""
 TUNED_ON = (0, 1, 2, 3, 4, 100)
 """Seeds whose true accuracies were seen before the recipes were what they are."""
 FEW_SKIPS = CellLimits(without_none=True, max_skips=2)
 FEW_SKIPS_RULE = "without none, at most 2 skips"
 SEEN_BEFORE_RULE = range(36)
-"""Seeds of which true accuracies were seen before this rule was added, but for the longest searches. Its number is
-the field's usual one (`CellLimits`)."""
+"""Seeds whose true accuracies were seen before this rule was added, except those of the longest searches. The limit of
+two skips is the field's usual one (`CellLimits`)."""
 
 
 @dataclass(frozen=True)
 class Setting:
     """A method, and what differs from its recipe `proxy-nas-bench-201`.
 
-    candidates: of a ranking, the best twentieth of them on all images; 0: none.
+    candidates: the number to rank, the best twentieth of them on all images; 0: no ranking.
     """
 
     method: str
@@ -75,7 +75,7 @@ class Setting:
 SETTINGS: Mapping[str, Setting] = {
     "darts": Setting("darts", {}, candidates=300),
     "pc-darts": Setting("pc-darts", {}, candidates=300),
-    # As many steps on a fifth of the images.
+    # The same number of steps, on a fifth of the images.
     "darts-10k": Setting("darts", {"epochs": 40, "limit_train": 10_000}),
     "pc-darts-10k": Setting("pc-darts", {"epochs": 40, "arch_warmup_epochs": 25, "limit_train": 10_000}),
     # And half of the steps, at twice the rate.
@@ -120,7 +120,7 @@ class Found:
 
 
 def chosen(setting: Setting, start: LoadedDistribution, seconds: float) -> Iterator[Found]:
-    """By every rule that the distribution offers and that needs no images. seconds: that the search took."""
+    """The cells by every rule of the distribution that needs no images. seconds: the time of the search."""
     distribution: Any = start.distribution
     if setting.method == "random":
         best = distribution.done[0]
@@ -135,13 +135,13 @@ def chosen(setting: Setting, start: LoadedDistribution, seconds: float) -> Itera
 
 
 def without_none(name: str, distribution: Any, seconds: float) -> Iterator[Found]:
-    """By the two rules without `none`. name: what comes before theirs."""
+    """The cells by the two rules without `none`. name: a prefix of the names of the rules."""
     yield Found(f"{name}without none", as_text(distribution.mode_within(CellLimits(True))), seconds)
     yield Found(f"{name}{FEW_SKIPS_RULE}", as_text(distribution.mode_within(FEW_SKIPS)), seconds)
 
 
 def best_of(setting: Setting, start: LoadedDistribution, seconds: float, images: Path) -> Found:
-    """The best of candidates that are ranked; from the beginning, so that the time is that of all of it."""
+    """The best of the ranked candidates; the ranking is never resumed, so that its time is complete."""
     config = DeriveConfig(
         method=setting.method,
         dataset="folder",
@@ -160,7 +160,7 @@ def best_of(setting: Setting, start: LoadedDistribution, seconds: float, images:
 
 
 def run(name: str, seed: int, options: argparse.Namespace) -> None:
-    """One search and its derivations, which are kept; of what is done already, only rules that came later."""
+    """Run one search and its derivations and keep them; a finished search only derives by rules added since."""
     config, output = search_config(SETTINGS[name], seed, options.images), options.folder / f"{name}-{seed}.safetensors"
     kept = output.with_suffix(".found.json")
     mine = config.model_dump(mode="json", exclude=set(PLACE))
@@ -184,14 +184,14 @@ def run(name: str, seed: int, options: argparse.Namespace) -> None:
 
 
 def done(folder: Path, name: str) -> dict[int, dict[str, Any]]:
-    """What is kept of the searches of a setting, by seed."""
+    """The kept results of the searches of a setting, by seed."""
     pattern = re.compile(rf"{re.escape(name)}-(\d+)\.found\.json")
     named = ((pattern.fullmatch(path.name), path) for path in folder.iterdir())
     return {int(match[1]): json.loads(path.read_text()) for match, path in sorted(named, key=str) if match}
 
 
 def rows(folder: Path, table: TruthTable, tuned_on: Collection[int]) -> Iterator[dict[str, Any]]:
-    """Every derived cell of the folder and what it is worth; then what several searches derive together."""
+    """Every derived cell of the folder with its true accuracy; then what several searches derive together."""
     column = table.column(None, "test")
     for name, setting in SETTINGS.items():
         kept = done(folder, name)
@@ -208,12 +208,12 @@ def rows(folder: Path, table: TruthTable, tuned_on: Collection[int]) -> Iterator
 
 
 def device_of(path: Path) -> str:
-    """What a search ran on. Those of a time when it was left open had no GPU to see."""
+    """The device that a search ran on. Old searches, which don't record it, ran on machines without a GPU."""
     return "cuda" if str(load_artifact(path).provenance.config.get("device")).startswith("cuda") else "cpu"
 
 
 def tuned(name: str, rule: str, seeds: Collection[int], tuned_on: Collection[int]) -> bool:
-    """Whether anything was chosen with the truth of one of these seeds in sight."""
+    """Whether anything was chosen by the true accuracies of one of these seeds."""
     late = FEW_SKIPS_RULE in rule and not name.endswith("-long")
     return not {*tuned_on, *(SEEN_BEFORE_RULE if late else ())}.isdisjoint(seeds)
 
@@ -227,7 +227,7 @@ def alone(kept: Mapping[int, Mapping[str, Any]]) -> Iterator[tuple[list[int], in
 def together(
     folder: Path, name: str, kept: Mapping[int, Mapping[str, Any]], tuned_on: Collection[int]
 ) -> Iterator[tuple[list[int], int, Found]]:
-    """The same of the mean of `MEANS` fresh searches each, in the order of their seeds; none is in two of a size."""
+    """The same for means of as many fresh searches as MEANS says, in the order of seeds; no two of a size overlap."""
     fresh = [seed for seed in sorted(kept) if seed not in tuned_on]
     files = {seed: load_artifact(folder / f"{name}-{seed}.safetensors").holding(DistributionFile) for seed in fresh}
     if not all(map(has_course, files.values())):
@@ -244,7 +244,7 @@ def together(
 
 
 def has_course(file: LoadedDistribution) -> bool:
-    """Whether the logits are what a search has learnt."""
+    """Whether the file has the course of learnt logits, so that it can be averaged."""
     return file.value.course is not None
 
 
@@ -258,7 +258,7 @@ def write(path: Path, found: Iterable[Mapping[str, Any]]) -> None:
 
 
 def main() -> None:
-    """A line per derived cell, and the table as CSV."""
+    """Print a line per derived cell, and write the table as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=Path, required=True)

@@ -1,17 +1,17 @@
-"""What the searches of `nas_bench_201.csv` are worth, as a table in Markdown.
+"""The true accuracies of the searches in `nas_bench_201.csv`, as a table in Markdown.
 
     python benchmarks/nas_bench_201_table.py --table TRUE-ACCURACIES [--csv benchmarks/nas_bench_201.csv] [--settings …]
 
-Rows on which something was chosen (`tuned_on`) are left out. Each line is a setting and a rule to derive by. Three
-one-sided tests stand beside its mean, each exact, ties included:
+Rows on which something was chosen (`tuned_on`) are left out. Each line is a setting and a rule to derive by. It ends
+with the p-values of three one-sided tests of its mean, each exact, ties included:
 
-- against random cells: how often as many of them have a sum of true ranks that is no larger;
-- against random search at equal time: as many of its runs are taken together as take about as long as a run of the
-  line, and the cell with the best score on held-out images counts; how often dealing all runs out at random
-  gives as large a difference of the mean accuracies. Empty where that leaves fewer than two, and on another device;
-- against the cell of six 3x3 convolutions: how often a fair coin shows as many runs above it.
+- against random cells: how often the same number of random cells has a sum of true ranks that is no larger;
+- against random search at equal time: its runs are grouped so that a group takes about as long as a run of the line,
+  and gives the cell with the best score on held-out images; how often a random division of all runs gives as large a
+  difference of the mean accuracies. Empty if there are fewer than two groups, and on another device;
+- against the cell of six 3x3 convolutions: how often a fair coin puts as many runs above it.
 
-No probability is corrected for the number of lines: of twenty, one is below 0.05 by chance.
+The probabilities are not corrected for the number of lines: by chance, one of twenty is below 0.05.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def fresh(path: Path) -> dict[str, list[Row]]:
 
 
 def random_cells_as_good(ranks: Sequence[int], of_all: Sequence[int]) -> float:
-    """How often as many cells, drawn uniformly from those with the ranks `of_all`, have a sum that is no larger.
+    """How often the same number of cells, drawn uniformly from the ranks `of_all`, has a sum that is no larger.
 
     >>> round(random_cells_as_good([1, 3], [1, 1, 3]), 6)  # of nine pairs (1, 1) four times, (1, 3) four times
     0.888889
@@ -62,7 +62,7 @@ def random_cells_as_good(ranks: Sequence[int], of_all: Sequence[int]) -> float:
 
 
 def at_equal_time(rows: Sequence[Row], seconds: float) -> list[float]:
-    """What random search finds in so many seconds: of as many runs as fit, the cell with the best score.
+    """The accuracies that random search reaches in `seconds`: of as many runs as fit, the cell with the best score.
 
     >>> found = [("0.4", "91"), ("0.5", "90"), ("0", "80")]
     >>> runs = [{"seconds": "10", "score": score, "cifar10_test": accuracy} for score, accuracy in found]
@@ -82,7 +82,7 @@ def accuracies(rows: Sequence[Row]) -> list[float]:
 
 
 def line(name: str, rows: Sequence[Row], others: Sequence[Row], table: TruthTable, column: str) -> tuple[str, ...]:
-    """A setting's cells of the table."""
+    """The line of a setting."""
     found = accuracies(rows)
     seconds = float(np.mean([float(row["seconds"]) for row in rows]))
     of_all = [table.worth(cell, column).rank for cell in table.genotypes]
@@ -104,7 +104,7 @@ def line(name: str, rows: Sequence[Row], others: Sequence[Row], table: TruthTabl
 
 
 def main() -> None:
-    """The table, best mean first."""
+    """Print the table, best mean first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--csv", type=Path, default=ROOT / "benchmarks" / "nas_bench_201.csv")

@@ -2,11 +2,11 @@
 
     python benchmarks/parsec_control.py [--seeds 0 1] [--epochs N]
 
-The entropy falls in any case: whichever children get the weight become likelier to be drawn again. So the default
-search on digits is run a second time with the likelihoods of each step's children dealt out among them at random. What
-the data alone can do is to make the seeds agree, and the mode better. Printed per run: entropy at the start and the
-end, accuracy of the mode on the search part; then how far the probabilities of two seeds agree (correlation over all
-choices) and whether their modes share picks.
+The entropy falls in any case: children that get the weight become likelier to be drawn again. Therefore the default
+search on digits is run a second time, with the likelihoods of each step's children shuffled among them. Only the data
+can make the seeds agree, and the mode better. Prints for each run the entropy at the start and the end and the accuracy
+of the mode on the search part; then how far the probabilities of two seeds agree (correlation over all choices) and
+which share of picks their modes have in common.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from nascli.data import open_data  # noqa: E402
 
 
 def run(seed: int, shuffled: bool, epochs: int | None) -> tuple[CategoricalDistribution, dict[str, float]]:
-    """The distribution at the end, and the health at the end with the entropy at the start."""
+    """The final distribution, and the final metrics with the entropy at the start."""
     config = SearchConfig(method="parsec", seed=seed, epochs=epochs)
     runtime = open_runtime(config)
     data = open_data(config, device=runtime.device)
@@ -39,11 +39,11 @@ def run(seed: int, shuffled: bool, epochs: int | None) -> tuple[CategoricalDistr
         plain = method._log_likelihood
         deal = torch.Generator().manual_seed(seed)
 
-        def dealt(*arguments: Any) -> torch.Tensor:
+        def shuffled_weights(*arguments: Any) -> torch.Tensor:
             likelihood = plain(*arguments)
             return likelihood[torch.randperm(len(likelihood), generator=deal)]
 
-        method._log_likelihood = dealt
+        method._log_likelihood = shuffled_weights
     start = method.health(streams)["entropy"]
     with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
         for _ in range(config.epochs * streams["train"].batches_per_pass):
@@ -53,7 +53,7 @@ def run(seed: int, shuffled: bool, epochs: int | None) -> tuple[CategoricalDistr
 
 
 def probabilities(distribution: CategoricalDistribution) -> np.ndarray:
-    """Of both draws of a node together, since they may swap; every node's choices in one row."""
+    """The probabilities of both draws of a node together, since they may swap; all nodes' choices in one row."""
     return np.concatenate(
         [draws.mean(axis=0) for cell in distribution.space.cells for draws in distribution.probabilities(cell)]
     )
@@ -79,7 +79,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int)
     arguments = parser.parse_args()
     for shuffled in (False, True):
-        print("likelihoods dealt out at random" if shuffled else "likelihoods of the data")
+        print("shuffled likelihoods" if shuffled else "likelihoods of the data")
         found = []
         for seed in arguments.seeds:
             distribution, health = run(seed, shuffled, arguments.epochs)

@@ -4,19 +4,19 @@
         [--effective 3.1] [--raw] [--shares 1 0.7 0.5 0.3] [--seeds 0 1 2 3 4 5 6 7 8 9]
         [--runs parsec-11.safetensors … --images CIFAR-10-AS-FILES]
 
-PARSEC's own steps (sampling, importance weights, Adam), but a child's log-likelihood is a fixed score of its cell: a
-part of the cell's true rank, as a normal number, and errors. `--raw`: in place of the rank, the accuracy, scaled alike,
-by which the best cells lie close together. The scale of both is such that of the children of the first steps as many
-have weight as in a search (`effective_samples` in its metrics). Errors are "independent", those of a cell
-nothing to do with those of others, or "shared": sums of one number per edge and operation, so that all cells with an
-operation are judged too well or too badly together. A line is a kind and an amount of errors: rank correlation of the
-scores with the truth, over all cells and above 90 %; then, as means over seeds, the true accuracy of the mode, the mean
-under the distribution, the entropy that is left. In the last line all children are equally likely: drift alone.
+The steps are PARSEC's own (sampling, importance weights, Adam), but a child's log-likelihood is a fixed score of its
+cell: partly the cell's true rank, as a normal number, and partly errors. `--raw` takes the accuracy instead of the
+rank, scaled alike, which puts the best cells close together. Scores are scaled so that in the first steps as many
+children have weight as in a search (`effective_samples` in its metrics). Errors are "independent" between cells, or
+"shared": sums of one number per edge and operation, so that all cells with an operation are judged too well or too
+badly together. There is a line per kind and amount of errors: the rank correlation of the scores with the truth, over
+all cells and above 90 %; then, as means over seeds, the true accuracy of the mode, the mean accuracy under the
+distribution, and the entropy that is left. In the last line all children are equally likely, which leaves only drift.
 
-`--runs` measures the errors of real shared weights: 1,000 uniformly random cells are scored with each, by
-log-likelihood on images that no weight has learnt from, and the errors regressed on the edges' operations. "Shared" is
-the share of their variance that the regression explains, beside what it would by chance. Then PARSEC's steps with
-errors of that kind, and with independent ones of the same size.
+`--runs` measures the errors of real shared weights: each run scores 1,000 uniformly random cells by log-likelihood on
+images that no weight has learnt from, and the errors are regressed on the edges' operations. "Shared" is the share of
+their variance that the regression explains, compared with what it would explain by chance. Then PARSEC's steps are run
+with errors of that kind, and with independent ones of the same size.
 """
 
 import argparse
@@ -49,7 +49,7 @@ from nascli.spaces import cell_space  # noqa: E402
 from nascli.spaces.protocol import CellSpace  # noqa: E402
 
 SHARES = (1.0, 0.7, 0.5, 0.3)
-"""Of the truth in a score."""
+"""The shares of the truth in a score."""
 EDGES, OPERATIONS = 6, 5
 GOOD = 90.0
 MEASURED_CELLS, MEASURED_IMAGES = 1000, 1000
@@ -59,7 +59,7 @@ Grid = NDArray[np.float64]
 
 
 def true_accuracies(space: CellSpace, table: TruthTable) -> Grid:
-    """Of all cells, in per cent."""
+    """The true accuracies of all cells, in per cent."""
     column = table.column(None, "test")
     choices = product(range(OPERATIONS), repeat=EDGES)
     accuracies = [table.accuracy(space.genotype(list(choice)), column) for choice in choices]
@@ -73,7 +73,7 @@ def normal_scores(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def sums(per_edge: NDArray[np.float64]) -> Grid:
-    """Of a number per edge and operation, over the edges of every cell. [edges, operations] -> a number per cell"""
+    """Sums of a number per edge and operation over the edges of every cell. [edges, operations] -> a number per cell"""
     total = np.zeros((OPERATIONS,) * EDGES)
     for edge, own in enumerate(per_edge):
         total += own.reshape([OPERATIONS if axis == edge else 1 for axis in range(EDGES)])
@@ -81,7 +81,7 @@ def sums(per_edge: NDArray[np.float64]) -> Grid:
 
 
 def errors(kind: str, seed: int) -> Grid:
-    """Of variance 1 over all cells."""
+    """Errors of variance 1 over all cells."""
     chance = np.random.default_rng(seed)
     if kind == "independent":
         return chance.standard_normal((OPERATIONS,) * EDGES)
@@ -90,7 +90,7 @@ def errors(kind: str, seed: int) -> Grid:
 
 
 def scale_of(samples: int, effective: float) -> float:
-    """The factor of normal log-likelihoods at which so many of the samples have weight on average."""
+    """The factor for normal log-likelihoods at which `effective` of the samples have weight on average."""
     noise = torch.from_numpy(np.random.default_rng(0).standard_normal((4000, samples)))
     low, high = 0.0, 20.0
     for _ in range(30):
@@ -103,8 +103,9 @@ def scale_of(samples: int, effective: float) -> float:
 class Measured:
     """The errors of a run's shared weights.
 
-    share: of the truth in their scores; per_edge: the part of the errors that goes with edges' operations, [edges,
-    operations]; rest: deviation of what is left; explained: the share of the errors' variance that per_edge is.
+    share: the share of the truth in their scores. per_edge: the part of the errors that depends on the edges'
+    operations, [edges, operations]. rest: the deviation of the other part. explained: the share of per_edge in the
+    errors' variance.
     """
 
     def __init__(self, run: Path, images: Path, truth: Grid) -> None:
@@ -132,7 +133,7 @@ class Measured:
 
 
 def found(space: CellSpace, log_likelihood: Grid, truth: Grid, options: argparse.Namespace, seed: int) -> list[float]:
-    """Accuracy of the mode, the mean under the distribution, and the entropy after a search."""
+    """The accuracy of the mode, the mean accuracy under the distribution, and the entropy after a search."""
     learnt = Categoricals(space, ParsecSettings(arch_lr=options.arch_lr, centred_weights=options.centred))
     for step in range(options.steps):
         now = learnt.distribution()
@@ -149,7 +150,7 @@ def found(space: CellSpace, log_likelihood: Grid, truth: Grid, options: argparse
 
 
 def main() -> None:
-    """A line per kind and amount of errors."""
+    """Print a line per kind and amount of errors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2340)
@@ -183,8 +184,8 @@ def main() -> None:
         ]
         (mode, expected, entropy), deviation = np.mean(results, axis=0), np.std(results, axis=0, ddof=1)
         overall, of_good = np.mean(agreement, axis=0)
-        told = f"{mode:.2f} ± {deviation[0]:.2f} | {expected:.2f} | {entropy:.2f}"
-        print(f"| {name} | {overall:.2f} | {of_good:.2f} | {told} |", flush=True)
+        shown = f"{mode:.2f} ± {deviation[0]:.2f} | {expected:.2f} | {entropy:.2f}"
+        print(f"| {name} | {overall:.2f} | {of_good:.2f} | {shown} |", flush=True)
 
     print("| errors | all cells | above 90 % | mode (%) | mean of the distribution (%) | entropy (nats) |")
     print("|---|---|---|---|---|---|")

@@ -1,13 +1,13 @@
-"""How much of PARSEC's concentration is signal? Searches in NAS-Bench-201 with true labels, and with labels dealt out.
+"""How much of PARSEC's concentration is signal? Searches in NAS-Bench-201 with true labels, and with shuffled labels.
 
     python benchmarks/parsec_signal.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
         [--setting parsec] [--seeds 11 12 13]
 
-With labels dealt out at random nothing can be learnt of unseen images, and whatever the distribution does comes of
-sampling alone. Printed per search: its entropy beside the drift's, the true accuracy of the mode, the mean under the
-distribution (over all cells, exact) beside that of uniform ones; then, for each pair of seeds, the correlation of their
-probabilities and the share of the modes' picks in common. Searches are kept in FOLDER, and those of `nas_bench_201.py`
-that lie there are used.
+With shuffled labels nothing can be learnt about unseen images, so that the distribution only moves because of the
+sampling. Prints for each search its entropy and that of the drift, the true accuracy of the mode, the mean accuracy
+under the distribution (exact, over all cells) and that of uniform cells; then for each pair of seeds the correlation of
+their probabilities and the share of the picks that their modes have in common. Searches are kept in FOLDER; those that
+`nas_bench_201.py` left there are used.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from nascli.metrics import DRIFT  # noqa: E402
 
 
 def dealt_out(images: Path, folder: Path) -> Path:
-    """The same pictures as links, the labels of each part dealt out among them: as many to a class as before."""
+    """Links to the same pictures, with the labels of each part shuffled; each class keeps its number of pictures."""
     if folder.exists():
         return folder
     unfinished = folder.with_name(folder.name + ".unfinished")
@@ -49,7 +49,7 @@ def dealt_out(images: Path, folder: Path) -> Path:
 
 
 def found(name: str, seed: int, images: Path, output: Path) -> CategoricalDistribution:
-    """The distribution of a search, which is made where it is not there yet."""
+    """The distribution of a search, which is run if it is missing."""
     if not output.exists():
         search(search_config(SETTINGS[name], seed, images), Destination(output, resume=True))
     distribution = load_artifact(output).distribution
@@ -69,7 +69,7 @@ def expected(distribution: CategoricalDistribution, table: TruthTable, column: s
 
 
 def main() -> None:
-    """A line per search and per pair of seeds."""
+    """Print a line per search and per pair of seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=Path, required=True)

@@ -1,14 +1,14 @@
-"""One step of PARSEC at the paper's setting (C 16, L 8, batch 64, K 16): what its savings save, and its memory.
+"""One step of PARSEC at the paper's setting (C 16, L 8, batch 64, K 16): what its shortcuts save, and its memory.
 
     python benchmarks/parsec_step.py [--warm 60] [--rounds 3] [--samples 16] [--data-dir CIFAR-10-AS-FILES]
 
 First the search runs for `--warm` steps of four samples, until the children's likelihoods differ as they do in a
-search. Then every round takes the same step three times, from the same weights, with the same children and images:
-as it is; training every child however small its weight; and as Algorithm 1 is written, every sample by itself, in
-torch's own memory format and depthwise convolutions. Ratios are taken within the round. Memory is the most that
-autograd keeps at any time in a step whose children are all the largest of the space, beside a training step of that
-child's derived network. Without `--data-dir` the images are noise around one pattern per class. Exits with 1 if a
-promised figure is missed.
+search. Then every round takes the same step three times, from the same weights, with the same children and images: as
+it is; with every child trained, however small its weight; and as Algorithm 1 is written, sample by sample, with torch's
+own memory format and depthwise convolutions. Ratios are taken within the round. Memory is the most that autograd keeps
+at any time in a step whose children are all the largest of the space, compared with a training step of that child's
+derived network. Without `--data-dir` the images are noise around one pattern per class. Exits with 1 if a promised
+figure is missed.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from nascli.spaces.network_settings import NetworkSettings  # noqa: E402
 
 BATCH, SIDE, CLASSES = 64, 32, 10
 LARGEST_SHARE, LARGEST_PEAK = 0.40, 1.10
-"""Promised: a step's time beside the same step without skipping; its peak memory beside training one child."""
+"""Promised: a step's time relative to the step without skipping; its peak memory relative to training one child."""
 
 
 class Patterns:
@@ -122,7 +122,7 @@ class Steps:
 
 
 def largest_child(nodes: int) -> CellGenotype:
-    """A child whose training keeps more than that of any other: separable convolutions of many different states."""
+    """The child whose training keeps the most memory: separable convolutions of many different states."""
     picks = [
         [{"op": "sep_conv_5x5", "input": 0}, {"op": "sep_conv_5x5", "input": 1}] for _ in range(nodes)
     ]  # every state's ReLU is kept once; separable convolutions keep the most behind it
@@ -131,7 +131,7 @@ def largest_child(nodes: int) -> CellGenotype:
 
 
 def peaks(method: Parsec, streams: dict) -> tuple[int, int]:
-    """Bytes kept at most by a step all of whose children are the largest, and by training it alone."""
+    """The most bytes kept by a step whose children are all the largest one, and by training that child alone."""
     child = largest_child(4)
     with torch.no_grad():
         for decision, logits in zip(cell_space("darts").decisions(), method.categoricals.logits, strict=True):

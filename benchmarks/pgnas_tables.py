@@ -1,20 +1,19 @@
-"""PGNAS's Tables 3 to 6 in small, on digits; or on CIFAR-10 as image files, 4,000 of them.
+"""PGNAS's Tables 3 to 6 on a small scale: on digits, or on 4,000 images of CIFAR-10 as files.
 
     python benchmarks/pgnas_tables.py FOLDER [--cifar DIR] [--tables 3 p 4 5 6] [--seeds 0 1 2] [--candidates 200]
         [--recalibrated 100] [--prior 100] [--epochs N]
 
-What every step makes stays in FOLDER and is not made again. All accuracies are in per cent. DIR has `train/` and
-`test/` with a folder per class each.
+The results of every step stay in FOLDER and are not made again. All accuracies are in per cent. DIR has `train/` and
+`test/`, each with a folder per class.
 
-Table 3: candidates of the posterior beside those of uniform dropout at equal expected size, on the held-out images:
-with those of a search whose dropout was uniform and fixed at that size from the beginning (Bender et al.), and with
-the weights of the search, whose batch-norm statistics are not theirs. Beside them the candidates of a posterior whose
-probabilities are dealt out among its groups at random. "Own statistics": `derive --recalibrate`. Then test errors of
-the best candidate as it is and from scratch, and of the full super-network of the search (its inputs times 1 - p),
-trained alone, and trained alone with the decay of the search's prior, l^2 / N, all on as many images as the search;
-and of the best candidate trained on from the inherited weights ("w/ FT") and from scratch on all of them.
-Table p: how far p agrees between seeds, and with a search whose labels were dealt out among the images at random, where
-only the prior has something to say.
+Table 3: candidates of the posterior, compared on the held-out images with candidates of uniform dropout at equal
+expected size. The latter come from a search whose dropout was uniform and fixed at that size from the beginning (Bender
+et al.), and from the search itself, whose batch-norm statistics are not theirs. A further comparison is a posterior
+whose probabilities are shuffled among its groups. "Own statistics" means `derive --recalibrate`. Then test errors: of
+the best candidate as it is and trained from scratch, and of the full super-network as the search left it (its inputs
+times 1 - p), trained alone, and trained alone with the decay of the search's prior, l^2 / N, all on as many images as
+the search; and of the best candidate trained on all images, from the inherited weights ("w/ FT") and from scratch.
+Table p: how far p agrees between seeds, and with a search on shuffled labels, where only the prior decides.
 Table 4: the prior l^2. Table 5: the temperature. Table 6: the number of candidates.
 """
 
@@ -60,7 +59,7 @@ from nascli.data import open_data  # noqa: E402
 
 @dataclass(frozen=True)
 class Budget:
-    """On which data, and what differs from their recipe in searches, in trainings, and in those that go on."""
+    """The data, and what differs from their recipe in searches, in trainings, and in those from searched weights."""
 
     data: Mapping[str, Any]
     search: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +67,7 @@ class Budget:
     inherited: Mapping[str, Any] = field(default_factory=dict)
 
     def search_config(self, **settings: Any) -> SearchConfig:
-        """A search by this budget."""
+        """The configuration of a search within this budget."""
         return SearchConfig(**{**self.data, **self.search, **settings})
 
 
@@ -78,9 +77,9 @@ def digits() -> Budget:
 
 
 def cifar(folder: str) -> Budget:
-    """A twelfth of the images and a super-network of a 170th, which a core trains in about ten minutes.
+    """A twelfth of the images and a super-network of a 170th of the size, which a core trains in about ten minutes.
 
-    N counts the images once and p goes faster, as in the recipe for digits and for the same reason: few steps.
+    N counts each image once and p moves faster, as in the recipe for digits and for the same reason: few steps.
     """
     steps = {"epochs": 25, "batch_size": 64, "cutout": 8, "lr": 0.05}
     return Budget(
@@ -100,7 +99,7 @@ def cifar(folder: str) -> Budget:
 
 
 PRIORS = (0.2, 0.5, 1.0, 2.0)
-"""Of Table 4, as multiples of the recipe's l^2."""
+"""The values of Table 4, as multiples of the recipe's l^2."""
 
 TEMPERATURES = (2 / 3, 0.2)
 COUNTS = (50, 500, 1500)
@@ -109,7 +108,7 @@ Rows = list[dict[str, Any]]
 
 
 class Runs:
-    """Searches, rankings and trainings, each done once: what they make stays in a folder."""
+    """Searches, rankings and trainings, each done once; the results stay in a folder."""
 
     def __init__(self, folder: Path, budget: Budget, epochs: int | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +125,7 @@ class Runs:
         return self._made(f"{name}.safetensors", lambda target: search(config, target), DistributionFile)
 
     def config(self, seed: int, **settings: Any) -> SearchConfig:
-        """Of a search."""
+        """The configuration of a search."""
         return self.budget.search_config(**self.epochs, seed=seed, **settings)
 
     def rank(self, run: LoadedDistribution, name: str, count: int, *, recalibrate: bool = False) -> dict[str, Any]:
@@ -185,7 +184,7 @@ def table3(runs: Runs, seeds: Sequence[int], count: int, recalibrated: int) -> N
         fixed = runs.search(f"fixed{seed}", seed, initial_dropout=ranked["probability"], arch_lr_scale=0.0)
         own = runs.rank(run, f"seed{seed}", recalibrated, recalibrate=True)
         at_first = runs.rank(fixed, f"fixed{seed}", recalibrated, recalibrate=True)
-        other = runs.rank(dealt(run, seed), f"dealt{seed}", recalibrated, recalibrate=True)
+        other = runs.rank(shuffled(run, seed), f"dealt{seed}", recalibrated, recalibrate=True)
         rows = {
             "posterior": ranked["posterior"],
             "uniform from the beginning": runs.rank(fixed, f"fixed{seed}", count)["posterior"],
@@ -219,7 +218,7 @@ def table_p(runs: Runs, seeds: Sequence[int]) -> None:
 
 
 def without_meaning(config: SearchConfig) -> PosteriorDistribution:
-    """The posterior of a search on images whose labels have been dealt out at random."""
+    """The posterior of a search on images with shuffled labels."""
     runtime = open_runtime(config)
     data = open_data(config, device=runtime.device)
     streams = open_streams(config, data, runtime)
@@ -235,12 +234,12 @@ def without_meaning(config: SearchConfig) -> PosteriorDistribution:
 
 
 def logits_of(posterior: PosteriorDistribution) -> np.ndarray:
-    """Of all groups, in the order of the network. [groups]"""
+    """The logits of all groups, in the order of the network. [groups]"""
     return np.concatenate([posterior.logits[conv] for conv in posterior.graph.masked])
 
 
-def dealt(run: LoadedDistribution, seed: int) -> LoadedDistribution:
-    """The same posterior with its probabilities dealt out among the groups at random."""
+def shuffled(run: LoadedDistribution, seed: int) -> LoadedDistribution:
+    """The same posterior with its probabilities shuffled among the groups."""
     posterior = run.distribution
     assert isinstance(posterior, PosteriorDistribution)
     groups = [(conv, source) for conv, values in posterior.logits.items() for source in range(len(values))]
@@ -286,7 +285,7 @@ def full(runs: Runs, cell: LoadedGenotype) -> LoadedGenotype:
 
 
 def searched(runs: Runs, run: LoadedDistribution, ranked: dict[str, Any]) -> LoadedModel:
-    """The model that keeps every channel, with the weights of the search, every input times 1 - p."""
+    """The model that keeps every channel, with the weights of the search and every input times 1 - p."""
     genotype, posterior, model = full(runs, ranked["genotype"]).value.genotype, run.distribution, ranked["model"].value
     assert isinstance(posterior, PosteriorDistribution)
     network = inherited_network(genotype, posterior, run.where, seed=0)
@@ -299,14 +298,14 @@ def searched(runs: Runs, run: LoadedDistribution, ranked: dict[str, Any]) -> Loa
 
 
 def ranked_shape(runs: Runs) -> Any:
-    """What goes into the super-networks of these runs and out of them."""
+    """The shape of the images and classes of these runs."""
     posterior = load_artifact(next(runs.folder.glob("seed?.safetensors"))).distribution
     assert isinstance(posterior, PosteriorDistribution)
     return posterior.shape
 
 
 def sweep(runs: Runs, seeds: Sequence[int], count: int, setting: str, values: Sequence[float]) -> None:
-    """Candidates, best and test error for values of one setting, over all seeds. The recipe's value is Table 3's."""
+    """Candidates, the best one and its test error, by one setting, over all seeds. Table 3 has the recipe's."""
     usual = runs.config(0).settings.model_dump()[setting]
     print(f"\n| {setting} | seed | mean ± sd | best | mean parameters | test error of the best | its parameters |")
     print("|---|---|---|---|---|---|---|")
@@ -334,8 +333,8 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=list("3p456"), choices=list("3p456"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--candidates", type=int, default=200)
-    parser.add_argument("--recalibrated", type=int, default=100, help="candidates with statistics of their own")
-    parser.add_argument("--prior", type=float, help="l^2 in place of the recipe's, or of the script's for --cifar")
+    parser.add_argument("--recalibrated", type=int, default=100, help="candidates with their own statistics")
+    parser.add_argument("--prior", type=float, help="l^2 instead of the recipe's, or with --cifar of this script's")
     parser.add_argument("--epochs", type=int)
     given = parser.parse_args()
     budget = cifar(given.cifar) if given.cifar else digits()

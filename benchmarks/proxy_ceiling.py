@@ -1,13 +1,13 @@
-"""How well can a cheap search tell good cells from bad? The ceiling of a proxy, before any search in it.
+"""How well can a cheap search tell good cells from bad? The upper limit of a proxy, without any search.
 
     python benchmarks/proxy_ceiling.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
         [--proxies c8n1p16 …] [--limit-train 10000] [--cells 40] [--epochs 12] [--seed 0]
 
-Random cells of NAS-Bench-201, each trained alone in a small network on half of the images and scored on the other
-half; then the rank correlation (Spearman's rho) of these scores with the true accuracies, over all cells and over those
-above 90 %. No search with shared weights can be expected to do better in a network of that size. A proxy c8n1p16 has
-8 channels, 1 cell per stage and images of 16x16 pixels. All proxies train the same cells. What is done stays in FOLDER
-and is not done again.
+Random cells of NAS-Bench-201 are each trained alone in a small network on half of the images and scored on the other
+half. The rank correlation (Spearman's rho) of these scores with the true accuracies is printed, over all cells and over
+those above 90 %. No search with shared weights can be expected to do better in a network of that size. The proxy
+c8n1p16 has 8 channels, 1 cell per stage and images of 16x16 pixels. All proxies train the same cells. Finished
+trainings stay in FOLDER and are not repeated.
 """
 
 import argparse
@@ -37,10 +37,10 @@ PROXY = re.compile(r"c(?P<channels>\d+)n(?P<per_stage>\d+)p(?P<image_size>\d+)")
 
 
 def config(proxy: str, options: argparse.Namespace) -> TrainConfig:
-    """How a cell is trained alone: as long as its share of a search, by the search's schedule."""
+    """How a cell is trained alone: by the schedule of a search, for its share of the time."""
     found = PROXY.fullmatch(proxy)
     if found is None:
-        sys.exit(f"{proxy} is no proxy, which looks like c8n1p16")
+        sys.exit(f"{proxy} is not a proxy such as c8n1p16")
     size = {name: int(value) for name, value in found.groupdict().items()}
     return TrainConfig(
         dataset="folder",

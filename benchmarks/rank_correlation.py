@@ -1,13 +1,12 @@
-"""When may a ranking by shared weights be believed? Its agreement with the truth, along searches in NAS-Bench-201.
+"""When can a ranking by shared weights be trusted? Its agreement with the truth during searches in NAS-Bench-201.
 
     python benchmarks/rank_correlation.py FOLDER --images CIFAR-10-AS-FILES --table TRUE-ACCURACIES
         [--settings spos parsec darts pc-darts] [--seed 0] [--cells 1000] [--scored-on 1000] [--csv FILE]
 
 The settings are those of `nas_bench_201.py`. At a few epochs of each search the same uniformly random cells are scored
 with its weights, as `derive --candidates` does, on images that only the architecture learns from. A row of the CSV file
-is a search at an epoch: Spearman's rho with the true test accuracy, of the accuracy, of the log-likelihood and of the
-probability that the distribution gives a cell; over all cells, and over those above 90 %. A search that is done is not
-done again.
+is a search at an epoch. It has Spearman's rho between the true test accuracy and the accuracy, the log-likelihood and
+the distribution's probability of a cell, over all cells and over those above 90 %. A finished search is not repeated.
 """
 
 import argparse
@@ -46,11 +45,11 @@ from nascli.spaces.cell_genotype import CellGenotype  # noqa: E402
 
 GOOD = 90.0
 SHARES = (0, 0.03, 0.1, 0.25, 0.5, 0.75, 1)
-"""Of a search: when its weights are asked. 0: untrained."""
+"""The shares of a search after which its weights score the cells. 0: untrained."""
 
 
-class Asked(Silent):
-    """Scores the cells with the weights of a search that is going on."""
+class Scoring(Silent):
+    """Scores the cells with the weights of a running search."""
 
     def __init__(
         self,
@@ -85,15 +84,15 @@ class Asked(Silent):
         for name, values in by.items():
             row = {"epoch": epoch, "step": method.steps_done, "by": name}
             for where, chosen in (("all", self._truth >= 0), ("good", self._truth > GOOD)):
-                told = len(set(values[chosen])) > 1  # of equal scores there is no correlation
-                rho = spearmanr(values[chosen], self._truth[chosen]).statistic if told else None
+                varies = len(set(values[chosen])) > 1  # equal scores have no correlation
+                rho = spearmanr(values[chosen], self._truth[chosen]).statistic if varies else None
                 row |= {where: None if rho is None else round(float(rho), 3)}
             self.rows.append(row)
         print(json.dumps(self.rows[-3:]), file=sys.stderr, flush=True)
 
 
 def log_probabilities(learnt: Any, cells: Sequence[CellGenotype]) -> np.ndarray:
-    """Of each cell under a distribution; of a mixture, where each edge draws from its softmax."""
+    """The log-probability of each cell under a distribution; in a mixture each edge draws from its softmax."""
     if isinstance(learnt, CategoricalDistribution):
         return np.array([learnt.log_probability(cell) for cell in cells]).round(9)
     assert isinstance(learnt, MixtureDistribution)
@@ -105,7 +104,7 @@ def log_probabilities(learnt: Any, cells: Sequence[CellGenotype]) -> np.ndarray:
 
 
 def watched(name: str, table: TruthTable, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows of a search, which are kept."""
+    """The rows of a search, which are kept in a file."""
     kept = options.folder / f"{name}-{options.seed}.correlation.json"
     if kept.exists():
         return list(json.loads(kept.read_text()))
@@ -117,19 +116,19 @@ def watched(name: str, table: TruthTable, options: argparse.Namespace) -> list[d
     truth = np.array([table.accuracy(cell, column) for cell in cells])
     part = data.split(config.settings.parts, config.seed)[SEARCH]
     images = np.random.default_rng(0).choice(part, min(options.scored_on, len(part)), replace=False)
-    asked = Asked(config, data, job, runtime, cells, truth, images)
-    asked.epoch({"epoch": 0})
+    scoring = Scoring(config, data, job, runtime, cells, truth, images)
+    scoring.epoch({"epoch": 0})
     drive(
         job, stage="search", facts={}, epochs=config.epochs, steps_per_epoch=job.steps_per_epoch, run=None,
-        resume=False, reporter=asked,
+        resume=False, reporter=scoring,
     )  # fmt: skip
-    rows = [{"setting": name, "seed": options.seed, "cells": options.cells, **row} for row in asked.rows]
+    rows = [{"setting": name, "seed": options.seed, "cells": options.cells, **row} for row in scoring.rows]
     write_atomically(kept, json.dumps(rows).encode())
     return rows
 
 
 def main() -> None:
-    """A line per search, and the table as CSV."""
+    """Print a line per search, and write the table as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=Path, required=True)

@@ -1,14 +1,14 @@
-"""Candidates ranked per second: `nascli derive` on a posterior beside one candidate at a time.
+"""Candidates ranked per second: `nascli derive` on a posterior, compared with one candidate at a time.
 
     python benchmarks/ranking.py [--rounds 5] [--device cpu] [--kept 0.7]
 
 "One at a time" is the super-network in evaluation mode under one mask after the other, in batches of 256, with the
 threads that the engine's rule gives such steps, as in `nascli eval`. "Masked" and "cut out" are the two ways of
-`derive`, of which it takes one by the size of the work. In every round each way scores the same candidates once, in
-turn; the median of the ratios within a round counts. Random weights: the figures are of speed alone.
+`derive`, which chooses one by the size of the work. In every round each way scores the same candidates once, in turn;
+the median of the ratios within a round is printed. The weights are random, since only speed is measured.
 
-"% busy": the multiply-adds of the whole super-network, as a share of a large matrix product's rate on all cores. Where
-one candidate keeps the cores busy, stacking candidates has little left to win.
+"% busy": the rate of multiply-adds of the whole super-network, as a share of a large matrix product's rate on all
+cores. If one candidate keeps the cores busy, stacking candidates has little left to gain.
 """
 
 import argparse
@@ -37,7 +37,7 @@ CASES = {
 }
 PLAIN_BATCH = 256
 MATRIX = 2048
-"""Side of the matrices whose product tells what the cores can do."""
+"""Side of the matrices whose product measures the rate of the cores."""
 
 RULE = score_channels.WORTH_CUTTING
 
@@ -58,7 +58,7 @@ class Images:
 
 
 def one_at_a_time(network: GraphNetwork, images: Images, masks: np.ndarray, runtime: Runtime) -> None:
-    """The accuracy of every candidate, without any of what `derive` does to be fast."""
+    """The accuracy of every candidate, without any of `derive`'s optimisations."""
     rows = torch.from_numpy(masks).to(runtime.device)
     pixels = min(PLAIN_BATCH, len(images.images)) * images.info.image_size**2
     with fitting_threads(runtime, pixels), torch.inference_mode():
@@ -139,7 +139,7 @@ def main() -> None:
             share = "" if name == "cut out" else f", {busy:.0%} busy"  # whose networks have fewer multiply-adds
             parts.append(f"{name}{mark} {candidates / statistics.median(own):.1f}/s ({ratio:.2f}x{share})")
         print(f"{title}: {', '.join(parts)}", flush=True)
-    print("* what derive takes")
+    print("* what derive chooses")
 
 
 if __name__ == "__main__":

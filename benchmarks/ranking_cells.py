@@ -1,11 +1,11 @@
-"""Cells ranked per second with shared weights: `nascli derive --candidates` beside one cell at a time.
+"""Cells ranked per second with shared weights: `nascli derive --candidates`, compared with one cell at a time.
 
     python benchmarks/ranking_cells.py [--rounds 5] [--cells 64] [--images 1024] [--channels 8]
 
 A pass of `derive` takes 64 cells in the order of their operations, and computes once what neighbours have in common.
 "One at a time" scores the same cells in passes of one. Both ways score the same cells once in every round, in turn; the
-median of the ratios within a round counts. Operators and memory are counted, not timed: operators that make a tensor,
-and the most bytes that such tensors hold at any time. Random weights, random images, one thread.
+median of the ratios within a round is printed. So are the number of operators that make a tensor, and the most bytes
+that such tensors hold at any time. Weights and images are random; there is one thread.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Images:
 
 
 class Counted(TorchDispatchMode):
-    """Counts operators that make a tensor, and the bytes of what they have made and is still there."""
+    """Counts operators that make a tensor, and the bytes of those tensors that still exist."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Counted(TorchDispatchMode):
 
 
 def main() -> None:
-    """One line for each way."""
+    """Print a line for each way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cells", type=int, default=64)

@@ -1,10 +1,10 @@
-"""One forward and backward pass of the CIFAR search network, beside the plain per-edge implementation of the tests.
+"""One forward and backward pass of the CIFAR search network, compared with the plain per-edge one of the tests.
 
     python benchmarks/search_step.py [--pairs 5] [--threads N]
 
 Times are paired: in each round every network makes one pass on the same batch, and ratios are taken within the round,
-so that what else the machine does weighs on all alike. Memory is the most that autograd keeps for the backward pass at
-any time, each storage once, parameters left out. Exits with 1 if a promised figure is missed.
+so that other load of the machine affects all alike. Memory is the most that autograd keeps for the backward pass at any
+time, without parameters, each storage counted once. Exits with 1 if a promised figure is missed.
 """
 
 import argparse

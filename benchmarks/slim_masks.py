@@ -1,11 +1,11 @@
-"""Do smaller networks say what the masked super-networks say? The largest difference of any logit, float32.
+"""Do smaller networks give the same logits as the masked super-networks? The largest difference, in float32.
 
     python benchmarks/slim_masks.py [--masks 100] [--published 1]
 
-Of each super-network a small one, with random masks from nothing dropped to everything, also of whole convolutions and
-whole sources; and the published one, at full width and depth, with fewer masks. Batch norms have random scales, shifts
-and statistics.
-Exits with 1 if a difference is above the promised 1e-4, in units of the logits' deviation where that is above 1.
+Each super-network is tried at a small size, with random masks that drop from nothing to everything, also whole
+convolutions and whole sources; and as published, at full width and depth, with fewer masks. Batch norms have random
+scales, shifts and statistics. Exits with 1 if a difference is above the promised 1e-4, in units of the logits'
+deviation if that is above 1.
 """
 
 import argparse
@@ -25,15 +25,15 @@ from nascli.supernets import stages_of, supernet
 PROMISED = 1e-4
 WIDTH, DEPTH = 6, 2
 SIDES = {4: (32, 31, 9, 6), 32: (64, 75, 33, 32)}
-"""Sides of the images by the stride of the super-network: those of its maps are even, odd and tiny."""
+"""Sides of the images by the stride of the super-network, chosen so that the maps' sides are even, odd and tiny."""
 
 
 WHOLES = ((0.0, 0.0), (0.1, 0.0), (0.4, 0.0), (0.0, 0.4))
-"""How many convolutions and sources are dropped as a whole."""
+"""The shares of convolutions and of sources that are dropped as a whole."""
 
 
 def network_of(graph: Graph) -> GraphNetwork:
-    """A super-network in evaluation mode whose batch norms do something."""
+    """A super-network in evaluation mode whose batch norms have an effect."""
     generator = torch.Generator().manual_seed(0)
     network = GraphNetwork(graph).eval()
     for module in network.modules():
@@ -48,7 +48,7 @@ def network_of(graph: Graph) -> GraphNetwork:
 
 
 def difference(supernet_: GraphNetwork, images: torch.Tensor, drop: float, seed: int) -> float:
-    """The largest one of any logit, in units of their deviation if that is above 1."""
+    """The largest difference of any logit, in units of the logits' deviation if that is above 1."""
     graph, generator = supernet_.graph, np.random.default_rng(seed)
     mask = generator.random(graph.mask_size) >= drop
     whole, source = WHOLES[seed // 4 % len(WHOLES)]  # there are four sizes of images, in turn
@@ -67,7 +67,7 @@ def difference(supernet_: GraphNetwork, images: torch.Tensor, drop: float, seed:
 
 
 def worst(name: str, width: int, depth: int, sides: tuple[int, ...], masks: int) -> float:
-    """The largest difference over so many masks, shared out evenly among the sizes of images."""
+    """The largest difference over `masks` masks, divided evenly among the sizes of images."""
     found = []
     for place, side in enumerate(sides):
         graph = supernet(name, width, stages_of(name, depth), classes=10, image_channels=3, image_size=side)

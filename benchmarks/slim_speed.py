@@ -1,10 +1,10 @@
-"""How much faster are smaller networks? Evaluation of `resnet-mb`, the masked super-network and what is left of it.
+"""How much faster are smaller networks? Evaluates `resnet-mb`, the masked super-network and the networks cut from it.
 
     python benchmarks/slim_speed.py [--width 64] [--depth 4] [--batch 16] [--rounds 5]
 
 Images of 32x32, float32, channels-last, inference. The plain super-network, the masked one and the smaller networks
-take turns in one process; shares are medians of the ratios to the plain one within a round. Last, the time that
-cutting a network takes (`slim`, without weights) for every published super-network.
+take turns in one process; shares are medians of the ratios to the plain one within a round. The last lines are the time
+of cutting a network (`slim`, without weights) from every published super-network.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def kept_of(graph: Graph, mask: np.ndarray) -> dict[str, list[int]]:
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """One call."""
+    """The time of one call."""
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
@@ -44,7 +44,7 @@ def network_of(graph: Graph) -> GraphNetwork:
 
 
 def cutting(name: str) -> float:
-    """Milliseconds of cutting a published super-network, with seven tenths kept; median of nine."""
+    """Milliseconds of cutting a network with seven tenths kept from a published super-network; median of nine."""
     row = SUPERNETS[name]
     graph = supernet(name, row.width, stages_of(name), classes=10, image_channels=3, image_size=8 * row.stride)
     kept = kept_of(graph, np.random.default_rng(0).random(graph.mask_size) < 0.7)

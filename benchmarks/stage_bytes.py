@@ -1,12 +1,12 @@
 """The sha256 of what every stage writes and prints, for short seeded runs of every method on the built-in digits.
 
-A change that is meant to leave all results alone leaves this list alone:
+A change that is not meant to change results must not change this list:
 
     python benchmarks/stage_bytes.py before > before.txt   # on the old checkout
     python benchmarks/stage_bytes.py after > after.txt     # on the new one
     diff before.txt after.txt
 
-The numbers depend on the processor and on the version of torch, so that both lists must come from one machine.
+The digests depend on the processor and on the version of torch, so both lists must come from one machine.
 """
 
 import argparse
@@ -108,11 +108,11 @@ UNSTABLE = re.compile(
     r'|,?"(seconds|images_per_second)":[^,}]*',  # a value of JSON
     re.IGNORECASE,
 )
-"""How long something takes and how much room, which differ from run to run."""
+"""Times and memory, which differ from run to run."""
 
 
 def stable(text: str) -> str:
-    """The digest of a text without what differs from run to run."""
+    """The digest of a text without the parts that differ from run to run."""
     return hashlib.sha256(UNSTABLE.sub("", text).encode()).hexdigest()[:16]
 
 

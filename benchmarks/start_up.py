@@ -1,6 +1,8 @@
-"""How long `nascli --help` takes, interpreter and all: the median of several processes. Exits 1 above 0.35 s.
+"""How long `nascli --help` takes, including the interpreter's start: the median of several processes.
 
-python benchmarks/start_up.py
+Exits with 1 above 0.35 s.
+
+    python benchmarks/start_up.py
 """
 
 import statistics
