@@ -24,6 +24,11 @@ def test_summary_in_help_is_the_first_line_of_the_command(name, nascli):
     assert COMMANDS[name].summary.split(".")[0] in " ".join(help_text.out.split())
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_leaves_the_wrapping_of_paragraphs_to_the_terminal(name):
+    assert not any("\n" in text for text in getdoc(load(COMMANDS[name].target)).split("\n\n"))
+
+
 def test_version(nascli):
     assert nascli("--version").out == f"nascli {__version__}\n"
 
