@@ -106,7 +106,7 @@ def test_several_searches_are_one(here, nascli):
     }
     assert "by pc-darts (of the mean with 1 more)" in nascli("info", "cell.json").out
     for words, message in (
-        (["run.safetensors"], "run.safetensors is not of the same method as mixture.safetensors"),
+        (["run.safetensors"], "run.safetensors does not have the same method as mixture.safetensors"),
         (["mixture.safetensors"], "mixture.safetensors is given twice"),
         (["other.safetensors", "--candidates", 3], "candidates are ranked with the weights of one search: give one"),
         (["other.safetensors", "-o", "other.safetensors"], "other.safetensors"),
