@@ -17,9 +17,10 @@ Row = TypeVar("Row")
 class Method:
     """A search method: `target` and `settings` are "module:Class" of the method and of its `nascli.settings`.
 
-    `searches` is the kind of space that it searches, a key of SPACES_OF. `by_table` is "module:function" that ranks by
-    a table of true accuracies instead of searching; if empty, a table only shows the true accuracy of what the search
-    finds. `ranks`: the method derives by ranking candidates, since its distribution alone stands for no genotype.
+    `searches` is the kind of space that it searches, a key of SPACES_OF. `by_table` is "module:function" that looks its
+    results up in a table of true accuracies instead of searching; if empty, a table only shows the true accuracy of
+    what the search finds. `ranks`: the method derives by ranking candidates, since its distribution alone stands for no
+    genotype.
     """
 
     target: str

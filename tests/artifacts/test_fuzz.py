@@ -20,7 +20,7 @@ from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes, pa
 from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import load_model_file, model_bytes
 from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
-from nascli.artifacts.runs.rundir import METRICS, RunDir
+from nascli.artifacts.runs.rundir import METRICS_FILE, RunDir
 from nascli.artifacts.truth import load_table
 from nascli.errors import ArtifactError
 from nascli.spaces import cell_space, darts_text
@@ -247,7 +247,7 @@ def test_tables_of_true_accuracies(data: bytes, tmp_path_factory: pytest.TempPat
 def test_metrics_and_configurations(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     run = RunDir(tmp_path_factory.getbasetemp() / "fuzzed.run")
     run.path.mkdir(exist_ok=True)
-    (run.path / METRICS).write_bytes(data)
+    (run.path / METRICS_FILE).write_bytes(data)
     (run.path / "config.json").write_bytes(data)
     for read in (run.read_metrics, run.read_config):
         with suppress(ArtifactError):

@@ -14,7 +14,7 @@ from nascli.artifacts.runs.lock import FolderLock
 from nascli.errors import ArtifactError, UsageError
 
 CONFIG = "config.json"
-METRICS = "metrics.jsonl"
+METRICS_FILE = "metrics.jsonl"
 CANDIDATES = "candidates.jsonl"
 SHORTLIST = "shortlist.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
@@ -85,7 +85,7 @@ class RunDir:
     def clear(self) -> None:
         """Remove what a run has written here, and nothing else."""
         self._check_locked()
-        names = [CONFIG, METRICS, CANDIDATES, SHORTLIST, CHECKPOINT]
+        names = [CONFIG, METRICS_FILE, CANDIDATES, SHORTLIST, CHECKPOINT]
         for path in [*(self.path / name for name in names), *self.path.glob(EVENTS)]:
             with folder_errors(path):
                 path.unlink(missing_ok=True)
@@ -105,7 +105,7 @@ class RunDir:
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one epoch's row, durably. A number that is not finite becomes null; "epoch" counts from 1."""
         self._check_locked()
-        _append(self.path / METRICS, [row])
+        _append(self.path / METRICS_FILE, [row])
         if events.available():
             if self._events is None:
                 self._events = events.EventLog(self.path, first_step=int(row["epoch"]))
@@ -116,14 +116,14 @@ class RunDir:
 
         Raises ArtifactError naming the line that is malformed.
         """
-        return _read(self.path / METRICS)
+        return _read(self.path / METRICS_FILE)
 
     def truncate_metrics(self, epochs: int) -> None:
         """Drop the rows after epoch `epochs`: a resumed run writes them again."""
         self._check_locked()
         rows = self.read_metrics()
-        kept = [row for row in rows if _epoch(row, self.path / METRICS) <= epochs]
-        _rewrite(self.path / METRICS, kept)
+        kept = [row for row in rows if _epoch(row, self.path / METRICS_FILE) <= epochs]
+        _rewrite(self.path / METRICS_FILE, kept)
 
     def append_candidates(self, rows: Sequence[Mapping[str, Any]], *, shortlist: bool = False) -> None:
         """Add the scores of ranked candidates, durably; with `shortlist`, those of the first round of two."""

@@ -68,7 +68,7 @@ class Top:
 
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersTop):
-            raise UsageError(_missing_choice(distribution, "no ranking (--top)"))
+            raise UsageError(_missing_choice(distribution, "no order among its genotypes (--top)"))
         best = distribution.top(self.count)
         if len(best) < self.count:
             raise UsageError(f"{self.count:,} networks were asked for; the distribution has only {len(best):,}")

@@ -5,13 +5,12 @@ away.
 """
 
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nascli.artifacts.data_info import DataInfo
@@ -21,7 +20,7 @@ from nascli.artifacts.load import LoadedDistribution
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.inputs import Source, artifact
-from nascli.core.engine.loop import Job
+from nascli.core.engine.loop import Job, tensors_in
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.search import open_search, tell_before
 from nascli.core.engine.starting_weights import inherited_weights
@@ -109,7 +108,7 @@ class _Cost:
 
 def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
     """Take two steps. The first warms up (buffers, kernels, compilation), the second is timed."""
-    meter = MemoryMeter(job.device, ignore=_tensors(job.state_dict()))
+    meter = MemoryMeter(job.device, ignore=tensors_in(job.state_dict()))
     with meter:
         job.step()
     # On a CPU the meter slows a step of many small operations by a tenth, and the second step saves no more than the
@@ -123,7 +122,7 @@ def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
     memory = meter.peak
     if job.device.type == "cpu":
         gradients = (parameter.grad for parameter in network.parameters() if parameter.grad is not None)
-        storages = (tensor.untyped_storage() for tensor in (*_tensors(job.state_dict()), *gradients))
+        storages = (tensor.untyped_storage() for tensor in (*tensors_in(job.state_dict()), *gradients))
         memory += sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
     return _Cost(steps, seconds, memory)
 
@@ -140,15 +139,6 @@ def _total(costs: list[_Cost], runtime: Runtime) -> dict[str, Any]:
         "peak_memory_bytes": max(cost.memory for cost in costs),
         "peak_memory_of": COUNTED[runtime.device.type],
     }
-
-
-def _tensors(state: Any) -> Iterator[Tensor]:
-    """All tensors in a nesting of dicts, lists and tuples."""
-    if isinstance(state, Tensor):
-        yield state
-    elif isinstance(state, Mapping | list | tuple):
-        for part in state.values() if isinstance(state, Mapping) else state:
-            yield from _tensors(part)
 
 
 def _wait(device: torch.device) -> None:

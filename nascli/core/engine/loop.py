@@ -74,17 +74,18 @@ def all_finite(state: Any) -> bool:
     """Whether every tensor in a nesting of dicts, lists and tuples has finite values only."""
     # Checked one by one, the thousands of tensors of a search would keep a GPU waiting for a second.
     answers: dict[torch.device, list[Tensor]] = defaultdict(list)
-    for tensor in _tensors(state):
+    for tensor in tensors_in(state):
         answers[tensor.device].append(tensor.isfinite().all())
     return all(bool(torch.stack(own).all()) for own in answers.values())
 
 
-def _tensors(state: Any) -> Iterator[Tensor]:
+def tensors_in(state: Any) -> Iterator[Tensor]:
+    """All tensors in a nesting of dicts, lists and tuples."""
     if isinstance(state, Tensor):
         yield state
     elif isinstance(state, Mapping | list | tuple):
         for part in state.values() if isinstance(state, Mapping) else state:
-            yield from _tensors(part)
+            yield from tensors_in(part)
 
 
 class _Progress:

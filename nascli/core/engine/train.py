@@ -23,6 +23,7 @@ from nascli.core.engine.same_data import changed_since
 from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.sizing import batch_notice, derived_network, shape_of, stem_notice, tower_notice
 from nascli.core.engine.starting_weights import Inherited, check_data, inherited_weights
+from nascli.core.nn import auxiliary
 from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths, growing_probability
 from nascli.core.optimization import Schedule, sgd
@@ -41,9 +42,6 @@ from nascli.spaces.network_settings import DataShape
 
 FEW_STEPS = 100
 """After fewer, running statistics still reflect earlier weights: each step contributes only a tenth."""
-
-AUXILIARY = "auxiliary."
-"""The names of the auxiliary tower's weights begin with this; the tower is dropped after the training."""
 
 
 def train(
@@ -93,7 +91,9 @@ def train(
                 f"after {steps} the running statistics of batch norms lag behind the weights: the model's are those of "
                 "one pass over the training images"
             )
-        weights = {k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(AUXILIARY)}
+        weights = {
+            k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(auxiliary.PREFIX)
+        }
         content = model_bytes(
             ModelFile(
                 weights=weights,

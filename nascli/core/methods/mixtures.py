@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nascli.core.methods.protocol import Plan
+from nascli.core.nn import auxiliary
 from nascli.core.nn.build import seeded
 from nascli.core.nn.graph_mixture import GraphMixture
 from nascli.core.nn.measure import count_parameters
@@ -44,7 +45,7 @@ def small_logits(*shape: int, draw: torch.Generator, device: torch.device) -> Te
 def path_weights(network: nn.Module) -> Mapping[str, NDArray[Any]]:
     """The weights of all operations on all edges, without running statistics: a path's batch norms keep none."""
     state = network.state_dict()
-    kept = (name for name in state if not name.startswith("auxiliary.") and not name.endswith(_STATISTICS))
+    kept = (name for name in state if not name.startswith(auxiliary.PREFIX) and not name.endswith(_STATISTICS))
     return {name: state[name].detach().cpu().numpy() for name in kept}
 
 

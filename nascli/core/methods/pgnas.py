@@ -16,6 +16,7 @@ from nascli.artifacts.provenance import Provenance
 from nascli.core.answer import answer
 from nascli.core.methods.cells import never_learns, other_kind
 from nascli.core.methods.protocol import Plan, Stream
+from nascli.core.nn import auxiliary
 from nascli.core.nn.build import seeded
 from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.drop_path import draw_paths, growing_probability
@@ -39,16 +40,13 @@ AUGMENTED = 10
 WATCHED = 4
 """Networks that are drawn from the posterior after each epoch, to watch how they do."""
 
-AUXILIARY = "auxiliary."
-"""The names of the auxiliary tower's weights begin with this; the tower is dropped after the search."""
-
 
 class Pgnas:
     """Algorithm 1, lines 1 to 6: SGD on the weights m and the logits of p, together and on the same images.
 
     A step multiplies the input channels of every masked convolution, image by image, with a relaxed mask, and descends
     the cross-entropy plus the divergence from the prior (`ConcreteDropout.penalty`). There is no other weight decay.
-    Ranking the networks that are drawn from the posterior (lines 7 to 15) is left to `derive`; the images for it,
+    Ranking the networks that are drawn from the posterior (lines 7 to 16) is left to `derive`; the images for it,
     `held_out`, are used here only to report, never to learn.
 
     In the first `arch_warmup_epochs`, which the paper does not have, p stays where it starts: in a short search the
@@ -218,7 +216,7 @@ class Pgnas:
             weights={
                 name: tensor.contiguous().cpu().numpy().copy()
                 for name, tensor in state.items()
-                if not name.startswith(AUXILIARY)
+                if not name.startswith(auxiliary.PREFIX)
             },
         )
 
@@ -243,7 +241,9 @@ class Pgnas:
             self.dropout.logit.copy_(torch.cat(logits))
             self.dropout.clamp_()
         weights = {name: torch.from_numpy(values.copy()) for name, values in distribution.weights.items()}
-        tower = {name: values for name, values in self.network.state_dict().items() if name.startswith(AUXILIARY)}
+        tower = {
+            name: values for name, values in self.network.state_dict().items() if name.startswith(auxiliary.PREFIX)
+        }
         self.network.load_state_dict({**weights, **tower})
 
     def _check_network(self, other: PosteriorDistribution) -> None:

@@ -13,6 +13,7 @@ from nascli.core.answer import answer
 from nascli.core.methods.categoricals import draw
 from nascli.core.methods.cells import sized
 from nascli.core.methods.protocol import Plan, Stream
+from nascli.core.nn import auxiliary
 from nascli.core.nn.build import seeded
 from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.optimization import cosine_of, sgd_of
@@ -104,7 +105,7 @@ class SinglePaths:
     def weights(self) -> Mapping[str, NDArray[Any]]:
         """The weights of all children, without the auxiliary tower, which scoring does not use."""
         state = self.network.state_dict()
-        return {k: v.detach().cpu().numpy() for k, v in state.items() if not k.startswith("auxiliary.")}
+        return {k: v.detach().cpu().numpy() for k, v in state.items() if not k.startswith(auxiliary.PREFIX)}
 
     def state_dict(self) -> dict[str, Any]:
         return {

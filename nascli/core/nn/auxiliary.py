@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from nascli.errors import UsageError
 from nascli.graphs.tower import POOLING_WINDOW, WIDTHS, TowerForm
 
+PREFIX = "auxiliary."
+"""The names of a tower's weights in its network begin with this."""
+
 
 class AuxiliaryTower(nn.Module):
     """[B, channels, side, side] -> logits [B, classes].

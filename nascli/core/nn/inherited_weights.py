@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.core.nn import auxiliary
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.graphs.slim import Slim
 
@@ -19,7 +20,7 @@ def inherit(network: GraphNetwork, slim: Slim, supernet: GraphNetwork, masks: Te
         theirs = supernet.state_dict()
         for name, tensor in network.state_dict().items():
             node = name.rpartition(".")[0]
-            if node in slim.constants or (node.startswith("auxiliary.") and supernet.auxiliary is None):
+            if node in slim.constants or (node.startswith(auxiliary.PREFIX) and supernet.auxiliary is None):
                 continue
             tensor.copy_(_slice(theirs[name], *_places(slim, node)))
         fixed = _fixed(slim, supernet, masks)

@@ -48,7 +48,7 @@ def test_checkpoints_replace_each_other(run: RunDir) -> None:
 def test_metrics_after_a_kill_in_the_middle_of_a_line(run: RunDir) -> None:
     for epoch in (1, 2, 3):
         run.append_metrics({"epoch": epoch, "train_loss": 1 / epoch})
-    path = run.path / rundir.METRICS
+    path = run.path / rundir.METRICS_FILE
     whole = path.read_bytes()
     last = whole.rstrip().rfind(b"\n") + 1
     for length in range(last, len(whole)):
@@ -63,19 +63,19 @@ def test_metrics_of_epochs_after_the_checkpoint_are_dropped(run: RunDir) -> None
     assert run.read_metrics() == []
     for epoch in (1, 2, 3):
         run.append_metrics({"epoch": epoch, "loss": 0.1 + 0.2})
-    before = (run.path / rundir.METRICS).read_bytes().splitlines(keepends=True)
-    with (run.path / rundir.METRICS).open("ab") as stream:
+    before = (run.path / rundir.METRICS_FILE).read_bytes().splitlines(keepends=True)
+    with (run.path / rundir.METRICS_FILE).open("ab") as stream:
         stream.write(b'{"epoch": 4, "lo')
     run.truncate_metrics(2)
-    assert (run.path / rundir.METRICS).read_bytes() == b"".join(before[:2])
+    assert (run.path / rundir.METRICS_FILE).read_bytes() == b"".join(before[:2])
     assert run.read_metrics() == [{"epoch": 1, "loss": 0.30000000000000004}, {"epoch": 2, "loss": 0.30000000000000004}]
 
 
 def test_a_malformed_line_is_named(run: RunDir) -> None:
-    (run.path / rundir.METRICS).write_bytes(b'{"epoch": 1}\n{"epoch": \n{"epoch": 3}\n')
+    (run.path / rundir.METRICS_FILE).write_bytes(b'{"epoch": 1}\n{"epoch": \n{"epoch": 3}\n')
     with pytest.raises(ArtifactError, match=r"metrics\.jsonl: line 2: is not valid JSON"):
         run.read_metrics()
-    (run.path / rundir.METRICS).write_bytes(b'{"epoch": "x"}\n')
+    (run.path / rundir.METRICS_FILE).write_bytes(b'{"epoch": "x"}\n')
     with pytest.raises(ArtifactError, match='no whole number as its "epoch"'):
         run.truncate_metrics(1)
 

@@ -13,7 +13,6 @@ from nascli.core.engine import dry_run
 from nascli.errors import UsageError
 from nascli.registry import METHODS, Method
 from nascli.settings import Settings, settings_class
-from nascli.settings.fields import START_ONLY
 
 
 class Annealed(Settings):
@@ -47,9 +46,21 @@ def test_an_evaluation_offers_nothing_that_has_no_effect_on_it(nascli):
 def test_every_setting_of_every_method_is_an_option(model, other_method):
     fields = {name: field for method in METHODS for name, field in settings_class(method).model_fields.items()}
     assert "temperature" in fields
-    settings = {name: field.json_schema_extra == START_ONLY for name, field in fields.items()}
-    left_out = settings.keys() - names(model)
-    assert left_out == ({name for name, of_start in settings.items() if of_start} if model is FinetuneConfig else set())
+    left_out = fields.keys() - names(model)
+    assert left_out == ({"initial_dropout"} if model is FinetuneConfig else set())
+
+
+def test_what_hardly_anybody_sets_is_an_option_that_the_help_does_not_list(nascli):
+    assert "arch_beta1" in names(SearchConfig)
+    shown = nascli("search", "--help").out
+    assert "--arch-beta" not in shown
+    assert "--arch-lr" in shown
+
+
+def test_a_field_that_a_search_and_a_training_share_has_one_bound():
+    for model in (SearchConfig, TrainConfig):
+        with pytest.raises(UsageError, match="momentum: must be less than 1"):
+            resolve(model, {"momentum": 1.0})
 
 
 def test_training_has_no_options_of_search_methods():

@@ -1,13 +1,17 @@
 """What a search hands to its method."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import nascli
 from nascli.config import FinetuneConfig, SearchConfig
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.search import build_method, open_search, open_streams
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
+from nascli.errors import MemoryExhausted, UsageError
 
 CELLS = {"method": "darts", "limit_train": 60, "batch_size": 10, "epochs": 1, "layers": 3, "channels": 2, "nodes": 1}
 CPU = Runtime(torch.device("cpu"))
@@ -66,3 +70,35 @@ def test_colours_vary_only_where_the_weights_are_kept(monkeypatch, method, varie
     open_streams(config, data, CPU)
     assert found
     assert {augmentation.color_jitter for augmentation in found} == {varied}
+
+
+@pytest.mark.parametrize("method", ["darts", "parsec", "random"])
+def test_the_learning_rate_of_a_search_rises_over_its_warm_up(method: str) -> None:
+    own = {"trials": 1} if method == "random" else {}
+    config = SearchConfig(**{**CELLS, "method": method, "epochs": 4, "lr": 0.3, "lr_warmup_epochs": 2, **own})
+    _, job = open_search(config, None, CPU)
+    rates = []
+    for _ in range(3):
+        job.step()
+        rates.append(job.learning_rate())
+    rise = 2 * job.steps_per_epoch
+    assert rates == pytest.approx([0.3 * step / rise for step in (1, 2, 3)])
+
+
+def test_images_too_large_for_the_network_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nascli.core.engine.search.open_data", lambda *_, **__: pytest.fail("the images are read"))
+    config = SearchConfig(**{**CELLS, "channels": 4096, "image_size": 4096, "batch_size": 1000})
+    with pytest.raises(MemoryExhausted, match="image-size"):
+        open_search(config, None, CPU)
+
+
+def test_a_run_that_exists_is_refused_before_the_images_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result alone is gone: its folder still holds the run."""
+    target = Destination(tmp_path / "run.safetensors")
+    nascli.search(SearchConfig(**CELLS), target)
+    (tmp_path / "run.safetensors").unlink()
+    monkeypatch.setattr("nascli.core.engine.search.open_data", lambda *_, **__: pytest.fail("the images are read"))
+    with pytest.raises(UsageError, match="holds a run already"):
+        nascli.search(SearchConfig(**CELLS), target)

@@ -63,12 +63,12 @@ def draw(
     """
     check_count(count)
     own = start.distribution
-    kind: Channels | Cells
+    kind: ChannelCandidates | CellCandidates
     if isinstance(own, PosteriorDistribution):
-        kind = Channels(own)
+        kind = ChannelCandidates(own)
     else:
         assert isinstance(own, OffersCells)
-        kind = Cells(own, search_network(search_behind(start), info))
+        kind = CellCandidates(own, search_network(search_behind(start), info))
     drawn = kind.own(config.seed, config.candidates)
     chosen = within_budget(drawn, config.max_params, config.max_macs)
     if len(chosen) < len(drawn):
@@ -104,7 +104,7 @@ def within_budget(
     return small
 
 
-class Channels:
+class ChannelCandidates:
     """Masks over the channels of a posterior's super-network."""
 
     def __init__(self, posterior: PosteriorDistribution) -> None:
@@ -139,7 +139,7 @@ class Channels:
         return self._candidates(UNIFORM, count, lambda number: numbers(number) >= probability)
 
 
-class Cells:
+class CellCandidates:
     """Cells of a distribution, with the sizes that their networks have in the search, whose weights they share."""
 
     def __init__(self, distribution: OffersCells, network: NetworkSettings) -> None:

@@ -86,6 +86,8 @@ class Rounds:
                     raise self._interrupted(stop, scores)
                 scores.add(found)
                 self.reporter.step(1, scores.done, _progress(scores.rows))
+            if shortlist and stop.signal_number is not None:  # in the last pass, with the other round still to come
+                raise self._interrupted(stop, scores)
         return Round(len(images), tuple(scores.rows))
 
     def _begin(self, scores: "_Scores", candidates: int, images: int) -> None:

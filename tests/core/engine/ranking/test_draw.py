@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from nascli.artifacts.distributions.posterior import PosteriorDistribution
-from nascli.core.engine.ranking.draw import Candidate, Channels, size_of, within_budget
+from nascli.core.engine.ranking.draw import Candidate, ChannelCandidates, size_of, within_budget
 from nascli.errors import UsageError
 from nascli.graphs.graph import Size
 from tests.artifacts.examples import posterior
 
 POSTERIOR = posterior()
-CHANNELS = Channels(POSTERIOR)
+CHANNELS = ChannelCandidates(POSTERIOR)
 
 
 def with_probability(drop: float) -> PosteriorDistribution:
@@ -37,7 +37,7 @@ def test_a_candidate_is_that_of_its_number() -> None:
 
 
 def test_twins_have_one_mask() -> None:
-    sure = Channels(with_probability(1e-6)).own(0, 5)
+    sure = ChannelCandidates(with_probability(1e-6)).own(0, 5)
     assert len({one.twin_of for one in sure}) == 1
     assert parameters(sure) == [POSTERIOR.graph.parameters] * 5
 
@@ -72,8 +72,8 @@ def test_uniform_dropout_of_the_same_mean_size(seed: int) -> None:
 def test_a_uniform_posterior_finds_itself() -> None:
     """Up to the noise of two times 64 draws."""
     even = with_probability(0.3)
-    target = mean(parameters(Channels(even).own(2, 64)))
-    assert Channels(even).uniform_probability(2, 64, target) == pytest.approx(0.3, abs=0.02)
+    target = mean(parameters(ChannelCandidates(even).own(2, 64)))
+    assert ChannelCandidates(even).uniform_probability(2, 64, target) == pytest.approx(0.3, abs=0.02)
 
 
 def test_uniform_masks_shrink_as_the_probability_grows() -> None:

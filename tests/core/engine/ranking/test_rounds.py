@@ -111,6 +111,23 @@ def test_a_signal_ends_it_after_the_pass_and_it_goes_on(tmp_path: Path, monkeypa
     assert resumed == [2]
 
 
+def test_a_signal_in_the_last_pass_of_the_first_round_does_not_wait_for_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores, passes = ChannelScorer.scores, []
+
+    def signalled_at_its_end(self, masks, images, stop):  # type: ignore[no-untyped-def]
+        passes.append(len(images))
+        found = scores(self, masks, images)
+        os.kill(os.getpid(), signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(ChannelScorer, "scores", signalled_at_its_end)
+    with pytest.raises(Interrupted, match=r"SIGINT after \d+ of \d+ candidates.*--resume"):
+        derive_in(tmp_path, shortlist=3)
+    assert passes == [round(SHORTLIST_SHARE * HELD_OUT_IMAGES)]
+
+
 def test_a_pass_that_was_cut_short_is_done_again_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ChannelScorer, "per_pass", lambda self, images: 5)
     derive_in(tmp_path)

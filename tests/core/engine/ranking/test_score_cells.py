@@ -8,7 +8,7 @@ from torch import nn
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.config import DeriveConfig, SearchConfig
-from nascli.core.engine.ranking.draw import Cells, draw
+from nascli.core.engine.ranking.draw import CellCandidates, draw
 from nascli.core.engine.ranking.held_out import held_out_images
 from nascli.core.engine.ranking.rank import rank
 from nascli.core.engine.ranking.score_cells import CellScorer, Children
@@ -110,7 +110,7 @@ def test_the_images_are_those_that_no_weight_learnt_from(start):
 def test_candidates_are_samples_with_the_sizes_of_their_networks(start):
     space = start.value.distribution.space
     sizes = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
-    cells = Cells(start.value.distribution, sizes)
+    cells = CellCandidates(start.value.distribution, sizes)
     found = cells.own(7, 8)
     assert [one.number for one in found] == list(range(1, 9))
     for one in found:
