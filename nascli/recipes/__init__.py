@@ -20,7 +20,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from nascli.errors import UsageError, unknown
-from nascli.registry import METHODS, SPACES_OF
+from nascli.registry import METHODS, SPACES_OF, lookup
 
 Table = dict[str, Any]
 
@@ -115,7 +115,9 @@ def load(stage: str, method: str, name: str) -> dict[str, Any]:
 
 def check_space(stage: str, method: str, name: str, space: str) -> None:
     """Raise UsageError for a recipe that is made for another space than this one."""
-    others = (other for other in SPACES_OF[METHODS[method].searches] if other != space and _document(other))
+    others = (
+        other for other in SPACES_OF[lookup(METHODS, "method", method).searches] if other != space and _document(other)
+    )
     if other := next((other for other in others if name.endswith(f"-{other}")), None):
         raise UsageError(f"the {method} recipe {name!r} for {stage} is made for the space {other}, not for {space}")
 

@@ -12,6 +12,9 @@ from nascli.visualize.style import one_line
 WIDTH = 100
 """Columns of text files."""
 
+LEAST_WIDTH = 80
+"""Columns that every table has room in. A narrower terminal wraps its lines; numbers are not cut short."""
+
 BARS = "▁▂▃▄▅▆▇█"
 LONGEST = 30
 
@@ -25,7 +28,9 @@ def plain(content: RenderableType) -> str:
 
 def console(**options: Any) -> Console:
     """A console that prints text as it is: brackets may be part of a file's name."""
-    return Console(markup=False, emoji=False, highlight=False, **options)
+    made = Console(markup=False, emoji=False, highlight=False, **options)
+    made.width = max(made.width, LEAST_WIDTH)
+    return made
 
 
 def titled(content: RenderableType, title: str | None) -> RenderableType:

@@ -5,6 +5,7 @@ from collections import defaultdict
 import pytest
 
 from nascli import recipes
+from nascli.config import TrainConfig
 from nascli.errors import UsageError
 from nascli.registry import METHODS, SPACES_OF
 
@@ -168,3 +169,8 @@ def test_no_table_says_again_what_it_has_from_the_one_that_it_is_like():
         if "like" in table:
             inherited = recipes._completed(recipes._like(table["like"], name))
             assert not {key for key, value in table.items() if inherited.get(key) == value}, name
+
+
+def test_a_method_that_does_not_exist_is_told_with_the_closest_one():
+    with pytest.raises(UsageError, match="did you mean 'darts'"):
+        TrainConfig(method="drats", space="nas-bench-201")

@@ -107,18 +107,15 @@ class _Cost:
 
 
 def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
-    """Take two steps. The first warms up (buffers, kernels, compilation), the second is timed."""
+    """Take two steps. The first warms up (buffers, kernels, compilation), the second is timed, if there is one."""
     meter = MemoryMeter(job.device, ignore=tensors_in(job.state_dict()))
     with meter:
-        job.step()
+        seconds = _timed_step(job)
     # On a CPU the meter slows a step of many small operations by a tenth, and the second step saves no more than the
     # first. On a GPU it costs nothing, and the second step is the first with gradients and momentum in memory.
-    with meter if job.device.type == "cuda" else nullcontext():
-        _wait(job.device)
-        began = time.perf_counter()
-        job.step()
-        _wait(job.device)
-        seconds = time.perf_counter() - began
+    if steps > 1:
+        with meter if job.device.type == "cuda" else nullcontext():
+            seconds = _timed_step(job)
     memory = meter.peak
     if job.device.type == "cpu":
         gradients = (parameter.grad for parameter in network.parameters() if parameter.grad is not None)
@@ -139,6 +136,15 @@ def _total(costs: list[_Cost], runtime: Runtime) -> dict[str, Any]:
         "peak_memory_bytes": max(cost.memory for cost in costs),
         "peak_memory_of": COUNTED[runtime.device.type],
     }
+
+
+def _timed_step(job: Job) -> float:
+    """Do a step. Returns how many seconds it took."""
+    _wait(job.device)
+    began = time.perf_counter()
+    job.step()
+    _wait(job.device)
+    return time.perf_counter() - began
 
 
 def _wait(device: torch.device) -> None:

@@ -188,3 +188,11 @@ def test_a_plan_says_how_the_images_were_read_as_the_training_does(tmp_path):
     cells = {**CELLS, "dataset": "folder", "data_dir": tmp_path, "image_size": 8, "limit_train": None, "batch_size": 4}
     plan_search(nascli.SearchConfig(**cells), reporter=told)
     assert told.notices[0] == f"read in {tmp_path}: training images in training_set/, test images in dev/"
+
+
+def test_a_search_of_a_single_step_is_measured_by_it():
+    config = nascli.SearchConfig(
+        method="random", trials=1, epochs=1, limit_train=60, batch_size=30, layers=3, channels=2, nodes=1
+    )
+    plan = plan_search(config)
+    assert plan["seconds_per_step"] > 0
