@@ -122,7 +122,7 @@ def test_a_mixture_has_its_mode_and_samples(here, nascli):
     assert "log_probability" not in (here / "cell.json").read_text()
     assert nascli("derive", "mixture.safetensors", "--sample", 2, "-q").out == "cell-1.json\ncell-2.json\n"
     done = nascli("derive", "mixture.safetensors", "--top", 2, "-o", "top.json")
-    told = "nascli: a mixture has no ranking (--top); it offers its mode, samples (--sample)\n"
+    told = "nascli: a mixture has no order among its genotypes (--top); it offers its mode, samples (--sample)\n"
     assert (done.code, done.err) == (2, told)
 
 

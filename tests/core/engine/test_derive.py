@@ -132,8 +132,8 @@ def test_nothing_is_written_unless_all_can_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "choice", "message"),
     [
-        (MIXTURE, Top(2), "a mixture has no ranking (--top); it offers its mode, samples (--sample)"),
-        (MIXTURE, Top(1), "a mixture has no ranking (--top); it offers its mode, samples (--sample)"),
+        (MIXTURE, Top(2), "a mixture has no order among its genotypes (--top); it offers its mode, samples (--sample)"),
+        (MIXTURE, Top(1), "a mixture has no order among its genotypes (--top); it offers its mode, samples (--sample)"),
         (
             TRIALS,
             Sample(2),

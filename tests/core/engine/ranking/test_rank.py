@@ -137,7 +137,7 @@ def test_in_python_the_recipe_ranks(tmp_path: Path) -> None:
     assert nascli.evaluate(tmp_path / "model.safetensors").parameters == by_recipe.best[0].parameters
     with pytest.raises(UsageError, match="a ranked genotype is written as JSON"):
         nascli.derive(run(), format="darts")
-    with pytest.raises(UsageError, match=r"has no ranking \(--top\).*in Python, nascli.rank"):
+    with pytest.raises(UsageError, match=r"has no order among its genotypes \(--top\).*in Python, nascli.rank"):
         nascli.derive_several(run(), nascli.Top(2))
 
 
