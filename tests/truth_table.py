@@ -4,10 +4,13 @@ Of the 15,625 cells C(6, n) 4^(6 - n) have n of them: 4096, 6144, 3840, 1280, 24
 the ranks by a column that rises with n are 11530, 5386, 1546, 266, 26, 2 and 1.
 """
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
 from random import Random
+
+import pytest
 
 from nascli.artifacts.truth import TruthTable, load_table
 
@@ -53,3 +56,21 @@ def written(folder: Path) -> Path:
 def loaded(folder: Path) -> TruthTable:
     """The table, read."""
     return load_table(written(folder))
+
+
+_READ: dict[bytes, TruthTable] = {}
+
+
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commands read a table of known content from memory: 15,625 cells take most of a second each time."""
+
+    def known_table(path: str | Path) -> TruthTable:
+        if not Path(path).is_file():
+            return load_table(path)
+        content = Path(path).read_bytes()
+        if content not in _READ:
+            _READ[content] = load_table(path)
+        return replace(_READ[content], where=str(path))
+
+    for module in ("nascli.artifacts.truth", "nascli.core.engine.truth", "nascli.visualize.sources"):
+        monkeypatch.setattr(f"{module}.load_table", known_table)

@@ -10,12 +10,18 @@ import pytest
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.artifacts.load import load_artifact
 from nascli.spaces import cell_space
+from tests import truth_table
 from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, trials
 from tests.truth_table import CELLS, RANKS, accuracies, lines, with_convolutions, written
 
 TINY = ["--epochs", 2, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16]
 TABLE = ["--table", "table.csv"]
 RANDOM = ["search", "--method", "random", "--space", "nas-bench-201", "--table", "table.csv"]
+
+
+@pytest.fixture(autouse=True)
+def _tables_are_read_once(monkeypatch):
+    truth_table.read_once(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,17 @@ from nascli.visualize.runs import truth
 from nascli.visualize.runs.judged import Judged, changes
 from nascli.visualize.sources import draw
 from nascli.visualize.style import SERIES
+from tests import truth_table
 from tests.artifacts.examples import bytes_of
 from tests.truth_table import RANKS, loaded, with_convolutions, written
 from tests.visualize.examples import BENCHMARK, GENOTYPE, PROVENANCE, mixture
 from tests.visualize.examples import search_rows as darts_rows
 from tests.visualize.figures import made, overlaps, texts
+
+
+@pytest.fixture(autouse=True)
+def _tables_are_read_once(monkeypatch):
+    truth_table.read_once(monkeypatch)
 
 
 @pytest.fixture(scope="module")
