@@ -1,5 +1,6 @@
 """The base of every search method's settings, and the groups that most of them are composed of."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -42,9 +43,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @property
+    @abstractmethod
     def parts(self) -> Mapping[str, float]:
         """The parts of the training images that the method's streams draw from, and the share of each."""
-        raise NotImplementedError
 
     @property
     def cut_side(self) -> int:
@@ -91,9 +92,9 @@ class CellNetwork(Settings):
 class SharesWeights(CellNetwork):
     """The settings of a method whose cells share the weights of one network."""
 
+    @abstractmethod
     def wiring(self, space: CellSpace) -> Wiring:
         """How a cell finds its weights in that network."""
-        raise NotImplementedError
 
 
 class TwoHalves(Settings):

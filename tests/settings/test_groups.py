@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from nascli.registry import METHODS
 from nascli.settings import settings_class
+from nascli.settings.groups import CellNetwork
 
 HALVES = [name for name in METHODS if "train_fraction" in settings_class(name).model_fields]
 
@@ -40,3 +41,8 @@ def test_the_largest_map_is_what_the_first_cell_puts_out_where_the_stem_keeps_th
     kind = settings_class("darts")
     assert kind(channels=7).largest_map("darts", 10) == 7 * 10 * 10
     assert kind(channels=7, stem="imagenet").largest_map("darts", 10) == 0
+
+
+def test_settings_that_say_nothing_of_the_images_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="parts"):
+        CellNetwork()  # type: ignore[abstract]

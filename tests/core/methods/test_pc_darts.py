@@ -17,7 +17,6 @@ from nascli.core.runtime import Runtime
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.settings import settings_class
-from nascli.settings.groups import CellNetwork
 from nascli.settings.mixture import DartsSettings, PcDartsSettings
 from nascli.spaces import cell_space
 from nascli.spaces.darts import Darts
@@ -454,7 +453,9 @@ def decide(searched, text):
 
 def alone(searched, genotype):
     """The network of a genotype with the search's weights; scales and shifts, which that has none of, as they start."""
-    network = GraphNetwork(genotype.graph(searched._plan.network_settings(CellNetwork(layers=3, channels=4)))).double()
+    network = GraphNetwork(
+        genotype.graph(searched._plan.network_settings(PcDartsSettings(layers=3, channels=4)))
+    ).double()
     missing, _ = network.load_state_dict(searched.network.state_dict(), strict=False)
     assert missing
     assert all(name.startswith("cells.") and name.endswith((".norm.weight", ".norm.bias")) for name in missing)
