@@ -34,12 +34,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution  # noqa: E402
-from nascli.artifacts.distributions.distribution import DistributionFile  # noqa: E402
 from nascli.artifacts.load import load_artifact  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
 from nascli.config import DeriveConfig  # noqa: E402
-from nascli.core.engine.ranking.held_out import held_out_images  # noqa: E402
-from nascli.core.engine.ranking.score import open_scorer  # noqa: E402
+from nascli.core.engine.ranking.cell_candidates import CellCandidates  # noqa: E402
+from nascli.core.engine.ranking.held_out import held_out_images, rankable  # noqa: E402
 from nascli.core.engine.reporter import Silent  # noqa: E402
 from nascli.core.methods.categoricals import Categoricals, draw  # noqa: E402
 from nascli.core.methods.parsec import effective_samples, importance_weights  # noqa: E402
@@ -109,16 +108,16 @@ class Measured:
     """
 
     def __init__(self, run: Path, images: Path, truth: Grid) -> None:
-        start = load_artifact(run).holding(DistributionFile)
-        search = start.provenance
-        config = DeriveConfig(method=search.method, dataset="folder", data_dir=images, candidates=1)
+        origin = rankable(load_artifact(run))
+        config = DeriveConfig(method=origin.search.method, dataset="folder", data_dir=images, candidates=1)
         runtime = open_runtime(config)
-        data, held_out = held_out_images(start, config, runtime.device, Silent())
+        data, held_out = held_out_images(origin, config, runtime.device, Silent())
         chosen = np.random.default_rng(0).choice(held_out, MEASURED_IMAGES, replace=False)
         uniform = CategoricalDistribution.uniform(cell_space("nas-bench-201"))
         choices = draw(uniform, MEASURED_CELLS, 0, "children", 0)
         cells = [uniform.space.genotype(choice) for choice in choices.tolist()]
-        scored = open_scorer(start, data, config, runtime).scores(cells, chosen)
+        candidates = CellCandidates(origin.start, origin.search, data.info)
+        scored = candidates.scorer(data, config, runtime).scores(cells, chosen)
         assert scored is not None
         score = normal_scores(-np.array([loss for _, loss in scored]))
         true = normal_scores(truth)[tuple(choices.T)]

@@ -34,7 +34,7 @@ from nascli.config import DeriveConfig, SearchConfig  # noqa: E402
 from nascli.core.engine.destination import provenance  # noqa: E402
 from nascli.core.engine.inputs import read_back  # noqa: E402
 from nascli.core.engine.loop import drive  # noqa: E402
-from nascli.core.engine.ranking.score import open_scorer  # noqa: E402
+from nascli.core.engine.ranking.cell_candidates import CellCandidates  # noqa: E402
 from nascli.core.engine.reporter import Silent  # noqa: E402
 from nascli.core.engine.search import SearchJob, open_search  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
@@ -76,8 +76,8 @@ class Scoring(Silent):
         ranking = DeriveConfig(
             method=self._config.method, dataset=self._config.dataset, data_dir=self._config.data_dir, candidates=1
         )
-        scorer = open_scorer(now, self._data, ranking, self._runtime)
-        scores = scorer.scores(self._cells, self._images)
+        candidates = CellCandidates(now, self._config, self._data.info)
+        scores = candidates.scorer(self._data, ranking, self._runtime).scores(self._cells, self._images)
         assert scores is not None
         accuracy, loss = np.array(scores).T
         by = {"accuracy": accuracy, "log-likelihood": -loss, "probability": log_probabilities(learnt, self._cells)}

@@ -107,13 +107,15 @@ class DistributionKind:
     """A kind of distribution over networks, its name, and how it is shown.
 
     `target` is "module:Class" of the shape of `Distribution` in `nascli.artifacts.distributions`; `picture` and `text`
-    are functions that draw and describe it (see `nascli.visualize`).
+    are functions that draw and describe it (see `nascli.visualize`). `candidates` is "module:Class" of the shape of
+    `nascli.core.engine.ranking.candidates.Candidates`; empty where networks cannot be drawn and ranked.
     """
 
     target: str
     title: str
     picture: str
     text: str
+    candidates: str = ""
 
 
 SPACES: Mapping[str, Space] = {
@@ -263,12 +265,14 @@ DISTRIBUTIONS: Mapping[str, DistributionKind] = {
         "a mixture distribution",
         picture="nascli.visualize.cells.mixture:draw_mixture",
         text="nascli.visualize.cells.mixture_text:describe_mixture",
+        candidates="nascli.core.engine.ranking.cell_candidates:CellCandidates",
     ),
     "categorical": DistributionKind(
         "nascli.artifacts.distributions.categorical:CategoricalDistribution",
         "a categorical distribution",
         picture="nascli.visualize.cells.categorical:draw_categorical",
         text="nascli.visualize.cells.categorical_text:describe_categorical",
+        candidates="nascli.core.engine.ranking.cell_candidates:CellCandidates",
     ),
     "trials": DistributionKind(
         "nascli.artifacts.distributions.trials:TrialsDistribution",
@@ -281,6 +285,7 @@ DISTRIBUTIONS: Mapping[str, DistributionKind] = {
         "a posterior",
         picture="nascli.visualize.supernets.posterior:draw_posterior",
         text="nascli.visualize.supernets.posterior_text:describe_posterior",
+        candidates="nascli.core.engine.ranking.channel_candidates:ChannelCandidates",
     ),
 }
 

@@ -183,5 +183,7 @@ def _parse(data: bytes, where: str) -> Artifact:
             return model.from_parts(values, document, where)
         case formats.CHECKPOINT:
             raise ArtifactError(f"{where} is the checkpoint of a run: go on with --resume")
+        case None:
+            raise ArtifactError(f'{where}: is not a file of nascli: it names no "format"')
         case other:
             raise ArtifactError(f"{where}: format: {shorten(other)} is none of nascli's, or of a newer nascli")

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nascli.artifacts.distributions.distribution import load_distribution
 from nascli.artifacts.files import nested, tensors, torch_tensors
 from nascli.artifacts.genotypes import published
 from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes, parse_genotype, text_form
@@ -39,7 +38,7 @@ from tests.artifacts.examples import (
 READERS: dict[str, Callable[[bytes, str], object]] = {
     "artifact": read_artifact,
     "genotype": parse_genotype,
-    "distribution": load_distribution,
+    "distribution": read_artifact,
     "model": load_model_file,
     "checkpoint": load_checkpoint,
     "tensors": tensors.decode,

@@ -155,14 +155,6 @@ class CategoricalDistribution:
             drawn.append(cumulative.searchsorted(column * cumulative[-1], side="right"))
         return np.array(drawn, np.int64).T
 
-    def log_probability_of(self, choices: Choices) -> NDArray[np.float64]:
-        """log p(alpha | pi), Eq. 4 and 5, of draws in this order. [children, draws] -> [children]"""
-        rows = [draw for values in self.log_probabilities for draw in values]
-        total: NDArray[np.float64] = np.stack([row[column] for row, column in zip(rows, choices.T, strict=True)]).sum(
-            axis=0
-        )
-        return total
-
     def gradient(self, choices: Choices, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """The gradient of sum_k weights[k] log p(alpha_k | pi) with respect to the logits.
 

@@ -119,12 +119,6 @@ def distribution_bytes(file: DistributionFile) -> bytes:
     return tensors.encode({**file.distribution.tensors(), **extra}, document)
 
 
-def load_distribution(data: bytes, where: str) -> DistributionFile:
-    """Read a distribution's file. Raises ArtifactError with the place of the fault."""
-    values, document = tensors.decode(data, where)
-    return from_parts(values, document, where)
-
-
 def from_parts(values: Mapping[str, Any], document: Mapping[str, Any], where: str) -> DistributionFile:
     """A distribution from its decoded file. Raises ArtifactError."""
     check_format(document, where, FORMAT, VERSION)

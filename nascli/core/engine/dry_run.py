@@ -19,6 +19,7 @@ from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedDistribution
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.connection import check_connected
+from nascli.core.engine.frame import working
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.loop import Job, tensors_in
 from nascli.core.engine.reporter import Reporter, Silent
@@ -28,7 +29,7 @@ from nascli.core.engine.train import open_images, open_training
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods.protocol import SearchMethod
 from nascli.core.nn.measure import count_parameters
-from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, fitting_threads
 
 COUNTED = {
     "cpu": "weights, gradients, optimiser state and what is kept for the backward pass",
@@ -44,8 +45,7 @@ def plan_search(
 
     Raises as the search would before its first step, and MemoryExhausted where that step does not fit.
     """
-    runtime = open_runtime(config)
-    with memory_errors(config.batch_size):
+    with working(config) as runtime:
         data, job = open_search(config, start, runtime)
         method = job.method
         tell_before(config, data, method, runtime, reporter)
@@ -79,8 +79,7 @@ def plan_train(
     origin = None if start is None else artifact(start, DistributionFile)
     inherited = inherited_weights(genotype, origin, config)
     check_connected(genotype, config)
-    runtime = open_runtime(config)
-    with memory_errors(config.batch_size):
+    with working(config) as runtime:
         data = open_images(genotype, config, runtime, reporter)
         job, graph = open_training(genotype, inherited, config, data, runtime, reporter)
         # Dropped paths take memory of their own, and there are none in the first epoch.

@@ -13,9 +13,9 @@ from nascli.artifacts.load import LoadedModel
 from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
 from nascli.core.engine.evaluate import Evaluation, Tally, evaluate_on, evaluation, resolved, test_data
+from nascli.core.engine.frame import working
 from nascli.core.engine.inputs import Source, artifacts, given_twice
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.runtime import memory_errors, open_runtime
 from nascli.data import DataModule
 from nascli.errors import UsageError
 from nascli.graphs.graph import Size
@@ -93,13 +93,12 @@ def evaluate_ensemble(
     models = artifacts(sources, ModelFile)
     _check_members(models)
     config = _shared_config(models, config)
-    runtime = open_runtime(config)
     first = models[0].value.data
     mean = MeanProbabilities()
     members: list[MemberEvaluation] = []
     notices: dict[str, None] = {}
     data: DataModule | None = None
-    with memory_errors(config.batch_size):
+    with working(config) as runtime:
         for loaded in models:
             model = loaded.value
             if model.data.fingerprint != first.fingerprint:

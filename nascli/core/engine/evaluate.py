@@ -13,10 +13,11 @@ from nascli.artifacts.load import LoadedModel
 from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
 from nascli.core.engine.calibration import Calibration
+from nascli.core.engine.frame import working
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.nn import build
-from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, fitting_threads
 from nascli.data import DataModule, open_data
 from nascli.errors import UsageError
 from nascli.graphs.graph import Size
@@ -144,8 +145,7 @@ def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporte
     loaded = artifact(source, ModelFile)
     model = loaded.value
     config = resolved(loaded, config)
-    runtime = open_runtime(config)
-    with memory_errors(config.batch_size):
+    with working(config) as runtime:
         data = test_data(model, config, runtime, model.data.classes)
         result = evaluate_on(data, loaded, config, runtime)
         for notice in data.notices:

@@ -1,18 +1,31 @@
-"""What search, finetune and train share around their loop: a run that may be complete, its directory, its threads."""
+"""What the stages share around their work: device, memory, a run that may be complete, its directory, its threads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import File, LoadedArtifact
 from nascli.artifacts.provenance import Ancestor
-from nascli.config import SearchConfig, TrainConfig
+from nascli.config import DeriveConfig, EvalConfig, SearchConfig, TrainConfig
 from nascli.core.engine.destination import Destination, check_destination, finished, open_run
 from nascli.core.engine.loop import Job, drive
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StopRequest
-from nascli.core.runtime import Runtime, fitting_threads
+from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import DataModule
+
+
+@contextmanager
+def working(config: SearchConfig | TrainConfig | DeriveConfig | EvalConfig) -> Iterator[Runtime]:
+    """The device and the precision that a stage works with.
+
+    Raises UsageError where they are not to be had; MemoryExhausted, which names a smaller batch, where work needs more
+    memory than there is.
+    """
+    runtime = open_runtime(config)
+    with memory_errors(config.batch_size):
+        yield runtime
 
 
 def complete(

@@ -14,7 +14,7 @@ from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.runs.rundir import RunDir
 from nascli.config import FinetuneConfig, SearchConfig
 from nascli.core.engine.destination import Destination, provenance
-from nascli.core.engine.frame import complete, learn
+from nascli.core.engine.frame import complete, learn, working
 from nascli.core.engine.health import health
 from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.offers import OffersMode
@@ -23,7 +23,7 @@ from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, search_by_table
 from nascli.core.methods.protocol import Plan, SearchMethod
 from nascli.core.nn.measure import count_parameters
-from nascli.core.runtime import Runtime, check_maps, memory_errors, open_runtime
+from nascli.core.runtime import Runtime, check_maps
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.data.stream import Stream
 from nascli.metrics import GENOTYPE, TRUE_ACCURACY
@@ -75,8 +75,7 @@ def _run(
         check_truth(truth, config, destination)
     if done := complete(destination, config, made_from, reporter, DistributionFile):
         return done
-    runtime = open_runtime(config)
-    with memory_errors(config.batch_size):
+    with working(config) as runtime:
         data, job = open_search(config, start, runtime, truth)
         method = job.method
         tell_before(config, data, method, runtime, reporter)

@@ -16,7 +16,7 @@ from nascli.core.answer import answer
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.destination import Destination, provenance
 from nascli.core.engine.evaluate import Tally, count_answers
-from nascli.core.engine.frame import complete, learn
+from nascli.core.engine.frame import complete, learn, working
 from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
@@ -31,8 +31,6 @@ from nascli.core.runtime import (
     Runtime,
     check_maps,
     check_memory,
-    memory_errors,
-    open_runtime,
 )
 from nascli.data import Augmentation, DataModule, open_data
 from nascli.graphs.graph import Graph, Size
@@ -68,8 +66,7 @@ def train(
     made_from = genotype.ancestor()
     if done := complete(destination, config, made_from, reporter, ModelFile):
         return done
-    runtime = open_runtime(config)
-    with memory_errors(config.batch_size):
+    with working(config) as runtime:
         data = open_images(genotype, config, runtime, reporter)
         job, graph = open_training(genotype, inherited, config, data, runtime, reporter)
         rows = learn(

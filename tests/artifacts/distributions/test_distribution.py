@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nascli.artifacts.distributions.distribution import Distribution, distribution_bytes, load_distribution
+from nascli.artifacts.distributions.distribution import Distribution, distribution_bytes
 from nascli.artifacts.distributions.mixture import MixtureDistribution
 from nascli.artifacts.files import tensors
+from nascli.artifacts.load import read_artifact
 from nascli.errors import ArtifactError
 from nascli.registry import DISTRIBUTIONS
 from nascli.spaces import cell_space
@@ -23,7 +24,7 @@ def test_round_trip(beta: bool, space: str, nodes: int) -> None:
     distribution = mixture(nodes, beta=beta, space=space)
     file = file_of(distribution, note="α")
     data = distribution_bytes(file)
-    read = load_distribution(data, "run.safetensors")
+    read = read_artifact(data, "run.safetensors").value
     assert distribution_bytes(read) == data
     assert distribution_bytes(file_of(mixture(nodes, beta=beta, space=space), note="α")) == data
     assert read.provenance == file.provenance
@@ -37,7 +38,7 @@ def test_round_trip(beta: bool, space: str, nodes: int) -> None:
 
 def test_float64_stays_float64() -> None:
     alpha = {cell: values.astype(np.float64) for cell, values in mixture().alpha.items()}
-    read = load_distribution(bytes_of(MixtureDistribution(DARTS, alpha, None)), "x").distribution
+    read = read_artifact(bytes_of(MixtureDistribution(DARTS, alpha, None)), "x").value.distribution
     assert isinstance(read, MixtureDistribution)
     assert read.alpha["normal"].dtype == np.float64
 
@@ -49,7 +50,7 @@ def test_every_kind_is_of_the_registry_and_of_the_one_shape(make: Callable[[], D
     assert isinstance(distribution, Distribution)
     module, _, name = DISTRIBUTIONS[distribution.kind].target.partition(":")
     assert (type(distribution).__module__, type(distribution).__name__) == (module, name)
-    read = load_distribution(bytes_of(distribution), "x").distribution
+    read = read_artifact(bytes_of(distribution), "x").value.distribution
     assert type(read) is type(distribution)
     assert read.settings() == distribution.settings()
 
@@ -113,6 +114,6 @@ def of_space(**changes: object) -> dict[str, Any]:
 )
 def test_malformed(data: bytes, message: str) -> None:
     with pytest.raises(ArtifactError) as caught:
-        load_distribution(data, "run.safetensors")
+        read_artifact(data, "run.safetensors")
     assert str(caught.value).startswith("run.safetensors: ")
     assert message in str(caught.value)

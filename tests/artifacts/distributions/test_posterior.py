@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nascli.artifacts.distributions.distribution import distribution_bytes, load_distribution
+from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.distributions.posterior import LEAST_PROBABILITY, PosteriorDistribution
 from nascli.artifacts.files import tensors
+from nascli.artifacts.load import read_artifact
 from nascli.errors import ArtifactError
 from nascli.graphs.slim import slim
 from nascli.registry import SUPERNETS
@@ -24,7 +25,7 @@ def test_round_trip(name: str) -> None:
     written = posterior(name, image_size=SMALL[name])
     file = file_of(written)
     data = distribution_bytes(file)
-    loaded = load_distribution(data, "run.safetensors")
+    loaded = read_artifact(data, "run.safetensors").value
     assert distribution_bytes(loaded) == data
     assert loaded.provenance == file.provenance
     read = loaded.distribution
@@ -41,7 +42,7 @@ def test_a_change_of_any_bit_is_found() -> None:
         flipped = bytearray(data)
         flipped[place] ^= 1 << (place % 8)
         with pytest.raises(ArtifactError):
-            load_distribution(bytes(flipped), "run.safetensors")
+            read_artifact(bytes(flipped), "run.safetensors")
 
 
 def altered(change: dict[str, Any] | None = None, **settings: object) -> bytes:
@@ -100,7 +101,7 @@ def data(**changes: object) -> dict[str, Any]:
 )  # fmt: skip
 def test_malformed(file: bytes, message: str) -> None:
     with pytest.raises(ArtifactError) as caught:
-        load_distribution(file, "run.safetensors")
+        read_artifact(file, "run.safetensors")
     text = str(caught.value)
     assert text.startswith("run.safetensors: ")
     assert message in text
@@ -154,7 +155,7 @@ def test_a_network_is_that_of_its_seed_and_number_whatever_else_is_drawn() -> No
     value = posterior()
     alone = value.mask(3, 7)
     assert (np.array([value.mask(3, number) for number in range(9)])[7] == alone).all()
-    assert (load_distribution(bytes_of(value), "x").distribution.mask(3, 7) == alone).all()  # type: ignore[attr-defined]
+    assert (read_artifact(bytes_of(value), "x").value.distribution.mask(3, 7) == alone).all()  # type: ignore[attr-defined]
     assert (value.mask(3, 8) != alone).any()
     assert (value.mask(4, 7) != alone).any()
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nascli.artifacts.distributions.distribution import distribution_bytes, load_distribution
+from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.distributions.trials import Trial, TrialsDistribution
 from nascli.artifacts.files import tensors
+from nascli.artifacts.load import read_artifact
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces import cell_space
 from tests.artifacts.examples import bytes_of, file_of, provenance, trials
@@ -42,7 +43,7 @@ def test_the_mode_is_the_best_and_before_there_is_one_the_first_that_waits() -> 
 def test_round_trip(done: int, waiting: int) -> None:
     written = trials(done=done, waiting=waiting)
     data = bytes_of(written)
-    read = load_distribution(data, "run.safetensors")
+    read = read_artifact(data, "run.safetensors").value
     assert read.distribution == written
     assert read.provenance == file_of(written).provenance
     assert distribution_bytes(read) == data
@@ -52,7 +53,7 @@ def test_round_trip(done: int, waiting: int) -> None:
 @given(st.floats(0, 1), st.floats(0, 1e300), st.integers(0, 2**63 - 1))
 def test_scores_survive_to_the_bit(accuracy: float, loss: float, number: int) -> None:
     written = replace(trials(), done=(Trial(trials().mode(), accuracy, loss, number),))
-    read = load_distribution(bytes_of(written), "x").distribution
+    read = read_artifact(bytes_of(written), "x").value.distribution
     assert isinstance(read, TrialsDistribution)
     assert read.done == written.done
 
@@ -71,7 +72,7 @@ def test_trials_by_a_table() -> None:
     assert [cell.number for cell in written.done] == [1, 0, 2], "of equals the lower number goes first"
     assert written.tensors().keys() == {"accuracy", "number", "reported"}
     assert trials().tensors().keys() == {"accuracy", "number", "loss"}
-    read = load_distribution(bytes_of(written), "x").distribution
+    read = read_artifact(bytes_of(written), "x").value.distribution
     assert read == written
     assert [(cell.loss, cell.reported) for cell in read.done] == [(None, 0.25), (None, 0.0), (None, 1.0)]
 
@@ -144,7 +145,7 @@ def cells(change: Any) -> list[Any]:
 )
 def test_malformed(data: bytes, message: str) -> None:
     with pytest.raises(ArtifactError) as caught:
-        load_distribution(data, "run.safetensors")
+        read_artifact(data, "run.safetensors")
     assert str(caught.value).startswith("run.safetensors: ")
     assert message in str(caught.value)
 

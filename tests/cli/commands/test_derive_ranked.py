@@ -9,7 +9,7 @@ from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.files.disk import sha256
 from nascli.artifacts.load import read_artifact
 from nascli.cli.commands.derive_ranked import mean_and_deviation
-from nascli.core.engine.ranking.draw import size_of
+from nascli.core.engine.ranking.channel_candidates import size_of
 from tests.artifacts.examples import bytes_of, categorical
 from tests.core.engine.ranking.example import HELD_OUT_IMAGES, run
 

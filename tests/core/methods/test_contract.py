@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
-from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes, load_distribution
+from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes
 from nascli.artifacts.genotypes.genotype import as_text, parse_genotype
+from nascli.artifacts.load import read_artifact
 from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.config import SearchConfig
 from nascli.core.engine.destination import provenance
@@ -115,9 +116,9 @@ def test_a_distribution_survives_its_file_and_derives_the_same_each_time(config)
     running = Running(config)
     running.steps(1)
     data = running.bytes()
-    read = load_distribution(data, "file")
+    read = read_artifact(data, "file").value
     assert distribution_bytes(read) == data
-    assert derived(read.distribution) == derived(load_distribution(data, "file").distribution)
+    assert derived(read.distribution) == derived(read_artifact(data, "file").value.distribution)
     assert derived(read.distribution) == derived(running.method.distribution())
     health = running.method.health(running.streams)
     assert health == running.method.health(running.streams)
@@ -144,7 +145,7 @@ def test_streams_serve_disjoint_images(config):
 def test_a_search_goes_on_from_anothers_distribution_in_a_larger_network(config):
     small = Running(config)
     small.steps(2)
-    learnt = load_distribution(small.bytes(), "file")
+    learnt = read_artifact(small.bytes(), "file").value
     larger = LARGER.get(config.space, {})
     large = Running(config.model_copy(update={"settings": config.settings.model_copy(update=larger)}))
     large.method.start_from(learnt)

@@ -1,5 +1,6 @@
 """What a ranking takes from the search behind a distribution: its settings, and images that its weights never saw."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,50 +9,51 @@ from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.load import LoadedDistribution
 from nascli.config import PLACE, DeriveConfig, FinetuneConfig, SearchConfig
 from nascli.core.engine.inputs import Source, artifact
-from nascli.core.engine.offers import OffersSamples
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.same_data import difference
 from nascli.data import DataModule, open_data
 from nascli.errors import ArtifactError, DataError, UsageError
-from nascli.registry import METHODS
+from nascli.registry import DISTRIBUTIONS, METHODS
 from nascli.settings.groups import HELD_OUT, SEARCH
 
 
-def rankable(source: Source) -> LoadedDistribution:
+@dataclass(frozen=True)
+class Rankable:
+    """A distribution with candidates to rank, and the configuration of the search that made it."""
+
+    start: LoadedDistribution
+    search: SearchConfig
+
+    def recipe(self) -> DeriveConfig:
+        """A ranking by the recipe for its method and images."""
+        search, own = self.search, self.start.distribution
+        side = search.image_size if own.data is None else own.data.image_size
+        known: dict[str, Any] = {name: getattr(search, name) for name in ("method", "dataset", "data_dir")}
+        return DeriveConfig(**known, image_size=side)
+
+
+def rankable(source: Source) -> Rankable:
     """A distribution whose candidates can be ranked: a posterior, or one over cells with shared weights.
 
     Raises ArtifactError, UsageError for any other.
     """
     start = artifact(source, DistributionFile)
-    if not isinstance(start.distribution, OffersSamples):
+    if not DISTRIBUTIONS[start.distribution.kind].candidates:
         raise UsageError(f"a {start.distribution.noun} has no candidates to rank on images")
-    search_behind(start)
-    if start.value.weights is None and start.distribution.data is None:
-        raise UsageError(f"{start.where} has no shared weights to score candidates with: search again to have them")
-    if start.provenance.data is None:
-        raise ArtifactError(f"{start.where} does not say what images it is for")
-    return start
-
-
-def search_behind(start: LoadedDistribution) -> SearchConfig:
-    """The configuration of the search that made a distribution. Raises ArtifactError."""
     origin = start.provenance
     if origin.method not in METHODS or origin.stage not in (SearchConfig.stage, FinetuneConfig.stage):
         raise ArtifactError(f"{start.where} does not say how it was searched for, so what it held out is not known")
     kind = FinetuneConfig if origin.stage == FinetuneConfig.stage else SearchConfig
-    return kind(**origin.config)
-
-
-def recipe_for(start: LoadedDistribution) -> DeriveConfig:
-    """A ranking by the recipe for a distribution's method and images. Raises ArtifactError."""
-    search, own = search_behind(start), start.distribution
-    side = search.image_size if own.data is None else own.data.image_size
-    known: dict[str, Any] = {name: getattr(search, name) for name in ("method", "dataset", "data_dir")}
-    return DeriveConfig(**known, image_size=side)
+    search = kind(**origin.config)
+    if start.value.weights is None and start.distribution.data is None:
+        raise UsageError(f"{start.where} has no shared weights to score candidates with: search again to have them")
+    if origin.data is None:
+        raise ArtifactError(f"{start.where} does not say what images it is for")
+    return Rankable(start, search)
 
 
 def held_out_images(
-    start: LoadedDistribution, config: DeriveConfig, device: Any, reporter: Reporter
+    origin: Rankable, config: DeriveConfig, device: Any, reporter: Reporter
 ) -> tuple[DataModule, np.ndarray]:
     """The images of the search, and which of its training images its weights have never seen.
 
@@ -59,7 +61,8 @@ def held_out_images(
 
     Raises UsageError where it held out none, or other data are given; DataError where they are not what they were.
     """
-    search, then = search_behind(start), start.provenance.data
+    start, search = origin.start, origin.search
+    then = start.provenance.data
     assert then is not None
     if config.dataset != search.dataset:
         raise UsageError(

@@ -10,12 +10,11 @@ import numpy as np
 from nascli.artifacts.runs.scores import UNIFORM
 from nascli.config import DeriveConfig
 from nascli.core.engine.inputs import Source
-from nascli.core.engine.ranking.draw import Candidate, draw
-from nascli.core.engine.ranking.held_out import held_out_images, rankable, recipe_for
+from nascli.core.engine.ranking.candidates import Candidate, Scorer
+from nascli.core.engine.ranking.held_out import rankable
+from nascli.core.engine.ranking.prepare import prepared
 from nascli.core.engine.ranking.rounds import SHORTLIST_SHARE, different
-from nascli.core.engine.ranking.score import Scorer, open_scorer
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.runtime import memory_errors, open_runtime
 
 
 def plan_rank(
@@ -25,13 +24,10 @@ def plan_rank(
 
     Raises as `rank` would before its first score, and MemoryExhausted where a pass does not fit.
     """
-    start = rankable(source)
-    config = config or recipe_for(start)
-    runtime = open_runtime(config)
-    with memory_errors(config.batch_size):
-        data, images = held_out_images(start, config, runtime.device, reporter)
-        candidates, _ = draw(start, data.info, config, count, reporter)
-        scorer = open_scorer(start, data, config, runtime)
+    origin = rankable(source)
+    config = config or origin.recipe()
+    with prepared(origin, config, count, reporter) as ready:
+        candidates, scorer, images = ready.candidates, ready.scorer, ready.images
         distinct = different(candidates)
         reporter.notice("measuring two passes")
         seconds = _seconds(scorer, distinct, images)

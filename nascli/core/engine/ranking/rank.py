@@ -10,13 +10,11 @@ from nascli.artifacts.runs.scores import Scored, ranked
 from nascli.config import DeriveConfig
 from nascli.core.engine.destination import Destination
 from nascli.core.engine.inputs import Output, Source
-from nascli.core.engine.ranking.draw import draw
-from nascli.core.engine.ranking.held_out import held_out_images, rankable, recipe_for
+from nascli.core.engine.ranking.held_out import rankable
+from nascli.core.engine.ranking.prepare import prepared
 from nascli.core.engine.ranking.results import Results
 from nascli.core.engine.ranking.rounds import Round, Rounds
-from nascli.core.engine.ranking.score import open_scorer
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.runtime import memory_errors, open_runtime
 
 
 @dataclass(frozen=True)
@@ -49,16 +47,13 @@ def rank(
     `config` None: by the recipe for its method and images. `model`: where to write the network of the best with its
     inherited weights; only for a posterior. Raises ArtifactError, UsageError, DataError, MemoryExhausted, Interrupted.
     """
-    start = rankable(source)
-    config = config or recipe_for(start)
-    results = Results(start, config, destination, count, model)
-    runtime = open_runtime(config)
-    with memory_errors(config.batch_size):
-        data, images = held_out_images(start, config, runtime.device, reporter)
-        candidates, probability = draw(start, data.info, config, count, reporter)  # line 7
-        scorer = open_scorer(start, data, config, runtime)
-        with results.run(data.info, reporter) as run:
-            rounds = Rounds(scorer, data.train_labels, config, run, reporter).score(candidates, images)  # lines 9, 10
-    best = ranked(rounds[-1].own)[:count]  # lines 8 and 11 to 15
-    genotypes, network = results.write(best, len(images), scorer, reporter)  # line 16
-    return Ranking(genotypes, network, tuple(best), tuple(rounds), config.candidates, probability)
+    origin = rankable(source)
+    config = config or origin.recipe()
+    results = Results(origin.start, config, destination, count, model)
+    with prepared(origin, config, count, reporter) as ready:  # line 7
+        with results.run(ready.data.info, reporter) as run:
+            rounds = Rounds(ready.scorer, ready.data.train_labels, config, run, reporter)
+            scored = rounds.score(ready.candidates, ready.images)  # lines 9, 10
+        best = ranked(scored[-1].own)[:count]  # lines 8 and 11 to 15
+        genotypes, network = results.write(best, ready, reporter)  # line 16
+    return Ranking(genotypes, network, tuple(best), tuple(scored), config.candidates, ready.probability)

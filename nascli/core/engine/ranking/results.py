@@ -7,11 +7,8 @@ from pathlib import Path
 
 from nascli import __version__
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.artifacts.files.disk import BINARY, check_output, same_file
-from nascli.artifacts.genotypes.channels import ChannelsGenotype
 from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
-from nascli.artifacts.genotypes.masks import mask_of
 from nascli.artifacts.load import LoadedDistribution, LoadedGenotype, LoadedModel
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.artifacts.provenance import Provenance
@@ -21,11 +18,9 @@ from nascli.config import DeriveConfig
 from nascli.core.engine.connection import tell_disconnected
 from nascli.core.engine.destination import Destination, check_destination, open_run
 from nascli.core.engine.inputs import Output, read_back, refuse_overwriting_artifacts
-from nascli.core.engine.offers import OffersSamples
-from nascli.core.engine.ranking.score import Scorer
-from nascli.core.engine.ranking.score_channels import ChannelScorer
+from nascli.core.engine.ranking.prepare import Prepared, candidates_of
 from nascli.core.engine.reporter import Reporter
-from nascli.core.nn.build import inherited_network
+from nascli.core.engine.sizing import shape_of
 from nascli.errors import UsageError
 
 
@@ -38,8 +33,8 @@ class Results:
     def __init__(
         self, start: LoadedDistribution, config: DeriveConfig, destination: Destination, count: int, model: Output
     ) -> None:
-        if model is not None and not isinstance(start.distribution, PosteriorDistribution):
-            raise UsageError("shared weights belong to no candidate alone: leave --model out, and train the genotype")
+        if model is not None and (why := candidates_of(start).no_model):
+            raise UsageError(why)
         self._start, self._config = start, config
         self._genotypes, self._model = destination.numbered(count), replace(destination, output=model)
         self._folder = replace(destination, output=None, run_dir=destination.run_path)
@@ -56,12 +51,12 @@ class Results:
             yield run
 
     def write(
-        self, best: Sequence[Scored], images: int, scorer: Scorer, reporter: Reporter
+        self, best: Sequence[Scored], ready: Prepared, reporter: Reporter
     ) -> tuple[tuple[LoadedGenotype, ...], LoadedModel | None]:
-        """Write the genotypes of the best, and the network of the first as scored. images: how many scored them."""
-        files = [self._file(score, place, images) for place, score in enumerate(best, 1)]
+        """Write the genotypes of the best, and the network of the first as scored."""
+        files = [self._file(score, place, ready) for place, score in enumerate(best, 1)]
         contents = [genotype_bytes(file) for file in files]
-        network = None if self._model.output is None else model_bytes(self._network(files[0], best[0], scorer))
+        network = None if self._model.output is None else model_bytes(_network(files[0], best[0], ready))
         genotypes = tuple(
             read_back(content, target.write(content), GenotypeFile)
             for target, content in zip(self._genotypes, contents, strict=True)
@@ -72,9 +67,8 @@ class Results:
         reporter.end(None if first.output is None or first.is_pipe else Path(first.output))
         return genotypes, model
 
-    def _file(self, score: Scored, place: int, images: int) -> GenotypeFile:
+    def _file(self, score: Scored, place: int, ready: Prepared) -> GenotypeFile:
         start, config, origin = self._start, self._config, self._start.provenance
-        assert isinstance(start.distribution, OffersSamples)
         how = {
             "choice": "ranked",
             "seed": config.seed,
@@ -85,12 +79,12 @@ class Results:
             "recalibrate": config.recalibrate or None,
             "number": score.number,
             "rank": place,
-            "held_out_images": images,
+            "held_out_images": len(ready.images),
             "held_out_accuracy": score.accuracy,
             "held_out_loss": score.loss,
         }
         return GenotypeFile(
-            genotype=start.distribution.sample(config.seed, score.number),
+            genotype=ready.source.genotype(config.seed, score.number),
             provenance=Provenance(
                 nascli=__version__,
                 stage=config.stage,
@@ -102,23 +96,18 @@ class Results:
             ),
         )
 
-    def _network(self, file: GenotypeFile, score: Scored, scorer: Scorer) -> ModelFile:
-        """The network of a candidate, cut out of the super-network with the statistics that it was scored with."""
-        posterior, genotype = self._start.distribution, file.genotype
-        assert isinstance(posterior, PosteriorDistribution)
-        assert isinstance(genotype, ChannelsGenotype)
-        assert isinstance(scorer, ChannelScorer)
-        supernet = scorer.supernet(mask_of(posterior.graph, genotype.channels))
-        scored = {name: tensor.cpu().numpy() for name, tensor in supernet.state_dict().items()}
-        network = inherited_network(genotype, replace(posterior, weights=scored), self._start.where, seed=0)
-        return ModelFile(
-            weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
-            genotype=genotype,
-            network=posterior.shape,
-            data=posterior.data,
-            metrics={"held_out_accuracy": score.accuracy, "held_out_loss": score.loss},
-            provenance=file.provenance,
-        )
+
+def _network(file: GenotypeFile, score: Scored, ready: Prepared) -> ModelFile:
+    """The network of a candidate, as it was scored."""
+    network = ready.scorer.network(file.genotype)
+    return ModelFile(
+        weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+        genotype=file.genotype,
+        network=shape_of(ready.data.info),
+        data=ready.data.info,
+        metrics={"held_out_accuracy": score.accuracy, "held_out_loss": score.loss},
+        provenance=file.provenance,
+    )
 
 
 def _check_outputs(genotypes: Sequence[Destination], model: Destination, start: LoadedDistribution) -> None:

@@ -14,8 +14,7 @@ import numpy as np
 from nascli.artifacts.runs.rundir import RunDir
 from nascli.artifacts.runs.scores import POPULATIONS, UNIFORM, Scored, ranked
 from nascli.config import DeriveConfig
-from nascli.core.engine.ranking.draw import Candidate
-from nascli.core.engine.ranking.score import Scorer
+from nascli.core.engine.ranking.candidates import Candidate, Scorer
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StopRequest, stop_on_signals
 from nascli.data.splits import split

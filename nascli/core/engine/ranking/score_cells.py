@@ -15,12 +15,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nascli.core.engine.ranking.candidates import SHARED_WEIGHTS
 from nascli.core.nn.build import load_weights
-from nascli.core.nn.graph_network import SharedNetwork
+from nascli.core.nn.graph_network import GraphNetwork, SharedNetwork
 from nascli.core.runtime import Runtime, fitting_threads
 from nascli.data import DataModule
 from nascli.data.permutation import permutation
-from nascli.errors import Diverged
+from nascli.errors import Diverged, UsageError
 from nascli.graphs.graph import Graph
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.network_settings import NetworkSettings
@@ -101,6 +102,10 @@ class CellScorer:
             raise Diverged(f"a candidate of {self._where} has a loss that is not finite: search with a lower --lr")
         seen = len(images)
         return [(hits / seen, total / seen) for hits, total in zip(right.tolist(), loss.tolist(), strict=True)]
+
+    def network(self, genotype: CellGenotype) -> GraphNetwork:
+        """Always raises UsageError: the weights are shared."""
+        raise UsageError(SHARED_WEIGHTS)
 
     def _answers(self, batch: Tensor, graphs: Sequence[Graph]) -> Iterator[Tensor]:
         """The logits of each graph in turn. [B, C, H, W] -> [B, classes] of each"""

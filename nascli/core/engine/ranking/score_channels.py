@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nascli.artifacts.distributions.posterior import PosteriorDistribution
-from nascli.artifacts.genotypes.masks import Mask, channels_of
-from nascli.config import LARGEST_SMALL_IMAGE, DeriveConfig
-from nascli.core.nn.build import load_weights
+from nascli.artifacts.genotypes.channels import ChannelsGenotype
+from nascli.artifacts.genotypes.masks import Mask, channels_of, mask_of
+from nascli.config import LARGEST_SMALL_IMAGE, DeriveConfig, SearchConfig
+from nascli.core.engine.search import open_streams
+from nascli.core.nn.build import inherited_network, load_weights
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.inherited_weights import inherit
 from nascli.core.nn.recalibrate import recalibrated
@@ -45,6 +48,9 @@ DECODED_FOR = 64
 
 OWN_BYTES = 1 << 30
 """Bytes of networks in memory at a time, where candidates have statistics of their own; at least one for every core."""
+
+CALIBRATION_IMAGES = 2048
+"""The training images, or all if there are fewer, from which a candidate's own statistics are taken."""
 
 Network = Callable[[Tensor], Tensor]
 """From a batch to the logits of some candidates, [candidates, B, classes]."""
@@ -80,7 +86,7 @@ class ChannelScorer:
         with torch.device("meta"):
             network = GraphNetwork(posterior.graph)
         load_weights(network, posterior.weights, where)
-        self._where = where
+        self._posterior, self._where = posterior, where
         self._supernet = runtime.place(network).eval()
         self._stacked = StackedNetwork(self._supernet)
         self._graph, self._data, self._runtime = posterior.graph, data, runtime
@@ -186,6 +192,12 @@ class ChannelScorer:
         with self._exact():
             return recalibrated(self._supernet, row.float(), self._calibration)
 
+    def network(self, genotype: ChannelsGenotype) -> GraphNetwork:
+        """A candidate's own, cut out of the super-network with the statistics that it is scored with. On the CPU."""
+        supernet = self.supernet(mask_of(self._graph, genotype.channels))
+        scored = {name: tensor.cpu().numpy() for name, tensor in supernet.state_dict().items()}
+        return inherited_network(genotype, replace(self._posterior, weights=scored), self._where, seed=0)
+
     def _batches(self, images: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         """Small images are normalised once and kept."""
         batches = self._data.batches(images, self._batch, memory_format=self._runtime.memory_format)
@@ -195,6 +207,15 @@ class ChannelScorer:
         if key not in self._kept:
             self._kept[key] = list(batches)
         return iter(self._kept[key])
+
+
+def calibration_batches(search: SearchConfig, data: DataModule, runtime: Runtime) -> list[Tensor]:
+    """The first batches of images that the search trained its weights on."""
+    train = open_streams(search, data, runtime)["train"]
+    count = min(train.batches_per_pass, -(-CALIBRATION_IMAGES // train.batch_size))
+    batches = [train.next()[0] for _ in range(count)]
+    train.close()
+    return batches
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

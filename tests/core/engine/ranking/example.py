@@ -12,7 +12,7 @@ from nascli.artifacts.load import LoadedArtifact, read_artifact
 from nascli.artifacts.provenance import Provenance
 from nascli.config import DeriveConfig, SearchConfig
 from nascli.core.engine.destination import Destination
-from nascli.core.engine.ranking.held_out import held_out_images
+from nascli.core.engine.ranking.held_out import held_out_images, rankable
 from nascli.core.engine.ranking.rank import Ranking, rank
 from nascli.core.engine.reporter import Silent
 from nascli.core.runtime import Runtime
@@ -69,7 +69,7 @@ def posterior() -> PosteriorDistribution:
 
 def held_out():
     """The images of the example's search, and those that it held out."""
-    return held_out_images(run(), settings(), CPU.device, Silent())
+    return held_out_images(rankable(run()), settings(), CPU.device, Silent())
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -7,14 +7,26 @@ from statistics import mean
 import numpy as np
 import pytest
 
+from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.posterior import PosteriorDistribution
-from nascli.core.engine.ranking.draw import Candidate, ChannelCandidates, size_of, within_budget
+from nascli.artifacts.load import LoadedArtifact
+from nascli.core.engine.ranking.candidates import Candidate
+from nascli.core.engine.ranking.channel_candidates import ChannelCandidates, size_of
+from nascli.core.engine.ranking.draw import within_budget
 from nascli.errors import UsageError
 from nascli.graphs.graph import Size
-from tests.artifacts.examples import posterior
+from tests.artifacts.examples import posterior, provenance
+from tests.core.engine.ranking.example import CONFIG
 
 POSTERIOR = posterior()
-CHANNELS = ChannelCandidates(POSTERIOR)
+
+
+def candidates_of(found: PosteriorDistribution) -> ChannelCandidates:
+    start = LoadedArtifact(DistributionFile(found, provenance(method="pgnas")), "", "run.safetensors")
+    return ChannelCandidates(start, CONFIG, found.data)
+
+
+CHANNELS = candidates_of(POSTERIOR)
 
 
 def with_probability(drop: float) -> PosteriorDistribution:
@@ -37,7 +49,7 @@ def test_a_candidate_is_that_of_its_number() -> None:
 
 
 def test_twins_have_one_mask() -> None:
-    sure = ChannelCandidates(with_probability(1e-6)).own(0, 5)
+    sure = candidates_of(with_probability(1e-6)).own(0, 5)
     assert len({one.twin_of for one in sure}) == 1
     assert parameters(sure) == [POSTERIOR.graph.parameters] * 5
 
@@ -72,8 +84,8 @@ def test_uniform_dropout_of_the_same_mean_size(seed: int) -> None:
 def test_a_uniform_posterior_finds_itself() -> None:
     """Up to the noise of two times 64 draws."""
     even = with_probability(0.3)
-    target = mean(parameters(ChannelCandidates(even).own(2, 64)))
-    assert ChannelCandidates(even).uniform_probability(2, 64, target) == pytest.approx(0.3, abs=0.02)
+    target = mean(parameters(candidates_of(even).own(2, 64)))
+    assert candidates_of(even).uniform_probability(2, 64, target) == pytest.approx(0.3, abs=0.02)
 
 
 def test_uniform_masks_shrink_as_the_probability_grows() -> None:

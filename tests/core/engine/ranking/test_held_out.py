@@ -7,6 +7,7 @@ import pytest
 from nascli.artifacts.load import read_artifact
 from nascli.core.engine.ranking.rank import rank
 from nascli.errors import ArtifactError, DataError, UsageError
+from nascli.registry import DISTRIBUTIONS, load
 from tests.artifacts.examples import bytes_of, categorical
 from tests.core.engine.ranking.example import held_out, posterior, run, settings
 
@@ -40,3 +41,8 @@ def test_a_file_that_says_no_images() -> None:
     provenance = run().provenance.model_copy(update={"data": None})
     with pytest.raises(ArtifactError, match=r"run.safetensors does not say what images it is for"):
         rank(replace(run(), value=replace(run().value, provenance=provenance)), settings())
+
+
+def test_what_networks_are_drawn_from_says_what_its_candidates_are() -> None:
+    for row in DISTRIBUTIONS.values():
+        assert bool(row.candidates) == hasattr(load(row.target), "sample")

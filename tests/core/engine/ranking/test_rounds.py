@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nascli.core.engine.destination import Destination
-from nascli.core.engine.ranking.held_out import held_out_images
+from nascli.core.engine.ranking.held_out import held_out_images, rankable
 from nascli.core.engine.ranking.rank import rank
 from nascli.core.engine.ranking.rounds import SHORTLIST_SHARE
 from nascli.core.engine.ranking.score_channels import ChannelScorer
@@ -44,7 +44,7 @@ def test_a_shortlist_is_of_the_best_on_a_tenth(tmp_path: Path) -> None:
 
 def test_the_first_tenth_has_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
     start = run(limit_train=1400)
-    data, images = held_out_images(start, settings(), CPU.device, Silent())
+    data, images = held_out_images(rankable(start), settings(), CPU.device, Silent())
     asked: list[np.ndarray] = []
     scores = ChannelScorer.scores
     monkeypatch.setattr(

@@ -8,8 +8,9 @@ from torch import nn
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.config import DeriveConfig, SearchConfig
-from nascli.core.engine.ranking.draw import CellCandidates, draw
-from nascli.core.engine.ranking.held_out import held_out_images
+from nascli.core.engine.ranking.cell_candidates import CellCandidates
+from nascli.core.engine.ranking.draw import draw
+from nascli.core.engine.ranking.held_out import held_out_images, rankable
 from nascli.core.engine.ranking.rank import rank
 from nascli.core.engine.ranking.score_cells import CellScorer, Children
 from nascli.core.engine.reporter import Silent
@@ -43,9 +44,14 @@ def settings(method="spos", **given):
     return DeriveConfig(**{"method": method, "dataset": "digits", "candidates": 12, **given})
 
 
+def candidates_of(start):
+    origin = rankable(start)
+    return CellCandidates(start, origin.search, open_data(origin.search, device=CPU.device).info)
+
+
 def parts(start, batch_size=32):
     """The data, the images to rank on, the children and what scores them."""
-    data, images = held_out_images(start, settings(), CPU.device, Silent())
+    data, images = held_out_images(rankable(start), settings(), CPU.device, Silent())
     space = start.value.distribution.space
     sizes = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
     children = Children(space, sizes, Shared(searching=True))
@@ -99,7 +105,7 @@ def test_what_neighbours_have_in_common_is_computed_once(start):
 
 
 def test_the_images_are_those_that_no_weight_learnt_from(start):
-    data, images = held_out_images(start, settings(), CPU.device, Silent())
+    data, images = held_out_images(rankable(start), settings(), CPU.device, Silent())
     shares = {"train": 0.5, "search": 0.5}
     whole = split(open_data(SearchConfig(method="spos", seed=3, **SMALL), device=CPU.device).train_labels, shares, 3)
     assert set(images) == set(whole["search"])
@@ -110,7 +116,7 @@ def test_the_images_are_those_that_no_weight_learnt_from(start):
 def test_candidates_are_samples_with_the_sizes_of_their_networks(start):
     space = start.value.distribution.space
     sizes = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
-    cells = CellCandidates(start.value.distribution, sizes)
+    cells = candidates_of(start)
     found = cells.own(7, 8)
     assert [one.number for one in found] == list(range(1, 9))
     for one in found:
@@ -127,7 +133,7 @@ def test_a_learnt_distribution_is_compared_with_uniform_cells():
     (ranked,) = result.rounds
     uniform = CategoricalDistribution.uniform(cell_space("nas-bench-201"))
     assert [len(ranked.of(name)) for name in ("cells", "uniform")] == [12, 12]
-    candidates, _ = draw(start, parts(start)[0].info, settings("parsec"), 1, Silent())
+    candidates, _ = draw(candidates_of(start), settings("parsec"), 1, Silent())
     others = [one.draw().network() for one in candidates if one.population == "uniform"]
     assert others != [one.draw().network() for one in candidates if one.population == "cells"]
     assert not set(others) & {uniform.sample(0, number).network() for number in range(1, 13)}, "numbers of their own"

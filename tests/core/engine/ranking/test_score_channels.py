@@ -48,7 +48,7 @@ def test_one_winner_however_many_share_a_pass(monkeypatch: pytest.MonkeyPatch) -
     found = [rank(run(), settings(batch_size=batch, uniform=False)) for batch in (256, 11)]
     for at_once in (1, 5):
         scorer = lambda *given, at_once=at_once, **more: ChannelScorer(*given, at_once=at_once, **more)  # noqa: E731
-        monkeypatch.setattr("nascli.core.engine.ranking.score.ChannelScorer", scorer)
+        monkeypatch.setattr("nascli.core.engine.ranking.score_channels.ChannelScorer", scorer)
         found.append(rank(run(), settings(uniform=False)))
     assert {result.best[0].number for result in found} == {found[0].best[0].number}
     for result in found[1:]:

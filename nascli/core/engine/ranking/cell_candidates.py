@@ -1,0 +1,65 @@
+"""The candidates of a distribution over cells, whose networks share the weights of their search."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.load import LoadedDistribution
+from nascli.artifacts.runs.scores import CELLS, UNIFORM
+from nascli.config import DeriveConfig, SearchConfig
+from nascli.core.engine.offers import OffersCells
+from nascli.core.engine.ranking.candidates import SHARED_WEIGHTS, Candidate, measured
+from nascli.core.engine.sizing import shape_of
+from nascli.errors import UsageError
+from nascli.seeds import derive_seed
+from nascli.settings.groups import CellNetwork, SharesWeights
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.network_settings import NetworkSettings
+
+if TYPE_CHECKING:
+    from nascli.core.engine.ranking.score_cells import CellScorer
+    from nascli.core.runtime import Runtime
+    from nascli.data import DataModule
+
+
+class CellCandidates:
+    """Cells of a distribution, with the sizes that their networks have in the search, whose weights they share."""
+
+    no_model = SHARED_WEIGHTS
+
+    def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo) -> None:
+        assert isinstance(start.distribution, OffersCells)
+        assert isinstance(search.settings, CellNetwork)
+        self._start, self._distribution, self._search = start, start.distribution, search
+        self._network = NetworkSettings(**shape_of(info).model_dump(), **search.settings.size)
+        self._candidates = partial(
+            measured, twin_of=CellGenotype.network, size_of=lambda cell: cell.graph(self._network).size
+        )
+
+    def own(self, seed: int, count: int) -> list[Candidate]:
+        """Candidates 1 to `count` of the sequence `seed`."""
+        return self._candidates(CELLS, count, partial(self._distribution.sample, seed))
+
+    def uniform(self, seed: int, count: int, parameters: float) -> tuple[list[Candidate], None]:
+        """As many uniform cells; none where the distribution itself has learnt nothing."""
+        own = self._distribution
+        if not any(values.any() for values in own.tensors().values()):
+            return [], None
+        uniform = type(own).uniform(own.space)
+        return self._candidates(UNIFORM, count, partial(uniform.sample, derive_seed(seed, UNIFORM))), None
+
+    def genotype(self, seed: int, number: int) -> CellGenotype:
+        """Candidate `number` of the sequence `seed`."""
+        return self._distribution.sample(seed, number)
+
+    def scorer(self, data: "DataModule", config: DeriveConfig, runtime: "Runtime") -> "CellScorer":
+        """A scorer with the shared weights. Raises ArtifactError where they don't fit, UsageError for `recalibrate`."""
+        from nascli.core.engine.ranking.score_cells import CellScorer, Children
+
+        if config.recalibrate:
+            raise UsageError("cells always have the statistics of their own batches: leave --recalibrate out")
+        space, settings, start = self._distribution.space, self._search.settings, self._start
+        assert isinstance(settings, SharesWeights)
+        assert start.value.weights is not None
+        children = Children(space, self._network, settings.wiring(space))
+        return CellScorer(children, start.value.weights, data, config.batch_size, runtime, start.where)
