@@ -77,7 +77,7 @@ def of_space(**changes: object) -> dict[str, Any]:
         (altered(version=2), "was written by a newer nascli (format version 2; this one reads 1)"),
         (altered(version="1"), "version: must be a whole number"),
         (altered(format=None), 'it names no "format"'),
-        (altered(format="nascli-model"), "'nascli-model' was found where 'nascli-distribution' is needed"),
+        (altered(format="nascli-model"), "genotype: is missing; network: is missing"),
         (altered(kind=None), "the document's fields are not those of a distribution"),
         (altered(more=1), "the document's fields are not those of a distribution"),
         (altered(kind="mixtur"), "kind: unknown kind of distribution 'mixtur': did you mean 'mixture'?"),
