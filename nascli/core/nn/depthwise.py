@@ -22,13 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nascli.core.nn.aten import channels_last, convolution_gradients
+
 KERNELS = (3, 5)
 """Sides of the kernels whose gradients are computed here; the others' are torch's."""
-
-
-def channels_last(maps: Tensor) -> Tensor:
-    """The maps in channels-last layout; the same tensor if they are in it already."""
-    return maps.contiguous(memory_format=torch.channels_last)
 
 
 def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
@@ -69,6 +66,31 @@ class DepthwiseConv2d(nn.Conv2d):
 def _convolve(maps: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     padding = dilation * (weight.shape[-1] // 2)
     return F.conv2d(maps, weight, None, stride, padding, dilation, groups=weight.shape[0])
+
+
+def depthwise(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    """`depthwise_conv` without autograd."""
+    if stride == 2 and dilation == 2:
+        return _convolve(channels_last(maps[:, :, ::2, ::2]), weight, 1, 1)
+    return _convolve(maps, weight, stride, dilation)
+
+
+def depthwise_gradients(
+    gradient: Tensor, maps: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1, *, wanted: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """The gradients of `depthwise`, to the maps, and to the weight if that is wanted."""
+    if stride == 2 and dilation == 2:
+        seen = channels_last(maps[:, :, ::2, ::2])
+        d_seen, d_weight = depthwise_gradients(gradient, seen, weight, wanted=wanted)
+        d_maps = torch.zeros_like(maps)
+        d_maps[:, :, ::2, ::2].copy_(d_seen)
+        return d_maps, d_weight
+    if maps.device.type == "cpu" and stride == 1 and maps.dtype in (torch.float32, torch.float64):
+        d_maps = _convolve(gradient, weight.flip(2, 3), 1, dilation)
+        if not wanted:
+            return d_maps, None
+        return d_maps, _weight_gradient(channels_last(gradient), channels_last(maps), weight, dilation)
+    return convolution_gradients(gradient, maps, weight, stride, dilation, groups=len(weight), wanted=wanted)
 
 
 class _DepthwiseConv(torch.autograd.Function):

@@ -4,120 +4,150 @@ Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architect
 With all channels (K = 1) and edge weights of 1 it is the cell of Liu et al., ICLR 2019, Eq. 2.
 """
 
+from collections.abc import Iterator, Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.core.nn.batch_norm import RunningMoments, Term, normalised_sum
-from nascli.core.nn.depthwise import channels_last
-from nascli.core.nn.mixed_edges import MixedEdges
-from nascli.core.nn.mixed_operations import (
-    Observations,
-    factorized_weight,
-    maps_like,
-    rows,
-    subsampled_pair,
-)
-from nascli.core.nn.partial_channels import drawn_channels, first_channels, node_sum
-from nascli.core.nn.per_edge import EdgeTable
-from nascli.spaces.darts import Darts
+from nascli.core.nn.aten import EPS, BatchNorms
+from nascli.core.nn.mixed_channels import Channels, DrawnChannels, FirstChannels
+from nascli.core.nn.mixed_kernels import KernelGradients, Kernels
+from nascli.core.nn.mixed_layout import SIDE, CellLayout, CellSize
+from nascli.core.nn.mixed_pass import CellPass
+from nascli.core.nn.mixed_source import Mixture, Shared
+from nascli.core.nn.named_parts import NamedParts
+
+MOMENTUM = 0.1
+"""Weight of a batch in the running statistics, as in torch's batch norm."""
+
+MOST_DENSE = 16
+"""The most mixed channels for which one dense kernel beats a depthwise and a pointwise one."""
 
 
-class InputMap(nn.Module):
-    """A rectified input state mapped to C channels: 1x1 convolution (or a factorised reduction), batch norm."""
-
-    def __init__(self, cin: int, channels: int, reduction: bool) -> None:
-        super().__init__()
-        self.reduction = reduction
-        self.conv = nn.Conv2d(cin, channels // 2 if reduction else channels, 1, bias=False)
-        if reduction:
-            self.shifted_conv = nn.Conv2d(cin, channels - channels // 2, 1, bias=False)
-        self.norm = RunningMoments(channels)
-
-    def forward(self, activated: Tensor) -> tuple[Tensor, Observations]:
-        features = channels_last(activated)
-        weight = self.conv.weight[None]
-        if self.reduction:
-            features = subsampled_pair(features)
-            weight = factorized_weight(weight, self.shifted_conv.weight[None])
-        mapped, seen = normalised_sum([Term(rows(features), weight.flatten(2), self.norm)], self.training)
-        return maps_like(mapped, features), seen
-
-
-class MixedCell(nn.Module):
+class MixedCell(NamedParts):
     """First [B, c_prev_prev, H', W'] and second [B, c_prev, H, W] -> [B, nodes·C, H/s, W/s], s = 2 in a reduction cell.
 
-    The edges from one state are computed together (`MixedEdges`); in the state dict each has a name of its own, such as
-    `edges.0-2.sep_conv_3x3.first.depthwise.weight`.
+    Its weights are one vector, and so are its running means and variances; `CellLayout` says what is where. As the
+    momentum is fixed, no count of batches is kept. recompute: keep only the inputs for the backward pass, and compute
+    the cell a second time in it.
     """
 
-    def __init__(
-        self,
-        operations: tuple[str, ...],
-        nodes: int,
-        c_prev_prev: int,
-        c_prev: int,
-        channels: int,
-        partial_channels: int,
-        reduction: bool,
-        reduction_prev: bool,
-    ) -> None:
+    running_mean: Tensor
+    running_var: Tensor
+    gather: Tensor
+    ungather: Tensor
+    whole_index: Tensor
+    entry_index: Tensor
+    shuffled: Tensor
+    unmoved: Tensor
+    past_edges: Tensor
+    edge_index: Tensor
+    skip_index: Tensor
+    shuffle: Tensor
+
+    def __init__(self, size: CellSize, *, recompute: bool = False) -> None:
         super().__init__()
-        self.nodes, self.channels, self.reduction = nodes, channels, reduction
-        self.partial_channels = partial_channels
-        self.mixed_channels = channels // partial_channels
-        self.out_channels = nodes * channels
-        self.inputs = nn.ModuleList(
-            (InputMap(c_prev_prev, channels, reduction_prev), InputMap(c_prev, channels, reduction=False))
-        )
-        edges = Darts(nodes).edges()  # in the order of the rows of alpha
-        self.targets = {i: tuple(node for source, node in edges if source == i) for i in range(nodes + 1)}
-        self.edges = EdgeTable(
-            {
-                i: MixedEdges(operations, len(targets), self.mixed_channels, 2 if reduction and i < 2 else 1)
-                for i, targets in self.targets.items()
-            },
-            self.targets,
-        )
-        self._rows = {edge: row for row, edge in enumerate(edges)}
+        self.size, self.layout, self.recompute = size, CellLayout(size), recompute
+        self.weight = nn.Parameter(torch.empty(self.layout.weight_count).uniform_(-1, 1))
+        with torch.no_grad():
+            self.weight.mul_(torch.from_numpy(self.layout.bounds()).to(self.weight.device))
+        self.register_buffer("running_mean", torch.zeros(self.layout.statistics_count))
+        self.register_buffer("running_var", torch.ones(self.layout.statistics_count))
+        for name, table in self.layout.tables().items():
+            self.register_buffer(name, torch.from_numpy(table), persistent=False)
+
+    def parts(self) -> Iterator[tuple[str, Tensor]]:
+        for name, (place, shape) in self.layout.weights.items():
+            yield name, self.weight[place].view(shape)
+        for name, place in self.layout.statistics.items():
+            yield f"{name}.running_mean", self.running_mean[place]
+            yield f"{name}.running_var", self.running_var[place]
 
     def forward(
-        self, first: Tensor, second: Tensor, operation_weights: Tensor, edge_weights: Tensor, channels: Tensor | None
-    ) -> tuple[Tensor, Observations]:
-        """The cell's output, and the moments of the batch with which to update its running statistics.
+        self, first: Tensor, second: Tensor, mixture: Tensor, drawn: Tensor | None, last: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The ReLU of the cell's output (of the `last` cell, the output itself), and its statistics for `update`.
 
-        first, second: the ReLU of the two previous cells' outputs. operation_weights: [edges, operations];
-        edge_weights: [edges]; channels: [edges, C/K] to mix these channels, or None for the first C/K and a shuffle.
+        first, second: the ReLU of the two previous cells' outputs. mixture: [0, weights of all operations of all edges,
+        weights of all edges]. drawn: [edges, C/K] to mix these channels, or None for the first C/K and a shuffle.
         """
-        if channels is None:
-            partial = first_channels(self.channels, self.partial_channels, like=edge_weights)
-        else:
-            partial = drawn_channels(self.channels, channels, like=edge_weights)
-        weights = operation_weights * edge_weights[:, None]
-        inputs = (first, second)
-        states: list[Tensor] = []
-        past: list[Tensor] = []
-        mixed: dict[tuple[int, int], Tensor] = {}
-        observations: Observations = []
-        for index in range(self.nodes + 2):
-            if index < 2:
-                state, seen = self.inputs[index](inputs[index])
-                observations += seen
-            else:
-                at = [self._rows[source, index] for source in range(index)]
-                put, rest = partial.of_edges(partial.put, at), partial.of_edges(partial.rest, at)
-                parts = [mixed[source, index] for source in range(index)]
-                total = node_sum(edge_weights[at], put, rest, parts, past)
-                state = maps_like(total, second, stride=2 if self.reduction else 1)
-            states.append(state)
-            if index not in self.targets:
-                continue
-            at = [self._rows[index, target] for target in self.targets[index]]
-            maps, seen = self.edges[str(index)](state, partial.of_edges(partial.draw, at), weights[at])
-            observations += seen
-            parts = rows(maps).split(self.mixed_channels, dim=1)
-            mixed |= {(index, target): part for target, part in zip(self.targets[index], parts, strict=True)}
-            if self.partial_channels > 1:
-                shrink = self.reduction and index < 2
-                past.append(rows(F.max_pool2d(state, 2, 2, ceil_mode=True) if shrink else state))
-        return torch.cat(states[2:], dim=1), observations
+        device = first.device.type
+        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else first.dtype
+        with torch.autocast(device, enabled=False):
+            inputs = (self.weight.to(kind), mixture, first.to(kind), second.to(kind))
+            found: tuple[Tensor, Tensor] = CellPass.apply(self, drawn, last, *inputs)
+        return found
+
+    def statistics(self, like: Tensor) -> Tensor:
+        """Room for the batch's statistics, or the running ones: [2, channels]."""
+        if self.training:
+            return like.new_empty(2, self.layout.statistics_count)
+        return torch.stack((self.running_mean, self.running_var))
+
+    def shared(self, weight: Tensor, mixture: Tensor, drawn: Tensor | None, statistics: Tensor) -> Shared:
+        """What the sources share."""
+        layout, size, mixed = self.layout, self.size, self.size.mixed_channels
+        first_channels = FirstChannels(mixed, size.partial_channels, self.shuffle.to(weight.dtype))
+        channels: Sequence[Channels] = [first_channels] * len(layout.sources)
+        whole, entries, index = self.whole_index, self.shuffled, self.entry_index
+        if drawn is not None and size.partial_channels > 1:
+            drawn = drawn.index_select(0, self.past_edges)
+            counts = [len(source.targets) for source in layout.sources]
+            channels = [DrawnChannels(part, size.channels) for part in drawn.split(counts)]
+            past = self.edge_index[:, None].repeat(1, size.channels)
+            past = past.scatter_(1, drawn, self.skip_index[:, None].expand_as(drawn))
+            entries, index = self.unmoved, torch.cat((index[: layout.scale_count], past.flatten()))
+            whole = torch.zeros_like(whole).index_copy_(0, entries, index)
+        scales, matrices = mixture.index_select(0, whole).tensor_split([layout.scale_count])
+        gathered = torch.cat((weight.new_zeros(1), weight)).index_select(0, self.gather)
+        first, second = (weight[part].view(-1, mixed, mixed) for part in (layout.first, layout.second))
+        first_depthwise, second_depthwise = (
+            gathered[part].view(-1, mixed, SIDE, SIDE) for part in (layout.first_depthwise, layout.second_depthwise)
+        )
+        dense = None
+        if channels[0].copies == 1 and mixed <= MOST_DENSE:
+            dense = first[..., None, None] * first_depthwise[:, None]
+        kernels = Kernels(first, first_depthwise, dense, second, second_depthwise, gathered)
+        norms = BatchNorms(statistics, training=self.training)
+        return Shared(channels, kernels, Mixture(scales, matrices.to(weight.dtype), entries, index), norms)
+
+    def inputs(self, weight: Tensor, kernels: Kernels) -> list[tuple[Tensor, int]]:
+        """The convolution of each input state, and its stride."""
+        plain = [(weight[part].view(self.size.channels, -1, 1, 1), 1) for part in self.layout.plain]
+        if not self.size.reduced:
+            return plain
+        kernel = kernels.gathered[self.layout.reduction].view(self.size.channels, -1, 2, 2)
+        return [(kernel, 2), *plain]
+
+    def weight_gradient(self, kernels: Kernels, found: KernelGradients) -> Tensor:
+        """Of the weights, from those of the kernels."""
+        first, first_depthwise = found.first, found.first_depthwise
+        if kernels.dense is not None and found.dense:
+            dense = torch.cat(found.dense[::-1])
+            first = [(dense * kernels.first_depthwise[:, None]).sum(dim=(3, 4))]
+            first_depthwise = [(dense * kernels.first[..., None, None]).sum(dim=1)]
+        parts = [*found.plain[::-1], *first[::-1], *found.second[::-1]]
+        gathered = [*first_depthwise[::-1], *found.second_depthwise[::-1], *found.skips[::-1], *found.reduction]
+        if gathered:
+            parts.append(torch.cat([part.flatten() for part in gathered]).index_select(0, self.ungather))
+        return torch.cat([part.flatten() for part in parts])
+
+
+@torch.no_grad()
+def update(seen: Sequence[tuple["MixedCell", Tensor, int, int]]) -> None:
+    """Move the running statistics of cells towards those of a batch, with unbiased variances.
+
+    seen: the cells with their statistics, over how many values each mean of a mapped input is taken, and each other.
+    """
+    means, deviations = ([statistics[row] for _, statistics, _, _ in seen] for row in (0, 1))
+    variances = torch._foreach_pow(deviations, -2.0)
+    torch._foreach_sub_(variances, EPS)
+    counts = [count for _, _, *counts in seen for count in counts]
+    parts = [
+        part
+        for (cell, *_), each in zip(seen, variances, strict=True)
+        for part in each.tensor_split([2 * cell.size.channels])
+    ]
+    torch._foreach_mul_(parts, [count / max(1, count - 1) for count in counts])
+    torch._foreach_lerp_([cell.running_mean for cell, *_ in seen], means, MOMENTUM)
+    torch._foreach_lerp_([cell.running_var for cell, *_ in seen], variances, MOMENTUM)

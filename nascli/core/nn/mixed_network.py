@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from nascli.core.nn.depthwise import channels_last
+from nascli.core.nn.aten import channels_last
 from nascli.core.nn.graph_mixture import check_partial_channels, draw_some
 from nascli.core.nn.graph_network import GraphModules, tower_of
-from nascli.core.nn.mixed_cell import MixedCell
+from nascli.core.nn.mixed_cell import MixedCell, update
+from nascli.core.nn.mixed_layout import CellSize
 from nascli.graphs.builder import Builder
 from nascli.spaces.darts import STEM_MULTIPLE, Darts, reduction_cells
 from nascli.spaces.network_settings import NetworkSettings
@@ -44,29 +44,19 @@ class MixedNetwork(GraphModules):
         super().__init__(build.graph())
         self._states = states
         self._stem_order = self.graph.steps(states)
-        self.recompute = recompute
         self.edges = space.edges()
         channels, reductions = settings.channels, reduction_cells(settings.layers)
         c_prev_prev, c_prev = map(build.channels, states)
-        reduction_prev = STRIDES[settings.stem][0] != STRIDES[settings.stem][1]
+        reduced = STRIDES[settings.stem][0] != STRIDES[settings.stem][1]
         cells = []
         for position in range(settings.layers):
             reduction = position in reductions
             channels = 2 * channels if reduction else channels
-            cell = MixedCell(
-                space.operations,
-                space.nodes,
-                c_prev_prev,
-                c_prev,
-                channels,
-                partial_channels,
-                reduction,
-                reduction_prev,
-            )
-            cells.append(cell)
-            c_prev_prev, c_prev, reduction_prev = c_prev, cell.out_channels, reduction
+            size = CellSize(space, (c_prev_prev, c_prev), channels, partial_channels, reduction, reduced)
+            cells.append(MixedCell(size, recompute=recompute))
+            c_prev_prev, c_prev, reduced = c_prev, space.nodes * channels, reduction
         self.cells = nn.ModuleList(cells)
-        self._channels = [(cell.channels, cell.mixed_channels) for cell in cells]
+        self._channels = [(cell.size.channels, cell.size.mixed_channels) for cell in cells]
         self.classifier = nn.Linear(c_prev, settings.classes)
         self._tower_position = reductions[-1]
         if settings.auxiliary:
@@ -85,30 +75,37 @@ class MixedNetwork(GraphModules):
         tower = self.auxiliary if with_auxiliary else None
         if with_auxiliary and tower is None:
             raise ValueError("this network was built without an auxiliary tower")
-        if edge_weights is None:
-            edge_weights = {cell: weights.new_ones(len(self.edges)) for cell, weights in operation_weights.items()}
+        mixtures = {
+            kind: self.mixture(weights, None if edge_weights is None else edge_weights[kind])
+            for kind, weights in operation_weights.items()
+        }
         # Both cells that read a state begin with its ReLU: it is computed, and kept, once.
         start = {self.graph.nodes[0].name: channels_last(images)}
         values = self.run(self._stem_order, start, keep=self._states)
         first, second = (values[name] for name in self._states)
         last = F.relu(second)
         before = last if first is second else F.relu(first)
+        seen: list[tuple[MixedCell, Tensor, int, int]] = []
         for position, cell in enumerate(self.cells):
-            kind = "reduce" if cell.reduction else "normal"
+            assert isinstance(cell, MixedCell)
+            kind = "reduce" if cell.size.reduction else "normal"
             drawn = None if channels is None else channels[position]
-            arguments = (before, last, operation_weights[kind], edge_weights[kind], drawn)
-            if self.recompute and torch.is_grad_enabled():
-                output, observations = checkpoint(cell, *arguments, use_reentrant=False, preserve_rng_state=False)
-            else:
-                output, observations = cell(*arguments)
-            for norm, moments in observations:
-                norm.update(moments)
             is_final = position == len(self.cells) - 1
-            before, last = last, output if is_final else F.relu(output, inplace=True)
+            output, statistics = cell(before, last, mixtures[kind], drawn, is_final)
+            seen.append((cell, statistics, last[:, 0].numel(), output[:, 0].numel()))
+            before, last = last, output
             if tower is not None and position == self._tower_position:
                 auxiliary_logits = tower(last)  # begins with a ReLU of its own, which leaves a ReLU's output as it is
+        if self.training:
+            update(seen)
         logits = self.classifier(last.mean(dim=(2, 3)))
         return logits if tower is None else (logits, auxiliary_logits)
+
+    def mixture(self, operations: Tensor, edges: Tensor | None) -> Tensor:
+        """The mixture as `MixedCell` takes it: 0, the weights of all operations of all edges, those of all edges."""
+        if edges is None:
+            edges = operations.new_ones(len(self.edges))
+        return torch.cat((operations.new_zeros(1), (operations * edges[:, None]).flatten(), edges))
 
     def draw_channels(self, generator: torch.Generator) -> list[Tensor]:
         """As `GraphMixture.draw_channels`."""

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nascli.core.nn.aten import channels_last
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.errors import UsageError
 from nascli.spaces.darts import Darts
@@ -57,7 +58,7 @@ def logits_of(network, seed=2):
     """alpha and beta of a network: spread out, so that no two edges weigh alike."""
     draw = torch.Generator().manual_seed(seed)
     shapes = {
-        "alpha": (len(network.edges), len(network.cells[0].edges["0"].columns) + 1),
+        "alpha": (len(network.edges), len(network.cells[0].size.space.operations)),
         "beta": (len(network.edges),),
     }
     return {
@@ -206,9 +207,10 @@ def test_single_precision_is_as_good_as_the_per_edge_implementations():
     logits = logits_of(network)
     exact, _ = gradients(oracle, F.cross_entropy(oracle(images, *mixture(network, logits)), labels), logits)
     errors = []
-    for model in (network.float(), oracle.float()):
+    # In one layout, since torch sums a batch norm's statistics in float64 where maps are contiguous.
+    for model in (network.float(), oracle.float().to(memory_format=torch.channels_last)):
         single = {name: value.detach().float().requires_grad_() for name, value in logits.items()}
-        loss = F.cross_entropy(model(images.float(), *mixture(network, single)), labels)
+        loss = F.cross_entropy(model(channels_last(images.float()), *mixture(network, single)), labels)
         rounded, _ = gradients(model, loss, single)
         errors.append({name: (rounded[name].double() - exact[name]).norm() / exact[name].norm() for name in exact})
     fused, plain = (torch.tensor([e[name] for name in exact if e[name].isfinite()]).median() for e in errors)
@@ -294,10 +296,11 @@ def test_channels_that_no_edge_draws_never_meet_an_operation():
     first, second, change = (torch.randn(2, 12, 8, 8, generator=draw, dtype=torch.float64) for _ in range(3))
     cell.eval()
     operations, edges = mixture(network, logits_of(network))
-    drawn = torch.tensor([[0, 1]]).expand(len(network.edges), -1)
+    weights = network.mixture(operations["normal"], edges["normal"])
+    drawn = torch.tensor([[0, 1]]).repeat(len(network.edges), 1)
 
     def run(second):
-        return cell(first, second, operations["normal"], edges["normal"], drawn)[0].unflatten(1, (3, 4))
+        return cell(first, second, weights, drawn, last=True)[0].unflatten(1, (3, 4))
 
     bent = run(second + change) - run(second) - (run(second + 2 * change) - run(second + change))
     assert bent[:, :, 2:].abs().max() < 1e-12

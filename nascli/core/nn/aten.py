@@ -1,0 +1,144 @@
+"""torch's convolutions, poolings and batch norm with their gradients as functions, for gradients written by hand."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+EPS = 1e-5
+"""Added to variances, as in torch's batch norm."""
+
+_aten: Any = torch.ops.aten
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """The maps in channels-last layout; the same tensor if they are in it already."""
+    return maps.contiguous(memory_format=torch.channels_last)
+
+
+def rows(maps: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B·H·W, C]: a view of maps in channels-last layout."""
+    return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
+
+
+def maps_like(matrix: Tensor, maps: Tensor) -> Tensor:
+    """[B·H·W, C] -> [B, C, H, W] in channels-last layout, with the size of other maps. A view."""
+    batch, _, height, width = maps.shape
+    return matrix.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def convolution(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1, groups: int = 1) -> Tensor:
+    """Without bias; odd kernels are padded to keep the size at stride 1, even ones not at all."""
+    result: Tensor = _aten.convolution(maps, weight, None, *_geometry(weight, stride, dilation, groups))
+    return result
+
+
+def convolution_gradients(
+    gradient: Tensor,
+    maps: Tensor,
+    weight: Tensor,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    *,
+    wanted: bool = True,
+) -> tuple[Tensor, Tensor | None]:
+    """Of `convolution`, to the maps, and to the weight if that is wanted."""
+    d_maps, d_weight, _ = _aten.convolution_backward(
+        gradient, maps, weight, None, *_geometry(weight, stride, dilation, groups), (True, wanted, False)
+    )
+    return d_maps, d_weight
+
+
+def _geometry(weight: Tensor, stride: int, dilation: int, groups: int) -> tuple[Any, ...]:
+    side = weight.shape[-1]
+    padding = dilation * (side // 2) if side % 2 else 0
+    return [stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], groups
+
+
+def max_pool(maps: Tensor, side: int, stride: int) -> tuple[Tensor, Tensor]:
+    """The maxima and their places. Windows of 3 have padding; those of 2 reach beyond the edge of odd sides."""
+    pooled, places = _aten.max_pool2d_with_indices(maps, *_window(side, stride), [1, 1], side == 2)
+    return pooled, places
+
+
+def max_pool_gradient(gradient: Tensor, like: Tensor, places: Tensor, side: int, stride: int) -> Tensor:
+    """Of `max_pool`, for maps of the size of `like`."""
+    result: Tensor = _aten.max_pool2d_with_indices_backward(
+        gradient, like, *_window(side, stride), [1, 1], side == 2, places
+    )
+    return result
+
+
+def average_pool(maps: Tensor, stride: int) -> Tensor:
+    """3x3; the padding is left out of the mean."""
+    result: Tensor = _aten.avg_pool2d(maps, *_window(3, stride), False, False)
+    return result
+
+
+def average_pool_gradient(gradient: Tensor, like: Tensor, stride: int) -> Tensor:
+    """Of `average_pool`, for maps of the size of `like`."""
+    result: Tensor = _aten.avg_pool2d_backward(gradient, like, *_window(3, stride), False, False, None)
+    return result
+
+
+def _window(side: int, stride: int) -> tuple[list[int], list[int], list[int]]:
+    return [side] * 2, [stride] * 2, [side // 2 if side % 2 else 0] * 2
+
+
+class BatchNorms:
+    """The batch norms of a cell in one pass, without bias; each has a range of the statistics.
+
+    In training the statistics, [2, all channels], are written: means and 1 / sqrt(variance + EPS) of the batch.
+    Otherwise they are read: running means and variances.
+    """
+
+    def __init__(self, statistics: Tensor, *, training: bool) -> None:
+        self.statistics, self.training = statistics, training
+
+    def __call__(self, maps: Tensor, scale: Tensor | None, place: slice) -> Tensor:
+        """The normalised maps, times the scale [C] of each channel."""
+        mean, other = self.statistics[:, place].unbind()
+        if not self.training:
+            result: Tensor = _aten.native_batch_norm(maps, scale, None, mean, other, False, 0.0, EPS)[0]
+            return result
+        out = torch.empty_like(maps)
+        scale = self._scale(maps, scale)
+        _aten.native_batch_norm.out(
+            maps, scale, None, None, None, True, 0.0, EPS, out=out, save_mean=mean, save_invstd=other
+        )
+        return out
+
+    def again(self, maps: Tensor, place: slice) -> Tensor:
+        """The normalised maps a second time, to the last bit; the statistics are left alone."""
+        if not self.training:
+            return self(maps, None, place)
+        scale = self._scale(maps, None)
+        result: Tensor = _aten.native_batch_norm(maps, scale, None, None, None, True, 0.0, EPS)[0]
+        return result
+
+    def gradients(
+        self, gradient: Tensor, maps: Tensor, scale: Tensor | None, place: slice, *, wanted: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """To the maps, and to the scale if that is wanted."""
+        mean, other = self.statistics[:, place].unbind()
+        running, batch = ((None, None), (mean, other)) if self.training else ((mean, other), (None, None))
+        scale = self._scale(maps, scale)
+        d_maps, d_scale, _ = _aten.native_batch_norm_backward(
+            gradient, maps, scale, *running, *batch, self.training, EPS, [True, wanted, False]
+        )
+        return d_maps, d_scale
+
+    def _scale(self, maps: Tensor, scale: Tensor | None) -> Tensor | None:
+        """Ones where there is no scale in half precision: from its type torch takes that of the statistics."""
+        if scale is None and maps.dtype != self.statistics.dtype:
+            return self.statistics.new_ones(maps.shape[1])
+        return scale
+
+
+def padded_to_even(maps: Tensor) -> Tensor:
+    """With a row and a column of zeros below and to the right where a side is odd."""
+    height, width = maps.shape[2:]
+    if height % 2 == width % 2 == 0:
+        return maps
+    return channels_last(torch.nn.functional.pad(maps, (0, width % 2, 0, height % 2)))
