@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.core.engine.ranking.score_cells import CellScorer, Children
-from nascli.core.nn.graph_network import SharedNetwork
+from nascli.core.nn.shared_network import SharedNetwork
 from nascli.core.runtime import Runtime
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings

@@ -15,7 +15,7 @@ from nascli.core.methods.cells import sized
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn import auxiliary
 from nascli.core.nn.build import seeded
-from nascli.core.nn.graph_network import SharedNetwork
+from nascli.core.nn.shared_network import SharedNetwork
 from nascli.core.optimization import cosine_of, sgd_of
 from nascli.core.runtime import Runtime, check_memory
 from nascli.graphs.graph import Graph

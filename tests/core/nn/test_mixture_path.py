@@ -5,8 +5,8 @@ import torch
 
 from nascli.artifacts.distributions.mixture import MixtureDistribution
 from nascli.core.nn.graph_mixture import GraphMixture
-from nascli.core.nn.graph_network import SharedNetwork
 from nascli.core.nn.mixed_network import MixedNetwork
+from nascli.core.nn.shared_network import SharedNetwork
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Path

@@ -6,7 +6,7 @@ from torch import nn
 
 from nascli.artifacts.genotypes.genotype import CellGenotype
 from nascli.core.nn.build import build_network
-from nascli.core.nn.graph_network import SharedNetwork
+from nascli.core.nn.shared_network import SharedNetwork
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Shared

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from nascli.core.engine.ranking.candidates import SHARED_WEIGHTS
 from nascli.core.nn.build import load_weights
-from nascli.core.nn.graph_network import GraphNetwork, SharedNetwork
+from nascli.core.nn.graph_network import GraphNetwork
+from nascli.core.nn.shared_network import SharedNetwork
 from nascli.core.runtime import Runtime, fitting_threads
 from nascli.data import DataModule
 from nascli.data.permutation import permutation

@@ -16,7 +16,7 @@ from nascli.core.engine.ranking.score_cells import CellScorer, Children
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.search import search
 from nascli.core.nn.build import load_weights
-from nascli.core.nn.graph_network import SharedNetwork
+from nascli.core.nn.shared_network import SharedNetwork
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.data.permutation import permutation
