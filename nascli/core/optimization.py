@@ -114,7 +114,11 @@ class Updater(Generic[Kind]):
 
     def accumulate(self, loss: Tensor) -> None:
         """Add the gradients of `loss` in this optimiser's parameters to their present ones."""
-        self._scaler.scale(loss).backward(inputs=self.parameters)
+        self.scaled(loss).backward(inputs=self.parameters)
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        """The loss in the scale in which gradients gather: who wants more of its backward pass takes this."""
+        return self._scaler.scale(loss)
 
     def apply(self, lr: float | None = None) -> Tensor:
         """One step with the present gradients, clipped. Returns their norm, as `update` does."""

@@ -15,7 +15,7 @@ from nascli.core.methods.cells import sized
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn import auxiliary
 from nascli.core.nn.build import seeded
-from nascli.core.nn.shared_network import SharedNetwork
+from nascli.core.nn.shared_network import SharedNetwork, Siblings
 from nascli.core.optimization import cosine_of, sgd_of
 from nascli.core.runtime import Runtime, check_memory
 from nascli.graphs.graph import Graph
@@ -61,13 +61,13 @@ class SinglePaths:
 
     def _log_likelihood(self, images: Tensor, labels: Tensor, children: Sequence[Graph]) -> Tensor:
         """log p(y | X, v, alpha) of each child: the sum over a search batch. -> [children], float64, on the CPU."""
+        siblings = Siblings(self.network, children)
+        sums = torch.zeros(len(children), dtype=torch.float64, device=images.device)
         with torch.no_grad(), self._runtime.autocast():
-            stem = self.network.before_cells(images)
-            sums = [
-                -F.cross_entropy(self.network(images, child, known=stem).float(), labels, reduction="sum")
-                for child in children
-            ]
-        return torch.stack(sums).double().cpu()
+            for turn in siblings.turns:
+                logits = siblings(images, turn).float()
+                sums[turn.place] = -F.cross_entropy(logits, labels, reduction="sum")
+        return sums.cpu()
 
     def _train(
         self, images: Tensor, labels: Tensor, children: Sequence[Graph], shares: Sequence[float]
@@ -76,20 +76,20 @@ class SinglePaths:
         self._weights.clear()
         tower = self._auxiliary_weight if self.network.auxiliary is not None else 0.0
         zero = torch.zeros((), device=images.device)
-        loss, accuracy, count = zero, zero, 0
-        for child, share in zip(children, shares, strict=True):
-            if share < LEAST_SHARE:
-                continue
+        loss, accuracy = zero, zero
+        counted = [(child, share) for child, share in zip(children, shares, strict=True) if share >= LEAST_SHARE]
+        siblings = Siblings(self.network, [child for child, _ in counted])
+        for turn in siblings.turns:
+            _, share = counted[turn.place]
             with self._runtime.autocast():
-                part = answer(self.network, (images, labels), child, auxiliary=tower)
-            self._weights.accumulate(share * part.objective)
+                part = answer(siblings, (images, labels), turn, auxiliary=tower)
+            siblings.backward(turn, self._weights.scaled(share * part.objective))
             loss, accuracy = loss + share * part.objective.detach(), accuracy + share * part.accuracy
-            count += 1
         norm = self._weights.apply(self._schedule(self.steps_done))
         return {
             "train_loss": loss,
             "train_accuracy": accuracy,
-            "trained_children": torch.tensor(float(count)),
+            "trained_children": torch.tensor(float(len(counted))),
             "gradient_norm": norm,
         }
 

@@ -6,7 +6,7 @@ are in `nascli.core.nn.graph_mixture`.
 """
 
 import copy
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from nascli.core.nn.auxiliary import AuxiliaryTower
 from nascli.core.nn.computations import COMPUTATIONS, Arguments
 from nascli.core.nn.graph_modules import attach, module_of
 from nascli.errors import UsageError
-from nascli.graphs.graph import Graph, Step
+from nascli.graphs.graph import Graph, Node, Step
 from nascli.graphs.operations import DropPath, Norm, Relu
 
 NO_ARGUMENTS = Arguments()
@@ -61,15 +61,18 @@ class GraphModules(nn.Module):
         """Take the steps. `values` holds what they start from; it is filled with the wanted values and returned."""
         for node, spent in order:
             inputs = [values[name] for name in node.inputs]
-            if node.name in self._own_input and node.inputs[0] not in keep:
-                # In place where nobody else reads the input: a batch norm's gradient doesn't need its output.
-                values[node.name] = F.relu(inputs[0], inplace=True)
-            else:
-                values[node.name] = COMPUTATIONS[type(node.op)](node, self._kept.get(node.name), inputs, arguments)
+            values[node.name] = self.compute(node, inputs, arguments, keep)
             for name in spent:
                 if name not in keep:
                     del values[name]
         return values
+
+    def compute(self, node: Node, inputs: Sequence[Tensor], arguments: Arguments, keep: Collection[str]) -> Tensor:
+        """A node's value, given those of its inputs. One that nobody else reads may be overwritten, `keep` apart."""
+        if node.name in self._own_input and node.inputs[0] not in keep:
+            # A batch norm's gradient doesn't need its output.
+            return F.relu(inputs[0], inplace=True)
+        return COMPUTATIONS[type(node.op)](node, self._kept.get(node.name), inputs, arguments)
 
     def answer(
         self, graph: Graph, order: Iterable[Step], values: dict[str, Tensor], arguments: Arguments, with_tower: bool

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nascli.artifacts.genotypes.genotype import CellGenotype
 from nascli.core.nn.build import build_network
-from nascli.core.nn.shared_network import SharedNetwork
+from nascli.core.nn.shared_network import SharedNetwork, Siblings
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Shared
@@ -192,18 +193,57 @@ def test_batches_are_normalised_by_their_own_statistics_in_evaluation_too():
     assert not any("running" in name or "num_batches" in name for name in searched.network.state_dict())
 
 
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
-@pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
-def test_the_stem_can_be_shared_by_children(space, stem):
-    space = cell_space(space)
-    searched = Sampled(space, layers=3, stem=stem)
-    x = images()
-    known = searched.network.before_cells(x)
-    assert all(name.startswith("stem.") for name in known)
-    for seed in range(3):
-        choices = [(seed + place) % len(d.options) for d in space.decisions() for place in range(d.draws)]
-        genotype = space.genotype(choices)
-        assert torch.equal(searched(x, genotype, known=known), searched(x, genotype))
+SIBLINGS = {
+    "darts": {"space": cell_space("darts", nodes=2), "auxiliary": True, "searching": False},
+    "darts-imagenet": {"space": cell_space("darts", nodes=2), "stem": "imagenet"},
+    "nas-bench-201": {"space": cell_space("nas-bench-201")},
+}
+
+
+def families(space):
+    """Four children drawn uniformly; and four that agree in about half of their draws, the last with the first."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = [len(decision.options) for decision in space.decisions() for _ in range(decision.draws)]
+    draws = torch.stack([torch.randint(size, (4,), generator=generator) for size in sizes], dim=1)
+    alike = torch.where(torch.rand(draws.shape, generator=generator) < 0.5, draws[:1], draws)
+    alike[3] = alike[0]
+    for rows in (draws, alike):
+        yield [space.genotype(row) for row in rows.tolist()]
+
+
+@pytest.mark.parametrize("name", SIBLINGS)
+def test_siblings_learn_as_if_each_were_alone(name):
+    """Losses to the bit, and the gradient of their weighted sum, from autograd over all children at once."""
+    searched = Sampled(layers=3, **SIBLINGS[name]).double()
+    network, tower = searched.network, searched.settings.auxiliary
+    x, labels = images(3, 32).double(), torch.tensor([0, 3, 1])
+
+    def loss(answer):
+        parts = answer if tower else (answer,)
+        return sum(F.cross_entropy(logits, labels) * weight for logits, weight in zip(parts, (1, 0.4), strict=False))
+
+    for genotypes in families(searched.space):
+        children = [searched.graph(genotype) for genotype in genotypes]
+        shares = torch.tensor([0.1, 0.5, 0.2, 0.7], dtype=torch.float64)
+        alone = torch.stack([loss(network(x, child, with_auxiliary=tower)) for child in children])
+        weights = list(network.parameters())
+        expected = torch.autograd.grad(shares @ alone, weights, allow_unused=True, materialize_grads=True)
+        siblings = Siblings(network, children)
+        together = torch.zeros_like(alone)
+        network.zero_grad()
+        for turn in siblings.turns:
+            part = loss(siblings(x, turn, with_auxiliary=tower))
+            siblings.backward(turn, shares[turn.place] * part)
+            together[turn.place] = part.detach()
+        assert torch.equal(together, alone)
+        for weight, gradient in zip(weights, expected, strict=True):
+            found = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            torch.testing.assert_close(found, gradient, rtol=1e-10, atol=1e-12)
+        with torch.no_grad():  # the first batch leaves nothing behind
+            for turn in siblings.turns:
+                assert torch.equal(siblings(-x, turn), network(-x, children[turn.place]))
+        whole = sum(len(child.steps((child.nodes[-1].name,))) for child in children)
+        assert sum(len(turn.steps) for turn in siblings.turns) < whole
 
 
 def test_a_tower_that_is_not_there_cannot_answer():

@@ -4,7 +4,7 @@ Single paths with shared weights: Guo et al., "Single Path One-Shot NAS", ECCV 2
 sharing: Li & Talwalkar, UAI 2019.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor
 from nascli.core.engine.ranking.candidates import SHARED_WEIGHTS
 from nascli.core.nn.build import load_weights
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.core.nn.shared_network import SharedNetwork
+from nascli.core.nn.shared_network import SharedNetwork, Siblings
 from nascli.core.runtime import Runtime, fitting_threads
 from nascli.data import DataModule
 from nascli.data.permutation import permutation
@@ -55,9 +55,8 @@ class CellScorer:
     """The shared weights, and the images to rank on.
 
     Batch norms use the statistics of each batch under the candidate itself: no running ones would fit it. The images
-    are shuffled, in batches that are the same for all candidates. The candidates of a pass are sorted by their
-    operations, and what two neighbours have in common, from the stem up to the first part that differs, is computed
-    once. That changes no score. Raises ArtifactError for weights that don't fit.
+    are shuffled, in batches that are the same for all candidates. What neighbours in a pass have in common is computed
+    once, which changes no score. Raises ArtifactError for weights that don't fit.
     """
 
     def __init__(
@@ -86,19 +85,20 @@ class CellScorer:
         self, drawn: Sequence[CellGenotype], images: np.ndarray, stop: Callable[[], bool] = lambda: False
     ) -> list[tuple[float, float]] | None:
         """The accuracy, 0 to 1, and mean cross-entropy in nats of each, on the training images at these indices."""
-        order = sorted(range(len(drawn)), key=lambda place: _operations(drawn[place]))
-        graphs = [self._children.graph(drawn[place]) for place in order]
+        siblings = Siblings(self._network, [self._children.graph(genotype) for genotype in drawn])
         right = torch.zeros(len(drawn), dtype=torch.int64, device=self._runtime.device)
         loss = torch.zeros(len(drawn), dtype=torch.float64, device=self._runtime.device)
         exact = self._runtime.full_precision() if self._runtime.precision == "fp32" else nullcontext()
         pixels = self._batch_size * self._children.settings.image_size**2
         with torch.inference_mode(), exact, fitting_threads(self._runtime, pixels):
             for batch, labels in self._batches(images):
-                for place, logits in zip(order, self._answers(batch, graphs), strict=True):
+                for turn in siblings.turns:
                     if stop():
                         return None
-                    right[place] += (logits.argmax(dim=1) == labels).sum()
-                    loss[place] += F.cross_entropy(logits.double(), labels, reduction="sum")
+                    with self._runtime.autocast():
+                        logits = siblings(batch, turn)
+                    right[turn.place] += (logits.argmax(dim=1) == labels).sum()
+                    loss[turn.place] += F.cross_entropy(logits.double(), labels, reduction="sum")
         if not bool(loss.isfinite().all()):
             raise Diverged(f"a candidate of {self._where} has a loss that is not finite: search with a lower --lr")
         seen = len(images)
@@ -108,38 +108,9 @@ class CellScorer:
         """Always raises UsageError: the weights are shared."""
         raise UsageError(SHARED_WEIGHTS)
 
-    def _answers(self, batch: Tensor, graphs: Sequence[Graph]) -> Iterator[Tensor]:
-        """The logits of each graph in turn. [B, C, H, W] -> [B, classes] of each"""
-        with self._runtime.autocast():
-            stem = self._network.before_cells(batch)
-            known: Mapping[str, Tensor] = {}
-            for graph, following in zip(graphs, [*graphs[1:], None], strict=True):
-                keep = _worth_keeping(graph, following, known) if following else set()
-                logits, known = self._network.reusing(batch, graph, {**stem, **known}, keep)
-                yield logits
-
     def _batches(self, images: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         shuffled = images[permutation(len(images), seed=0)]
         # Of even sizes: the statistics of a last batch of two images would be useless.
         parts = np.array_split(shuffled, max(1, round(len(images) / self._batch_size)))
         for part in parts:
             yield from self._data.batches(part, len(part), memory_format=self._runtime.memory_format)
-
-
-def _operations(genotype: CellGenotype) -> tuple[tuple[int, str], ...]:
-    return tuple((pick.input, pick.op) for pick in genotype.picks())
-
-
-def _worth_keeping(graph: Graph, following: Graph, known: Collection[str]) -> set[str]:
-    """The nodes with the same value in both graphs that something else in the following one reads."""
-    same = _common_nodes(graph, following)
-    read = {name for node in following.nodes if node.name not in same for name in node.inputs}
-    return same & {following.nodes[-1].name, *read, *known}
-
-
-def _common_nodes(graph: Graph, other: Graph) -> set[str]:
-    same: set[str] = set()
-    for node in other.nodes:
-        if graph.by_name.get(node.name) == node and same.issuperset(node.inputs):
-            same.add(node.name)
-    return same
