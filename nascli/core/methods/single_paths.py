@@ -65,7 +65,7 @@ class SinglePaths:
         sums = torch.zeros(len(children), dtype=torch.float64, device=images.device)
         with torch.no_grad(), self._runtime.autocast():
             for turn in siblings.turns:
-                logits = siblings(images, turn).float()
+                logits = siblings(images, turn).double()
                 sums[turn.place] = -F.cross_entropy(logits, labels, reduction="sum")
         return sums.cpu()
 

@@ -311,11 +311,17 @@ def test_skipping_children_without_weight_changes_no_gradient(monkeypatch):
         assert torch.equal(a, b)
 
 
-def test_the_weights_follow_the_shares_mean_of_the_childrens_gradients():
-    """By running each drawn child by itself, duplicates and all."""
-    search, data = method(samples=16, clip=0.0, lr=0.0, lr_min=0.0), streams()
+@pytest.mark.parametrize("space", SPACES)
+def test_a_step_follows_the_shares_mean_of_the_childrens_gradients(space):
+    """In float64, by running each drawn child by itself, duplicates and all: their losses, the gradients of weights and
+    logits by autograd.
+    """
+    search, data = method(samples=16, clip=0.0, lr=0.0, lr_min=0.0, arch_lr=0.0, space=space), streams()
+    search.network.double()
+    for stream in data.values():
+        stream.images = stream.images.double()
     tilt(search, scale=5.0)
-    decide(search, "reduce")
+    decide(search, *search._space.cells[1:])
     drawn = drawn_by(search)
     assert len({child.network() for child in drawn}) < len(drawn), "some network is drawn twice"
     children = [search._graph(child) for child in drawn]
@@ -326,18 +332,25 @@ def test_the_weights_follow_the_shares_mean_of_the_childrens_gradients():
                 for child in children
             ]
         )
-    shares = torch.softmax(likelihood.double(), 0)
+    shares = torch.softmax(likelihood, 0)
     loss = sum(
         share * F.cross_entropy(search.network(data["train"].images, child), data["train"].labels)
         for share, child in zip(shares, children, strict=True)
     )
-    expected = torch.autograd.grad(loss, list(search.network.parameters()), allow_unused=True, materialize_grads=True)
+    weights = list(search.network.parameters())
+    expected = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+    choices = torch.from_numpy(search._draw(search.distribution()))
+    rows = [row for logits in search.categoricals.logits for row in logits.double().log_softmax(1)]
+    log_probabilities = torch.stack([row[choices[:, column]] for column, row in enumerate(rows)]).sum(0)
+    ascent = torch.autograd.grad(shares @ log_probabilities, search.categoricals.logits)
     metrics = search.step(data)
-    for parameter, gradient in zip(search.network.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
-    assert float(metrics["effective_samples"]) == pytest.approx(float(1 / shares.square().sum()), rel=1e-5)
-    assert float(metrics["search_loss"]) == pytest.approx(float(-(shares * likelihood).sum() / 12), rel=1e-5)
-    assert float(metrics["train_loss"]) == pytest.approx(float(loss.detach()), rel=1e-5)
+    for weight, gradient in zip(weights, expected, strict=True):
+        torch.testing.assert_close(weight.grad, gradient, rtol=1e-7, atol=1e-9)
+    for logits, gradient in zip(search.categoricals.logits, ascent, strict=True):
+        torch.testing.assert_close(-logits.grad, gradient, rtol=1e-5, atol=1e-7)
+    assert float(metrics["effective_samples"]) == pytest.approx(float(1 / shares.square().sum()), rel=1e-9)
+    assert float(metrics["search_loss"]) == pytest.approx(float(-(shares * likelihood).sum() / 12), rel=1e-9)
+    assert float(metrics["train_loss"]) == pytest.approx(float(loss.detach()), rel=1e-7)
 
 
 def test_identical_children_share_the_weight_equally():
