@@ -59,8 +59,10 @@ class Parsec(SinglePaths):
     sum_k w_k grad log p(alpha_k | pi). In (3) log p is the mean over the batch, as SGD's learning rates assume; in (1)
     it is the sum.
 
-    Three savings change nothing: (1) needs no graph; a child whose weight is under LEAST_SHARE takes no part in (3);
-    and children that are the same network are computed once, with the sum of their weights.
+    Savings that change nothing: (1) needs no graph; a child whose weight is under LEAST_SHARE takes no part in (3);
+    children that are the same network are computed once, with the sum of their weights; and so is what two children in
+    a row have in common, from the stem on (`nascli.core.nn.shared_network.Siblings`). The passes of (3) repeat none of
+    (1), whose images are others.
 
     Weights that no trained child used have a gradient of zero, so that their momentum and decay continue (line 16
     updates all of v), however many children are left out.

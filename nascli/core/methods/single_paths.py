@@ -72,7 +72,7 @@ class SinglePaths:
     def _train(
         self, images: Tensor, labels: Tensor, children: Sequence[Graph], shares: Sequence[float]
     ) -> dict[str, Tensor]:
-        """SGD on the weights along the children's gradients weighted by `shares`, one child's graph at a time."""
+        """SGD on the weights along the children's gradients weighted by `shares`, in the memory of one child."""
         self._weights.clear()
         tower = self._auxiliary_weight if self.network.auxiliary is not None else 0.0
         zero = torch.zeros((), device=images.device)
