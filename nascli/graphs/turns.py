@@ -3,13 +3,15 @@
 A node has the same value in two graphs if its name, its operation and the values of its inputs are the same.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from nascli.graphs.graph import Graph, Node, Step
 
 LOOKED_AT = 64
-"""How many of the graphs that are left are looked at for the next turn: the time grows with their number only once."""
+"""How many of the graphs that are left are looked at for a turn, so that the time does not grow with their square."""
 
 _Values = Mapping[str, int]
 """The number of each node's value, by the node's name. Equal values have equal numbers."""
@@ -70,7 +72,9 @@ def _values(graph: Graph, wanted: tuple[str, ...], numbers: dict[tuple[Node, tup
 
 def _chain(values: Sequence[set[int]]) -> list[int]:
     """The places of sets in an order in which neighbours have much in common. The first stays where it is."""
-    flags = [sum(1 << value for value in mine) for mine in values]  # Python's integers intersect fast
+    counts = Counter(chain.from_iterable(values))
+    bits = {value: 1 << bit for bit, value in enumerate(value for value, count in counts.items() if count > 1)}
+    flags = [sum(bits[value] for value in mine if value in bits) for mine in values]  # Python's integers intersect fast
     order, left = [0], list(range(1, len(values)))
     while left:
         last = flags[order[-1]]
