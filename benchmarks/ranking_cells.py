@@ -2,7 +2,7 @@
 
     python benchmarks/ranking_cells.py [--rounds 5] [--cells 64] [--images 1024] [--channels 8]
 
-A pass of `derive` takes 64 cells in the order of their operations, and computes once what neighbours have in common.
+A pass of `derive` takes 64 cells in a chain of nearest neighbours, and computes once what these have in common.
 "One at a time" scores the same cells in passes of one. Both ways score the same cells once in every round, in turn; the
 median of the ratios within a round is printed. So are the number of operators that make a tensor, and the most bytes
 that such tensors hold at any time. Weights and images are random; there is one thread.
