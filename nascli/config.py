@@ -35,10 +35,13 @@ from nascli.settings.fields import (
 from nascli.settings.groups import HELD_OUT, CellNetwork
 from nascli.spaces import cell_space
 
+Cache = Literal["auto", "ram", "disk", "none"]
+"""Where decoded pictures are kept."""
+
 LARGEST_SMALL_IMAGE = 64
 """Sides up to this many pixels use the settings for small images, which lie on the device as a whole."""
 
-PLACE = frozenset({"data_dir", "workers", "device", "compile"})
+PLACE = frozenset({"data_dir", "workers", "cache", "device", "compile"})
 """Fields that say where a run works and how fast, not what it does."""
 
 UNBOUND = PLACE | {"force"}
@@ -68,7 +71,13 @@ class Config(BaseModel):
         "if most are more than twice as long as wide",
     )
     background: str = Field("white", description="colour of transparent parts and borders: a name or #rrggbb")
-    workers: int = Field(0, ge=0, le=256, description="processes that load large images")
+    workers: int | None = Field(
+        None, ge=0, le=256, description="processes that load large images; if unset, one per core, at most 8"
+    )
+    cache: Cache = Field(
+        "auto",
+        description="keep large images decoded in memory or in a file beside the run; auto: where there is room",
+    )
     download: bool = Field(True, description="download the data set if it is missing")
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of every random choice")

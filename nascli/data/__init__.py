@@ -3,6 +3,16 @@
 from nascli.data.augmentation import Augmentation
 from nascli.data.module import DataModule, open_data
 from nascli.data.probe import probe_image_size, probe_train_images
+from nascli.data.room import Keeping, Room
 from nascli.data.stream import Stream
 
-__all__ = ["Augmentation", "DataModule", "Stream", "open_data", "probe_image_size", "probe_train_images"]
+__all__ = [
+    "Augmentation",
+    "DataModule",
+    "Keeping",
+    "Room",
+    "Stream",
+    "open_data",
+    "probe_image_size",
+    "probe_train_images",
+]

@@ -4,6 +4,7 @@ Everything happens on the device of the images, on uint8 until the last step.
 """
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Self
 
 import torch
@@ -79,17 +80,27 @@ def draw(augmentation: Augmentation, batch: int, height: int, width: int, genera
 
 def crop_and_flip(images: Tensor, draws: Draws, padding: int, flip: bool) -> Tensor:
     """Shift and mirror every image as drawn, with a black border. [B, C, H, W] -> [B, C, H, W], same dtype."""
+    if not padding:
+        return _flip(images, draws.mirrored) if flip else images
     batch, channels, height, width = images.shape
     rows = draws.top[:, None] + torch.arange(height, device=images.device)
     columns = torch.arange(width, device=images.device).expand(batch, width)
     if flip:
         columns = torch.where(draws.mirrored[:, None] == 1, width - 1 - columns, columns)
     columns = draws.left[:, None] + columns
-    padded = F.pad(images, (padding, padding, padding, padding)) if padding else images
+    padded = F.pad(images, (padding, padding, padding, padding))
     # One gather does crop and flip: four times faster on a CPU than indexing the three dimensions with tensors.
     source = (rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]).view(batch, 1, height * width)
     flat = padded.reshape(batch, channels, -1)
     return flat.gather(2, source.expand(batch, channels, height * width)).view(batch, channels, height, width)
+
+
+def _flip(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Mirror the images for which `mirrored` is 1. [B, C, H, W] -> [B, C, H, W] in channels_last."""
+    rows = images.permute(0, 2, 3, 1)
+    both = torch.stack((rows, rows.flip(2)), 1).flatten(0, 1)
+    chosen = 2 * torch.arange(len(images), device=images.device) + mirrored
+    return both.index_select(0, chosen).permute(0, 3, 1, 2)
 
 
 def cutout_mask(draws: Draws, side: int, height: int, width: int) -> Tensor:
@@ -109,11 +120,24 @@ class Normalization:
     """
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
-        self._mean = 255.0 * torch.tensor(mean, dtype=torch.float32, device=device)[:, None, None]
-        self._inverse = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float32, device=device)[:, None, None])
+        self._mean = 255.0 * torch.tensor(mean, dtype=torch.float32, device=device)
+        self._inverse = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float32, device=device))
+        self._row = lru_cache(maxsize=1)(self._repeated)
 
     def __call__(self, images: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
-        return torch.sub(images, self._mean).mul_(self._inverse).contiguous(memory_format=memory_format)
+        if memory_format != torch.channels_last:
+            mean, inverse = self._mean[:, None, None], self._inverse[:, None, None]
+            return images.to(torch.float32, memory_format=memory_format).sub_(mean).mul_(inverse)
+        # By rows of all channels: on a CPU four times as fast as with a mean for every third number.
+        batch, channels, height, width = images.shape
+        mean, inverse = self._row(width)
+        rows = images.permute(0, 2, 3, 1).reshape(batch, height, width * channels).to(torch.float32)
+        normal = rows.sub_(mean).mul_(inverse).view(batch, height, width, channels).permute(0, 3, 1, 2)
+        return normal.contiguous(memory_format=memory_format)
+
+    def _repeated(self, width: int) -> tuple[Tensor, Tensor]:
+        """The mean and the inverse deviation for a row of pixels with all their channels. [width * channels] each"""
+        return self._mean.repeat(width), self._inverse.repeat(width)
 
 
 def augment(

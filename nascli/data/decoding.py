@@ -1,5 +1,6 @@
 """From one image file to its pixels, whatever its format and mode."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
+from nascli.data.resizing import resize
 from nascli.errors import DataError
 
 SUFFIXES = frozenset(
@@ -17,7 +20,12 @@ SUFFIXES = frozenset(
 )
 """File endings, in lower case, that mark images."""
 
+Sizing = Callable[[int, int], tuple[int, int]]
+"""From the height and width of a picture to those at which it is wanted, which are no larger."""
+
 _ORIENTATION = 0x0112
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+"""The EXIF orientations that exchange height and width."""
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 _GREY = _SIXTEEN_BIT | {"1", "L", "LA", "La"}
 
@@ -58,27 +66,66 @@ def check(path: Path) -> None:
         raise _unreadable(path, error) from None
 
 
-def decode(path: Path, channels: int, background: tuple[int, int, int] = (255, 255, 255)) -> Tensor:
+def decode(
+    path: Path, channels: int, background: tuple[int, int, int] = (255, 255, 255), sizing: Sizing | None = None
+) -> Tensor:
     """The pixels of an image file, turned as its EXIF orientation says. -> uint8 [channels, height, width].
 
     channels: 1 for grey or 3 for RGB; the image is converted. Transparent parts show the background (red, green, blue),
-    16 bits per pixel are scaled to 8, and an animation gives its first frame. Raises UnreadableImage.
+    16 bits per pixel are scaled to 8, and an animation gives its first frame. sizing: the size wanted, if not the
+    image's own; that of a turned image must be the turned size. Raises UnreadableImage.
     """
     try:
         content = path.read_bytes()
-        plain = _plain_jpeg(content, channels)
-        if plain is not None:
-            return plain
-        # Given a path instead of bytes, Pillow 13 scrambles uncompressed TIFFs that are stored sideways.
-        with Image.open(BytesIO(content)) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
-            pixels = np.array(_eight_bit(_opaque(upright, background), "L" if channels == 1 else "RGB"))
+        if sizing is None:
+            return _whole(content, channels, background)
+        fraction = _fraction_of_jpeg(content, channels, background, sizing)
+        if fraction is not None:
+            return fraction
+        whole = _whole(content, channels, background)
+        return resize(whole, sizing(*whole.shape[1:]))
     except MemoryError:
         raise
     except Exception as error:  # as in read_header
         raise _unreadable(path, error) from None
+
+
+def _whole(content: bytes, channels: int, background: tuple[int, int, int]) -> Tensor:
+    """The pixels in the bytes of a file, as `decode` gives them."""
+    plain = _plain_jpeg(content, channels)
+    if plain is not None:
+        return plain
+    # Given a path instead of bytes, Pillow 13 scrambles uncompressed TIFFs that are stored sideways.
+    with Image.open(BytesIO(content)) as image:
+        return _pixels(image, channels, background)
+
+
+def _pixels(image: Image.Image, channels: int, background: tuple[int, int, int]) -> Tensor:
+    """The pixels of an opened image."""
+    image.load()
+    upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+    pixels = np.array(_eight_bit(_opaque(upright, background), "L" if channels == 1 else "RGB"))
     return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[:, :, None]).permute(2, 0, 1)
+
+
+def _orientation(image: Image.Image) -> int:
+    return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def _fraction_of_jpeg(content: bytes, channels: int, background: tuple[int, int, int], sizing: Sizing) -> Tensor | None:
+    """A JPEG that is decoded at a half, a quarter or an eighth of its size and then resized; None for everything else.
+
+    Its blocks of 8x8 pixels are decoded to fewer, which takes less than half of the time.
+    """
+    if not content.startswith(b"\xff\xd8\xff"):
+        return None
+    with JpegImageFile(BytesIO(content)) as image:
+        stored, (height, width) = image.size, sizing(image.height, image.width)
+        image.draft(None, (width, height))
+        if image.size == stored:
+            return None
+        upright = (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
+        return resize(_pixels(image, channels, background), upright)
 
 
 def _plain_jpeg(content: bytes, channels: int) -> Tensor | None:

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from nascli.data.augmentation import Augmentation
+from nascli.data.format import Format
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,13 @@ class Request:
 
     indices: np.ndarray
     seed: int = 0
+
+
+class Readable(Protocol):
+    """Pictures to read one by one."""
+
+    def load(self, index: int, format: Format) -> Tensor:
+        """One picture as `format` reads it, not yet square. -> uint8 [channels, h, w]. Raises UnreadableImage."""
 
 
 class Feed(Protocol):

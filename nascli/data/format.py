@@ -7,11 +7,18 @@ from torch import Tensor
 
 from nascli.artifacts.data_info import WHITE, Fit
 from nascli.config import LARGEST_SMALL_IMAGE
-from nascli.data.resizing import fit_square
+from nascli.data.resizing import evaluation_side, fit_square
 from nascli.errors import UsageError
 
 ELONGATED = 2.0
 """The most elongated pictures that are cut to their centre by default; for longer ones, that loses too much."""
+
+SPARE = 1.5
+"""How many times the side that evaluation reads large pictures are read at, at most.
+
+For 224 pixels that is 384, about the shorter side of ImageNet's pictures, on which windows of 8 to 100 % of the area
+are usual: one of more than a third of the area is not enlarged.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,25 @@ class Format:
     def square(self, image: Tensor, shorter: int | None = None) -> Tensor:
         """uint8 [C, h, w] -> uint8 [C, side, side]; `shorter` as in `fit_square`."""
         return fit_square(image, self.side, shorter, fit=self.fit, background=self._fill())
+
+    @property
+    def most(self) -> int:
+        """The side at which pictures are read that are larger: the shorter one, or with `fit` pad the longer one."""
+        return round(SPARE * evaluation_side(self.side))
+
+    def reduced(self, height: int, width: int) -> tuple[int, int]:
+        """The height and width at which a picture of this size is read; its own unless it is much larger than needed.
+
+        Turning a picture by 90 degrees turns the result.
+        """
+        if self.resident:
+            return height, width
+        if self.fit == "squash":
+            return min(height, self.most), min(width, self.most)
+        side = max(height, width) if self.fit == "pad" else min(height, width)
+        if side <= self.most:
+            return height, width
+        return max(1, round(height * self.most / side)), max(1, round(width * self.most / side))
 
     def at(self, side: int) -> "Format":
         """The same format with another side."""

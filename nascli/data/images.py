@@ -59,7 +59,7 @@ class Images(ABC):
 
     @abstractmethod
     def load(self, index: int, format: Format) -> Tensor:
-        """One image at its own size. -> uint8 [channels, h, w]. Raises UnreadableImage."""
+        """One image as `format` reads it, not yet square. -> uint8 [channels, h, w]. Raises UnreadableImage."""
 
     @abstractmethod
     def check(self, index: int) -> None:
@@ -123,7 +123,8 @@ class FileImages(Images):
         return self.root / os.fsdecode(self.paths[index])
 
     def load(self, index: int, format: Format) -> Tensor:
-        return decode(self.path(index), format.channels, format.background)
+        sizing = None if format.resident else format.reduced
+        return decode(self.path(index), format.channels, format.background, sizing)
 
     def check(self, index: int) -> None:
         check(self.path(index))
@@ -147,17 +148,18 @@ class FileImages(Images):
         At most LARGE_SIDE; above LARGEST_SMALL_IMAGE rounded down to a multiple of GRID. Thus a few images of another
         size change nothing, and at most half of them are enlarged. Raises DataError for a sample without readable ones.
         """
-        side = median_low(min(header.width, header.height) for header in self._sample)
+        side = median_low(min(header.width, header.height) for header in self.headers)
         return side if side <= LARGEST_SMALL_IMAGE else min(LARGE_SIDE, side - side % GRID)
 
     def elongation(self) -> float:
         """The median ratio of the longer to the shorter side, in the same sample."""
         return median_low(
-            max(header.width, header.height) / min(header.width, header.height) for header in self._sample
+            max(header.width, header.height) / min(header.width, header.height) for header in self.headers
         )
 
     @cached_property
-    def _sample(self) -> list[Header]:
+    def headers(self) -> list[Header]:
+        """The headers of a sample of files, which depends only on their names. Raises DataError if none is readable."""
         found: list[Header] = []
         unreadable: list[UnreadableImage] = []
         for index in heapq.nsmallest(PROBED_FILES, range(len(self)), key=self._digest):

@@ -1,6 +1,7 @@
 """A data set as the engine sees it: its facts, and batches on the device."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from nascli.data import splits
 from nascli.data.augmentation import Augmentation, Normalization
 from nascli.data.feed import Request
 from nascli.data.format import ELONGATED, Format, colour
-from nascli.data.images import Images
+from nascli.data.images import FileImages, Images
+from nascli.data.kept import Decoding, keep, plan, rehearse
 from nascli.data.part import Part, open_part, part_statistics
+from nascli.data.room import Keeping, Room
 from nascli.data.sources.source import Source
 from nascli.data.stream import Stream
 from nascli.data.workers import WorkerFeed
@@ -53,6 +56,7 @@ class DataModule:
         self._classes = classes
         self._notices = list(source.notices)
         self._parts: list[Part] = []
+        self._streams: list[Stream] = []
         self._format = self._own_format() if like is None else _format_of(like)
         mean, std = part_statistics(self._train, self._format) if like is None else (like.mean, like.std)
         self._normalize = Normalization(mean, std, device)
@@ -119,7 +123,7 @@ class DataModule:
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> Stream:
         """Endless augmented batches of some training images. Raises UsageError for a batch larger than their number."""
-        return Stream(
+        stream = Stream(
             self._train.feed,
             indices,
             batch_size,
@@ -129,6 +133,46 @@ class DataModule:
             normalize=self._normalize,
             memory_format=memory_format,
         )
+        self._streams.append(stream)
+        return stream
+
+    @contextmanager
+    def kept(
+        self,
+        room: Room,
+        tell: Callable[[str], None],
+        *,
+        validation: bool = False,
+        chosen: np.ndarray | None = None,
+    ) -> Iterator[None]:
+        """Within the block, large pictures are read from where they are kept, decoded once, if there is room for them.
+
+        They are the training images, or those that are `chosen`, and with `validation` the validation images. tell:
+        gets a line about it. At its end, streams end their worker processes. Raises DataError for a picture that cannot
+        be read; MemoryExhausted or NascliError where they do not fit into the place that is asked for.
+        """
+        with keep(self._decoding(validation, chosen), room, tell):
+            try:
+                yield
+            finally:
+                for stream in self._streams:
+                    stream.close()
+
+    def plan_keeping(self, room: Room, *, validation: bool = False) -> Keeping | None:
+        """What `kept` would do, judged by a sample of the pictures; None where nothing is to be kept. Raises as it."""
+        return plan(self._decoding(validation), room)
+
+    def rehearsed(self) -> AbstractContextManager[None]:
+        """Within the context, training images are read as fast as if they were kept: a few stand in for all of them."""
+        return rehearse(self._decoding(validation=False))
+
+    def _decoding(self, validation: bool, chosen: np.ndarray | None = None) -> list[Decoding]:
+        parts = [(self._train, chosen), *([(self._validation, None)] if validation else [])]
+        return [
+            (part.feed, part.feed.images, np.arange(len(part.labels)) if indices is None else indices)
+            for part, indices in parts
+            if isinstance(part.feed, WorkerFeed) and isinstance(part.feed.images, FileImages)
+        ]
 
     def batches(
         self, indices: np.ndarray | None, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format

@@ -39,7 +39,7 @@ class Part:
     notices: tuple[str, ...]
 
 
-def open_part(images: Images, format: Format, *, device: torch.device, workers: int, skip_corrupt: bool) -> Part:
+def open_part(images: Images, format: Format, *, device: torch.device, workers: int | None, skip_corrupt: bool) -> Part:
     """Open some images: small ones are decoded now, large ones on demand; with `skip_corrupt`, unreadable ones go.
 
     Raises DataError for an image that cannot be read unless `skip_corrupt`, and for a class without a readable image.

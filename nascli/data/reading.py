@@ -50,7 +50,7 @@ def decode_all(images: Images, format: Format, shorter: int | None = None) -> De
             pixels[index] = format.square(image, shorter)
         return unreadable, resized, uneven
 
-    with ThreadPoolExecutor(_threads(images)) as threads:
+    with ThreadPoolExecutor(decoding_threads(images)) as threads:
         parts = list(threads.map(decode_some, (range(k, min(k + 32, count)) for k in range(0, count, 32))))
     unreadable = dict(entry for part, _, _ in parts for entry in part)
     kept = np.setdiff1d(np.arange(count), np.fromiter(unreadable, np.int64))
@@ -73,14 +73,17 @@ def find_unreadable(images: Images) -> tuple[np.ndarray, tuple[UnreadableImage, 
             return error
         return None
 
-    with ThreadPoolExecutor(_threads(images)) as threads:
+    with ThreadPoolExecutor(decoding_threads(images)) as threads:
         errors = list(threads.map(check, range(len(images))))
     kept = np.array([index for index, error in enumerate(errors) if error is None], np.int64)
     return kept, tuple(error for error in errors if error is not None)
 
 
-def _threads(images: Images) -> int:
+def decoding_threads(images: Images) -> int:
     """Threads to decode with. Pillow releases Python's lock while it decodes; small files mostly wait for that lock."""
-    if images.side() <= LARGEST_SMALL_IMAGE:
-        return 1
+    return 1 if images.side() <= LARGEST_SMALL_IMAGE else cores()
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -44,6 +44,16 @@ def fit_square(
     return centre
 
 
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """An image at another height and width (bilinear, antialiased). uint8 [..., h, w] -> uint8 [..., *size]."""
+    if image.shape[-2:] == size:
+        return image
+    from torchvision.transforms.v2 import functional as transforms
+
+    resized: Tensor = transforms.resize(image, list(size), antialias=True)
+    return resized
+
+
 def evaluation_side(side: int) -> int:
     """The shorter side of a large image before the centre is cut out: 256 pixels for a network that takes 224."""
     return round(side * 256 / 224)

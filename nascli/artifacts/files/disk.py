@@ -44,7 +44,9 @@ LARGEST_INPUT = 1 << 33
 """The most bytes that are read, 8 GiB: the size of a pipe or a device is not known beforehand."""
 
 _CHUNK = 1 << 24
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""The errors of the system that say that nothing more can be written."""
+
 _USER_ERRORS = {
     errno.ENOENT,
     errno.ENOTDIR,
@@ -256,7 +258,7 @@ def folder_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if error.errno in DISK_FULL:
             text = f"{path} could not be written: {_reason(error)}; what was there before is unchanged. Free some space"
             raise NascliError(text) from None
         kind = UsageError if error.errno in _USER_ERRORS else NascliError

@@ -91,7 +91,7 @@ def carry_out(
         from nascli.core.engine.dry_run import plan_search
 
         with progress(session) as reporter:
-            plan = plan_search(config, start, reporter)
+            plan = plan_search(config, start, reporter, target)
         print_plan(plan, stage=config.stage, json=stage.json)
         return
     from nascli.core.engine import search as engine

@@ -38,11 +38,11 @@ _LOOK = frozenset({"flip", "fit", "background"})
 UNUSED: Mapping[type[Config], frozenset[str]] = {
     TrainConfig: frozenset({"weights", "space"}),
     DeriveConfig: _LOOK | {"method", "image_size", "limit_train", "skip_corrupt", "compile"},
-    EvalConfig: _LOOK | {"limit_train", "seed"},
+    EvalConfig: _LOOK | {"limit_train", "seed", "cache"},
 }
 """Fields that are not options: the stage has no use for them, or another option sets them."""
 
-_MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers"}
+_MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers", "cache"}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
 _ALSO_CALLED = {"space": ("--supernet",), "trials": ("--candidates",)}
 """Other names of an option: the space of PGNAS is a super-network, and the trials of random search are candidates."""

@@ -54,6 +54,10 @@ def _print_costs(plan: Mapping[str, Any]) -> None:
     if plan.get("auxiliary_parameters"):
         print(f"# {plan['auxiliary_parameters']:,} more parameters in the auxiliary tower while it trains")
     print(f"# {plan['peak_memory_bytes'] / 2**20:,.0f} MiB at the peak: {plan['peak_memory_of']}")
+    if "cache" in plan:
+        print(
+            f"# {plan['cache_bytes'] / 2**20:,.0f} MiB of decoded pictures, made in {duration(plan['cache_seconds'])}"
+        )
     pace = f"{plan['seconds_per_step']:.3g} s each"
     if "warmup_steps" in plan:
         pace += f" ({plan['warmup_seconds_per_step']:.3g} s in the first {plan['warmup_steps']:,}, the warm-up)"

@@ -7,13 +7,15 @@ from typing import Any
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import File, LoadedArtifact
 from nascli.artifacts.provenance import Ancestor
-from nascli.config import DeriveConfig, EvalConfig, SearchConfig, TrainConfig
+from nascli.artifacts.runs.rundir import RunDir
+from nascli.config import Config, DeriveConfig, EvalConfig, SearchConfig, TrainConfig
 from nascli.core.engine.destination import Destination, check_destination, finished, open_run
 from nascli.core.engine.loop import Job, drive
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StopRequest
+from nascli.core.memory_guard import available_memory
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
-from nascli.data import DataModule
+from nascli.data import DataModule, Room
 
 
 @contextmanager
@@ -61,7 +63,11 @@ def learn(
 ) -> list[dict[str, Any]]:
     """Run a job to its end in its directory, and return its rows of metrics. Raises as `open_run` and `drive`."""
     threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
-    with open_run(destination, config, made_from, data.info, genotype) as run, threads:
+    with (
+        open_run(destination, config, made_from, data.info, genotype) as run,
+        threads,
+        data.kept(room(config, run), reporter.notice, validation=watches_validation(config, data)),
+    ):
         rows = drive(
             job,
             stage=config.stage,
@@ -77,3 +83,13 @@ def learn(
     if data.lost:
         reporter.notice(data.lost)
     return rows
+
+
+def room(config: Config, run: RunDir | None) -> Room:
+    """Where large pictures may be kept, once they are decoded, and what is free there now."""
+    return Room(config.cache, None if run is None else run.path, available_memory())
+
+
+def watches_validation(config: Config, data: DataModule) -> bool:
+    """Whether a stage reads the validation images of the data, after every epoch."""
+    return isinstance(config, TrainConfig) and config.validation == 0 and data.has_validation

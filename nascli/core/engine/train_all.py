@@ -118,7 +118,7 @@ def plan_train_all(
     for member in planned:
         own, digest = member.config(config), member.genotype.sha256
         if digest not in costs:
-            costs[digest] = plan_train(member.genotype, own, reporter, start=origin)
+            costs[digest] = plan_train(member.genotype, own, reporter, member.destination, start=origin)
         plans[description(member)] = {**costs[digest], "config": own.model_dump(mode="json")}
     return plans
 

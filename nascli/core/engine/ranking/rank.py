@@ -9,6 +9,7 @@ from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.artifacts.runs.scores import Scored, ranked
 from nascli.config import DeriveConfig
 from nascli.core.engine.destination import Destination
+from nascli.core.engine.frame import room
 from nascli.core.engine.inputs import Output, Source
 from nascli.core.engine.ranking.held_out import rankable
 from nascli.core.engine.ranking.prepare import prepared
@@ -51,7 +52,10 @@ def rank(
     config = config or origin.recipe()
     results = Results(origin.start, config, destination, count, model)
     with prepared(origin, config, count, reporter) as ready:  # line 7
-        with results.run(ready.data.info, reporter) as run:
+        with (
+            results.run(ready.data.info, reporter) as run,
+            ready.data.kept(room(config, run), reporter.notice, chosen=ready.images),
+        ):
             rounds = Rounds(ready.scorer, ready.data.train_labels, config, run, reporter)
             scored = rounds.score(ready.candidates, ready.images)  # lines 9, 10
         best = ranked(scored[-1].own)[:count]  # lines 8 and 11 to 15
