@@ -89,6 +89,7 @@ def numbers(data: DataModule) -> list[torch.Tensor]:
     return taken + [images for images, _ in data.batches(None, 5)]
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at what is mapped in /proc")
 def test_neither_the_place_nor_workers_change_a_number_and_nothing_is_left(photographs: Path, tmp_path: Path):
     expected, told = numbers(open_photographs(photographs, workers=0)), []
     for wanted, workers in (("none", 2), ("ram", 0), ("ram", 2), ("disk", 0), ("disk", 2)):
@@ -116,6 +117,15 @@ def test_only_what_is_chosen_is_kept_and_all_can_be_read(photographs: Path):
     with data.kept(Room("ram", None, GIB), lambda text: None, chosen=np.array([3, 5])):
         assert data._train.feed.source._sizes.any(axis=1).nonzero()[0].tolist() == [3, 5]
         assert all(torch.equal(one, other) for one, other in zip(numbers(data), expected, strict=True))
+
+
+def test_in_a_rehearsal_a_few_pictures_stand_in_for_all(photographs: Path):
+    data = open_photographs(photographs)
+    with data.rehearsed():
+        images = torch.cat([batch for batch, _ in data.batches(None, 5)])
+    assert len(images) == 12
+    assert len(images.flatten(1).unique(dim=0)) == 8
+    assert len(torch.cat([batch for batch, _ in data.batches(None, 5)]).flatten(1).unique(dim=0)) == 12
 
 
 def test_what_pictures_take_is_known_by_their_headers_and_a_replaced_one_is_read_from_its_file(photographs: Path):

@@ -38,6 +38,8 @@ def test_a_plan_in_words(capsys):
         "# 5,000 steps, 2 s each: 2:21:40 in all",
     ]
     assert tomllib.loads("\n".join(lines)) == {"epochs": 50, "lr": 0.5}
+    print_plan({**PLAN, "cache": "ram", "cache_bytes": 2**31, "cache_seconds": 65}, stage="search", json=False)
+    assert "# 2,048 MiB of decoded pictures, made in 0:01:05\n# 5,000 steps" in capsys.readouterr().out
     print_plan({**PLAN, "warmup_steps": 1500, "warmup_seconds_per_step": 1.0}, stage="search", json=False)
     assert "# 5,000 steps, 2 s each (1 s in the first 1,500, the warm-up): 2:21:40 in all" in capsys.readouterr().out
 
