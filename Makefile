@@ -42,7 +42,8 @@ format: $(INSTALLED)  ## let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## measure the search network against a plain implementation, data loading and start-up
+bench: $(INSTALLED)  ## count operators; measure the search network, data loading and start-up
+	$(BIN)/python benchmarks/operators.py
 	env -u OMP_NUM_THREADS GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/search_step.py
 	env -u OMP_NUM_THREADS GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/epoch_share.py
 	$(BIN)/python benchmarks/start_up.py

@@ -1,0 +1,142 @@
+"""Counts what a computation asks of a device: operators that touch memory, and waits of the host for the device.
+
+    with Accelerator(), Counting(ACCELERATOR) as counted:
+        F.cross_entropy(network(images), labels).backward()
+    print(counted.total, counted.waits)
+
+An operator here is what torch's dispatcher runs, `convolution_backward` or `add`; on a GPU that is a kernel, or a few.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+HOST = torch.device("cpu")
+
+ACCELERATOR = torch.device("meta")
+"""Stands for a GPU, on which code takes the branches that are not for CPUs. Its tensors have shapes and no numbers, so
+that counting needs neither a GPU nor time.
+"""
+
+_CONVOLUTIONS = {"convolution": slice(0, 2), "convolution_backward": slice(1, 3)}
+"""Where these have the maps and weights among their arguments. Without numbers, torch returns all in one layout."""
+
+_ALLOCATE = ("empty", "new_empty")
+"""How the names of operators begin that only allocate: their schemas don't say so."""
+
+
+class Counting(TorchDispatchMode):
+    """Counts, while it is entered, what runs on a device.
+
+    operators: how often each operator ran that touches memory. One that writes nothing and whose results lie in the
+    memory of its arguments is a view, and is left out; so is one that only allocates. A copy from the host counts, and
+    a foreach operator counts once, since a GPU takes a few dozen tensors in one kernel.
+
+    waits: how often each operator made the host wait for the device's numbers: `item`, `bool`, copies to the host.
+    Where there are no numbers, on ACCELERATOR, the host gets ones.
+
+    Raises RuntimeError where an operator mixes tensors of the host with those of ACCELERATOR, as a GPU would: a scalar
+    of the host, too, would be a constant of a captured graph.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+        self.operators: Counter[str] = Counter()
+        self.waits: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """The number of operators."""
+        return self.operators.total()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        given = [*_tensors(args), *_tensors(kwargs)]
+        here = [tensor for tensor in given if tensor.device.type == self._device.type]
+        name = func.overloadpacket.__name__
+        if here and name == "_local_scalar_dense":
+            self.waits[name] += 1
+            return torch.ones((), dtype=here[0].dtype).item() if here[0].is_meta else func(*args, **kwargs)
+        copies = name in ("_to_copy", "copy_")
+        if here and len(here) < len(given) and not copies:
+            raise RuntimeError(f"{func} mixes tensors of {self._device.type} with others: {[t.device for t in given]}")
+        if here and copies and self._device != HOST and _to_host(name, args, kwargs):
+            self.waits[name] += 1
+            return torch.ones(here[0].shape, dtype=kwargs.get("dtype") or here[0].dtype)
+        results = func(*args, **kwargs)
+        if name in _CONVOLUTIONS and self._device == ACCELERATOR:
+            results = _laid_out(results, args[_CONVOLUTIONS[name]])
+        made = [tensor for tensor in _tensors(results) if tensor.device.type == self._device.type]
+        if (here or made) and _touches_memory(func, given, made):
+            self.operators[name] += 1
+        return results
+
+
+def _tensors(nested: Any) -> Iterator[Tensor]:
+    """The tensors among the arguments or results of an operator."""
+    if isinstance(nested, Tensor):
+        yield nested
+    elif isinstance(nested, list | tuple | dict):
+        for part in nested.values() if isinstance(nested, dict) else nested:
+            yield from _tensors(part)
+
+
+def _laid_out(results: Any, like: Sequence[Tensor]) -> Any:
+    """A convolution's maps or gradients, channels-last if its maps or weights are, as cuDNN returns them."""
+    last = any(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in like)
+    layout = torch.channels_last if last else torch.contiguous_format
+    return tree_map_only(Tensor, lambda one: one.contiguous(memory_format=layout) if one.dim() == 4 else one, results)
+
+
+def _to_host(name: str, args: Any, kwargs: Any) -> bool:
+    target = args[0].device if name == "copy_" else kwargs.get("device") or args[0].device
+    return torch.device(target) == HOST
+
+
+def _touches_memory(func: Any, given: list[Tensor], made: list[Tensor]) -> bool:
+    """Whether an operator reads or writes memory, other than to describe or allocate it."""
+    always = _always_touches_memory(func)
+    if always is not None:
+        return always
+    known = {tensor.untyped_storage()._cdata for tensor in given}
+    return any(tensor.untyped_storage()._cdata not in known for tensor in made)
+
+
+@cache
+def _always_touches_memory(func: Any) -> bool | None:
+    """What the operator itself tells; None where its results tell."""
+    if torch.Tag.inplace_view in func.tags or func.overloadpacket.__name__.startswith(_ALLOCATE):
+        return False
+    writes = any(part.alias_info is not None and part.alias_info.is_write for part in func._schema.arguments)
+    return True if writes else None
+
+
+@contextmanager
+def accelerator() -> Iterator[torch.device]:
+    """While active, ACCELERATOR has what torch has on GPUs: autocast, and optimisers that take all tensors at once."""
+    autocast, enabled = torch.autocast, torch.is_autocast_enabled
+    kinds = torch.utils._foreach_utils._get_foreach_kernels_supported_devices
+    name = ACCELERATOR.type
+
+    def cuda(kind: str) -> str:
+        return "cuda" if kind == name else kind
+
+    with ExitStack() as stack:
+        for owner, attribute, stand_in in (
+            (torch, "autocast", lambda kind, *args, **kwargs: autocast(cuda(kind), *args, **kwargs)),
+            (torch, "is_autocast_enabled", lambda *kind: enabled(*map(cuda, kind))),
+            (torch.utils._foreach_utils, kinds.__name__, lambda: [*kinds(), name]),
+            (import_module("torch.optim.optimizer"), kinds.__name__, lambda: [*kinds(), name]),
+        ):
+            stack.enter_context(mock.patch.object(owner, attribute, stand_in))
+        yield ACCELERATOR

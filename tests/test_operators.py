@@ -1,0 +1,92 @@
+"""What a pass and a step ask of a GPU, counted without one: operators, and waits of the host."""
+
+import pytest
+import torch
+
+from benchmarks.counting import ACCELERATOR, HOST, Counting, accelerator
+from benchmarks.operators import BEST_CELL, count, derived, ranked_cells, ranked_channels, search
+from nascli.artifacts.genotypes import published
+from nascli.artifacts.genotypes.genotype import parse_genotype
+from nascli.registry import METHODS, SPACES
+
+CELLS = {"layers": 3, "channels": 8}
+SMALL = {"darts": {**CELLS, "nodes": 2}, "nas-bench-201": CELLS}
+SAMPLES = {"parsec": {"samples": 2}}
+
+MOST = {
+    ("darts", "darts"): (4_272, 8_016),
+    ("pc-darts", "darts"): (4_405, 8_236),
+    ("darts", "nas-bench-201"): (895, 1_498),
+    ("pc-darts", "nas-bench-201"): (1_151, 1_930),
+    ("parsec", "darts"): (175, 859),
+    ("parsec", "nas-bench-201"): (80, 464),
+    ("spos", "darts"): (175, 452),
+    ("spos", "nas-bench-201"): (80, 232),
+    ("pgnas", "resnet-mb"): (237, 545),
+    ("training", "darts"): (438, 567),
+    ("training", "nas-bench-201"): (151, 190),
+    ("ranking", "darts"): (309, 0),
+    ("ranking", "nas-bench-201"): (260, 0),
+    ("ranking", "resnet-mb"): (183, 0),
+}
+"""Operators of a pass and of a step of small networks, exactly: lower a number when a network needs fewer."""
+
+WAITS = {"parsec": 1}
+"""Of a step: PARSEC's importance weights decide which children are trained."""
+
+
+def test_views_and_allocations_are_no_operators():
+    x = torch.randn(4, 6)
+    with Counting(HOST) as counted:
+        y = torch.empty_like(x).copy_(x)[1:].t().reshape(-1).view(3, 6) + 1
+        torch.nn.functional.linear(y.view(1, 3, 6), x).unflatten(2, (2, 2)).squeeze_()
+        torch._foreach_add_([x, y], 1)
+    assert counted.operators == {"copy_": 1, "clone": 1, "add": 1, "mm": 1, "_foreach_add_": 1}
+
+
+@pytest.mark.parametrize(
+    "wait", [lambda x: x.sum().item(), lambda x: bool(x.any()), torch.Tensor.tolist, torch.Tensor.cpu]
+)
+def test_the_host_waits_for_numbers(wait):
+    with accelerator(), Counting(ACCELERATOR) as counted:
+        wait(torch.ones(3).to(ACCELERATOR))
+    assert counted.waits.total() == 1
+
+
+def test_a_tensor_of_the_host_is_a_stranger_on_a_gpu():
+    with accelerator(), Counting(ACCELERATOR):
+        x = torch.ones(3, device=ACCELERATOR, requires_grad=True)
+        with pytest.raises(RuntimeError, match="mixes tensors"):
+            x[torch.tensor([0])]
+        with pytest.raises(RuntimeError, match="mixes tensors"):
+            x + torch.ones(())
+
+
+def runs_of(what, space):
+    """A small network of what MOST names, as a GPU would run it."""
+    match what, space:
+        case "training", "darts":
+            return derived(ACCELERATOR, published.load("pc-darts-cifar10").genotype, **CELLS)
+        case "training", "nas-bench-201":
+            return derived(ACCELERATOR, parse_genotype(BEST_CELL.encode(), "the best cell").genotype, **CELLS)
+        case "ranking", "resnet-mb":
+            return ranked_channels(ACCELERATOR, space)
+        case "ranking", _:
+            return ranked_cells(ACCELERATOR, space, candidates=4, **SMALL[space])
+        case "pgnas", _:
+            return search(ACCELERATOR, what, space, width=4, depth=1)
+    return search(ACCELERATOR, what, space, **SMALL[space], **SAMPLES.get(what, {}))
+
+
+@pytest.mark.parametrize(("what", "space"), MOST, ids=str)
+def test_operators_and_waits(what, space):
+    with accelerator():
+        counted = count(runs_of(what, space), ACCELERATOR)
+    found = counted.one_pass.total(), counted.step.total()
+    assert all(number <= most for number, most in zip(found, MOST[what, space], strict=True)), found
+    assert counted.waits.total() == WAITS.get(what, 0)
+
+
+def test_every_method_is_counted():
+    of_cells = {(name, space) for name, row in METHODS.items() if row.searches == "cells" for space in SPACES}
+    assert of_cells - MOST.keys() == {("random", space) for space in SPACES}, "which trains derived networks"
