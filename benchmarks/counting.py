@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple, Self
 from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
@@ -41,8 +42,9 @@ class Counting(TorchDispatchMode):
     memory of its arguments is a view, and is left out; so is one that only allocates. A copy from the host counts, and
     a foreach operator counts once, since a GPU takes a few dozen tensors in one kernel.
 
-    waits: how often each operator made the host wait for the device's numbers: `item`, `bool`, copies to the host.
-    Where there are no numbers, on ACCELERATOR, the host gets ones.
+    waits: how often the host waited for the device: for its numbers (`item`, `bool`, copies to the host), or until the
+    host's had arrived (copies that are not `non_blocking`; a Python number or list, such as an index, that becomes a
+    tensor there). Where there are no numbers, on ACCELERATOR, the host gets ones.
 
     Raises RuntimeError where an operator mixes tensors of the host with those of ACCELERATOR, as a GPU would: a scalar
     of the host, too, would be a constant of a captured graph.
@@ -50,9 +52,18 @@ class Counting(TorchDispatchMode):
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
-        self._device = device
+        self.device = device
         self.operators: Counter[str] = Counter()
         self.waits: Counter[str] = Counter()
+        self._indices = _Indices(self)
+
+    def __enter__(self) -> Self:
+        self._indices.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._indices.__exit__(*error)
 
     @property
     def total(self) -> int:
@@ -61,25 +72,70 @@ class Counting(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        given = [*_tensors(args), *_tensors(kwargs)]
-        here = [tensor for tensor in given if tensor.device.type == self._device.type]
         name = func.overloadpacket.__name__
-        if here and name == "_local_scalar_dense":
-            self.waits[name] += 1
-            return torch.ones((), dtype=here[0].dtype).item() if here[0].is_meta else func(*args, **kwargs)
-        copies = name in ("_to_copy", "copy_")
-        if here and len(here) < len(given) and not copies:
-            raise RuntimeError(f"{func} mixes tensors of {self._device.type} with others: {[t.device for t in given]}")
-        if here and copies and self._device != HOST and _to_host(name, args, kwargs):
-            self.waits[name] += 1
-            return torch.ones(here[0].shape, dtype=kwargs.get("dtype") or here[0].dtype)
+        given = [*_tensors(args), *_tensors(kwargs)]
+        here = [tensor for tensor in given if tensor.device.type == self.device.type]
+        copy = _copy(name, args, kwargs)
+        if copy is None and here and len(here) < len(given):
+            raise RuntimeError(f"{func} mixes tensors of {self.device.type} with others: {[t.device for t in given]}")
+        if wait := self._wait(name, here, copy):
+            self.waits[wait] += 1
+        if (
+            here
+            and self.device == ACCELERATOR
+            and (name == "_local_scalar_dense" or (copy and copy.target == HOST.type))
+        ):
+            ones = torch.ones(here[0].shape, dtype=kwargs.get("dtype") or here[0].dtype)
+            return ones.item() if copy is None else ones
         results = func(*args, **kwargs)
-        if name in _CONVOLUTIONS and self._device == ACCELERATOR:
+        if name in _CONVOLUTIONS and self.device == ACCELERATOR:
             results = _laid_out(results, args[_CONVOLUTIONS[name]])
-        made = [tensor for tensor in _tensors(results) if tensor.device.type == self._device.type]
+        made = [tensor for tensor in _tensors(results) if tensor.device.type == self.device.type]
         if (here or made) and _touches_memory(func, given, made):
             self.operators[name] += 1
         return results
+
+    def _wait(self, name: str, here: list[Tensor], copy: "_Copy | None") -> str:
+        """What the host waits for in an operator; empty if it doesn't wait."""
+        if self.device == HOST:
+            return ""
+        if copy is not None and {copy.source, copy.target} == {HOST.type, self.device.type}:
+            if copy.target == HOST.type:
+                return "copy to the host"
+            return "" if copy.non_blocking else "copy from the host"
+        return {"_local_scalar_dense": "number", "lift_fresh": "Python's numbers"}.get(name, "") if here else ""
+
+
+class _Indices(TorchFunctionMode):
+    """Counts Python's lists of numbers as indices: to torch's operators they are tensors like any others."""
+
+    def __init__(self, counted: Counting) -> None:
+        super().__init__()
+        self._counted = counted
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and args[0].device.type == self._counted.device.type:
+            index = args[1] if isinstance(args[1], tuple) else (args[1],)
+            self._counted.waits.update("index from the host" for part in index if isinstance(part, list))
+        return func(*args, **(kwargs or {}))
+
+
+class _Copy(NamedTuple):
+    """From one type of device to one, which may be the same."""
+
+    source: str
+    target: str
+    non_blocking: bool
+
+
+def _copy(name: str, args: Any, kwargs: Any) -> _Copy | None:
+    """The copy that an operator is; None if it is none."""
+    if name == "copy_":
+        return _Copy(args[1].device.type, args[0].device.type, any(args[2:]) or kwargs.get("non_blocking", False))
+    if name == "_to_copy":
+        target = torch.device(kwargs.get("device") or args[0].device)
+        return _Copy(args[0].device.type, target.type, kwargs.get("non_blocking", False))
+    return None
 
 
 def _tensors(nested: Any) -> Iterator[Tensor]:
@@ -96,11 +152,6 @@ def _laid_out(results: Any, like: Sequence[Tensor]) -> Any:
     last = any(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in like)
     layout = torch.channels_last if last else torch.contiguous_format
     return tree_map_only(Tensor, lambda one: one.contiguous(memory_format=layout) if one.dim() == 4 else one, results)
-
-
-def _to_host(name: str, args: Any, kwargs: Any) -> bool:
-    target = args[0].device if name == "copy_" else kwargs.get("device") or args[0].device
-    return torch.device(target) == HOST
 
 
 def _touches_memory(func: Any, given: list[Tensor], made: list[Tensor]) -> bool:

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nascli.__main__": {"nascli.cli"},
     "nascli.errors": set(),
     "nascli.seeds": set(),
+    "nascli.upload": set(),
     "nascli.metrics": set(),
     "nascli.milestones": {"nascli.errors"},
     "nascli.registry": {"nascli.errors"},
@@ -57,7 +58,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.spaces",
         "nascli.supernets",
     },
-    "nascli.data": {"nascli.artifacts", "nascli.config", "nascli.errors", "nascli.registry", "nascli.seeds"},
+    "nascli.data": {
+        "nascli.artifacts",
+        "nascli.config",
+        "nascli.errors",
+        "nascli.registry",
+        "nascli.seeds",
+        "nascli.upload",
+    },
     "nascli.visualize": {
         "nascli.artifacts",
         "nascli.errors",
@@ -67,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.spaces",
     },
     "nascli.core": {"nascli.config", "nascli.core.nn", "nascli.errors", "nascli.seeds", "nascli.settings"},
-    "nascli.core.nn": {"nascli.artifacts", "nascli.errors", "nascli.graphs", "nascli.spaces"},
+    "nascli.core.nn": {"nascli.artifacts", "nascli.errors", "nascli.graphs", "nascli.spaces", "nascli.upload"},
     "nascli.core.methods": {
         "nascli.artifacts",
         "nascli.core",
@@ -81,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.settings",
         "nascli.spaces",
         "nascli.supernets",
+        "nascli.upload",
     },
     "nascli.core.engine": {
         "nascli",

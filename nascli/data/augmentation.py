@@ -14,6 +14,7 @@ from torch import Tensor
 from nascli.artifacts.data_info import DataInfo
 from nascli.config import LARGEST_SMALL_IMAGE
 from nascli.registry import DATASETS, lookup
+from nascli.upload import upload
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Draws:
 
     def to(self, device: torch.device) -> Self:
         """The same draws on a device."""
-        return type(self)(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+        return type(self)(*(upload(getattr(self, field.name), device) for field in fields(self)))
 
 
 def draw(augmentation: Augmentation, batch: int, height: int, width: int, generator: torch.Generator) -> Draws:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nascli.data.augmentation import Augmentation
 from nascli.data.feed import Request
+from nascli.upload import upload
 
 
 class ResidentFeed:
@@ -23,5 +24,5 @@ class ResidentFeed:
             "for large images only"
         )
         for request in requests:
-            indices = torch.from_numpy(request.indices).to(self.pixels.device)
+            indices = upload(torch.from_numpy(request.indices), self.pixels.device)
             yield self.pixels.index_select(0, indices), self.labels.index_select(0, indices)

@@ -23,6 +23,7 @@ from nascli.seeds import derive_seed
 from nascli.settings.mixture import PcDartsSettings
 from nascli.spaces import cell_space
 from nascli.spaces.names import SKIP
+from nascli.upload import upload
 
 Mixture = tuple[dict[str, Tensor], dict[str, Tensor] | None]
 """Weights of the operations, [edges, operations], and of the edges, [edges] or None, for each cell type."""
@@ -151,7 +152,7 @@ class PcDarts:
         if not self._random_channels:
             return None
         draw = torch.Generator().manual_seed(derive_seed(self._plan.seed, "channels", purpose, self.steps_done))
-        return [drawn.to(device) for drawn in self.network.draw_channels(draw)]
+        return [upload(drawn, device) for drawn in self.network.draw_channels(draw)]
 
     def logits(self, images: Tensor) -> Tensor:
         """The mixture's logits with the present architecture. [B, C, H, W] -> [B, classes]."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nascli.artifacts.distributions.posterior import LARGEST_LOGIT
 from nascli.core.nn.graph_network import GraphNetwork
+from nascli.upload import upload
 
 
 class ConcreteDropout(nn.Module):
@@ -56,7 +57,7 @@ class ConcreteDropout(nn.Module):
 
     def _uniforms(self, rows: int, generator: torch.Generator) -> Tensor:
         drawn = torch.rand(rows, len(self.group), generator=generator, dtype=self.logit.dtype)
-        return drawn.to(self.logit.device, non_blocking=True)
+        return upload(drawn, self.logit.device)
 
     def penalty(self, squared_norms: Tensor, *, weight_prior: float, images: float) -> Tensor:
         """The part of the loss that is the divergence from the prior, per image of the training set. -> scalar

@@ -8,6 +8,8 @@ resumed and compiled.
 import torch
 from torch import Tensor
 
+from nascli.upload import upload
+
 
 def draw_paths(
     path_count: int,
@@ -25,7 +27,7 @@ def draw_paths(
         raise ValueError(f"a path is dropped with a probability in [0, 1), not {probability}")
     draws = torch.rand(path_count, batch, generator=generator)
     multipliers = (draws >= probability).float() / (1.0 - probability)
-    return multipliers if device is None else multipliers.to(device, non_blocking=True)
+    return multipliers if device is None else upload(multipliers, device)
 
 
 def growing_probability(last: float, epoch: int, epochs: int) -> float:
