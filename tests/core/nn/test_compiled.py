@@ -1,0 +1,64 @@
+"""Networks whose choice is given are traced whole by torch.compile: from a batch to its loss, and back.
+
+Traced, not generated: that takes no compiler, and torch.compile has been seen to turn gradients of autograd functions
+to zero, silently. What it traces as one graph does nothing that depends on numbers, so that a GPU can capture it.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.core.nn.drop_path import draw_paths
+from nascli.core.nn.graph_mixture import GraphMixture
+from nascli.core.nn.graph_network import GraphNetwork
+from nascli.spaces import cell_space
+from nascli.spaces.network_settings import NetworkSettings
+from nascli.supernets import supernet
+from tests.core.nn.test_graph_mixture import weights_of
+
+SIZE = NetworkSettings(layers=3, channels=4, stem="cifar", classes=5, image_channels=2, image_size=4)
+IMAGES = 6
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch's tracing does what torch itself warns of
+
+
+def plain_mixture():
+    space = cell_space("nas-bench-201")
+    operations, shares, leaves = weights_of(space)
+    network = GraphMixture(space, SIZE, partial_channels=2)
+    return network, lambda images: network(images, operations, shares), leaves
+
+
+def derived_network():
+    genotype = CategoricalDistribution.uniform(cell_space("darts", 1)).sample(seed=3, number=1)
+    network = GraphNetwork(genotype.graph(SIZE))
+    paths = draw_paths(network.path_count, IMAGES, 0.3, torch.Generator().manual_seed(0)).double()
+    return network, lambda images: network(images, paths), []
+
+
+def masked_supernet():
+    graph = supernet("resnet-mb", 2, (1, 1, 1), classes=5, image_channels=2, image_size=4)
+    masks = torch.rand(IMAGES, graph.mask_size, dtype=torch.float64, requires_grad=True)
+    network = GraphNetwork(graph)
+    return network, lambda images: network(images, masks=masks), [masks]
+
+
+@pytest.mark.parametrize("build", [plain_mixture, derived_network, masked_supernet])
+def test_a_step_is_traced_whole_and_has_the_same_gradients(build):
+    torch.manual_seed(0)
+    network, logits, leaves = build()
+    network.double()
+    images = torch.randn(IMAGES, SIZE.image_channels, SIZE.image_size, SIZE.image_size, dtype=torch.float64)
+    labels = torch.arange(IMAGES) % SIZE.classes
+
+    def loss(images):
+        return F.cross_entropy(logits(images), labels)
+
+    found = []
+    for function in (loss, torch.compile(loss, backend="aot_eager", fullgraph=True)):
+        gradients = torch.autograd.grad(function(images), [*network.parameters(), *leaves], materialize_grads=True)
+        found.append(gradients)
+    torch.compiler.reset()
+    for eager, compiled in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, eager, rtol=1e-9, atol=1e-12)
