@@ -41,7 +41,7 @@ Cache = Literal["auto", "ram", "disk", "none"]
 LARGEST_SMALL_IMAGE = 64
 """Sides up to this many pixels use the settings for small images, which lie on the device as a whole."""
 
-PLACE = frozenset({"data_dir", "workers", "cache", "device", "compile"})
+PLACE = frozenset({"data_dir", "workers", "cache", "device", "compile", "cuda_graphs"})
 """Fields that say where a run works and how fast, not what it does."""
 
 UNBOUND = PLACE | {"force"}
@@ -84,6 +84,9 @@ class Config(BaseModel):
     device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:N'")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="arithmetic of the network")
     compile: bool = Field(False, description="compile the network with torch.compile; for GPUs")
+    cuda_graphs: bool = Field(
+        False, description="capture passes as CUDA graphs and replay them; no GPU has measured it yet"
+    )
     deterministic: bool = Field(False, description="give the same bytes on a GPU each time; slower there")
 
     _fitted: bool = PrivateAttr(default=False)

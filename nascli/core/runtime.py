@@ -3,9 +3,9 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 from torch.amp.grad_scaler import GradScaler
 
 from nascli.config import Config
+from nascli.core.cuda_graphs import GraphedNetwork
 from nascli.core.memory_guard import guarded_memory
 from nascli.core.nn.memory_format import BEST_MEMORY_FORMAT
 from nascli.errors import MemoryExhausted, UsageError
@@ -36,6 +37,9 @@ class Runtime:
     device: torch.device
     precision: str = "fp32"
     compile: bool = False
+    cuda_graphs: bool = False
+    listeners: list[Callable[[str], None]] = field(default_factory=list, compare=False)
+    """Who is told what happens while work goes on, such as a pass that cannot be captured."""
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -45,7 +49,9 @@ class Runtime:
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which a forward pass runs in the chosen precision."""
         kind = _AUTOCAST.get(self.precision)
-        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
+        # A captured pass must cast the weights itself, each time.
+        cached = not self.replays
+        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None, cache_enabled=cached)
 
     @contextmanager
     def full_precision(self) -> Iterator[None]:
@@ -67,9 +73,20 @@ class Runtime:
         # torch takes the layout together with the device; its types say only the device.
         return network.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload, no-any-return]
 
-    def runnable(self, network: nn.Module) -> nn.Module:
-        """What to call in place of `network`: itself or, where asked for, its compiled form with the same weights."""
-        return torch.compile(network) if self.compile else network  # type: ignore[return-value]  # a module, too
+    @property
+    def replays(self) -> bool:
+        """Whether passes are captured and replayed as CUDA graphs."""
+        return self.cuda_graphs and self.device.type == "cuda"
+
+    def runnable(self, network: nn.Module, *, replays: bool = True) -> nn.Module:
+        """What to call in place of `network`: itself or, where asked for, its compiled or captured form with the same
+        weights.
+
+        replays: whether each pass's gradients are used before the next pass, so that it may be captured.
+        """
+        if self.compile:
+            network = torch.compile(network)  # type: ignore[assignment]  # a module, too
+        return GraphedNetwork(network, self._tell) if self.replays and replays else network
 
     @property
     def compile_notice(self) -> str:
@@ -77,6 +94,22 @@ class Runtime:
         if not self.compile or self.device.type != "cpu":
             return ""
         return "--compile on a CPU takes minutes before the first step, more than ten for a search: it is for GPUs"
+
+    def _tell(self, text: str) -> None:
+        for listener in self.listeners:
+            listener(text)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know before the first step; empty texts where there is nothing to say."""
+        return (self.compile_notice, self.graphs_notice)
+
+    @property
+    def graphs_notice(self) -> str:
+        """What to expect of CUDA graphs; empty where there is nothing to say."""
+        if not self.cuda_graphs or self.replays:
+            return ""
+        return f"--cuda-graphs is for GPUs: on the {self.device.type} steps run in the ordinary way"
 
     def generator(self, seed: int, *purpose: str | int) -> torch.Generator:
         """A generator for one purpose, which includes the step's number where there is one.
@@ -103,7 +136,7 @@ def open_runtime(config: Config) -> Runtime:
         torch.backends.cudnn.benchmark = False
     elif device.type == "cuda":
         torch.backends.cudnn.benchmark = True
-    return Runtime(device, config.precision, config.compile)
+    return Runtime(device, config.precision, config.compile, config.cuda_graphs)
 
 
 def _select_device(name: str) -> torch.device:

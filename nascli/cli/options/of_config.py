@@ -37,12 +37,12 @@ INHERITED: Mapping[type[Config], frozenset[str]] = {
 _LOOK = frozenset({"flip", "fit", "background"})
 UNUSED: Mapping[type[Config], frozenset[str]] = {
     TrainConfig: frozenset({"weights", "space"}),
-    DeriveConfig: _LOOK | {"method", "image_size", "limit_train", "skip_corrupt", "compile"},
-    EvalConfig: _LOOK | {"limit_train", "seed", "cache"},
+    DeriveConfig: _LOOK | {"method", "image_size", "limit_train", "skip_corrupt", "compile", "cuda_graphs"},
+    EvalConfig: _LOOK | {"limit_train", "seed", "cache", "cuda_graphs"},
 }
 """Fields that are not options: the stage has no use for them, or another option sets them."""
 
-_MACHINE = {"seed", "device", "precision", "compile", "deterministic", "workers", "cache"}
+_MACHINE = {"seed", "device", "precision", "compile", "cuda_graphs", "deterministic", "workers", "cache"}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
 _ALSO_CALLED = {"space": ("--supernet",), "trials": ("--candidates",)}
 """Other names of an option: the space of PGNAS is a super-network, and the trials of random search are candidates."""

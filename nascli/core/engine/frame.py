@@ -63,6 +63,7 @@ def learn(
 ) -> list[dict[str, Any]]:
     """Run a job to its end in its directory, and return its rows of metrics. Raises as `open_run` and `drive`."""
     threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
+    runtime.listeners.append(reporter.notice)
     with (
         open_run(destination, config, made_from, data.info, genotype) as run,
         threads,

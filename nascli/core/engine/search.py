@@ -124,7 +124,7 @@ def tell_before(
     """What the user should know before the first step."""
     few = batch_notice(config, data.info.train_images)
     stem = stem_notice(config.settings.known_stem, data.info.image_size)
-    for notice in filter(None, (*data.notices, *method.notices, few, stem, runtime.compile_notice)):
+    for notice in filter(None, (*data.notices, *method.notices, few, stem, *runtime.notices)):
         reporter.notice(notice)
 
 

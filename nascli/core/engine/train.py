@@ -143,7 +143,7 @@ def open_training(
         stem_notice(config.stem, data.info.image_size),
         tower_notice(config.auxiliary, settings, graph),
         batch_notice(config, data.info.train_images),
-        runtime.compile_notice,
+        *runtime.notices,
     )
     for text in filter(None, notices):
         reporter.notice(text)

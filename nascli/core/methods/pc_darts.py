@@ -57,7 +57,10 @@ class PcDarts:
             partial_channels=settings.partial_channels,
             recompute=settings.recompute,
         )
-        self._runnable = runtime.runnable(self.network)
+        # The second order holds gradients of one pass while others follow.
+        self._runnable = runtime.runnable(self.network, replays=not settings.second_order)
+        if runtime.replays and settings.second_order:
+            self.notices += ("--cuda-graphs does nothing with --order 2: steps run in the ordinary way",)
 
         draw = torch.Generator().manual_seed(derive_seed(plan.seed, "architecture"))
         cells, edges, operations = self._space.cells, self._space.edges(), len(self._space.operations)

@@ -37,8 +37,9 @@ class SinglePaths:
         self._schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
         self.steps_done = 0
         self._size, self.notices = sized(plan, self._space, settings, settings.auxiliary)
-        if runtime.compile:
-            self.notices += ("--compile does nothing here: every child is another network",)
+        for flag, given in (("--compile", runtime.compile), ("--cuda-graphs", runtime.replays)):
+            if given:
+                self.notices += (f"{flag} does nothing here: every child is another network",)
         self._wiring = settings.wiring(self._space)
         whole = self._space.graph(self._space.everything(), self._size, self._wiring)
         check_memory(whole.parameters, runtime.device)
