@@ -6,7 +6,6 @@ The PC-DARTS cell at three sizes, float32, with drop-path. Both formats take tur
 """
 
 import argparse
-import platform
 import statistics
 import time
 
@@ -14,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from nascli.artifacts.genotypes import published
+from nascli.cli.commands.env import machine
 from nascli.core.nn.build import build_network
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.graph_network import GraphNetwork
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     genotype = published.load("pc-darts-cifar10").genotype
-    print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {platform.machine()}")
+    print(f"{options.device}; {machine()}")
     for title, (size, batch) in CASES.items():
         generator = torch.Generator().manual_seed(0)
         images = torch.randn(batch, size.image_channels, size.image_size, size.image_size, generator=generator)

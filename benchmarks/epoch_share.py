@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.cli.commands.env import machine
 from nascli.config import SearchConfig
 from nascli.core.methods.pc_darts import PcDarts
 from nascli.core.methods.protocol import Plan
@@ -86,6 +87,7 @@ def main() -> int:
     float(metrics["train_loss"])
     whole = time.perf_counter() - began
     share = 1 - sum(stream.seconds for stream in streams.values()) / whole
+    print(machine())
     print(f"{STEPS} search steps: {whole:.2f} s, of which {share:.2%} in the network (promised: {PROMISED:.0%})")
     return 0 if share >= PROMISED else 1
 

@@ -9,7 +9,6 @@ time on one thread, which other programs disturb less.
 """
 
 import argparse
-import platform
 import statistics
 import time
 
@@ -17,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.cli.commands.env import machine
 from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.supernets import supernet
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, {options.device}, {platform.machine()}")
+    print(f"{options.device}; {machine()}")
     for title, (width, stages, side, batch) in CASES.items():
         graph = supernet("resnet-mb", width, stages, classes=10, image_channels=3, image_size=side)
         ours, theirs = GraphNetwork(graph), ByHand(width, stages)

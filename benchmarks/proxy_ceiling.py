@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.stats import spearmanr
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 from nascli.artifacts.distributions.categorical import CategoricalDistribution  # noqa: E402
 from nascli.artifacts.genotypes.genotype import as_text  # noqa: E402
 from nascli.artifacts.truth import TruthTable, load_table  # noqa: E402
+from nascli.cli.commands.env import machine  # noqa: E402
 from nascli.config import TrainConfig  # noqa: E402
 from nascli.core.engine.train import train  # noqa: E402
 from nascli.spaces import cell_space  # noqa: E402
@@ -108,10 +108,7 @@ def main() -> None:
     column = table.column(None, "test")
     uniform = CategoricalDistribution.uniform(cell_space("nas-bench-201"))
     cells = [as_text(uniform.sample(options.seed, number)) for number in range(options.cells)]
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads; {len(cells)} cells, "
-        f"{options.epochs} epochs of half of {options.limit_train:,} images"
-    )
+    print(f"{machine()}; {len(cells)} cells, {options.epochs} epochs of half of {options.limit_train:,} images")
     for proxy in options.proxies:
         rows = trained(proxy, cells, options)
         seconds = sum(row["seconds"] for row in rows) / len(rows)

@@ -12,7 +12,6 @@ cores. If one candidate keeps the cores busy, stacking candidates has little lef
 """
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from nascli.cli.commands.env import machine
 from nascli.config import DeriveConfig
 from nascli.core.engine.ranking import score_channels
 from nascli.core.engine.ranking.score_channels import ChannelScorer
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--kept", type=float, default=0.7)
     options = parser.parse_args()
     runtime = Runtime(torch.device(options.device))
-    print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {platform.machine()}")
+    print(f"{options.device}; {machine()}")
     for title, (width, stages, channels, side, count, candidates) in CASES.items():
         graph = supernet("resnet-mb", width, stages, classes=10, image_channels=channels, image_size=side)
         network = runtime.place(GraphNetwork(graph).eval())

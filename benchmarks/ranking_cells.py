@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.cli.commands.env import machine
 from nascli.core.engine.ranking.score_cells import CellScorer, Children
 from nascli.core.nn.shared_network import SharedNetwork
 from nascli.core.runtime import Runtime
@@ -108,7 +109,7 @@ def main() -> None:
             began = time.perf_counter()
             way()
             times[name].append(time.perf_counter() - began)
-    print(f"torch {torch.__version__}, one thread, {options.cells} cells, {options.images} images, the same scores")
+    print(f"{machine()}; {options.cells} cells, {options.images} images, the same scores")
     for name, way in ways.items():
         with Counted() as counted:
             way()

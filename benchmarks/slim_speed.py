@@ -8,7 +8,6 @@ of cutting a network (`slim`, without weights) from every published super-networ
 """
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from nascli.cli.commands.env import machine
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.memory_format import BEST_MEMORY_FORMAT
 from nascli.graphs.graph import Graph
@@ -68,7 +68,7 @@ def main() -> None:
         mask = np.random.default_rng(0).random(graph.mask_size) < share
         masks[share] = torch.from_numpy(mask[None].astype(np.float32))
         networks[share] = network_of(slim(graph, kept_of(graph, mask)).graph)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}; {options}")
+    print(f"{machine()}; {options}")
     rounds: list[dict[float, tuple[float, float]]] = []
     with torch.inference_mode():
         for _ in range(options.rounds + 1):

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+from nascli.cli.commands.env import machine
+
 RUNS, PROMISED = 9, 0.35
 
 
@@ -21,6 +23,7 @@ def main() -> int:
         seconds.append(time.perf_counter() - began)
     median = statistics.median(seconds)
     spread = f"median of {RUNS}, {min(seconds):.2f} to {max(seconds):.2f}"
+    print(machine())
     print(f"nascli --help: {median:.2f} s ({spread}; promised: {PROMISED} s)")
     return 0 if median < PROMISED else 1
 

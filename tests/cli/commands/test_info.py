@@ -108,7 +108,12 @@ def test_env_tells_versions_and_devices(nascli):
     environment = json.loads(nascli("env", "--json").out)
     assert environment["packages"]["torch"] == torch.__version__.split("+")[0]
     assert len(environment["gpus"]) == torch.cuda.device_count()
-    assert torch.__version__.split("+")[0] in nascli("env").out
+    text = nascli("env").out
+    assert torch.__version__.split("+")[0] in text
+    assert environment["instructions"] == torch.backends.cpu.get_cpu_capability()
+    assert f"{environment['processor']} with {environment['instructions']}" in text
+    assert environment["load"] is None or environment["load"] >= 0
+    assert "in the last minute" in text or "unknown" in text
 
 
 @pytest.mark.parametrize("value", [mixture(nodes=2, beta=False), categorical(nodes=2), trials(), posterior()])
