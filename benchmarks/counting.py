@@ -25,7 +25,8 @@ HOST = torch.device("cpu")
 
 ACCELERATOR = torch.device("meta")
 """Stands for a GPU, on which code takes the branches that are not for CPUs. Its tensors have shapes and no numbers, so
-that counting needs neither a GPU nor time.
+that counting needs neither a GPU nor time. (Fake CUDA tensors have no backward pass where torch is built for CUDA and
+the machine has no device.)
 """
 
 _CONVOLUTIONS = {"convolution": slice(0, 2), "convolution_backward": slice(1, 3)}
