@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascli.core.nn.concatenation import concatenate
-from nascli.core.nn.drop_path import apply_path
+from nascli.core.nn.drop_path import apply_path, sum_of_paths
+from nascli.core.nn.pooling import average_pool
 from nascli.graphs import operations as ops
 
 
@@ -18,13 +18,16 @@ class Arguments:
     """What a pass depends on besides the images. None: not used.
 
     masks: what the input of each masked convolution is multiplied with, [B, channels] or [1, channels], by its name.
-    paths: the multipliers [B] of each path that drop-path may leave out, by its node's name.
+    paths: the multipliers [B] of each path that drop-path may leave out, by its node's name. Those of paths that only
+    a sum reads come in `summed` instead: by the sum's name, which of its inputs are such paths and the multipliers of
+    these, [paths, B].
     operation_weights, edge_weights: [edges, operations] and [edges] by cell type. channels: the drawn channels of every
     edge, [edges, drawn], ascending, by the position of the cell.
     """
 
     masks: Mapping[str, Tensor] | None = None
     paths: Mapping[str, Tensor] | None = None
+    summed: Mapping[str, tuple[Sequence[bool], Tensor]] | None = None
     operation_weights: Mapping[str, Tensor] | None = None
     edge_weights: Mapping[str, Tensor] | None = None
     channels: Sequence[Tensor] | None = None
@@ -71,7 +74,7 @@ def _max_pool(node: _Node[ops.MaxPool], module: None, inputs: Sequence[Tensor], 
 
 def _avg_pool(node: _Node[ops.AvgPool], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     op = node.op
-    return F.avg_pool2d(inputs[0], op.kernel, op.stride, op.pad, op.ceil, count_include_pad=False)
+    return average_pool(inputs[0], op.kernel, op.stride, op.pad, ceil=op.ceil)
 
 
 def _pick(node: _Node[ops.Pick], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
@@ -87,18 +90,19 @@ def pick_pixels(x: Tensor, stride: int, shift: int) -> Tensor:
 
 
 def _drop_path(node: _Node[ops.DropPath], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
-    return inputs[0] if arguments.paths is None else apply_path(inputs[0], arguments.paths[node.name])
+    multipliers = None if arguments.paths is None else arguments.paths.get(node.name)
+    return inputs[0] if multipliers is None else apply_path(inputs[0], multipliers)
 
 
 def _sum(node: _Node[ops.Op], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
-    total = inputs[0]
-    for x in inputs[1:]:
-        total = total + x
-    return total
+    if arguments.summed is None or (paths := arguments.summed.get(node.name)) is None:
+        return sum_of_paths(inputs)
+    dropped, multipliers = paths
+    return sum_of_paths(inputs, multipliers, dropped)
 
 
 def _concat(node: _Node[ops.Concat], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
-    return concatenate(inputs)
+    return torch.cat(list(inputs), dim=1)
 
 
 def _zeros(node: _Node[ops.Zeros], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
@@ -136,7 +140,7 @@ def _draw(node: _Node[ops.Draw], module: None, inputs: Sequence[Tensor], argumen
 def _restore(node: _Node[ops.Restore], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
     x, mixed = inputs
     if arguments.channels is None:
-        return concatenate([mixed, x[:, mixed.shape[1] :]])
+        return torch.cat((mixed, x[:, mixed.shape[1] :]), dim=1)
     return x.index_copy(1, arguments.channels[node.op.position][node.op.edge], mixed.to(x.dtype))
 
 

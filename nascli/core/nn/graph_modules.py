@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nascli.core.nn.depthwise import DepthwiseConv2d
+from nascli.core.nn.folded_norm import BatchNorm2d
 from nascli.graphs.graph import Graph, Node
 from nascli.graphs.operations import Constant, Conv, Crossed, Linear, Norm, Select
 
@@ -24,7 +25,7 @@ def module_of(graph: Graph, node: Node) -> nn.Module | None:
         case Crossed():
             return CrossedConv(channels, op.kernel, op.stride)
         case Norm():
-            return nn.BatchNorm2d(channels, affine=op.affine)
+            return BatchNorm2d(channels, affine=op.affine)
         case Select():
             return SelectChannels(op.channels)
         case Constant():

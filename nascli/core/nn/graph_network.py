@@ -7,16 +7,19 @@ are in `nascli.core.nn.graph_mixture`.
 
 import copy
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nascli.core.nn.auxiliary import AuxiliaryTower
 from nascli.core.nn.computations import COMPUTATIONS, Arguments
+from nascli.core.nn.folded_norm import BatchNorm2d
 from nascli.core.nn.graph_modules import attach, module_of
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Node, Step
-from nascli.graphs.operations import DropPath, Norm, Relu
+from nascli.graphs.operations import DropPath, Norm, Relu, Sum
 
 NO_ARGUMENTS = Arguments()
 
@@ -53,12 +56,13 @@ class GraphModules(nn.Module):
 
     def run(
         self,
-        order: Iterable[Step],
+        order: Sequence[Step],
         values: dict[str, Tensor],
         arguments: Arguments = NO_ARGUMENTS,
         keep: Collection[str] = (),
     ) -> dict[str, Tensor]:
         """Take the steps. `values` holds what they start from; it is filled with the wanted values and returned."""
+        self._count_batch(order)
         for node, spent in order:
             inputs = [values[name] for name in node.inputs]
             values[node.name] = self.compute(node, inputs, arguments, keep)
@@ -74,8 +78,15 @@ class GraphModules(nn.Module):
             return F.relu(inputs[0], inplace=True)
         return COMPUTATIONS[type(node.op)](node, self._kept.get(node.name), inputs, arguments)
 
+    def _count_batch(self, order: Sequence[Step]) -> None:
+        """Count one more batch in the batch norms that keep running statistics, all in one operator."""
+        norms = (self._kept[node.name] for node, _ in order if isinstance(node.op, Norm)) if self.training else ()
+        counts = [norm.num_batches_tracked for norm in norms if isinstance(norm, BatchNorm2d)]
+        if counts := [count for count in counts if count is not None]:
+            torch._foreach_add_(counts, 1)
+
     def answer(
-        self, graph: Graph, order: Iterable[Step], values: dict[str, Tensor], arguments: Arguments, with_tower: bool
+        self, graph: Graph, order: Sequence[Step], values: dict[str, Tensor], arguments: Arguments, with_tower: bool
     ) -> Logits:
         """The logits of a graph, and the tower's `with_tower`. Raises ValueError for a tower that isn't there."""
         last = graph.nodes[-1].name
@@ -108,6 +119,7 @@ class GraphNetwork(GraphModules):
         super().__init__(graph, with_tower=with_tower)
         self._mask_sizes = {name: len(entries) for name, entries in graph.mask_ranges.items()}
         self._paths = [node.name for node in graph.nodes if isinstance(node.op, DropPath)]
+        self._summed = dict(_paths_of_sums(graph, self._paths))
         self._order = graph.steps((graph.nodes[-1].name,))
 
     @property
@@ -132,10 +144,12 @@ class GraphNetwork(GraphModules):
         """
         if paths is not None and paths.shape != (self.path_count, len(images)):
             raise ValueError(f"paths must be {[self.path_count, len(images)]}, not {list(paths.shape)}")
-        arguments = Arguments(
-            masks=self._split(masks),
-            paths=None if paths is None else dict(zip(self._paths, paths, strict=True)),
-        )
+        arguments = Arguments(masks=self._split(masks))
+        if paths is not None:
+            summed = {name: (dropped, paths[rows.start : rows.stop]) for name, (dropped, rows) in self._summed.items()}
+            inside = {row for _, rows in self._summed.values() for row in rows}
+            alone = {name: paths[row] for row, name in enumerate(self._paths) if row not in inside}
+            arguments = replace(arguments, paths=alone, summed=summed)
         return self.answer(self.graph, self._order, self._start(images), arguments, with_auxiliary)
 
     def values(self, images: Tensor, names: Collection[str], masks: Tensor | None = None) -> Mapping[str, Tensor]:
@@ -151,6 +165,20 @@ class GraphNetwork(GraphModules):
             return None
         parts = masks.split(list(self._mask_sizes.values()), dim=1)
         return dict(zip(self._mask_sizes, parts, strict=True))
+
+
+def _paths_of_sums(graph: Graph, paths: Sequence[str]) -> Iterable[tuple[str, tuple[Sequence[bool], range]]]:
+    """The sums that take over the multipliers of all paths that they read: which of their inputs those are, and the
+    rows of their multipliers.
+    """
+    row_of = {name: row for row, name in enumerate(paths)}
+    for node in graph.nodes:
+        rows = [row_of[name] for name in node.inputs if name in row_of]
+        if not rows or not isinstance(node.op, Sum):
+            continue
+        together = range(rows[0], rows[0] + len(rows))
+        if rows == list(together) and all(graph.readers[paths[row]] == (node.name,) for row in rows):
+            yield node.name, ([name in row_of for name in node.inputs], together)
 
 
 def copied(network: GraphNetwork) -> GraphNetwork:

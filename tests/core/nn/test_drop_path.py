@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascli.core.nn.drop_path import apply_path, draw_paths
+from nascli.core.nn.drop_path import apply_path, draw_paths, sum_of_paths
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -52,3 +52,23 @@ def test_apply_path_multiplies_samples_and_keeps_the_precision() -> None:
     dropped = apply_path(y, torch.tensor([0.0, 2.0]))
     assert dropped.dtype == torch.bfloat16
     assert dropped.flatten(1).tolist() == [[0.0] * 3, [2.0] * 3]
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dropped", [(True, True), (False, True), (True, False, True, False), (False, False), (True,)])
+def test_a_sum_multiplies_the_paths_among_its_summands(
+    dropped: tuple[bool, ...], memory_format: torch.memory_format
+) -> None:
+    """Values and gradients are those of the formula; the gradients are packed although the sum's own is a slice."""
+    draws = generator()
+    ends = [torch.randn(2, 3, 5, 4, dtype=torch.float64, generator=draws) for _ in dropped]
+    ends = [end.contiguous(memory_format=memory_format).requires_grad_() for end in ends]
+    multipliers = torch.rand(sum(dropped), 2, generator=draws)
+    rows = iter(multipliers)
+    by_hand = sum(apply_path(end, next(rows)) if drop else end for end, drop in zip(ends, dropped, strict=True))
+    ours = sum_of_paths(ends, multipliers if any(dropped) else None, dropped)
+    torch.testing.assert_close(ours, by_hand)
+    whole = torch.randn(2, 7, 5, 4, dtype=torch.float64, generator=draws).contiguous(memory_format=memory_format)
+    found = torch.autograd.grad(ours, ends, whole[:, 2:5])
+    torch.testing.assert_close(found, torch.autograd.grad(by_hand, ends, whole[:, 2:5]))
+    assert all(gradient.is_contiguous(memory_format=memory_format) for gradient in found)

@@ -10,7 +10,7 @@ from nascli.core.nn.graph_modules import ConstantMaps, SelectChannels, StridedPo
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.graphs.builder import Builder
 from nascli.graphs.graph import Graph
-from nascli.graphs.operations import Constant, DropPath, Sum
+from nascli.graphs.operations import Constant, DropPath, Select, Sum
 from nascli.registry import SUPERNETS
 from tests.supernets.networks import images, multiply_adds, network_of, small_graph
 
@@ -124,6 +124,31 @@ def test_drop_path_leaves_out_the_path_of_its_row() -> None:
         torch.testing.assert_close(network(batch, multipliers), expected)
     with pytest.raises(ValueError, match=r"paths must be \[2, 2\], not \[2, 3\]"):
         network(batch, torch.ones(2, 3))
+
+
+def test_drop_path_reaches_what_else_than_one_sum_reads_a_path() -> None:
+    build = Builder(2, 4)
+    path = build.add("drop", DropPath(), build.conv("conv", build.image, 2))
+    twice = build.add("sum", Sum(), path, build.relu("relu", path))
+    build.classify(build.add("chosen", Select((1,)), twice), 3)
+    graph = build.graph()
+    network, batch = network_of(graph), images(graph, 2)
+    with torch.no_grad():
+        maps = network.values(batch, ["conv"])["conv"]
+        kept = torch.stack((1.5 * maps[0], 0.0 * maps[1]))
+        expected = network.get_submodule("classifier")((kept + kept.relu())[:, 1:].mean(dim=(2, 3)))
+        torch.testing.assert_close(network(batch, torch.tensor([[1.5, 0.0]])), expected)
+
+
+def test_every_pass_in_training_counts_in_the_batch_norms_that_it_runs() -> None:
+    build = Builder(2, 4)
+    norms = [build.norm(f"norm{number}", build.conv(f"conv{number}", build.image, 2)) for number in (0, 1)]
+    build.classify(norms[1], 3)
+    network = GraphNetwork(build.graph()).double()
+    for training in (True, False, True):
+        network.train(training)(images(network.graph, 2))
+    counts = {name: int(tensor) for name, tensor in network.named_buffers() if name.endswith("num_batches_tracked")}
+    assert counts == {"norm0.num_batches_tracked": 0, "norm1.num_batches_tracked": 2}
 
 
 def test_only_a_network_with_a_tower_gives_its_logits() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from torch import nn
 
+from nascli.core.nn.folded_norm import BatchNorm2d
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.registry import SUPERNETS
 from tests.supernets.masks import random_mask
@@ -45,7 +45,7 @@ def test_batch_norms_after_convolutions_are_gone(name: str, left: int, monkeypat
     network = network_of(graph)
     stacked = StackedNetwork(network)
     seen = []
-    forward = nn.BatchNorm2d.forward
-    monkeypatch.setattr(nn.BatchNorm2d, "forward", lambda self, x: seen.append(1) or forward(self, x))
+    forward = BatchNorm2d.forward
+    monkeypatch.setattr(BatchNorm2d, "forward", lambda self, x: seen.append(1) or forward(self, x))
     stacked(images(graph, 1), torch.ones(1, graph.mask_size))
     assert len(seen) == left
