@@ -179,7 +179,7 @@ class Steps:
 
     def as_written(self, number: int) -> tuple[float, dict[str, float], torch.Tensor]:
         """No skipping, nothing in common, no memory format, no depthwise gradients of our own."""
-        kernels, depthwise.KERNELS = depthwise.KERNELS, ()
+        kernels, depthwise.KERNELS = depthwise.KERNELS, {}
         self.method.network.to(memory_format=torch.contiguous_format)
         try:
             with siblings(Strangers):

@@ -11,6 +11,9 @@ Here the same numbers come from the fast kernels alone:
   on that view. Two views (s = dilation and s = 2·dilation) give all five columns of a 5x5 kernel.
 - Dilated rows are every other row of a taller kernel. Zeros around the map make it as tall as that, and its width
   divisible.
+- At stride 2 the even columns of the map meet the columns -2, 0, 2 of a 5x5 kernel, the odd ones the columns -1, 1. As
+  two neighbours seen as one pixel with twice the channels, they are two convolutions 3 columns wide, of which the
+  second needs two.
 - A convolution with stride 2 and dilation 2 sees every other pixel only: it is one without either on these pixels.
 - On a map smaller than the kernel the outer taps only ever see the padding: they are left out.
 """
@@ -24,8 +27,8 @@ from torch.autograd.function import once_differentiable
 
 from nascli.core.nn.aten import channels_last, convolution_gradients
 
-KERNELS = (3, 5)
-"""Sides of the kernels whose gradients are computed here; the others' are torch's."""
+KERNELS = {1: (3, 5), 2: (5,)}
+"""By stride, sides of the kernels whose gradients are computed here; the others' are torch's."""
 
 
 def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
@@ -40,8 +43,8 @@ def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int 
     if weight.shape[-1] == 1 and stride == 1 and not autocast:
         return maps * weight.flatten()[:, None, None]
     on_cpu = maps.device.type == "cpu" and not autocast
-    if stride == 1 and weight.shape[-1] in KERNELS and on_cpu and torch.is_grad_enabled():
-        result: Tensor = _DepthwiseConv.apply(maps, weight, dilation)
+    if weight.shape[-1] in KERNELS.get(stride, ()) and on_cpu and torch.is_grad_enabled():
+        result: Tensor = _DepthwiseConv.apply(maps, weight, stride, dilation)
         return result
     return _convolve(maps, weight, stride, dilation)
 
@@ -85,40 +88,55 @@ def depthwise_gradients(
         d_maps = torch.zeros_like(maps)
         d_maps[:, :, ::2, ::2].copy_(d_seen)
         return d_maps, d_weight
-    if maps.device.type == "cpu" and stride == 1 and maps.dtype in (torch.float32, torch.float64):
+    fast = maps.device.type == "cpu" and maps.dtype in (torch.float32, torch.float64)
+    if not fast or weight.shape[-1] not in KERNELS.get(stride, ()):
+        return convolution_gradients(gradient, maps, weight, stride, dilation, groups=len(weight), wanted=wanted)
+    gradient, maps = channels_last(gradient), channels_last(maps)
+    if stride == 1:
         d_maps = _convolve(gradient, weight.flip(2, 3), 1, dilation)
-        if not wanted:
-            return d_maps, None
-        return d_maps, _weight_gradient(channels_last(gradient), channels_last(maps), weight, dilation)
-    return convolution_gradients(gradient, maps, weight, stride, dilation, groups=len(weight), wanted=wanted)
+        return d_maps, _weight_gradient(gradient, maps, weight, dilation) if wanted else None
+    d_maps = _gradients(gradient, maps, weight, (2, 2), to_maps=True)
+    return d_maps, _strided_weight_gradient(gradient, maps) if wanted else None
 
 
 class _DepthwiseConv(torch.autograd.Function):
-    """Depthwise convolution at stride 1."""
+    """Depthwise convolution, not dilated at stride 2."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
         ctx.save_for_backward(maps, weight)
-        ctx.dilation = dilation
-        return _convolve(maps, weight, 1, dilation)
+        ctx.stride, ctx.dilation = stride, dilation
+        return _convolve(maps, weight, stride, dilation)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         maps, weight = ctx.saved_tensors
         gradient = channels_last(gradient)
         d_maps = d_weight = None
-        if ctx.needs_input_grad[0]:
+        if ctx.needs_input_grad[0] and ctx.stride == 1:
             d_maps = _convolve(gradient, weight.flip(2, 3), 1, ctx.dilation)
-        if ctx.needs_input_grad[1]:
+        elif ctx.needs_input_grad[0]:
+            d_maps = _gradients(gradient, maps, weight, (2, 2), to_maps=True)
+        if ctx.needs_input_grad[1] and ctx.stride == 1:
             d_weight = _weight_gradient(gradient, channels_last(maps), weight, ctx.dilation)
-        return d_maps, d_weight, None
+        elif ctx.needs_input_grad[1]:
+            d_weight = _strided_weight_gradient(gradient, channels_last(maps))
+        return d_maps, d_weight, None, None
+
+
+def _strided_weight_gradient(gradient: Tensor, maps: Tensor) -> Tensor:
+    """That of a 5x5 kernel at stride 2."""
+    maps = _fold_columns(_pad(maps, 0, 2), 2)
+    weight = maps.new_empty(maps.shape[1], 1, 5, 3)
+    even, odd = _gradients(torch.cat((gradient, gradient), dim=1), maps, weight, (2, 1)).chunk(2)
+    return torch.stack((even[..., 0], odd[..., 0], even[..., 1], odd[..., 1], even[..., 2]), dim=3)
 
 
 def _weight_gradient(gradient: Tensor, maps: Tensor, weight: Tensor, dilation: int) -> Tensor:
     kernel = weight.shape[-1]
     if (kernel, dilation) == (3, 1):
-        return _conv_weight_gradient(gradient, maps, weight)
+        return _gradients(gradient, maps, weight)
     gradient, maps = (_pad(x, dilation * (kernel - 1) + 1, dilation * (kernel // 2)) for x in (gradient, maps))
     inner = _three_columns(gradient, maps, kernel, dilation, dilation)
     if kernel == 3:
@@ -138,7 +156,7 @@ def _three_columns(gradient: Tensor, maps: Tensor, kernel: int, spacing: int, sh
     tall = spacing * (kernel - 1) + 1
     gradient, maps = _fold_columns(gradient, shift), _fold_columns(maps, shift)
     weight = maps.new_empty(maps.shape[1], 1, tall, 3)
-    columns: Tensor = _conv_weight_gradient(gradient, maps, weight).unflatten(0, (shift, -1))
+    columns: Tensor = _gradients(gradient, maps, weight).unflatten(0, (shift, -1))
     return columns.sum(dim=0)[:, :, ::spacing]
 
 
@@ -148,11 +166,23 @@ def _fold_columns(maps: Tensor, shift: int) -> Tensor:
     return maps.permute(0, 2, 3, 1).view(batch, height, width // shift, shift * channels).permute(0, 3, 1, 2)
 
 
-def _conv_weight_gradient(gradient: Tensor, maps: Tensor, weight: Tensor) -> Tensor:
-    """torch's own, for a convolution without dilation that keeps the size of the map."""
+def _gradients(
+    gradient: Tensor, maps: Tensor, weight: Tensor, stride: tuple[int, int] = (1, 1), *, to_maps: bool = False
+) -> Tensor:
+    """torch's own gradient to the weight, or to the maps, of a padded convolution without dilation."""
     padding = [weight.shape[2] // 2, weight.shape[3] // 2]
-    _, result, _ = torch.ops.aten.convolution_backward(
-        gradient, maps, weight, None, [1, 1], padding, [1, 1], False, [0, 0], maps.shape[1], (False, True, False)
+    d_maps, d_weight, _ = torch.ops.aten.convolution_backward(
+        gradient,
+        maps,
+        weight,
+        None,
+        stride,
+        padding,
+        [1, 1],
+        False,
+        [0, 0],
+        maps.shape[1],
+        (to_maps, not to_maps, False),
     )
-    d_weight: Tensor = result
-    return d_weight
+    result: Tensor = d_maps if to_maps else d_weight
+    return result
