@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nascli.core.optimization import Schedule, Updater, sgd
 from nascli.core.runtime import Runtime
@@ -140,3 +141,46 @@ def test_a_step_follows_the_sum_of_what_was_accumulated_since_the_gradients_were
         torch.testing.assert_close(weight.detach(), before[0] - 0.5 * (0.5 * before[0] + 3 + 0.1 * before[0]))
         torch.testing.assert_close(unused.detach(), 0.95 * before[1])
         assert not unused.grad.any()
+
+
+def test_a_restored_momentum_has_the_layout_of_its_weight_and_goes_on_to_the_bit():
+    """A file keeps numbers, not layouts."""
+    whole, resumed = (
+        torch.arange(24.0).view(2, 3, 2, 2).contiguous(memory_format=torch.channels_last).requires_grad_()
+        for _ in range(2)
+    )
+    first, second = (sgd([weight], CPU, momentum=0.9, weight_decay=0.1, clip=1.0) for weight in (whole, resumed))
+    first.update(whole.square().sum(), 0.1)
+    state = first.state_dict()
+    for own in state["optimizer"]["state"].values():
+        own["momentum_buffer"] = own["momentum_buffer"].contiguous()
+    resumed.data.copy_(whole)
+    second.load_state_dict(state)
+    assert second.optimizer.state[resumed]["momentum_buffer"].stride() == resumed.stride()
+    for updater, weight in ((first, whole), (second, resumed)):
+        updater.update(weight.square().sum(), 0.1)
+    assert torch.equal(whole, resumed)
+
+
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_a_step_takes_as_many_operators_for_many_weights_as_for_one(clip):
+    counts = []
+    for weights in (1, 20):
+        parameters = [torch.ones(3, requires_grad=True) for _ in range(weights)]
+        updater = sgd(parameters, CPU, momentum=0.9, weight_decay=0.1, clip=clip)
+        loss = sum(parameter.square().sum() for parameter in parameters)
+        updater.update(loss, 0.1)
+        updater.clear()
+        updater.accumulate(sum(parameter.square().sum() for parameter in parameters))
+        with Operators() as operators:
+            updater.apply(0.1)
+        counts.append(operators.count)
+    assert counts[0] == counts[1] <= 16
+
+
+class Operators(TorchDispatchMode):
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += 1
+        return function(*args, **(kwargs or {}))
