@@ -56,18 +56,22 @@ def sum_of_paths(ends: Sequence[Tensor], multipliers: Tensor | None = None, drop
     """
     if len(ends) == 1 and multipliers is None:
         return ends[0]
-    result: Tensor = _SumOfPaths.apply(multipliers, tuple(dropped) if multipliers is not None else (), *ends)
+    flags = tuple(dropped) if multipliers is not None else (False,) * len(ends)
+    if torch.compiler.is_compiling():
+        # It packs by itself, and would take the gradients of `_SumOfPaths` for zeros (torch 2.11).
+        rows = iter(()) if multipliers is None else iter(multipliers)
+        first, *others = (apply_path(end, next(rows)) if drop else end for end, drop in zip(ends, flags, strict=True))
+        return sum(others, start=first)
+    result: Tensor = _SumOfPaths.apply(multipliers, flags, *ends)
     return result
 
 
 class _SumOfPaths(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, multipliers: Tensor | None, dropped: tuple[bool, ...], *ends: Tensor) -> Tensor:
-        ctx.last = ends[0].ndim == 4 and ends[0].is_contiguous(memory_format=torch.channels_last)
-        if multipliers is None:
-            dropped = (False,) * len(ends)
-        else:
+        if multipliers is not None:
             multipliers = multipliers.to(ends[0].dtype)[:, :, None, None, None]
+        ctx.last = ends[0].ndim == 4 and ends[0].is_contiguous(memory_format=torch.channels_last)
         ctx.dropped = dropped
         ctx.save_for_backward(multipliers)
         kept = [end for end, drop in zip(ends, dropped, strict=True) if not drop]
