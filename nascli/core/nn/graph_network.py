@@ -19,7 +19,7 @@ from nascli.core.nn.folded_norm import BatchNorm2d
 from nascli.core.nn.graph_modules import attach, module_of
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Node, Step
-from nascli.graphs.operations import DropPath, Norm, Relu, Sum
+from nascli.graphs.operations import Concat, DropPath, Norm, Relu, Sum
 
 NO_ARGUMENTS = Arguments()
 
@@ -74,7 +74,7 @@ class GraphModules(nn.Module):
     def compute(self, node: Node, inputs: Sequence[Tensor], arguments: Arguments, keep: Collection[str]) -> Tensor:
         """A node's value, given those of its inputs. One that nobody else reads may be overwritten, `keep` apart."""
         if node.name in self._own_input and node.inputs[0] not in keep:
-            # A batch norm's gradient doesn't need its output.
+            # The gradients of a batch norm and of a concatenation don't need their output.
             return F.relu(inputs[0], inplace=True)
         return COMPUTATIONS[type(node.op)](node, self._kept.get(node.name), inputs, arguments)
 
@@ -99,13 +99,14 @@ class GraphModules(nn.Module):
 
 
 def _rectified_alone(graph: Graph) -> Iterable[str]:
-    """The ReLUs of batch norms that nobody else reads."""
+    """The ReLUs of batch norms and concatenations that nobody else reads."""
     place = graph.tower and graph.tower.node
     for node in graph.nodes:
-        if isinstance(node.op, Relu):
-            (read,) = node.inputs
-            if isinstance(graph.by_name[read].op, Norm) and graph.readers[read] == (node.name,) and read != place:
-                yield node.name
+        if not isinstance(node.op, Relu) or node.inputs[0] == place:
+            continue
+        (read,) = node.inputs
+        if isinstance(graph.by_name[read].op, Norm | Concat) and graph.readers[read] == (node.name,):
+            yield node.name
 
 
 class GraphNetwork(GraphModules):
