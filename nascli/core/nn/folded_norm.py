@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nascli.core.nn.depthwise import channels_last
+from nascli.core.nn.aten import channels_last
 
 VECTOR = 8
 """Numbers in a vector of torch's loops over a row, float32."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nascli.core.nn.depthwise import channels_last
+from nascli.core.nn.aten import channels_last
 
 
 def average_pool(maps: Tensor, kernel: int, stride: int, pad: int, *, ceil: bool = False) -> Tensor:
