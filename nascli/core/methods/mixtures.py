@@ -1,6 +1,7 @@
 """What methods that weigh all operations of every edge share: their network, and logits that learn."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,16 @@ def mixture_network(
     with torch.device("meta"):
         check_memory(count_parameters(build()), runtime.device)
     return seeded(build, derive_seed(plan.seed, "weights")).to(runtime.device)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """A forward pass whose backward pass leaves out the gradients of the weights."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
 def small_logits(*shape: int, draw: torch.Generator, device: torch.device) -> Tensor:

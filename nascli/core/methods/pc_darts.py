@@ -12,7 +12,7 @@ from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.mixture import MixtureDistribution
 from nascli.core.answer import Answer, Batch, answer
 from nascli.core.methods.cells import check_space, never_learns, other_kind, sized
-from nascli.core.methods.mixtures import copy_logits, mixture_network, path_weights, small_logits, tensors_of
+from nascli.core.methods.mixtures import copy_logits, frozen, mixture_network, path_weights, small_logits, tensors_of
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.optimization import adam_of, cosine_of, sgd_of
 from nascli.core.runtime import Runtime
@@ -98,7 +98,8 @@ class PcDarts:
 
     def _descend(self, search: Batch, _: Batch) -> tuple[Tensor, Tensor]:
         """The architecture's step with the weights as they are. -> loss and accuracy on the search batch."""
-        found = self._answer(search, "search", self._mixture())
+        with frozen(self.network):
+            found = self._answer(search, "search", self._mixture())
         self._architecture.update(found.objective)
         return found.loss.detach(), found.accuracy
 

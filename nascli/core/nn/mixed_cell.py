@@ -28,8 +28,7 @@ class MixedCell(NamedParts):
     """First [B, c_prev_prev, H', W'] and second [B, c_prev, H, W] -> [B, nodes·C, H/s, W/s], s = 2 in a reduction cell.
 
     Its weights are one vector, and so are its running means and variances; `CellLayout` says what is where. As the
-    momentum is fixed, no count of batches is kept. recompute: keep only the inputs for the backward pass, and compute
-    the cell a second time in it.
+    momentum is fixed, no count of batches is kept.
     """
 
     running_mean: Tensor
@@ -45,9 +44,9 @@ class MixedCell(NamedParts):
     skip_index: Tensor
     shuffle: Tensor
 
-    def __init__(self, size: CellSize, *, recompute: bool = False) -> None:
+    def __init__(self, size: CellSize) -> None:
         super().__init__()
-        self.size, self.layout, self.recompute = size, CellLayout(size), recompute
+        self.size, self.layout = size, CellLayout(size)
         self.weight = nn.Parameter(torch.empty(self.layout.weight_count).uniform_(-1, 1))
         with torch.no_grad():
             self.weight.mul_(torch.from_numpy(self.layout.bounds()).to(self.weight.device))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from nascli.core.nn.aten import channels_last
 from nascli.core.nn.graph_mixture import check_partial_channels, draw_some
@@ -44,6 +45,7 @@ class MixedNetwork(GraphModules):
         super().__init__(build.graph())
         self._states = states
         self._stem_order = self.graph.steps(states)
+        self.recompute = recompute
         self.edges = space.edges()
         channels, reductions = settings.channels, reduction_cells(settings.layers)
         c_prev_prev, c_prev = map(build.channels, states)
@@ -53,7 +55,7 @@ class MixedNetwork(GraphModules):
             reduction = position in reductions
             channels = 2 * channels if reduction else channels
             size = CellSize(space, (c_prev_prev, c_prev), channels, partial_channels, reduction, reduced)
-            cells.append(MixedCell(size, recompute=recompute))
+            cells.append(MixedCell(size))
             c_prev_prev, c_prev, reduced = c_prev, space.nodes * channels, reduction
         self.cells = nn.ModuleList(cells)
         self._channels = [(cell.size.channels, cell.size.mixed_channels) for cell in cells]
@@ -91,7 +93,11 @@ class MixedNetwork(GraphModules):
             kind = "reduce" if cell.size.reduction else "normal"
             drawn = None if channels is None else channels[position]
             is_final = position == len(self.cells) - 1
-            output, statistics = cell(before, last, mixtures[kind], drawn, is_final)
+            arguments = (before, last, mixtures[kind], drawn, is_final)
+            if self.recompute and torch.is_grad_enabled():
+                output, statistics = checkpoint(cell, *arguments, use_reentrant=False, preserve_rng_state=False)
+            else:
+                output, statistics = cell(*arguments)
             seen.append((cell, statistics, last[:, 0].numel(), output[:, 0].numel()))
             before, last = last, output
             if tower is not None and position == self._tower_position:

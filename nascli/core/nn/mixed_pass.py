@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 
 class CellPass(torch.autograd.Function):
-    """The output of a cell, or its ReLU, and its statistics.
-
-    To recompute, only the inputs are kept for the gradient.
-    """
+    """The output of a cell, or its ReLU, and its statistics."""
 
     @staticmethod
     def forward(
@@ -36,9 +33,9 @@ class CellPass(torch.autograd.Function):
         statistics = cell.statistics(mixture)
         shared = cell.shared(weight, mixture, drawn, statistics)
         nodes, mapped, saved = _forward(cell, weight, shared, (first, second))
-        ctx.cell, ctx.last, ctx.shared = cell, last, None if cell.recompute else shared
-        kept = [] if cell.recompute else [nodes, *mapped, *(tensor for fields in saved for tensor in fields)]
-        ctx.save_for_backward(drawn, weight, mixture, first, second, *kept)
+        ctx.cell, ctx.last, ctx.shared = cell, last, shared
+        kept = (tensor for fields in saved for tensor in fields)
+        ctx.save_for_backward(weight, mixture, first, second, nodes, *mapped, *kept)
         ctx.mark_non_differentiable(statistics)
         return (nodes if last else torch.relu(nodes)), statistics
 
@@ -46,16 +43,13 @@ class CellPass(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         cell: MixedCell = ctx.cell
-        drawn, weight, mixture, first, second, *kept = ctx.saved_tensors
+        shared: Shared = ctx.shared
+        weight, mixture, first, second, nodes, *kept = ctx.saved_tensors
         needs_weight, needs_mixture = ctx.needs_input_grad[3:5]
+        mapped, fields = kept[:2], kept[2:]
+        size = len(Saved._fields)
+        saved = [Saved(*fields[start : start + size]) for start in range(0, len(fields), size)]
         with torch.autocast(first.device.type, enabled=False):
-            if cell.recompute:
-                shared = cell.shared(weight, mixture, drawn, cell.statistics(mixture))
-                nodes, mapped, saved = _forward(cell, weight, shared, (first, second))
-            else:
-                shared, (nodes, *mapped), tensors = ctx.shared, kept[:3], kept[3:]
-                size = len(Saved._fields)
-                saved = [Saved(*tensors[start : start + size]) for start in range(0, len(tensors), size)]
             d_nodes = rows(gradient)
             d_nodes = d_nodes.clone() if ctx.last else torch.ops.aten.threshold_backward(d_nodes, rows(nodes), 0)
             found = Gradients(KernelGradients(needs_weight), needs_mixture)
