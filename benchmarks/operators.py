@@ -41,7 +41,7 @@ from nascli.core.methods.pgnas import Pgnas  # noqa: E402
 from nascli.core.methods.protocol import Plan  # noqa: E402
 from nascli.core.methods.single_paths import SinglePaths  # noqa: E402
 from nascli.core.nn.build import build_network  # noqa: E402
-from nascli.core.nn.graph_network import SharedNetwork  # noqa: E402
+from nascli.core.nn.shared_network import SharedNetwork  # noqa: E402
 from nascli.core.nn.stacked import StackedNetwork  # noqa: E402
 from nascli.core.runtime import Runtime  # noqa: E402
 from nascli.data.augmentation import Augmentation, Normalization  # noqa: E402
@@ -58,21 +58,21 @@ BATCH, IMAGES, SIDE, CLASSES, WIDTH = 2, 64, 32, 10, 8
 BEST_CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 
 MOST: Mapping[str, tuple[int, int]] = {
-    "pc-darts, darts": (18_545, 35_476),
-    "pc-darts, nas-bench-201": (5_399, 8_914),
-    "darts, darts": (17_805, 34_156),
-    "darts, nas-bench-201": (4_207, 6_826),
-    "parsec, darts": (695, 20_518),
-    "parsec, nas-bench-201": (176, 8_486),
-    "spos, darts": (695, 2_282),
-    "spos, nas-bench-201": (176, 592),
-    "pgnas, resnet-mb": (651, 1_391),
-    "pgnas, enas": (3_336, 7_033),
-    "pgnas, densenet121": (2_506, 4_732),
-    "training, pc-darts-cifar10": (2_352, 2_719),
-    "training, nas-bench-201": (511, 550),
-    "ranking of 64 cells, darts": (20_204, 0),
-    "ranking of 64 cells, nas-bench-201": (10_320, 0),
+    "pc-darts, darts": (1_798, 3_457),
+    "pc-darts, nas-bench-201": (5_036, 8_185),
+    "darts, darts": (1_958, 3_763),
+    "darts, nas-bench-201": (4_022, 6_453),
+    "parsec, darts": (679, 17_900),
+    "parsec, nas-bench-201": (175, 8_041),
+    "spos, darts": (679, 866),
+    "spos, nas-bench-201": (175, 393),
+    "pgnas, resnet-mb": (594, 1_169),
+    "pgnas, enas": (3_088, 5_840),
+    "pgnas, densenet121": (1_793, 3_651),
+    "training, pc-darts-cifar10": (2_096, 2_264),
+    "training, nas-bench-201": (446, 481),
+    "ranking of 64 cells, darts": (19_872, 0),
+    "ranking of 64 cells, nas-bench-201": (10_153, 0),
     "ranking of 8 masks, resnet-mb": (183, 0),
 }
 """The operators of a pass and of a step on a GPU, by name. Lower a number when a network needs fewer."""

@@ -14,19 +14,19 @@ SMALL = {"darts": {**CELLS, "nodes": 2}, "nas-bench-201": CELLS}
 SAMPLES = {"parsec": {"samples": 2}}
 
 MOST = {
-    ("darts", "darts"): (4_272, 8_016, 30),
-    ("pc-darts", "darts"): (4_405, 8_236, 30),
-    ("darts", "nas-bench-201"): (895, 1_498, 0),
-    ("pc-darts", "nas-bench-201"): (1_151, 1_930, 0),
-    ("parsec", "darts"): (175, 859, 1),
-    ("parsec", "nas-bench-201"): (80, 464, 1),
-    ("spos", "darts"): (175, 452, 0),
-    ("spos", "nas-bench-201"): (80, 232, 0),
-    ("pgnas", "resnet-mb"): (237, 545, 0),
-    ("training", "darts"): (438, 567, 0),
-    ("training", "nas-bench-201"): (151, 190, 0),
-    ("ranking", "darts"): (309, 0, 0),
-    ("ranking", "nas-bench-201"): (260, 0, 0),
+    ("darts", "darts"): (483, 972, 0),
+    ("pc-darts", "darts"): (497, 987, 0),
+    ("darts", "nas-bench-201"): (854, 1_413, 0),
+    ("pc-darts", "nas-bench-201"): (1_066, 1_764, 0),
+    ("parsec", "darts"): (169, 630, 1),
+    ("parsec", "nas-bench-201"): (79, 406, 1),
+    ("spos", "darts"): (169, 239, 0),
+    ("spos", "nas-bench-201"): (79, 177, 0),
+    ("pgnas", "resnet-mb"): (216, 467, 0),
+    ("training", "darts"): (390, 488, 0),
+    ("training", "nas-bench-201"): (134, 169, 0),
+    ("ranking", "darts"): (303, 0, 0),
+    ("ranking", "nas-bench-201"): (261, 0, 0),
     ("ranking", "resnet-mb"): (183, 0, 0),
 }
 """Operators of a pass and of a step of small networks, and waits of a step, exactly: lower a number when a network

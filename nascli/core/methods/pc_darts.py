@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -67,8 +68,7 @@ class PcDarts:
         self.alpha = {cell: small_logits(len(edges), operations, draw=draw, device=runtime.device) for cell in cells}
         beta = {cell: small_logits(len(edges), draw=draw, device=runtime.device) for cell in cells}
         self.beta = beta if settings.edge_normalization else None
-        targets = torch.tensor([node for _, node in edges])
-        self._edges_by_node = [torch.nonzero(targets == node).flatten().to(runtime.device) for node in targets.unique()]
+        self._edges_into_nodes = [len([*into]) for _, into in groupby(node for _, node in edges)]
 
         self._weights = sgd_of(settings, self.network.parameters(), runtime)
         architecture = [*self.alpha.values(), *(self.beta or {}).values()]
@@ -136,7 +136,7 @@ class PcDarts:
         if self.beta is None:
             return operations, None
         edges = {
-            cell: torch.cat([beta[edges].softmax(dim=0) for edges in self._edges_by_node])
+            cell: torch.cat([into.softmax(dim=0) for into in beta.split(self._edges_into_nodes)])
             for cell, beta in self.beta.items()
         }
         return operations, edges

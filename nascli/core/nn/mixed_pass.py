@@ -37,11 +37,12 @@ class CellPass(torch.autograd.Function):
         kept = (tensor for fields in saved for tensor in fields)
         ctx.save_for_backward(weight, mixture, first, second, nodes, *mapped, *kept)
         ctx.mark_non_differentiable(statistics)
+        ctx.set_materialize_grads(False)  # no zeros for the statistics
         return (nodes if last else torch.relu(nodes)), statistics
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         cell: MixedCell = ctx.cell
         shared: Shared = ctx.shared
         weight, mixture, first, second, nodes, *kept = ctx.saved_tensors
