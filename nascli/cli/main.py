@@ -43,9 +43,7 @@ COMMANDS: Mapping[str, Row] = {
     ),
     "list": Row("nascli.cli.commands.list:show", "List methods, spaces, data sets, cells or recipes."),
     "info": Row("nascli.cli.commands.info:info", "Show what a file is, what it was made from and how big it is."),
-    "env": Row(
-        "nascli.cli.commands.env:env", "Show versions, devices and what else is running, as a bug report needs them."
-    ),
+    "env": Row("nascli.cli.commands.env:env", "Show versions, devices and load, as a bug report needs them."),
 }
 
 

@@ -29,7 +29,7 @@ PACKAGES = (
 
 @command()
 def env(session: Session, json: Json = False) -> None:
-    """Show versions, devices and what else is running, as a bug report needs them."""
+    """Show versions, devices and load, as a bug report needs them."""
     facts = environment()
     if json:
         print_json(facts)

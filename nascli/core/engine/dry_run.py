@@ -132,7 +132,8 @@ def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
     memory = meter.peak
     if job.device.type == "cpu":
         gradients = (parameter.grad for parameter in network.parameters() if parameter.grad is not None)
-        storages = (tensor.untyped_storage() for tensor in (*tensors_in(job.state_dict()), *gradients))
+        kept = (*tensors_in(job.state_dict()), *network.buffers(), *gradients)
+        storages = (tensor.untyped_storage() for tensor in kept)
         memory += sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
     return _Cost(steps, seconds, memory)
 

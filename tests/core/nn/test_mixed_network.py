@@ -238,7 +238,7 @@ def test_compiling_changes_no_gradient():
     images, labels = batch(side=4)
     logits = logits_of(network)
     results = []
-    for model in (network, torch.compile(network, backend="aot_eager")):
+    for model in (network, torch.compile(network, backend="aot_eager", fullgraph=True)):
         loss = F.cross_entropy(model(images, *mixture(network, logits)), labels)
         grads = torch.autograd.grad(loss, [*network.parameters(), *logits.values()], materialize_grads=True)
         results.append(grads)
