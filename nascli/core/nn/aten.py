@@ -102,12 +102,18 @@ class BatchNorms:
         if not self.training:
             result: Tensor = _aten.native_batch_norm(maps, scale, None, mean, other, False, 0.0, EPS)[0]
             return result
-        out = torch.empty_like(maps)
         scale = self._scale(maps, scale)
+        if torch.compiler.is_compiling():  # which cannot write to a part of a tensor that is given
+            out, *found = _aten.native_batch_norm(maps, scale, None, None, None, True, 0.0, EPS)
+            mean.copy_(found[0])
+            other.copy_(found[1])
+            normed: Tensor = out
+            return normed
+        normed = torch.empty_like(maps)
         _aten.native_batch_norm.out(
-            maps, scale, None, None, None, True, 0.0, EPS, out=out, save_mean=mean, save_invstd=other
+            maps, scale, None, None, None, True, 0.0, EPS, out=normed, save_mean=mean, save_invstd=other
         )
-        return out
+        return normed
 
     def again(self, maps: Tensor, place: slice) -> Tensor:
         """The normalised maps a second time, to the last bit; the statistics are left alone."""
