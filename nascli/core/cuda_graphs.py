@@ -16,9 +16,9 @@ class GraphedNetwork(nn.Module):
     """A network whose training passes, forward and backward, are captured once for every form of their arguments and
     then replayed.
 
-    A form is the shapes and types of the tensors, which of them have gradients, and everything that is no tensor. All
-    else runs in the ordinary way: evaluation, passes without gradients, and forms that cannot be captured, of which
-    `tell` is told.
+    A form is the shapes and types of the tensors, which of them and of the weights have gradients, and everything that
+    is no tensor. All else runs in the ordinary way: evaluation, passes without gradients, and forms that cannot be
+    captured, of which `tell` is told.
 
     Gradients of weights lie in memory that the next pass of the same form overwrites: they are for an optimiser that
     takes its step before. Of any two passes, the backward one must follow its forward one.
@@ -34,7 +34,8 @@ class GraphedNetwork(nn.Module):
         if not (self.network.training and torch.is_grad_enabled()):
             return self.network(*args, **kwargs)
         leaves, structure = tree_flatten((args, kwargs))
-        form = (repr(structure), *map(_form, leaves), torch.is_autocast_enabled("cuda"))
+        learns = tuple(weight.requires_grad for weight in self.network.parameters())
+        form = (repr(structure), *map(_form, leaves), learns, torch.is_autocast_enabled("cuda"))
         if form not in self._passes:
             self._passes[form] = self._captured(leaves, structure)
         return self._passes[form](*_tensors(leaves))

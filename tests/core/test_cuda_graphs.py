@@ -83,11 +83,15 @@ def test_every_form_is_captured_once_and_the_rest_is_not(captures):
         graphed(images, weights, with_auxiliary=True)
         graphed(example(4)[0], weights)
     assert len(captures) == 4
+    graphed.network.requires_grad_(False)
+    graphed(images, weights)  # the step of the architecture
+    assert len(captures) == 5
+    graphed.network.requires_grad_(True)
     with torch.no_grad():
         graphed(example(3)[0], weights)
     graphed.network.eval()
     graphed(example(2)[0], weights)
-    assert len(captures) == 4
+    assert len(captures) == 5
 
 
 def test_what_cannot_be_captured_runs_in_the_ordinary_way_and_is_told_once(monkeypatch, captures):

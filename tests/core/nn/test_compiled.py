@@ -7,11 +7,13 @@ to zero, silently. What it traces as one graph does nothing that depends on numb
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.graph_mixture import GraphMixture
 from nascli.core.nn.graph_network import GraphNetwork
+from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.supernets import supernet
@@ -42,6 +44,35 @@ def masked_supernet():
     masks = torch.rand(IMAGES, graph.mask_size, dtype=torch.float64, requires_grad=True)
     network = GraphNetwork(graph)
     return network, lambda images: network(images, masks=masks), [masks]
+
+
+def fast_mixture():
+    space = cell_space("darts", 1)
+    operations, shares, leaves = weights_of(space)
+    network = MixedNetwork(space, SIZE, partial_channels=2)
+    return network, lambda images: network(images, operations, shares), leaves
+
+
+def test_a_recorded_pass_of_the_fast_mixture_is_right_on_another_batch():
+    """As operators, not by torch.compile, which doesn't follow those that write into a part of a tensor. The recorded
+    operators take their gradients at other images and weights: nothing in them came from the first ones.
+    """
+    torch.manual_seed(0)
+    network, logits, leaves = fast_mixture()
+    network.double()
+    labels = torch.arange(IMAGES) % SIZE.classes
+    first, other = torch.randn(2, IMAGES, 2, SIZE.image_size, SIZE.image_size, dtype=torch.float64)
+
+    def gradients(images):
+        return torch.autograd.grad(F.cross_entropy(logits(images), labels), [*network.parameters(), *leaves])
+
+    recorded = make_fx(gradients)(first)
+    with torch.no_grad():
+        for tensor in (*network.parameters(), *leaves):
+            tensor.mul_(0.7)
+        found = recorded(other)
+    for mine, theirs in zip(found, gradients(other), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 @pytest.mark.parametrize("build", [plain_mixture, derived_network, masked_supernet])
