@@ -21,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from nascli.core.engine.loop import tensors_in
+
 HOST = torch.device("cpu")
 
 ACCELERATOR = torch.device("meta")
@@ -74,7 +76,7 @@ class Counting(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
-        given = [*_tensors(args), *_tensors(kwargs)]
+        given = [*tensors_in(args), *tensors_in(kwargs)]
         here = [tensor for tensor in given if tensor.device.type == self.device.type]
         copy = _copy(name, args, kwargs)
         if copy is None and here and len(here) < len(given):
@@ -91,7 +93,7 @@ class Counting(TorchDispatchMode):
         results = func(*args, **kwargs)
         if name in _CONVOLUTIONS and self.device == ACCELERATOR:
             results = _laid_out(results, args[_CONVOLUTIONS[name]])
-        made = [tensor for tensor in _tensors(results) if tensor.device.type == self.device.type]
+        made = [tensor for tensor in tensors_in(results) if tensor.device.type == self.device.type]
         if (here or made) and _touches_memory(func, given, made):
             self.operators[name] += 1
         return results
@@ -137,15 +139,6 @@ def _copy(name: str, args: Any, kwargs: Any) -> _Copy | None:
         target = torch.device(kwargs.get("device") or args[0].device)
         return _Copy(args[0].device.type, target.type, kwargs.get("non_blocking", False))
     return None
-
-
-def _tensors(nested: Any) -> Iterator[Tensor]:
-    """The tensors among the arguments or results of an operator."""
-    if isinstance(nested, Tensor):
-        yield nested
-    elif isinstance(nested, list | tuple | dict):
-        for part in nested.values() if isinstance(nested, dict) else nested:
-            yield from _tensors(part)
 
 
 def _laid_out(results: Any, like: Sequence[Tensor]) -> Any:

@@ -21,7 +21,8 @@ MOMENTUM = 0.1
 """Weight of a batch in the running statistics, as in torch's batch norm."""
 
 MOST_DENSE = 16
-"""The most mixed channels for which one dense kernel beats a depthwise and a pointwise one."""
+"""The most mixed channels for which a depthwise and a pointwise kernel are one dense kernel: fewer operators in about
+the same time on a CPU (measured up to 16: within noise of each other)."""
 
 
 class MixedCell(NamedParts):

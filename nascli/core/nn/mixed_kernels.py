@@ -20,7 +20,7 @@ class Kernels:
     """The kernels of a cell.
 
     Pointwise [n, P, P] and depthwise [n, P, side, side] ones of first halves and dilated convolutions, and of second
-    halves; dense ones [n, P, P, side, side], composed of the former two, or None; those of strided skips, flat.
+    halves; dense ones [n, P, P, side, side], composed of the former two, or None; all that was gathered, flat.
     """
 
     first: Tensor
