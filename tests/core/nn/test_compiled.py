@@ -54,9 +54,7 @@ def fast_mixture():
 
 
 def test_a_recorded_pass_of_the_fast_mixture_is_right_on_another_batch():
-    """As operators, not by torch.compile, which doesn't follow those that write into a part of a tensor. The recorded
-    operators take their gradients at other images and weights: nothing in them came from the first ones.
-    """
+    """The recorded operators take their gradients at other images and weights: nothing in them came from the first ones."""
     torch.manual_seed(0)
     network, logits, leaves = fast_mixture()
     network.double()
