@@ -54,7 +54,7 @@ def fast_mixture():
 
 
 def test_a_recorded_pass_of_the_fast_mixture_is_right_on_another_batch():
-    """The recorded operators take their gradients at other images and weights: nothing in them came from the first ones."""
+    """Recorded operators take gradients at other images and weights: nothing in them came from the first ones."""
     torch.manual_seed(0)
     network, logits, leaves = fast_mixture()
     network.double()
