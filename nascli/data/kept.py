@@ -30,7 +30,7 @@ from nascli.data.workers import WorkerFeed
 Decoding = tuple[WorkerFeed, FileImages, np.ndarray]
 """A feed that decodes pictures anew each time, its pictures, and the indices of those that will be read. int64"""
 
-_AT_A_TIME = 32
+_AT_A_TIME = 8
 """Pictures that a thread decodes before it is asked whether to go on."""
 
 _STAND_INS = 8

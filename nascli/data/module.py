@@ -158,9 +158,9 @@ class DataModule:
                 for stream in self._streams:
                     stream.close()
 
-    def plan_keeping(self, room: Room, *, validation: bool = False) -> Keeping | None:
+    def plan_keeping(self, room: Room, *, validation: bool = False, chosen: np.ndarray | None = None) -> Keeping | None:
         """What `kept` would do, judged by a sample of the pictures; None where nothing is to be kept. Raises as it."""
-        return plan(self._decoding(validation), room)
+        return plan(self._decoding(validation, chosen), room)
 
     def rehearsed(self) -> AbstractContextManager[None]:
         """Within the context, training images are read as fast as if they were kept: a few stand in for all of them."""

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -210,3 +212,24 @@ def test_workers_are_as_many_as_the_cores_and_none_for_a_few_pictures(monkeypatc
     assert workers.WorkerFeed(many, Format(3, 72), None, CPU).workers == 4
     assert workers.WorkerFeed(many.select(np.zeros(5000, np.int64)), Format(3, 72), None, CPU).workers == 8
     assert workers.WorkerFeed(many, Format(3, 72), 12, CPU).workers == 12
+
+
+def test_an_interrupted_filling_ends_soon(monkeypatch, photographs: Path):
+    """Pictures that wait for their turn are not decoded any more."""
+    data = open_photographs(photographs)
+    images, form = data._train.feed.images, data._format
+    many = np.resize(np.arange(len(images)), 400)
+    decoded = []
+
+    def load(index: int, format: Format) -> torch.Tensor:
+        decoded.append(index)
+        if len(decoded) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.002)
+        return torch.zeros(3, 1, 1, dtype=torch.uint8)
+
+    monkeypatch.setattr(images, "load", load)
+    kept = keeping(images, form, many, np.ones(400, int), "ram", Room("ram", None, GIB), pytest.fail)
+    with pytest.raises(KeyboardInterrupt), kept:
+        pytest.fail("was not interrupted")
+    assert len(decoded) < 200

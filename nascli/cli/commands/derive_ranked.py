@@ -55,7 +55,7 @@ def rank_candidates(
         from nascli.core.engine.ranking.plan import plan_rank
 
         with progress(session) as reporter:
-            plan = plan_rank(start, config, reporter, count=1 if count is None else count)
+            plan = plan_rank(start, config, reporter, target, count=1 if count is None else count)
         print_ranking_plan(plan, stage=config.stage, json=json)
         return
     with progress(session) as reporter:

@@ -38,6 +38,7 @@ def print_ranking_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> No
         size = plan[name]
         print(f"# {size['least']:,} to {size['most']:,} {unit}; the posterior's have {size['mean']:,.0f} on average")
     print(f"# {plan['scored']:,} candidates, {plan['different']:,} different; {plan['images']:,} held-out images")
+    _print_cache(plan)
     pace = f"{plan['candidates_per_second']:.3g} candidates a second on all of them"
     print(f"# {pace}; {duration(plan['seconds'])} in all")
 
@@ -54,14 +55,18 @@ def _print_costs(plan: Mapping[str, Any]) -> None:
     if plan.get("auxiliary_parameters"):
         print(f"# {plan['auxiliary_parameters']:,} more parameters in the auxiliary tower while it trains")
     print(f"# {plan['peak_memory_bytes'] / 2**20:,.0f} MiB at the peak: {plan['peak_memory_of']}")
-    if "cache" in plan:
-        print(
-            f"# {plan['cache_bytes'] / 2**20:,.0f} MiB of decoded pictures, made in {duration(plan['cache_seconds'])}"
-        )
+    _print_cache(plan)
     pace = f"{plan['seconds_per_step']:.3g} s each"
     if "warmup_steps" in plan:
         pace += f" ({plan['warmup_seconds_per_step']:.3g} s in the first {plan['warmup_steps']:,}, the warm-up)"
     print(f"# {plan['steps']:,} steps, {pace}: {duration(plan['seconds'])} in all")
+
+
+def _print_cache(plan: Mapping[str, Any]) -> None:
+    if "cache" in plan:
+        print(
+            f"# {plan['cache_bytes'] / 2**20:,.0f} MiB of decoded pictures, made in {duration(plan['cache_seconds'])}"
+        )
 
 
 def duration(seconds: float) -> str:

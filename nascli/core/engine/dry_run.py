@@ -5,7 +5,7 @@ away.
 """
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,13 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedDistribution
-from nascli.artifacts.runs.rundir import RunDir
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.destination import Destination
-from nascli.core.engine.frame import room, watches_validation, working
+from nascli.core.engine.frame import working
 from nascli.core.engine.inputs import Source, artifact
 from nascli.core.engine.loop import Job, tensors_in
+from nascli.core.engine.pictures import as_kept, keeping_facts, planned_keeping
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.search import open_search, tell_before
 from nascli.core.engine.starting_weights import inherited_weights
@@ -32,7 +32,7 @@ from nascli.core.memory import MemoryMeter
 from nascli.core.methods.protocol import SearchMethod
 from nascli.core.nn.measure import count_parameters
 from nascli.core.runtime import Runtime, fitting_threads
-from nascli.data import DataModule, Keeping
+from nascli.data import Keeping
 
 COUNTED = {
     "cpu": "weights, gradients, optimiser state and what is kept for the backward pass",
@@ -64,8 +64,8 @@ def plan_search(
         warmup_epochs = min(config.settings.resting_epochs, config.epochs)
         warmup, others = warmup_epochs * job.steps_per_epoch, (config.epochs - warmup_epochs) * job.steps_per_epoch
         costs = []
-        pictures = _keeping(data, config, destination, reporter)
-        with fitting_threads(runtime, config.batch_size * data.info.image_size**2), _as_kept(data, pictures):
+        pictures = planned_keeping(data, config, destination, reporter)
+        with fitting_threads(runtime, config.batch_size * data.info.image_size**2), as_kept(data, pictures):
             if warmup:
                 reporter.notice("measuring two steps of the architecture's warm-up")
                 costs.append(_measure(job, method.network, warmup))
@@ -97,9 +97,9 @@ def plan_train(
         job, graph = open_training(genotype, inherited, config, data, runtime, reporter)
         # Dropped paths take memory of their own, and there are none in the first epoch.
         job.steps_done = (config.epochs - 1) * job.steps_per_epoch
-        pictures = _keeping(data, config, destination, reporter)
+        pictures = planned_keeping(data, config, destination, reporter)
         reporter.notice("measuring two steps")
-        with fitting_threads(runtime, config.batch_size * data.info.image_size**2), _as_kept(data, pictures):
+        with fitting_threads(runtime, config.batch_size * data.info.image_size**2), as_kept(data, pictures):
             cost = _measure(job, job.network, config.epochs * job.steps_per_epoch)
     return {
         "config": config.model_dump(mode="json"),
@@ -138,37 +138,17 @@ def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
     return _Cost(steps, seconds, memory)
 
 
-def _keeping(
-    data: DataModule, config: SearchConfig | TrainConfig, destination: Destination, reporter: Reporter
-) -> Keeping | None:
-    """What keeping the decoded pictures would take; None where they are not kept. Tells of it."""
-    path = destination.run_path
-    place = room(config, None if path is None else RunDir(path))
-    planned = data.plan_keeping(place, validation=watches_validation(config, data))
-    if planned is not None:
-        reporter.notice(planned.notice(place))
-    return planned if planned is not None and planned.place is not None else None
-
-
-def _as_kept(data: DataModule, pictures: Keeping | None) -> AbstractContextManager[None]:
-    """Where pictures would be kept, steps are measured as if they were: without the time to decode."""
-    return nullcontext() if pictures is None else data.rehearsed()
-
-
 def _total(costs: list[_Cost], runtime: Runtime, pictures: Keeping | None) -> dict[str, Any]:
     """The cost of a run with one kind of step, or of a warm-up and another kind, whose `seconds_per_step` is given."""
     *before, cost = costs
     warmup = {"warmup_steps": before[0].steps, "warmup_seconds_per_step": before[0].seconds} if before else {}
-    seconds, kept = sum(cost.steps * cost.seconds for cost in costs), {}
-    if pictures is not None:
-        kept = {"cache": pictures.place, "cache_bytes": pictures.size, "cache_seconds": pictures.seconds}
-        seconds += pictures.seconds
+    seconds = sum(cost.steps * cost.seconds for cost in costs)
     return {
-        **kept,
+        **keeping_facts(pictures),
         "steps": sum(cost.steps for cost in costs),
         **warmup,
         "seconds_per_step": cost.seconds,
-        "seconds": seconds,
+        "seconds": seconds + (0.0 if pictures is None else pictures.seconds),
         "peak_memory_bytes": max(cost.memory for cost in costs),
         "peak_memory_of": COUNTED[runtime.device.type],
     }

@@ -7,15 +7,14 @@ from typing import Any
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import File, LoadedArtifact
 from nascli.artifacts.provenance import Ancestor
-from nascli.artifacts.runs.rundir import RunDir
-from nascli.config import Config, DeriveConfig, EvalConfig, SearchConfig, TrainConfig
+from nascli.config import DeriveConfig, EvalConfig, SearchConfig, TrainConfig
 from nascli.core.engine.destination import Destination, check_destination, finished, open_run
 from nascli.core.engine.loop import Job, drive
+from nascli.core.engine.pictures import room, watches_validation
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StopRequest
-from nascli.core.memory_guard import available_memory
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
-from nascli.data import DataModule, Room
+from nascli.data import DataModule
 
 
 @contextmanager
@@ -84,13 +83,3 @@ def learn(
     if data.lost:
         reporter.notice(data.lost)
     return rows
-
-
-def room(config: Config, run: RunDir | None) -> Room:
-    """Where large pictures may be kept, once they are decoded, and what is free there now."""
-    return Room(config.cache, None if run is None else run.path, available_memory())
-
-
-def watches_validation(config: Config, data: DataModule) -> bool:
-    """Whether a stage reads the validation images of the data, after every epoch."""
-    return isinstance(config, TrainConfig) and config.validation == 0 and data.has_validation

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from nascli.cli.output.dry_run import duration, print_plan
+from nascli.cli.output.dry_run import duration, print_plan, print_ranking_plan
 
 TINY = ["--dry-run", "--epochs", 4, "--limit-train", 64, "--layers", 3, "--channels", 4, "--batch-size", 16]
 PLAN = {
@@ -42,6 +42,20 @@ def test_a_plan_in_words(capsys):
     assert "# 2,048 MiB of decoded pictures, made in 0:01:05\n# 5,000 steps" in capsys.readouterr().out
     print_plan({**PLAN, "warmup_steps": 1500, "warmup_seconds_per_step": 1.0}, stage="search", json=False)
     assert "# 5,000 steps, 2 s each (1 s in the first 1,500, the warm-up): 2:21:40 in all" in capsys.readouterr().out
+
+
+def test_a_plan_of_a_ranking_in_words(capsys):
+    sizes = {"least": 10, "mean": 20.4, "most": 3000}
+    plan = {"config": PLAN["config"], "scored": 16, "different": 15, "images": 30, "seconds": 65.2}
+    plan |= {"parameters": sizes, "multiply_adds": sizes, "candidates_per_second": 0.25}
+    print_ranking_plan({**plan, "cache": "disk", "cache_bytes": 2**21, "cache_seconds": 4}, stage="derive", json=False)
+    assert capsys.readouterr().out.splitlines()[-5:] == [
+        "# 10 to 3,000 parameters; the posterior's have 20 on average",
+        "# 10 to 3,000 multiply-adds for one image; the posterior's have 20 on average",
+        "# 16 candidates, 15 different; 30 held-out images",
+        "# 2 MiB of decoded pictures, made in 0:00:04",
+        "# 0.25 candidates a second on all of them; 0:01:05 in all",
+    ]
 
 
 def test_a_search_and_the_finetune_of_its_result_are_planned_and_nothing_is_written(nascli, tmp_path, monkeypatch):

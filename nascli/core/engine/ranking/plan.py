@@ -9,7 +9,9 @@ import numpy as np
 
 from nascli.artifacts.runs.scores import UNIFORM
 from nascli.config import DeriveConfig
+from nascli.core.engine.destination import Destination
 from nascli.core.engine.inputs import Source
+from nascli.core.engine.pictures import as_kept, keeping_facts, planned_keeping
 from nascli.core.engine.ranking.candidates import Candidate, Scorer
 from nascli.core.engine.ranking.held_out import rankable
 from nascli.core.engine.ranking.prepare import prepared
@@ -18,26 +20,34 @@ from nascli.core.engine.reporter import Reporter, Silent
 
 
 def plan_rank(
-    source: Source, config: DeriveConfig | None = None, reporter: Reporter = Silent(), *, count: int = 1
+    source: Source,
+    config: DeriveConfig | None = None,
+    reporter: Reporter = Silent(),
+    destination: Destination = Destination(),
+    *,
+    count: int = 1,
 ) -> dict[str, Any]:
     """Configuration, sizes and time of a ranking of which the `count` best are wanted. Nothing is written.
 
-    Raises as `rank` would before its first score, and MemoryExhausted where a pass does not fit.
+    `destination`: where its run directory would be. Raises as `rank` would before its first score, and MemoryExhausted
+    where a pass does not fit.
     """
     origin = rankable(source)
     config = config or origin.recipe()
     with prepared(origin, config, count, reporter) as ready:
         candidates, scorer, images = ready.candidates, ready.scorer, ready.images
         distinct = different(candidates)
+        pictures = planned_keeping(ready.data, config, destination, reporter, chosen=images)
         reporter.notice("measuring two passes")
-        seconds = _seconds(scorer, distinct, images)
-        if config.shortlist is None:
-            total = seconds * len(distinct)
-        else:
-            few = images[: max(1, round(SHORTLIST_SHARE * len(images)))]
-            populations = len({candidate.population for candidate in candidates})
-            finalists = min(len(distinct), populations * config.shortlist)
-            total = _seconds(scorer, distinct, few) * len(distinct) + seconds * finalists
+        with as_kept(ready.data, pictures):
+            seconds = _seconds(scorer, distinct, images)
+            if config.shortlist is None:
+                total = seconds * len(distinct)
+            else:
+                few = images[: max(1, round(SHORTLIST_SHARE * len(images)))]
+                populations = len({candidate.population for candidate in candidates})
+                finalists = min(len(distinct), populations * config.shortlist)
+                total = _seconds(scorer, distinct, few) * len(distinct) + seconds * finalists
     own = [candidate.size for candidate in candidates if candidate.population != UNIFORM]
     return {
         "config": config.model_dump(mode="json"),
@@ -48,8 +58,9 @@ def plan_rank(
         "images": len(images),
         "parameters": _spread([size.parameters for size in own]),
         "multiply_adds": _spread([size.multiply_adds for size in own]),
+        **keeping_facts(pictures),
         "candidates_per_second": 1 / seconds,
-        "seconds": total,
+        "seconds": total + (0.0 if pictures is None else pictures.seconds),
     }
 
 

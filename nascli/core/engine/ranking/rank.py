@@ -9,8 +9,8 @@ from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.artifacts.runs.scores import Scored, ranked
 from nascli.config import DeriveConfig
 from nascli.core.engine.destination import Destination
-from nascli.core.engine.frame import room
 from nascli.core.engine.inputs import Output, Source
+from nascli.core.engine.pictures import room
 from nascli.core.engine.ranking.held_out import rankable
 from nascli.core.engine.ranking.prepare import prepared
 from nascli.core.engine.ranking.results import Results
