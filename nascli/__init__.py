@@ -23,6 +23,8 @@ _HOMES = {
     "Evaluation": "nascli.core.engine.evaluate",
     "FinetuneConfig": "nascli.config",
     "NascliError": "nascli.errors",
+    "PredictConfig": "nascli.config",
+    "Prediction": "nascli.core.engine.predict",
     "SearchConfig": "nascli.config",
     "TrainConfig": "nascli.config",
     "Mode": "nascli.core.engine.derive",
@@ -38,6 +40,7 @@ _HOMES = {
     "finetune": "nascli.core.engine.search",
     "load_artifact": "nascli.artifacts.load",
     "load_network": "nascli.core.engine.evaluate",
+    "predict": "nascli.core.engine.predict",
     "rank": "nascli.core.engine.ranking.rank",
     "search": "nascli.core.engine.search",
     "train": "nascli.core.engine.train",
@@ -51,6 +54,7 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.config import DeriveConfig as DeriveConfig
     from nascli.config import EvalConfig as EvalConfig
     from nascli.config import FinetuneConfig as FinetuneConfig
+    from nascli.config import PredictConfig as PredictConfig
     from nascli.config import SearchConfig as SearchConfig
     from nascli.config import TrainConfig as TrainConfig
     from nascli.core.engine.derive import Mode as Mode
@@ -64,6 +68,8 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.core.engine.evaluate import Evaluation as Evaluation
     from nascli.core.engine.evaluate import evaluate as evaluate
     from nascli.core.engine.evaluate import load_network as load_network
+    from nascli.core.engine.predict import Prediction as Prediction
+    from nascli.core.engine.predict import predict as predict
     from nascli.core.engine.ranking.rank import Ranking as Ranking
     from nascli.core.engine.ranking.rank import rank as rank
     from nascli.core.engine.search import finetune as finetune

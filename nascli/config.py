@@ -341,6 +341,13 @@ class EvalConfig(Config):
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images per step")
 
 
+class PredictConfig(Config):
+    """The answers of a trained model for pictures without labels, which it sees as its test images."""
+
+    batch_size: int = Field(256, ge=1, le=1_000_000, description="pictures per step")
+    top: int = Field(1, ge=1, description="how many classes to name for a picture, the most probable first")
+
+
 def _without_none(given: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 

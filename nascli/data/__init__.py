@@ -2,6 +2,7 @@
 
 from nascli.data.augmentation import Augmentation
 from nascli.data.module import DataModule, open_data
+from nascli.data.pictures import Pictures, find_pictures
 from nascli.data.probe import probe_image_size, probe_train_images
 from nascli.data.room import Keeping, Room
 from nascli.data.stream import Stream
@@ -10,8 +11,10 @@ __all__ = [
     "Augmentation",
     "DataModule",
     "Keeping",
+    "Pictures",
     "Room",
     "Stream",
+    "find_pictures",
     "open_data",
     "probe_image_size",
     "probe_train_images",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from PIL import ImageColor
 from torch import Tensor
 
-from nascli.artifacts.data_info import WHITE, Fit
+from nascli.artifacts.data_info import WHITE, DataInfo, Fit
 from nascli.config import LARGEST_SMALL_IMAGE
 from nascli.data.resizing import evaluation_side, fit_square
 from nascli.errors import UsageError
@@ -43,6 +43,10 @@ class Format:
         """uint8 [C, h, w] -> uint8 [C, side, side]; `shorter` as in `fit_square`."""
         return fit_square(image, self.side, shorter, fit=self.fit, background=self._fill())
 
+    def evaluated(self, image: Tensor) -> Tensor:
+        """A picture as evaluation sees it. uint8 [C, h, w] -> uint8 [C, side, side]"""
+        return self.square(image, None if self.resident else evaluation_side(self.side))
+
     @property
     def most(self) -> int:
         """The side at which pictures are read that are larger: the shorter one, or with `fit` pad the longer one."""
@@ -70,6 +74,11 @@ class Format:
         red, green, blue = self.background
         # The luminance that Pillow turns colours into (ITU-R 601-2).
         return self.background if self.channels == 3 else (round(0.299 * red + 0.587 * green + 0.114 * blue),)
+
+
+def format_of(known: DataInfo) -> Format:
+    """The format of images that are known to a model."""
+    return Format(known.channels, known.image_size, known.fit, colour(known.background))
 
 
 def colour(name: str = WHITE) -> tuple[int, int, int]:

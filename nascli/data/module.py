@@ -14,7 +14,7 @@ from nascli.config import Config
 from nascli.data import splits
 from nascli.data.augmentation import Augmentation, Normalization
 from nascli.data.feed import Request
-from nascli.data.format import ELONGATED, Format, colour
+from nascli.data.format import ELONGATED, Format, colour, format_of
 from nascli.data.images import FileImages, Images
 from nascli.data.kept import Decoding, keep, plan, rehearse
 from nascli.data.part import Part, open_part, part_statistics
@@ -57,7 +57,7 @@ class DataModule:
         self._notices = list(source.notices)
         self._parts: list[Part] = []
         self._streams: list[Stream] = []
-        self._format = self._own_format() if like is None else _format_of(like)
+        self._format = self._own_format() if like is None else format_of(like)
         mean, std = part_statistics(self._train, self._format) if like is None else (like.mean, like.std)
         self._normalize = Normalization(mean, std, device)
         self.info = DataInfo(
@@ -271,7 +271,3 @@ def open_data(
     else:
         source = load(row.target)(config)
     return DataModule(source, config, device, classes, like)
-
-
-def _format_of(known: DataInfo) -> Format:
-    return Format(known.channels, known.image_size, known.fit, colour(known.background))

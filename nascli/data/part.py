@@ -14,7 +14,6 @@ from nascli.data.images import Images
 from nascli.data.permutation import permutation
 from nascli.data.reading import decode_all, find_unreadable
 from nascli.data.resident import ResidentFeed
-from nascli.data.resizing import evaluation_side
 from nascli.data.statistics import Statistics, statistics
 from nascli.data.workers import WorkerFeed
 from nascli.errors import DataError
@@ -102,7 +101,7 @@ def _chunk(format: Format) -> int:
 
 
 def _sampled(images: Images, indices: np.ndarray, format: Format) -> torch.Tensor:
-    decoded = decode_all(images.select(indices), format, evaluation_side(format.side))
+    decoded = decode_all(images.select(indices), format)
     if decoded.unreadable:
         _left_out(decoded.unreadable, skip_corrupt=False)
     return decoded.pixels

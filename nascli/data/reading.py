@@ -30,10 +30,10 @@ class Decoded:
     uneven: int
 
 
-def decode_all(images: Images, format: Format, shorter: int | None = None) -> Decoded:
-    """Read every image and make it square; `shorter` as in `fit_square`."""
+def decode_all(images: Images, format: Format) -> Decoded:
+    """Read every image as evaluation sees it."""
     count, channels, side = len(images), format.channels, format.side
-    if isinstance(images, ArrayImages) and images.pixels.shape[1:] == (channels, side, side) and shorter is None:
+    if isinstance(images, ArrayImages) and images.pixels.shape[1:] == (channels, side, side) and format.resident:
         return Decoded(torch.from_numpy(images.pixels), np.arange(count), (), 0, 0)
     pixels = torch.empty((count, channels, side, side), dtype=torch.uint8)
 
@@ -47,7 +47,7 @@ def decode_all(images: Images, format: Format, shorter: int | None = None) -> De
                 continue
             resized += image.shape[1:] != (side, side)
             uneven += image.shape[1] != image.shape[2]
-            pixels[index] = format.square(image, shorter)
+            pixels[index] = format.evaluated(image)
         return unreadable, resized, uneven
 
     with ThreadPoolExecutor(decoding_threads(images)) as threads:

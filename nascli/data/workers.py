@@ -58,6 +58,12 @@ class WorkerFeed:
     def read(
         self, requests: Iterable[Request], augmentation: Augmentation | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels, lost in self.answers(requests, augmentation):
+            self.lose(lost, others=len(labels) > 0)
+            yield images, labels
+
+    def answers(self, requests: Iterable[Request], augmentation: Augmentation | None = None) -> Iterator[Answer]:
+        """What answers the requests, on the device, with the errors of unreadable images, in the order of a request."""
         # A worker that is not forked would get a copy of the pictures that are kept.
         forked = sys.platform == "linux"
         workers = self.workers if forked or self.source is self.images else 0
@@ -77,8 +83,7 @@ class WorkerFeed:
         try:
             while (answer := _next(answers)) is not None:
                 images, labels, lost = answer
-                self.lose(lost, others=len(labels) > 0)
-                yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+                yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True), lost
         finally:
             del answers  # ends the workers now, even while the traceback of an error keeps this frame alive
 
@@ -141,7 +146,7 @@ class _Batches(Dataset[Answer]):
             row = len(kept)
             kept.append(index)
             if self.transform is None:
-                batch[row] = self.format.square(image, evaluation_side(side))
+                batch[row] = self.format.evaluated(image)
             else:
                 with _seeded_generator(derive_seed(request.seed, "image", index)):
                     batch[row] = self.transform(image)

@@ -19,7 +19,16 @@ from nascli import recipes
 from nascli.cli.options.completion import among
 from nascli.cli.options.shared import DATA_PANEL, MACHINE_PANEL, METHOD_PANEL, RECIPE_PANEL
 from nascli.cli.session import parameter
-from nascli.config import Config, DeriveConfig, EvalConfig, FinetuneConfig, SearchConfig, TrainConfig, read_file
+from nascli.config import (
+    Config,
+    DeriveConfig,
+    EvalConfig,
+    FinetuneConfig,
+    PredictConfig,
+    SearchConfig,
+    TrainConfig,
+    read_file,
+)
 from nascli.errors import UsageError, unknown
 from nascli.fitted_config import AnyConfig, configure
 from nascli.registry import DATASETS, METHODS, SPACES_OF
@@ -39,6 +48,9 @@ UNUSED: Mapping[type[Config], frozenset[str]] = {
     TrainConfig: frozenset({"weights", "space"}),
     DeriveConfig: _LOOK | {"method", "image_size", "limit_train", "skip_corrupt", "compile", "cuda_graphs"},
     EvalConfig: _LOOK | {"limit_train", "seed", "cache", "cuda_graphs"},
+    PredictConfig: _LOOK
+    | {"dataset", "data_dir", "image_size", "download", "skip_corrupt"}
+    | {"limit_train", "seed", "cache", "cuda_graphs"},
 }
 """Fields that are not options: the stage has no use for them, or another option sets them."""
 

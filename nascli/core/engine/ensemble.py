@@ -91,7 +91,7 @@ def evaluate_ensemble(
     their classes. One network at a time is on the device. Raises ArtifactError, UsageError, DataError, MemoryExhausted.
     """
     models = artifacts(sources, ModelFile)
-    _check_members(models)
+    check_members(models)
     config = _shared_config(models, config)
     first = models[0].value.data
     mean = MeanProbabilities()
@@ -107,7 +107,7 @@ def evaluate_ensemble(
                     "seen the test images"
                 )
             # Images are not read again for a member that sees them as the one before.
-            if data is None or _preprocessing(data.info) != _preprocessing(model.data):
+            if data is None or preprocessing(data.info) != preprocessing(model.data):
                 data = test_data(model, config, runtime, first.classes)
             mean.begin_member()
             alone = evaluate_on(data, loaded, config, runtime, mean)
@@ -126,13 +126,13 @@ def evaluate_ensemble(
     return EnsembleEvaluation(members=tuple(members), ensemble=ensemble)
 
 
-def _preprocessing(info: DataInfo) -> tuple[object, ...]:
+def preprocessing(info: DataInfo) -> tuple[object, ...]:
     """What decides how a model sees images."""
     return info.mean, info.std, info.image_size, info.fit, info.background
 
 
-def _check_members(models: Sequence[LoadedModel]) -> None:
-    """Raise UsageError for models that cannot answer together, before any of them is evaluated."""
+def check_members(models: Sequence[LoadedModel]) -> None:
+    """Raise UsageError for models that cannot answer together, before any of them does."""
     for one, other in combinations(models, 2):
         if one.sha256 == other.sha256:
             raise UsageError(f"{given_twice(one, other)}: an ensemble counts each member once")

@@ -175,10 +175,7 @@ def evaluate_on(
     data: DataModule, loaded: LoadedModel, config: EvalConfig, runtime: Runtime, *counts: Count
 ) -> Evaluation:
     """Evaluate a model on what `test_data` opened. `counts` get its logits, in the order of the data's classes."""
-    model = loaded.value
-    network = load_network(loaded, runtime.device)
-    if data.info.classes != model.data.classes:
-        network = _Reordered(network, [model.data.classes.index(name) for name in data.info.classes])
+    network = network_for(loaded, data.info.classes, runtime.device)
     tally = Tally(len(data.info.classes))
     batches = data.test_batches(config.batch_size, memory_format=runtime.memory_format)
     with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
@@ -206,6 +203,12 @@ def evaluation(tally: Tally, data: DataModule, runtime: Runtime, size: Size, sec
         images_per_second=tally.images / seconds,
         device=str(runtime.device),
     )
+
+
+def network_for(loaded: LoadedModel, classes: tuple[str, ...], device: torch.device) -> nn.Module:
+    """The network of a model, in evaluation mode, with its outputs in the order of `classes`, which are its own."""
+    network, own = load_network(loaded, device), loaded.value.data.classes
+    return network if classes == own else _Reordered(network, [own.index(name) for name in classes]).eval()
 
 
 class _Reordered(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import File, LoadedArtifact
 from nascli.artifacts.provenance import Ancestor
-from nascli.config import DeriveConfig, EvalConfig, SearchConfig, TrainConfig
+from nascli.config import DeriveConfig, EvalConfig, PredictConfig, SearchConfig, TrainConfig
 from nascli.core.engine.destination import Destination, check_destination, finished, open_run
 from nascli.core.engine.loop import Job, drive
 from nascli.core.engine.pictures import room, watches_validation
@@ -18,7 +18,7 @@ from nascli.data import DataModule
 
 
 @contextmanager
-def working(config: SearchConfig | TrainConfig | DeriveConfig | EvalConfig) -> Iterator[Runtime]:
+def working(config: SearchConfig | TrainConfig | DeriveConfig | EvalConfig | PredictConfig) -> Iterator[Runtime]:
     """The device and the precision that a stage works with.
 
     Raises UsageError where they are not to be had; MemoryExhausted, which names a smaller batch, where work needs more
