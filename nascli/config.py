@@ -54,7 +54,9 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: str = Field("digits", description="data set (see 'nascli list datasets')")
-    data_dir: Path | None = Field(None, description="where the images are, or are downloaded to")
+    data_dir: Path | None = Field(
+        None, description="where the images are, or are downloaded to; for csv and npz, the file"
+    )
     image_size: int | None = Field(
         None, ge=4, le=4096, description="side of the images, in pixels; if unset, the data's own"
     )

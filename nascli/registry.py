@@ -54,6 +54,8 @@ class Dataset:
     """Whether its images come with a library instead of a folder."""
     labelled: str | None = None
     """If a model may be evaluated on other images than those of its training: "module:function" that finds them."""
+    training_part: str | None = None
+    """If neither size nor number of the images are known: "module:function" that finds those to train on, quickly."""
 
 
 @dataclass(frozen=True)
@@ -351,6 +353,21 @@ DATASETS: Mapping[str, Dataset] = {
         "a folder of class folders, images of any size",
         "cifar10",
         labelled="nascli.data.sources.folders:labelled_folder",
+        training_part="nascli.data.sources.folders:find_training_part",
+    ),
+    "csv": Dataset(
+        "nascli.data.sources:table",
+        "a CSV file of paths and labels, images of any size",
+        "cifar10",
+        labelled="nascli.data.sources.tables:labelled_table",
+        training_part="nascli.data.sources.tables:find_training_part",
+    ),
+    "npz": Dataset(
+        "nascli.data.sources:arrays",
+        "arrays of images and labels in an .npz file",
+        "cifar10",
+        labelled="nascli.data.sources.arrays:labelled_arrays",
+        training_part="nascli.data.sources.arrays:find_training_part",
     ),
 }
 

@@ -264,7 +264,7 @@ def open_data(
     if row.built_in and config.data_dir is not None:
         raise UsageError(
             f"--data-dir {config.data_dir} does not go with {config.dataset}, which is built in: for own pictures give "
-            "--dataset folder, too"
+            "--dataset folder (or csv, or npz), too"
         )
     if like is not None and row.labelled is not None:
         source = load(row.labelled)(config, like.fingerprint, trained_at)

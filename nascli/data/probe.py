@@ -1,25 +1,30 @@
 """Facts about the images that a configuration depends on."""
 
 from nascli.config import Config
-from nascli.data.images import LARGE_SIDE
-from nascli.data.sources.folders import find_training_part
+from nascli.data.images import Images
+from nascli.registry import DATASETS, load
 
 
 def probe_image_size(config: Config) -> int | None:
-    """The side in pixels that `open_data` would choose for `folder` and `imagenet`; None for data of a known size.
+    """The side in pixels that `open_data` would choose for images of unknown size; None for data of a known size.
 
-    Reads the headers of some files at most. Raises the errors of `open_data` for an unusable folder.
+    Reads the headers of some files at most. Raises the errors of `open_data` for unusable data.
     """
-    if config.dataset == "imagenet":
-        return config.image_size or LARGE_SIDE
-    if config.dataset == "folder":
-        return config.image_size or find_training_part(config).side()
-    return None
+    images = _training_part(config) if config.image_size is None else None
+    return config.image_size if images is None else images.side()
 
 
 def probe_train_images(config: Config) -> int | None:
-    """The number of training images if it may be small: in a folder, or with limit_train; None: there are enough."""
-    if config.dataset == "folder":
-        count = len(find_training_part(config))
-        return count if config.limit_train is None else min(count, config.limit_train)
-    return config.limit_train
+    """The number of training images if it may be small: one's own, or with limit_train; None: there are enough."""
+    images = _training_part(config)
+    if images is None:
+        return config.limit_train
+    return len(images) if config.limit_train is None else min(len(images), config.limit_train)
+
+
+def _training_part(config: Config) -> Images | None:
+    finder = DATASETS[config.dataset].training_part
+    if finder is None:
+        return None
+    images: Images = load(finder)(config)
+    return images

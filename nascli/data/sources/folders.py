@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -37,6 +37,8 @@ CONVERTIBLE = frozenset(
 
 NOTHING = -1
 """Stands for the size of a missing file."""
+
+FOLDER_NEEDED = "--data-dir names the folder that holds a folder of images per class"
 
 SHOWN = 5
 """The most endings that a message names."""
@@ -246,13 +248,11 @@ def _check_name(root: Path, name: str) -> None:
 
 def _check_folder(root: Path) -> None:
     if not root.exists():
-        raise DataError(
-            f"there is no folder {root}: --data-dir names the folder that holds a folder of images per class"
-        )
+        raise DataError(f"there is no folder {root}: {FOLDER_NEEDED}")
     if not root.is_dir():
-        raise DataError(
-            f"{root} is a file, not a folder: --data-dir names the folder that holds a folder of images per class"
-        )
+        kind = root.suffix.lower().removeprefix(".")
+        advice = f"give --dataset {kind}, too" if kind in ("csv", "npz") else FOLDER_NEEDED
+        raise DataError(f"{root} is a file, not a folder: {advice}")
 
 
 def _check_agreement(train: Listing, test: Listing) -> None:
@@ -274,7 +274,12 @@ def _fingerprint(*listings: Listing) -> str:
         for listing in listings
         for path in listing.paths
     ]
-    with reading(listings[0].root):
+    return fingerprint_of_files(listings[0].root, listed)
+
+
+def fingerprint_of_files(root: Path, listed: Sequence[tuple[str, str, Path]]) -> str:
+    """SHA-256 of files below `root`, given as (part, path in the part, place), as in `_fingerprint`."""
+    with reading(root):
         # A missing file, such as the target of a broken link, is reported when the images are read.
         sizes = [file.stat().st_size if file.exists() else NOTHING for _, _, file in listed]
         by_content = len(listed) <= CONTENT_HASHED_FILES and sum(sizes) <= CONTENT_HASHED_BYTES
