@@ -44,8 +44,10 @@ LARGEST_SMALL_IMAGE = 64
 PLACE = frozenset({"data_dir", "workers", "cache", "device", "compile", "cuda_graphs"})
 """Fields that say where a run works and how fast, not what it does."""
 
-UNBOUND = PLACE | {"force"}
-"""Fields that may differ when a run is resumed: those of PLACE, and whether it may begin at all."""
+UNBOUND = PLACE | {"force", "max_latency"}
+"""Fields that may differ when a run is resumed: those of PLACE, whether it may begin at all, and what only chooses
+among its scores.
+"""
 
 
 class Config(BaseModel):
@@ -316,6 +318,9 @@ class DeriveConfig(Config):
     )
     max_params: int | None = Field(None, ge=1, description="rank only networks of at most N parameters")
     max_macs: int | None = Field(None, ge=1, description="rank only networks of at most N multiply-adds")
+    max_latency: float | None = Field(
+        None, gt=0, description="take the best that classifies one image within MS milliseconds on this device"
+    )
     uniform: bool = Field(True, description="rank as many uniform candidates, too, for comparison")
     recalibrate: bool = Field(
         False, description="score every network with its own batch-norm statistics, from training images"

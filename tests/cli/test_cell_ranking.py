@@ -115,6 +115,7 @@ def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monk
         ("spos", ["--model", "m.safetensors"], "shared weights belong to no candidate alone: leave --model out"),
         ("spos", ["--format", "nas-bench-201"], "a ranked genotype is written as JSON"),
         ("spos", [*FEW, "--max-params", 10], "none of 9 candidates is within --max-params 10"),
+        ("spos", [*FEW, "--max-latency", 5], "--max-latency is for the candidates of a posterior"),
         ("random", FEW, "a random search has no candidates to rank on images"),
         ("parsec", ["--shortlist", 3], "--shortlist is for ranking candidates on images: give --candidates, too"),
     ],

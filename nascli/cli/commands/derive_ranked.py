@@ -83,6 +83,7 @@ def _inherited(start: LoadedDistribution, given: Mapping[str, Any]) -> dict[str,
 
 def table(result: "Ranking") -> str:
     """A line per population and round, the histogram of the last round, and the winner."""
+    from nascli.cli.output.latency import shown
     from nascli.visualize.runs.candidates_text import histogram
     from nascli.visualize.runs.scored import Candidates
 
@@ -101,6 +102,8 @@ def table(result: "Ranking") -> str:
         f"best: number {best.number} of {result.candidates:,}, {best.accuracy:.2%}, {best.parameters:,} parameters, "
         f"{best.multiply_adds:,} multiply-adds"
     )
+    if result.latencies:
+        lines[-1] += f", {shown(result.latencies[0])}"
     if result.probability is not None:
         lines.append(f"uniform: every channel dropped with probability {result.probability:.4f}{_foreign(result)}")
     return "\n".join(lines)
@@ -158,6 +161,8 @@ def _facts(result: "Ranking") -> list[dict[str, Any]]:
         {"path": made.where, "artifact": made.kind, "sha256": made.sha256, **score.row()}
         for made, score in zip(result.genotypes, result.best, strict=True)
     ]
+    for fact, latency in zip(facts, result.latencies, strict=False):
+        fact["latency_ms"] = latency.median_ms
     facts[0] |= {
         "model": result.model.where if result.model else None,
         "candidates": result.candidates,

@@ -13,6 +13,7 @@ from nascli.errors import UsageError, unknown
 from nascli.registry import DATASETS, SUPERNETS
 
 SCHEMAS = ("genotype",)
+LATENCY_PANEL = "Latency"
 SIZE_PANEL = "Size of a genotype's network or a super-network"
 
 
@@ -75,6 +76,34 @@ def info(
     image_size: Annotated[
         int | None, typer.Option("--image-size", help="side of the images, in pixels", rich_help_panel=SIZE_PANEL)
     ] = None,
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency",
+            metavar="",
+            help="also measure how long the network takes to answer on this machine",
+            rich_help_panel=LATENCY_PANEL,
+        ),
+    ] = False,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            min=2,
+            max=100_000,
+            metavar="N",
+            help="images in the larger of the two batches that --latency measures; default 32",
+            rich_help_panel=LATENCY_PANEL,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            help="where --latency measures: 'auto', 'cpu', 'cuda' or 'cuda:N'; default auto",
+            rich_help_panel=LATENCY_PANEL,
+        ),
+    ] = None,
     table: Table = None,
     expected: Annotated[
         bool,
@@ -89,9 +118,16 @@ def info(
     """Show what a file is, what it was made from and how big it is.
 
     With --supernet instead of a file: how big a super-network is. With --table: the true accuracy of a cell, too.
+
+    With --latency: the milliseconds of a forward pass of one image and of a batch, the median of many in turn.
     """
+    if not latency and (batch_size is not None or device is not None):
+        raise UsageError("--batch-size and --device say how to measure: give --latency, too")
+    measured = {"batch_size": batch_size or 32, "device": device or "auto"} if latency else None
     if schema is not None:
         _print_schema(schema)
+    elif latency and source is None:
+        raise UsageError("--latency measures the network of a genotype or a model: name a file")
     elif supernet is not None:
         if source is not None or layers is not None or channels is not None or table is not None:
             raise UsageError("--supernet takes no file and no table; --width and --depth give its size")
@@ -105,7 +141,7 @@ def info(
         if expected and table is None:
             raise UsageError("--expected is for the accuracies of a table: give --table, too")
         asked = {"layers": layers, "channels": channels, "classes": classes, "image_size": image_size}
-        _print_artifact(source, dataset, asked, table, expected=expected, json=json)
+        _print_artifact(source, dataset, asked, table, measured, expected=expected, json=json)
 
 
 def _print_schema(schema: str) -> None:
@@ -127,9 +163,16 @@ def _print_supernet(name: str, size: dict[str, Any], json: bool) -> None:
 
 
 def _print_artifact(
-    source: str, dataset: str | None, asked: dict[str, int | None], table: Path | None, *, expected: bool, json: bool
+    source: str,
+    dataset: str | None,
+    asked: dict[str, int | None],
+    table: Path | None,
+    measured: dict[str, Any] | None,
+    *,
+    expected: bool,
+    json: bool,
 ) -> None:
-    """Print the facts about a file and, with a table, its true accuracies."""
+    """Print the facts about a file and, with a table, its true accuracies; `measured`: how to measure its latency."""
     from nascli.artifacts.files.disk import read_once
     from nascli.artifacts.load import load_artifact
     from nascli.cli.descriptions.artifact import describe_artifact, text
@@ -142,6 +185,10 @@ def _print_artifact(
         from nascli.cli.descriptions.truth import truth_facts
 
         facts["truth"] = truth_facts(found, load_table(table), expected=expected)
+    if measured is not None:
+        from nascli.cli.descriptions.latency import latency_facts
+
+        facts["latency"] = latency_facts(found, facts.get("settings", {}), **measured)
     if json:
         print_json(facts)
     else:

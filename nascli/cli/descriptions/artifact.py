@@ -112,6 +112,10 @@ def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
     parts = [f"{facts['file']}: {facts['artifact']}", aligned(rows), plain(described(found.value.subject)).rstrip()]
+    if "latency" in facts:
+        from nascli.cli.descriptions.latency import latency_text
+
+        parts.append(latency_text(facts["latency"]))
     if "truth" in facts:
         parts.append(truth_table(facts["truth"]))
     parts.append("\n".join(_descent(facts["sha256"], facts["artifact"], facts["provenance"])))

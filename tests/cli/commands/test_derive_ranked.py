@@ -215,3 +215,14 @@ def test_mean_and_deviation() -> None:
     values = [0.5, 0.75, 0.9, 0.1]
     assert mean_and_deviation(values) == pytest.approx((mean(values), stdev(values)))
     assert mean_and_deviation([0.25]) == (0.25, 0.0)
+
+
+def test_time_is_measured_for_what_has_a_network_of_its_own(here, nascli):
+    done = nascli("derive", "run.safetensors", *FEW, "--max-latency", 1000, "-o", "fast.json", "--json", "-q")
+    assert done.code == 0, done.err
+    assert 0 < json.loads(done.out)["latency_ms"] <= 1000
+    facts = json.loads(nascli("info", "fast.json", "--latency", "--batch-size", 4, "--json").out)
+    assert [one["batch_size"] for one in facts["latency"]["measured"]] == [1, 4]
+    assert " for 4 images, " in nascli("info", "fast.json", "--latency", "--batch-size", 4).out
+    assert "--latency measures a genotype or a model" in nascli("info", "run.safetensors", "--latency").err
+    assert "give --latency, too" in nascli("info", "fast.json", "--batch-size", 4).err

@@ -13,7 +13,9 @@ from nascli.core.engine.ranking.candidates import Candidate, Candidates, Scorer
 from nascli.core.engine.ranking.draw import draw
 from nascli.core.engine.ranking.held_out import Rankable, held_out_images
 from nascli.core.engine.reporter import Reporter
+from nascli.core.runtime import Runtime
 from nascli.data import DataModule
+from nascli.errors import UsageError
 from nascli.registry import DISTRIBUTIONS, load
 
 
@@ -30,6 +32,7 @@ class Prepared:
     candidates: list[Candidate]
     probability: float | None
     scorer: Scorer
+    runtime: Runtime
 
 
 def candidates_of(start: LoadedDistribution) -> type[Candidates]:
@@ -44,8 +47,14 @@ def prepared(origin: Rankable, config: DeriveConfig, count: int, reporter: Repor
 
     Raises UsageError, ArtifactError, DataError; MemoryExhausted where what is done with it takes too much memory.
     """
+    kind = candidates_of(origin.start)
+    if config.max_latency is not None and kind.no_model:
+        raise UsageError(
+            "--max-latency is for the candidates of a posterior; a network of cells has the size that its training "
+            "gives it: 'nascli info CELL --latency' measures it"
+        )
     with working(config) as runtime:
         data, images = held_out_images(origin, config, runtime.device, reporter)
-        source = candidates_of(origin.start)(origin.start, origin.search, data.info)
+        source = kind(origin.start, origin.search, data.info)
         candidates, probability = draw(source, config, count, reporter)  # line 7
-        yield Prepared(data, images, source, candidates, probability, source.scorer(data, config, runtime))
+        yield Prepared(data, images, source, candidates, probability, source.scorer(data, config, runtime), runtime)

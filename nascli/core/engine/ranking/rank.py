@@ -11,11 +11,13 @@ from nascli.config import DeriveConfig
 from nascli.core.engine.destination import Destination
 from nascli.core.engine.inputs import Output, Source
 from nascli.core.engine.pictures import room
+from nascli.core.engine.ranking.fast_enough import fast_enough
 from nascli.core.engine.ranking.held_out import rankable
 from nascli.core.engine.ranking.prepare import prepared
 from nascli.core.engine.ranking.results import Results
 from nascli.core.engine.ranking.rounds import Round, Rounds
 from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.latency import Latency
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Ranking:
 
     `rounds`: one, or two where there is a shortlist. `candidates`: how many were drawn of each population; those
     without a score were over the budget or had no part in the round. `probability`: that of uniform dropout.
+    `latencies`: of the chosen ones' networks, where they are limited.
     """
 
     genotypes: tuple[LoadedGenotype, ...]
@@ -32,6 +35,7 @@ class Ranking:
     rounds: tuple[Round, ...]
     candidates: int
     probability: float | None
+    latencies: tuple[Latency, ...] = ()
 
 
 def rank(
@@ -58,6 +62,10 @@ def rank(
         ):
             rounds = Rounds(ready.scorer, ready.data.train_labels, config, run, reporter)
             scored = rounds.score(ready.candidates, ready.images)  # lines 9, 10
-        best = ranked(scored[-1].own)[:count]  # lines 8 and 11 to 15
-        genotypes, network = results.write(best, ready, reporter)  # line 16
-    return Ranking(genotypes, network, tuple(best), tuple(scored), config.candidates, ready.probability)
+        best = ranked(scored[-1].own)  # lines 8 and 11 to 15
+        latencies: tuple[Latency, ...] = ()
+        if config.max_latency is not None:
+            best, latencies = fast_enough(best, count, config.max_latency, ready, config, reporter)
+        best = best[:count]
+        genotypes, network = results.write(best, latencies, ready, reporter)  # line 16
+    return Ranking(genotypes, network, tuple(best), tuple(scored), config.candidates, ready.probability, latencies)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 from nascli import __version__
@@ -21,6 +22,7 @@ from nascli.core.engine.inputs import Output, read_back, refuse_overwriting_arti
 from nascli.core.engine.ranking.prepare import Prepared, candidates_of
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.sizing import shape_of
+from nascli.core.latency import Latency
 from nascli.errors import UsageError
 
 
@@ -51,10 +53,13 @@ class Results:
             yield run
 
     def write(
-        self, best: Sequence[Scored], ready: Prepared, reporter: Reporter
+        self, best: Sequence[Scored], latencies: Sequence[Latency], ready: Prepared, reporter: Reporter
     ) -> tuple[tuple[LoadedGenotype, ...], LoadedModel | None]:
-        """Write the genotypes of the best, and the network of the first as scored."""
-        files = [self._file(score, place, ready) for place, score in enumerate(best, 1)]
+        """Write the genotypes of the best, and the network of the first as scored. latencies: of each, if measured."""
+        files = [
+            self._file(score, place, None if latency is None else latency.median_ms, ready)
+            for place, (score, latency) in enumerate(zip_longest(best, latencies), 1)
+        ]
         contents = [genotype_bytes(file) for file in files]
         network = None if self._model.output is None else model_bytes(_network(files[0], best[0], ready))
         genotypes = tuple(
@@ -67,7 +72,7 @@ class Results:
         reporter.end(None if first.output is None or first.is_pipe else Path(first.output))
         return genotypes, model
 
-    def _file(self, score: Scored, place: int, ready: Prepared) -> GenotypeFile:
+    def _file(self, score: Scored, place: int, latency: float | None, ready: Prepared) -> GenotypeFile:
         start, config, origin = self._start, self._config, self._start.provenance
         how = {
             "choice": "ranked",
@@ -76,6 +81,8 @@ class Results:
             "shortlist": config.shortlist,
             "max_params": config.max_params,
             "max_macs": config.max_macs,
+            "max_latency_ms": config.max_latency,
+            "latency_ms": latency,
             "recalibrate": config.recalibrate or None,
             "number": score.number,
             "rank": place,
