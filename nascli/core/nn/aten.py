@@ -16,6 +16,16 @@ def channels_last(maps: Tensor) -> Tensor:
     return maps.contiguous(memory_format=torch.channels_last)
 
 
+def every(maps: Tensor, stride: int | tuple[int, int], shift: int = 0) -> Tensor:
+    """Every `stride`-th row and column, from `shift` on. [B, C, H, W] -> [B, C, H', W'], a view.
+
+    Its gradient is in channels-last layout, as the maps should be: torch makes that of a slice in the order of the
+    dimensions, and what meets it on its way back is slow, ten times where layouts differ.
+    """
+    down, right = (stride, stride) if isinstance(stride, int) else stride
+    return maps.permute(0, 2, 3, 1)[:, shift::down, shift::right].permute(0, 3, 1, 2)
+
+
 def rows(maps: Tensor) -> Tensor:
     """[B, C, H, W] -> [B·H·W, C]: a view of maps in channels-last layout."""
     return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.core.nn.aten import every
 from nascli.core.nn.drop_path import apply_path, sum_of_paths
 from nascli.core.nn.pooling import average_pool
 from nascli.graphs import operations as ops
@@ -84,7 +85,7 @@ def _pick(node: _Node[ops.Pick], module: None, inputs: Sequence[Tensor], argumen
 def pick_pixels(x: Tensor, stride: int, shift: int) -> Tensor:
     """`Pick`: [B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)], a view where nothing is beyond the border."""
     height, width = x.shape[-2:]
-    picked = x[:, :, shift::stride, shift::stride]
+    picked = every(x, stride, shift)
     below, right = (-(-side // stride) - len(range(shift, side, stride)) for side in (height, width))
     return F.pad(picked, (0, right, 0, below)) if below or right else picked
 
@@ -149,7 +150,7 @@ def _shuffle(node: _Node[ops.Shuffle], module: None, inputs: Sequence[Tensor], a
 
 
 def _global_pool(node: _Node[ops.GlobalPool], module: None, inputs: Sequence[Tensor], arguments: Arguments) -> Tensor:
-    return inputs[0].mean(dim=(2, 3))
+    return inputs[0].permute(0, 2, 3, 1).mean(dim=(1, 2))  # in this order, its gradient is in channels-last layout
 
 
 COMPUTATIONS: Mapping[type[Any], Computation] = {

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nascli.core.nn.aten import channels_last, convolution_gradients
+from nascli.core.nn.aten import channels_last, convolution_gradients, every
 
 KERNELS = {1: (3, 5), 2: (5,)}
 """By stride, sides of the kernels whose gradients are computed here; the others' are torch's."""
@@ -38,7 +38,7 @@ def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int 
     """
     weight = _within_reach(weight, max(maps.shape[-2:]), dilation)
     if stride == 2 and dilation == 2:
-        maps, stride, dilation = channels_last(maps[:, :, ::2, ::2]), 1, 1
+        maps, stride, dilation = channels_last(every(maps, 2)), 1, 1
     autocast = torch.is_autocast_enabled(maps.device.type)  # casts convolutions, but neither products nor our functions
     if weight.shape[-1] == 1 and stride == 1 and not autocast:
         return maps * weight.flatten()[:, None, None]
@@ -74,7 +74,7 @@ def _convolve(maps: Tensor, weight: Tensor, stride: int, dilation: int) -> Tenso
 def depthwise(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
     """`depthwise_conv` without autograd."""
     if stride == 2 and dilation == 2:
-        return _convolve(channels_last(maps[:, :, ::2, ::2]), weight, 1, 1)
+        return _convolve(channels_last(every(maps, 2)), weight, 1, 1)
     return _convolve(maps, weight, stride, dilation)
 
 
@@ -83,7 +83,7 @@ def depthwise_gradients(
 ) -> tuple[Tensor, Tensor | None]:
     """The gradients of `depthwise`, to the maps, and to the weight if that is wanted."""
     if stride == 2 and dilation == 2:
-        seen = channels_last(maps[:, :, ::2, ::2])
+        seen = channels_last(every(maps, 2))
         d_seen, d_weight = depthwise_gradients(gradient, seen, weight, wanted=wanted)
         d_maps = torch.zeros_like(maps)
         d_maps[:, :, ::2, ::2].copy_(d_seen)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.core.nn.aten import every
 from nascli.core.nn.depthwise import DepthwiseConv2d
 from nascli.core.nn.folded_norm import BatchNorm2d
 from nascli.graphs.graph import Graph, Node
@@ -69,7 +70,7 @@ class StridedPointwise(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         down, right = self.stride
-        return F.conv2d(x[:, :, ::down, ::right], self.weight, self.bias)
+        return F.conv2d(every(x, (down, right)), self.weight, self.bias)
 
 
 class SelectChannels(nn.Module):
