@@ -14,8 +14,10 @@ from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.graph_mixture import GraphMixture
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.mixed_network import MixedNetwork
+from nascli.core.nn.shared_network import SharedNetwork
 from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
+from nascli.spaces.wiring import Shared
 from nascli.supernets import supernet
 from tests.core.nn.test_graph_mixture import weights_of
 
@@ -46,6 +48,13 @@ def masked_supernet():
     return network, lambda images: network(images, masks=masks), [masks]
 
 
+def shared_child():
+    space, size = cell_space("darts", 1), SIZE.model_copy(update={"layers": 1})
+    child = space.graph(CategoricalDistribution.uniform(space).sample(seed=3, number=1), size, Shared())
+    network = SharedNetwork(space.graph(space.everything(), size, Shared()))
+    return network, lambda images: network(images, child), []
+
+
 def fast_mixture():
     space = cell_space("darts", 1)
     operations, shares, leaves = weights_of(space)
@@ -73,7 +82,7 @@ def test_a_recorded_pass_of_the_fast_mixture_is_right_on_another_batch():
         assert torch.equal(mine, theirs)
 
 
-@pytest.mark.parametrize("build", [plain_mixture, derived_network, masked_supernet])
+@pytest.mark.parametrize("build", [plain_mixture, derived_network, masked_supernet, shared_child])
 def test_a_step_is_traced_whole_and_has_the_same_gradients(build):
     torch.manual_seed(0)
     network, logits, leaves = build()
@@ -86,8 +95,8 @@ def test_a_step_is_traced_whole_and_has_the_same_gradients(build):
 
     found = []
     for function in (loss, torch.compile(loss, backend="aot_eager", fullgraph=True)):
-        gradients = torch.autograd.grad(function(images), [*network.parameters(), *leaves], materialize_grads=True)
-        found.append(gradients)
+        weights = [*network.parameters(), *leaves]
+        found.append(torch.autograd.grad(function(images), weights, allow_unused=True, materialize_grads=True))
     torch.compiler.reset()
     for eager, compiled in zip(*found, strict=True):
         torch.testing.assert_close(compiled, eager, rtol=1e-9, atol=1e-12)
