@@ -46,6 +46,7 @@ bench: $(INSTALLED)  ## count operators; measure the search network, data loadin
 	$(BIN)/python benchmarks/operators.py
 	env -u OMP_NUM_THREADS GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/search_step.py
 	env -u OMP_NUM_THREADS GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/epoch_share.py
+	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/start_up.py
 
 clean:  ## remove .venv, caches, builds and demo/
