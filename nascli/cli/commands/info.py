@@ -187,8 +187,9 @@ def _print_artifact(
         facts["truth"] = truth_facts(found, load_table(table), expected=expected)
     if measured is not None:
         from nascli.cli.descriptions.latency import latency_facts
+        from nascli.core.engine.latency import latency_of
 
-        facts["latency"] = latency_facts(found, facts.get("settings", {}), **measured)
+        facts["latency"] = latency_facts(latency_of(found, facts.get("settings", {}), **measured))
     if json:
         print_json(facts)
     else:

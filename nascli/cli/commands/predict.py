@@ -56,8 +56,7 @@ def predict(
 
     from nascli.cli.output.predictions import Csv, JsonLines, Table
     from nascli.cli.output.progress import progress
-    from nascli.core.engine.predict import members_of, predictions
-    from nascli.data import find_pictures
+    from nascli.core.engine.predict import find_pictures, members_of, predictions
 
     models = members_of(sources)
     paths = find_pictures(_from_standard_input() if places == [PIPE] else places)

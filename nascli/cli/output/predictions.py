@@ -4,9 +4,12 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nascli.core.engine.predict import Prediction
 from nascli.errors import escaped
+
+if TYPE_CHECKING:
+    from nascli.core.engine.predict import Prediction
 
 
 class Table:
@@ -15,7 +18,7 @@ class Table:
     def __init__(self, classes: Sequence[str]) -> None:
         self._width = max(map(len, classes))
 
-    def add(self, prediction: Prediction) -> None:
+    def add(self, prediction: "Prediction") -> None:
         """Print a line; none for an unreadable picture."""
         if prediction.error is None:
             answers = zip(prediction.classes, prediction.probabilities, strict=True)
@@ -26,7 +29,7 @@ class Table:
 class JsonLines:
     """A line of JSON for every picture."""
 
-    def add(self, prediction: Prediction) -> None:
+    def add(self, prediction: "Prediction") -> None:
         """Print it."""
         print(json.dumps(prediction.document()), flush=True)
 
@@ -41,7 +44,7 @@ class Csv:
         self._columns = ["path", *(f"{name}{rank}" for rank in ranks for name in ("class", "probability"))]
         self._writer.writerow(self._columns)
 
-    def add(self, prediction: Prediction) -> None:
+    def add(self, prediction: "Prediction") -> None:
         """Add a row."""
         row: list[object] = [prediction.path]
         for name, share in zip(prediction.classes, prediction.probabilities, strict=True):

@@ -18,7 +18,8 @@ from nascli.core.engine.evaluate import network_for
 from nascli.core.engine.frame import working
 from nascli.core.engine.inputs import Source, artifacts
 from nascli.core.runtime import Runtime, fitting_threads
-from nascli.data import Pictures, find_pictures
+from nascli.data import Pictures
+from nascli.data import find_pictures as find_pictures
 
 Place = str | os.PathLike[str]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from nascli.artifacts.runs.scores import Scored
 from nascli.config import DeriveConfig
+from nascli.core.engine.latency import Latency, measure_latency
 from nascli.core.engine.ranking.prepare import Prepared
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.sizing import shape_of
-from nascli.core.latency import Latency, measure_latency
 from nascli.core.nn.build import build_network
 from nascli.errors import UsageError
 

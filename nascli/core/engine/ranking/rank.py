@@ -10,6 +10,7 @@ from nascli.artifacts.runs.scores import Scored, ranked
 from nascli.config import DeriveConfig
 from nascli.core.engine.destination import Destination
 from nascli.core.engine.inputs import Output, Source
+from nascli.core.engine.latency import Latency
 from nascli.core.engine.pictures import room
 from nascli.core.engine.ranking.fast_enough import fast_enough
 from nascli.core.engine.ranking.held_out import rankable
@@ -17,7 +18,6 @@ from nascli.core.engine.ranking.prepare import prepared
 from nascli.core.engine.ranking.results import Results
 from nascli.core.engine.ranking.rounds import Round, Rounds
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.latency import Latency
 
 
 @dataclass(frozen=True)

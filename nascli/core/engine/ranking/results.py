@@ -19,10 +19,10 @@ from nascli.config import DeriveConfig
 from nascli.core.engine.connection import tell_disconnected
 from nascli.core.engine.destination import Destination, check_destination, open_run
 from nascli.core.engine.inputs import Output, read_back, refuse_overwriting_artifacts
+from nascli.core.engine.latency import Latency
 from nascli.core.engine.ranking.prepare import Prepared, candidates_of
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.sizing import shape_of
-from nascli.core.latency import Latency
 from nascli.errors import UsageError
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from nascli.core.engine.destination import Destination
+from nascli.core.engine.latency import Latency
 from nascli.core.engine.ranking import fast_enough as module
 from nascli.core.engine.ranking.rank import rank
-from nascli.core.latency import Latency
 from nascli.core.nn.measure import count_parameters
 from nascli.errors import UsageError
 from tests.core.engine.ranking.example import run, settings

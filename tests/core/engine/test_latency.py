@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nascli.core import latency as latency_module
-from nascli.core.latency import FEWEST_ROUNDS, MOST_ROUNDS, measure_latency
+from nascli.core.engine import latency as latency_module
+from nascli.core.engine.latency import FEWEST_ROUNDS, MOST_ROUNDS, measure_latency
 from nascli.core.runtime import Runtime
 from nascli.spaces.network_settings import DataShape
 

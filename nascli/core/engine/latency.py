@@ -1,14 +1,21 @@
 """How long a network takes to answer on this machine: a batch of one image, and larger ones."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nascli.core.runtime import Runtime, fitting_threads
+from nascli.artifacts.genotypes.genotype import GenotypeFile
+from nascli.artifacts.load import Artifact, LoadedArtifact
+from nascli.artifacts.model import ModelFile
+from nascli.config import Config
+from nascli.core.nn.build import build_network
+from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
+from nascli.errors import UsageError
 from nascli.spaces.network_settings import DataShape
 
 WARM_UP_SECONDS = 0.2
@@ -32,6 +39,25 @@ class Latency:
     passes: int
     device: str
     threads: int | None
+
+
+def latency_of(
+    found: LoadedArtifact[Artifact], settings: Mapping[str, Any], batch_size: int, device: str
+) -> list[Latency]:
+    """The latency of the network of a genotype or a model, for one image and for a batch.
+
+    settings: those of the network. Weights do not change the time, so they are fresh ones. Raises UsageError for a
+    distribution; MemoryExhausted.
+    """
+    if not isinstance(found.value, GenotypeFile | ModelFile):
+        raise UsageError(
+            f"{found.where} is a {found.kind}: --latency measures a genotype or a model, such as what derive writes"
+        )
+    shape = found.value.genotype.leaves_open(**settings)
+    runtime = open_runtime(Config(device=device))
+    with memory_errors(batch_size):
+        network = runtime.place(build_network(found.value.genotype.graph(shape), seed=0)).eval()
+        return measure_latency(network, shape, runtime, (1, batch_size))
 
 
 def measure_latency(
