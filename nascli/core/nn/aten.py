@@ -11,6 +11,12 @@ EPS = 1e-5
 _aten: Any = torch.ops.aten
 
 
+def on_cpu(tensor: Tensor) -> bool:
+    """Whether what is fast on a CPU is to be done: in full precision there, and as long as nothing is traced."""
+    full = tensor.dtype in (torch.float32, torch.float64)
+    return tensor.device.type == "cpu" and full and not torch.compiler.is_compiling()
+
+
 def channels_last(maps: Tensor) -> Tensor:
     """The maps in channels-last layout; the same tensor if they are in it already."""
     return maps.contiguous(memory_format=torch.channels_last)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nascli.core.nn.aten import channels_last
+from nascli.core.nn.aten import channels_last, rows
 
 VECTOR = 8
 """Numbers in a vector of torch's loops over a row, float32."""
@@ -75,7 +75,18 @@ def parts_of(maps: Tensor) -> int:
 
 def _folded(maps: Tensor, parts: int) -> Tensor:
     """[B, C, H, W], channels-last -> [1, parts · C, B · H · W / parts, 1], channels-last. A view."""
-    return maps.permute(0, 2, 3, 1).view(1, -1, 1, parts * maps.shape[1]).permute(0, 3, 1, 2)
+    return rows(maps).view(1, -1, 1, parts * maps.shape[1]).permute(0, 3, 1, 2)
+
+
+def moments(maps: Tensor, parts: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance [C] of channels-last maps whose pixels are folded into so many parts."""
+    wide = _folded(maps, parts) if parts > 1 else maps
+    means, variances = torch.ops.aten.batch_norm_update_stats(wide, None, None, 0.0)
+    if parts == 1:
+        return means, variances
+    variance, mean = torch.var_mean(means.view(parts, -1), 0, correction=0)
+    variance += variances.view(parts, -1).mean(0)
+    return mean, variance
 
 
 def _spread(vector: Tensor, parts: int) -> Tensor:
@@ -91,9 +102,7 @@ class _FoldedNorm(torch.autograd.Function):
         ctx: Any, maps: Tensor, weight: Tensor | None, bias: Tensor | None, parts: int, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         wide = _folded(maps, parts)
-        means, variances = torch.ops.aten.batch_norm_update_stats(wide, None, None, 0.0)
-        variance, mean = torch.var_mean(means.view(parts, -1), 0, correction=0)
-        variance += variances.view(parts, -1).mean(0)
+        mean, variance = moments(maps, parts)
         inverse = (variance + eps).rsqrt_()
         scale = inverse if weight is None else inverse * weight
         shift = -mean * scale if bias is None else torch.addcmul(bias, mean, scale, value=-1)

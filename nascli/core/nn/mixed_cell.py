@@ -9,20 +9,27 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from nascli.core.nn.aten import EPS, BatchNorms
+from nascli.core.nn.aten import EPS, BatchNorms, on_cpu
 from nascli.core.nn.mixed_channels import Channels, DrawnChannels, FirstChannels
 from nascli.core.nn.mixed_kernels import KernelGradients, Kernels
 from nascli.core.nn.mixed_layout import SIDE, CellLayout, CellSize
 from nascli.core.nn.mixed_pass import CellPass
 from nascli.core.nn.mixed_source import Mixture, Shared
+from nascli.core.nn.mixed_sum import Apart, Whole
 from nascli.core.nn.named_parts import NamedParts
 
 MOMENTUM = 0.1
 """Weight of a batch in the running statistics, as in torch's batch norm."""
 
-MOST_DENSE = 16
-"""The most mixed channels for which a depthwise and a pointwise kernel are one dense kernel: fewer operators in about
-the same time on a CPU (measured up to 16: within noise of each other)."""
+MOST_DENSE, MOST_DENSE_ON_CPU = 16, 4
+"""The most mixed channels for which a depthwise and a pointwise kernel are one dense kernel: fewer operators, and more
+arithmetic. On a CPU, a cell with 16 takes 1.33 times as long with dense kernels as without, one with 8 as long or 1.2
+times, and one with 4 takes 0.85 of the time."""
+
+
+MOST_APART = 8
+"""The most mixed channels for which a CPU adds up operations in products: a cell with 4 takes 0.88 of the time that it
+takes without, one with 8 takes 0.96, one with 16 1.03."""
 
 
 class MixedCell(NamedParts):
@@ -43,7 +50,6 @@ class MixedCell(NamedParts):
     past_edges: Tensor
     edge_index: Tensor
     skip_index: Tensor
-    shuffle: Tensor
 
     def __init__(self, size: CellSize) -> None:
         super().__init__()
@@ -87,8 +93,7 @@ class MixedCell(NamedParts):
     def shared(self, weight: Tensor, mixture: Tensor, drawn: Tensor | None, statistics: Tensor) -> Shared:
         """What the sources share."""
         layout, size, mixed = self.layout, self.size, self.size.mixed_channels
-        first_channels = FirstChannels(mixed, size.partial_channels, self.shuffle.to(weight.dtype))
-        channels: Sequence[Channels] = [first_channels] * len(layout.sources)
+        channels: Sequence[Channels] = [FirstChannels(mixed, size.partial_channels)] * len(layout.sources)
         whole, entries, index = self.whole_index, self.shuffled, self.entry_index
         if drawn is not None and size.partial_channels > 1:
             drawn = drawn.index_select(0, self.past_edges)
@@ -105,11 +110,12 @@ class MixedCell(NamedParts):
             gathered[part].view(-1, mixed, SIDE, SIDE) for part in (layout.first_depthwise, layout.second_depthwise)
         )
         dense = None
-        if channels[0].copies == 1 and mixed <= MOST_DENSE:
+        if channels[0].copies == 1 and mixed <= (MOST_DENSE_ON_CPU if on_cpu(weight) else MOST_DENSE):
             dense = first[..., None, None] * first_depthwise[:, None]
         kernels = Kernels(first, first_depthwise, dense, second, second_depthwise, gathered)
         norms = BatchNorms(statistics, training=self.training)
-        return Shared(channels, kernels, Mixture(scales, matrices.to(weight.dtype), entries, index), norms)
+        mixed_sum = Apart(norms) if mixed <= MOST_APART and on_cpu(weight) else Whole(norms)
+        return Shared(channels, kernels, Mixture(scales, matrices.to(weight.dtype), entries, index), norms, mixed_sum)
 
     def inputs(self, weight: Tensor, kernels: Kernels) -> list[tuple[Tensor, int]]:
         """The convolution of each input state, and its stride."""

@@ -58,7 +58,8 @@ class Source:
     operations: those that have slots, in order. separable, dilated: pointwise kernels of first halves and of dilated
     convolutions; second: those of second halves; skip: gathered kernels of strided skips. hidden, slots: statistics of
     first halves and of slots; scales: weights of slots. past: the matrix for what goes past the operations, empty where
-    nothing does. widths: channels per target of separable and dilated convolutions, skips and poolings.
+    nothing does. mixed_channels: P. widths: how many slots the separable and the dilated convolutions have, the strided
+    skips, the maxima and the means.
     """
 
     index: int
@@ -73,7 +74,8 @@ class Source:
     slots: slice
     scales: slice
     past: slice
-    widths: tuple[int, int, int, int]
+    mixed_channels: int
+    widths: tuple[int, ...]
 
     @property
     def first_column(self) -> int:
@@ -154,7 +156,7 @@ class CellLayout:
     def tables(self) -> dict[str, NDArray[Any]]:
         """What a pass reads from the device's memory, by name."""
         names = ("gather", "ungather", "whole_index", "entry_index", "shuffled", "unmoved")
-        return {name: getattr(self, name) for name in (*names, "past_edges", "edge_index", "skip_index", "shuffle")}
+        return {name: getattr(self, name) for name in (*names, "past_edges", "edge_index", "skip_index")}
 
     def bounds(self) -> NDArray[np.float32]:
         """Of every weight's uniform distribution at the start, as torch initialises a convolution."""
@@ -201,8 +203,8 @@ class CellLayout:
         strided = [
             self._strided(f"edges.{index}-{t}.{op}.", *[size.mixed_channels] * 2) for op in skips for t in targets
         ]
-        poolings = size.having(MAX_POOLING, AVERAGE_POOLING)
-        slots = [*separable, *dilated, *skips, *poolings]
+        parts = separable, dilated, skips, size.having(MAX_POOLING), size.having(AVERAGE_POOLING)
+        slots = [op for part in parts for op in part]
 
         def norms(operations: Sequence[str], half: str) -> slice:
             start = self._ends["statistics"]
@@ -226,7 +228,8 @@ class CellLayout:
             slots=norms(slots, "second."),
             scales=self._take("scales", len(slots) * count * size.mixed_channels),
             past=self._take("past", size.channels**2 * count if goes_past else 0),
-            widths=(len(separable) * mixed, len(dilated) * mixed, len(skips) * mixed, len(poolings) * mixed),
+            mixed_channels=mixed,
+            widths=tuple(len(part) * count * mixed for part in parts),
         )
 
     def _index_the_mixture(self) -> None:
@@ -260,10 +263,6 @@ class CellLayout:
         self.unmoved = np.concatenate((slots, self.scale_count + np.concatenate(first + unmoved)))
         self.whole_index = np.zeros(self.scale_count + self._ends.get("past", 0), np.int64)
         self.whole_index[self.shuffled] = self.entry_index
-        # Channel p of the t-th edge becomes channel p·K of the t-th node.
-        block = np.zeros((mixed, channels), np.float32)
-        block[np.arange(mixed), np.arange(mixed) * k] = 1
-        self.shuffle = np.kron(np.eye(size.space.nodes, dtype=np.float32), block)
 
 
 def _numbered(place: slice) -> Indices:

@@ -1,6 +1,7 @@
 """A pass through a mixed cell: its sources in their order, and their gradients in the opposite one."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,8 +35,11 @@ class CellPass(torch.autograd.Function):
         shared = cell.shared(weight, mixture, drawn, statistics)
         nodes, mapped, saved = _forward(cell, weight, shared, (first, second))
         ctx.cell, ctx.last, ctx.shared = cell, last, shared
-        kept = (tensor for fields in saved for tensor in fields)
-        ctx.save_for_backward(weight, mixture, first, second, nodes, *mapped, *kept)
+        kept = [fields.tensors() for fields in saved]
+        ctx.kept = [len(tensors) for tensors in kept]
+        ctx.save_for_backward(
+            weight, mixture, first, second, nodes, *mapped, *(tensor for tensors in kept for tensor in tensors)
+        )
         ctx.mark_non_differentiable(statistics)
         ctx.set_materialize_grads(False)  # no zeros for the statistics
         return (nodes if last else torch.relu(nodes)), statistics
@@ -47,9 +51,8 @@ class CellPass(torch.autograd.Function):
         shared: Shared = ctx.shared
         weight, mixture, first, second, nodes, *kept = ctx.saved_tensors
         needs_weight, needs_mixture = ctx.needs_input_grad[3:5]
-        mapped, fields = kept[:2], kept[2:]
-        size = len(Saved._fields)
-        saved = [Saved(*fields[start : start + size]) for start in range(0, len(fields), size)]
+        mapped, fields = kept[:2], iter(kept[2:])
+        saved = [Saved.of(*islice(fields, count)) for count in ctx.kept]
         with torch.autocast(first.device.type, enabled=False):
             d_nodes = rows(gradient)
             d_nodes = d_nodes.clone() if ctx.last else torch.ops.aten.threshold_backward(d_nodes, rows(nodes), 0)

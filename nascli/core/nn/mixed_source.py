@@ -9,7 +9,7 @@ the channels that leave a state is told in `mixed_layout`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ from nascli.core.nn.mixed_kernels import (
     strided_skips,
 )
 from nascli.core.nn.mixed_layout import AVERAGE_POOLING, MAX_POOLING, NOWHERE, Source
+from nascli.core.nn.mixed_sum import MixedSum
 
 
 class Mixture(NamedTuple):
@@ -50,6 +51,7 @@ class Shared:
     kernels: Kernels
     mixture: Mixture
     norms: BatchNorms
+    mixed_sum: MixedSum
 
 
 @dataclass
@@ -66,16 +68,26 @@ class Saved(NamedTuple):
     """What the gradient needs of a source; None where there is no such operation.
 
     active: the ReLU of the mixed channels. hidden: first halves of separable convolutions, before their batch norm.
-    slots: before theirs. places: of the maxima. passed, passed_places: the state that goes past the operations, pooled
-    in a reduction.
+    places: of the maxima. passed, passed_places: the state that goes past the operations, pooled in a reduction. slots:
+    what `MixedSum` keeps.
     """
 
     active: Tensor
     hidden: Tensor | None
-    slots: Tensor | None
     places: Tensor | None
     passed: Tensor | None
     passed_places: Tensor | None
+    slots: tuple[Tensor | None, ...]
+
+    @classmethod
+    def of(cls, *tensors: Tensor) -> Self:
+        """From what `tensors` gave."""
+        active, hidden, places, passed, passed_places, *slots = tensors
+        return cls(active, hidden, places, passed, passed_places, tuple(slots))
+
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        """All that is saved, in one row."""
+        return *self[:5], *self.slots
 
 
 def source_forward(source: Source, state: Tensor, total: Tensor, shared: Shared) -> Saved:
@@ -84,16 +96,16 @@ def source_forward(source: Source, state: Tensor, total: Tensor, shared: Shared)
     taken = channels.take(state)
     active = torch.relu(taken)
     hidden, dilated = first_convolutions(active, source, kernels)
-    parts: list[Tensor] = []
+    separable = skipped = maxima = places = means = None
     if hidden is not None:
-        parts.append(second_halves(norms(hidden, None, source.hidden).relu_(), source, kernels))
-    if dilated is not None:
-        parts.append(dilated)
+        separable = second_halves(norms(hidden, None, source.hidden).relu_(), source, kernels)
     if source.skip != NOWHERE:
-        parts.append(strided_skips(active, source, kernels, channels.copies))
-    pooled, places = _pooled(taken, source)
-    parts += [part for part in pooled for _ in range(len(source.targets) // channels.copies)]
-    passed = passed_places = slots = None
+        skipped = strided_skips(active, source, kernels, channels.copies)
+    if MAX_POOLING in source.operations:
+        maxima, places = aten.max_pool(taken, 3, source.stride)
+    if AVERAGE_POOLING in source.operations:
+        means = aten.average_pool(taken, source.stride)
+    passed = passed_places = None
     if source.past != NOWHERE:
         passed = state
         if source.stride == 2:
@@ -105,23 +117,12 @@ def source_forward(source: Source, state: Tensor, total: Tensor, shared: Shared)
             total.addmm_(rows(passed), matrix)
     elif source.index == 0:
         total.zero_()
-    if parts:
-        slots = torch.cat(parts, dim=1)
-        normed = norms(slots, shared.mixture.scales[source.scales], source.slots)
-        channels.put(total, rows(normed).unflatten(1, (len(source.operations), -1)).sum(dim=1))
-    return Saved(active, hidden, slots, places, passed, passed_places)
-
-
-def _pooled(taken: Tensor, source: Source) -> tuple[list[Tensor], Tensor | None]:
-    """The maxima and the means, as far as they are mixed, and the places of the maxima."""
-    pooled: list[Tensor] = []
-    places = None
-    if MAX_POOLING in source.operations:
-        maxima, places = aten.max_pool(taken, 3, source.stride)
-        pooled.append(maxima)
-    if AVERAGE_POOLING in source.operations:
-        pooled.append(aten.average_pool(taken, source.stride))
-    return pooled, places
+    slots: tuple[Tensor | None, ...] = ()
+    if source.operations:
+        parts = separable, dilated, skipped, maxima, means
+        slots, mixed = shared.mixed_sum.forward(parts, shared.mixture.scales[source.scales], source)
+        channels.put(total, mixed)
+    return Saved(active, hidden, places, passed, passed_places, slots)
 
 
 def source_backward(
@@ -133,28 +134,31 @@ def source_backward(
     """
     channels, kernels, norms, active = shared.channels[source.index], shared.kernels, shared.norms, saved.active
     d_state = _past_gradient(source, saved, d_total, d_state, shared, found)
-    if saved.slots is None:
+    if not source.operations:
         return d_state
-    d_normed = maps_like(channels.put_gradient(d_total, len(source.operations)), saved.slots)
     scales = shared.mixture.scales[source.scales]
-    d_slots, d_scales = norms.gradients(d_normed, saved.slots, scales, source.slots, wanted=found.wanted)
+    (d_second, d_dilated, d_skip, d_maxima, d_means), d_scales = shared.mixed_sum.backward(
+        d_total, channels, saved.slots, scales, source, wanted=found.wanted
+    )
     if d_scales is not None:
         found.scales.append(d_scales)
-    d_second, d_dilated, d_skip, d_pooled = d_slots.split([width * len(source.targets) for width in source.widths], 1)
     d_hidden = None
-    if saved.hidden is not None:
+    if saved.hidden is not None and d_second is not None:
         between = norms.again(saved.hidden, source.hidden).relu_()
         d_between = second_gradients(d_second, between, source, kernels, found.kernels)
         d_between = torch.ops.aten.threshold_backward(d_between, between, 0)
         d_hidden, _ = norms.gradients(d_between, saved.hidden, None, source.hidden)
     d_active = first_gradients((d_hidden, d_dilated), active, source, kernels, found.kernels)
-    if source.skip != NOWHERE:
+    if d_skip is not None:
         d_skipped = strided_skip_gradients(d_skip, active, source, kernels, channels.copies, found.kernels)
         d_active = d_skipped if d_active is None else d_active.add_(d_skipped)
     if d_active is not None:
         channels.add_taken(d_state, rows(torch.ops.aten.threshold_backward(d_active, active, 0)))
-    for d_taken in _pooled_gradients(source, saved, d_pooled, channels):
+    if d_maxima is not None and saved.places is not None:
+        d_taken = aten.max_pool_gradient(d_maxima, active, saved.places, 3, source.stride)
         channels.add_taken(d_state, rows(d_taken))
+    if d_means is not None:
+        channels.add_taken(d_state, rows(aten.average_pool_gradient(d_means, active, source.stride)))
     return d_state
 
 
@@ -176,25 +180,3 @@ def _past_gradient(
     size = (len(active), d_passed.shape[1], *active.shape[2:])
     like = torch.empty(size, dtype=active.dtype, device=active.device, memory_format=torch.channels_last)
     return rows(aten.max_pool_gradient(maps_like(d_passed, saved.passed), like, saved.passed_places, 2, 2))
-
-
-def _pooled_gradients(source: Source, saved: Saved, d_pooled: Tensor, channels: Channels) -> list[Tensor]:
-    """Of `_pooled`, to the channels that were taken."""
-    active = saved.active
-    operations = [op for op in source.operations if op in (MAX_POOLING, AVERAGE_POOLING)]
-    if not operations:
-        return []
-    repeats = len(source.targets) // channels.copies
-    # A block of its own for each operation, as the gradients of poolings want to have them.
-    sums = d_pooled.new_empty(len(operations), d_pooled[:, 0].numel(), active.shape[1])
-    parts = rows(d_pooled).unflatten(1, (len(operations), repeats, -1)).permute(1, 2, 0, 3)
-    torch.sum(parts, dim=1, out=sums)
-    found = []
-    for op, total in zip(operations, sums, strict=True):
-        gradient = maps_like(total, d_pooled)
-        if op == MAX_POOLING:
-            assert saved.places is not None
-            found.append(aten.max_pool_gradient(gradient, active, saved.places, 3, source.stride))
-        else:
-            found.append(aten.average_pool_gradient(gradient, active, source.stride))
-    return found

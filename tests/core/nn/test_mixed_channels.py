@@ -4,8 +4,6 @@ import torch
 
 from nascli.core.nn.aten import channels_last, rows
 from nascli.core.nn.mixed_channels import Channels, DrawnChannels, FirstChannels
-from nascli.core.nn.mixed_layout import CellLayout, CellSize
-from nascli.spaces.darts import Darts
 
 STATE = channels_last(torch.arange(2 * 8 * 3 * 3, dtype=torch.float64).view(2, 8, 3, 3))
 
@@ -27,8 +25,7 @@ def check_transposes(channels: Channels, targets: int) -> None:
 
 
 def test_the_first_channels_are_taken_and_the_node_is_shuffled() -> None:
-    layout = CellLayout(CellSize(Darts(3), (24, 24), 8, 4, reduction=False, reduced=False))
-    channels = FirstChannels(2, 4, torch.from_numpy(layout.shuffle).double())
+    channels = FirstChannels(2, 4)
     assert torch.equal(channels.take(STATE), STATE[:, :2])
     total = torch.zeros(1, 16, dtype=torch.float64)
     channels.put(total, torch.tensor([[1.0, 2, 3, 4]], dtype=torch.float64))

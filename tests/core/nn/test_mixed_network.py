@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nascli.core.nn import mixed_cell
 from nascli.core.nn.aten import channels_last
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.errors import UsageError
@@ -138,6 +139,14 @@ def test_equals_it_in_other_networks(changes):
     network, oracle = pair(**{k: v for k, v in changes.items() if k not in ("side", "sampling")})
     channels = network.draw_channels(torch.Generator().manual_seed(3)) if sampling == "random" else None
     compare(network, oracle, *batch(side, image_channels=changes.get("image_channels", 1)), channels)
+
+
+@pytest.mark.parametrize("sampling", ["first", "random"])
+def test_equals_it_in_the_form_of_a_gpu(sampling, monkeypatch):
+    monkeypatch.setattr(mixed_cell, "on_cpu", lambda _: False)
+    network, oracle = pair(partial_channels=1, channels=8)
+    channels = network.draw_channels(torch.Generator().manual_seed(3)) if sampling == "random" else None
+    compare(network, oracle, *batch(), channels)
 
 
 def test_equals_first_order_darts_without_beta():
