@@ -56,10 +56,9 @@ def predict(
 
     from nascli.cli.output.predictions import Csv, JsonLines, Table
     from nascli.cli.output.progress import progress
-    from nascli.core.engine.predict import find_pictures, members_of, predictions
+    from nascli.core.engine.predict import models_and_pictures, predictions
 
-    models = members_of(sources)
-    paths = find_pictures(_from_standard_input() if places == [PIPE] else places)
+    models, paths = models_and_pictures(sources, _from_standard_input() if places == [PIPE] else places)
     classes = models[0].value.data.classes
     if csv is not None:
         output: Csv | JsonLines | Table = Csv(min(resolved.top, len(classes)))

@@ -18,8 +18,7 @@ from nascli.core.engine.evaluate import network_for
 from nascli.core.engine.frame import working
 from nascli.core.engine.inputs import Source, artifacts
 from nascli.core.runtime import Runtime, fitting_threads
-from nascli.data import Pictures
-from nascli.data import find_pictures as find_pictures
+from nascli.data import Pictures, find_pictures
 
 Place = str | os.PathLike[str]
 
@@ -53,18 +52,20 @@ def predict(
     """
     sources = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
     places = [pictures] if isinstance(pictures, (str, os.PathLike)) else pictures
-    return list(predictions(members_of(sources), find_pictures(places), config or PredictConfig()))
+    return list(predictions(*models_and_pictures(sources, places), config or PredictConfig()))
 
 
-def members_of(sources: Sequence[Source]) -> tuple[LoadedModel, ...]:
-    """Models that can answer together. Raises ArtifactError; UsageError for models that cannot."""
+def models_and_pictures(
+    sources: Sequence[Source], places: Iterable[Place]
+) -> tuple[tuple[LoadedModel, ...], list[Path]]:
+    """Models that can answer together, and the pictures in files and folders. Raises as `predict`."""
     models = artifacts(sources, ModelFile)
     check_members(models)
-    return models
+    return models, find_pictures(places)
 
 
 def predictions(models: Sequence[LoadedModel], paths: Sequence[Path], config: PredictConfig) -> Iterator[Prediction]:
-    """The classes of these pictures, as they are read, in this order; `models` as `members_of` returns them.
+    """The classes of these pictures, as they are read, in this order; both as `models_and_pictures` returns them.
 
     Raises MemoryExhausted.
     """
