@@ -151,7 +151,7 @@ class Steps:
 
     def __init__(self, method: Parsec, streams: dict) -> None:
         self.method, self.streams = method, streams
-        self.method._schedule = lambda step: 0.0
+        self.method.schedule = lambda step: 0.0
         for group in method.categoricals.updater.optimizer.param_groups:
             group["lr"] = 0.0
 

@@ -267,6 +267,18 @@ class TrainConfig(Config):
         lt=1,
         description="share of the training images held out to watch the accuracy; 0: use val/ beside test/, if any",
     )
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="epoch whose weights the model gets: the last, or the best on the validation images by accuracy, "
+        "then by loss",
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="stop after N epochs without a better validation accuracy; the learning rate still falls as "
+        "planned for all --epochs; 0: never",
+    )
     force: bool = Field(False, description="train a cell even if it is disconnected, so that it can only guess")
 
     @property

@@ -20,7 +20,8 @@ class Method:
     `searches` is the kind of space that it searches, a key of SPACES_OF. `by_table` is "module:function" that looks its
     results up in a table of true accuracies instead of searching; if empty, a table only shows the true accuracy of
     what the search finds. `ranks`: the method derives by ranking candidates, since its distribution alone stands for no
-    genotype.
+    genotype. `shares_epochs`: the epochs are shared out among trials at the start, so a run cannot get other
+    ones later.
     """
 
     target: str
@@ -30,6 +31,7 @@ class Method:
     searches: str = "cells"
     by_table: str = ""
     ranks: bool = False
+    shares_epochs: bool = False
 
 
 @dataclass(frozen=True)
@@ -243,6 +245,7 @@ METHODS: Mapping[str, Method] = {
         "Casale et al., 2019, Table 1; Li & Talwalkar, UAI 2019",
         "nascli.settings.random_search:RandomSettings",
         by_table="nascli.core.methods.random_by_table:trials_by_table",
+        shares_epochs=True,
     ),
 }
 

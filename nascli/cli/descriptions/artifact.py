@@ -40,6 +40,7 @@ def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, give
                 **genotype.facts(network),
                 "settings": network.model_dump(mode="json"),
                 "data": found.value.data.model_dump(mode="json"),
+                **_kept_epoch(found.value.metrics),
                 "metrics": dict(found.value.metrics),
             }
     return {
@@ -49,6 +50,13 @@ def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, give
         **content,
         "provenance": found.provenance.model_dump(mode="json"),
     }
+
+
+def _kept_epoch(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Which epoch the weights are of, where a training kept the best."""
+    if "epochs_done" not in metrics:
+        return {}
+    return {"weights": f"of epoch {metrics['epoch']:g} of {metrics['epochs_done']:g}, the best on validation images"}
 
 
 def _genotype(
@@ -136,6 +144,7 @@ LABELS = {
     "of_supernet": "of the super-network's",
     "dropped_convolutions": "convolutions dropped",
     "auxiliary_parameters": "auxiliary tower",
+    "weights": "weights",
     "metrics": "metrics",
     "dataset": "sized for",
 }

@@ -1,7 +1,7 @@
 """Where a run writes: what it may overwrite, where its directory is, and whether it continues an earlier run."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from nascli.artifacts.provenance import Ancestor, DataDescription, Provenance
 from nascli.artifacts.runs.rundir import CONFIG, RunDir
 from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Output
+from nascli.core.engine.replan import check_plan, revisable
 from nascli.core.engine.same_data import difference
 from nascli.errors import ArtifactError, DataError, UsageError
 from nascli.settings import settings_class
@@ -121,6 +122,12 @@ def finished(destination: Destination, config: Stage, made_from: Ancestor | None
     if (origin.stage, origin.made_from) == (config.stage, made_from) and not _changed(origin.config, config):
         return result
     if not has_run:
+        if (origin.stage, origin.made_from) == (config.stage, made_from) and not _changed(
+            origin.config, config, apart=revisable(origin.config, config)
+        ):
+            raise UsageError(
+                f"cannot go on with {destination.output}: its run directory {run_path} is gone, with the checkpoint"
+            )
         raise UsageError(
             f"{destination.output} is of another run: choose another --output, or replace it with --overwrite"
         )
@@ -144,6 +151,7 @@ def check_destination(destination: Destination, config: Stage, made_from: Ancest
         _same_stage(run.path, saved, config.stage)
     if saved is not None and destination.resume:
         _same_run(run, saved, config, made_from)
+        check_plan(run, config, destination.output)
     elif run.has_progress() and not replace:
         raise UsageError(f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite")
 
@@ -198,7 +206,7 @@ def _same_run(run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ance
     _same_stage(run.path, saved, config.stage)
     if saved["made_from"] != mine["made_from"]:
         raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
-    if changed := _changed(saved["config"], config):
+    if changed := _changed(saved["config"], config, apart=revisable(saved["config"], config)):
         raise _other_settings(run.path, changed)
 
 
@@ -207,8 +215,8 @@ def _same_stage(path: Path, saved: Mapping[str, Any], stage: str) -> None:
         raise UsageError(f"{path} holds a {saved['stage']} run: choose another --run-dir or --output")
 
 
-def _changed(before: Mapping[str, Any], config: Stage) -> list[str]:
-    """The settings that make two configurations different runs, in words.
+def _changed(before: Mapping[str, Any], config: Stage, apart: Collection[str] = ()) -> list[str]:
+    """The settings that make two configurations different runs, in words, those of `apart` left out.
 
     A setting that did not exist when the run began had the value that is its default now.
     """
@@ -216,7 +224,7 @@ def _changed(before: Mapping[str, Any], config: Stage) -> list[str]:
     defaults = {name: field.default for name, field in type(config).model_fields.items()}
     defaults |= {name: field.default for name, field in settings_class(config.method).model_fields.items()}
     old = {**{name: value for name, value in defaults.items() if name in new}, **_flat(before)}
-    names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND)
+    names = sorted(name for name in old.keys() | new.keys() if name not in UNBOUND and name not in apart)
     return [_change(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 
 
@@ -232,7 +240,7 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in config.items() if k != "settings"}, **config.get("settings", {})}
 
 
-def provenance(config: Stage, data: DataInfo, made_from: Ancestor | None) -> Provenance:
+def provenance(config: Stage, data: DataInfo, made_from: Ancestor | None, note: str = "") -> Provenance:
     """What the result of a stage says of its origin; the same for two runs of one configuration."""
     return Provenance(
         nascli=__version__,
@@ -242,4 +250,5 @@ def provenance(config: Stage, data: DataInfo, made_from: Ancestor | None) -> Pro
         config=config.model_dump(mode="json"),
         data=data.description(),
         made_from=made_from,
+        note=note,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from nascli.artifacts.genotypes.genotype import GenotypeFile
@@ -11,6 +12,7 @@ from nascli.config import DeriveConfig, EvalConfig, PredictConfig, SearchConfig,
 from nascli.core.engine.destination import Destination, check_destination, finished, open_run
 from nascli.core.engine.loop import Job, drive
 from nascli.core.engine.pictures import room, watches_validation
+from nascli.core.engine.replan import NewPlan, replan
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StopRequest
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
@@ -68,6 +70,8 @@ def learn(
         threads,
         data.kept(room(config, run), reporter.notice, validation=watches_validation(config, data)),
     ):
+        if run is not None and destination.resume and (plan := replan(run, config)):
+            reporter.notice(_told(plan, job, config))
         rows = drive(
             job,
             stage=config.stage,
@@ -79,7 +83,18 @@ def learn(
             reporter=reporter,
             stop=stop,
             compiles=config.compile,
+            patience=config.patience if isinstance(config, TrainConfig) else 0,
         )
     if data.lost:
         reporter.notice(data.lost)
     return rows
+
+
+def _told(plan: NewPlan, job: Job, config: SearchConfig | TrainConfig) -> str:
+    """How a change of the epochs changes the learning rate of the next step."""
+    changed = f"epochs were {plan.before} and are {plan.epochs}"
+    if plan.step >= plan.epochs * job.steps_per_epoch:
+        return f"{changed}: all of them are done"
+    before, now = (replace(job.schedule, epochs=epochs)(plan.step) for epochs in (plan.before, plan.epochs))
+    epoch = plan.step // job.steps_per_epoch + 1
+    return f"{changed}: epoch {epoch} goes on with a learning rate of {now:.3g}, by the earlier plan {before:.3g}"

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.runs.rundir import RunDir
+from nascli.core.engine.best_epoch import told_without_gain, without_gain
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StoppedAtOnce, StopRequest, stop_on_signals
+from nascli.core.optimization import Schedule
 from nascli.errors import Diverged, Interrupted
 
 CHECKPOINT_SECONDS = 300.0
@@ -33,6 +35,8 @@ class Job(Protocol):
     device: torch.device
     batch_size: int
     steps_per_epoch: int
+    schedule: Schedule
+    """The learning rate of each step."""
 
     def step(self) -> Mapping[str, Tensor]:
         """Do one step. Returns scalars whose means over the epoch are worth keeping."""
@@ -124,6 +128,10 @@ class _Progress:
         self._epoch_began = self._saved = time.monotonic()
         self._first_of_epoch = self.step
 
+    def ended(self, total: int, patience: int) -> bool:
+        """Whether all steps are done, or accuracy has not risen for `patience` epochs. 0: that doesn't matter."""
+        return self.step >= total or 0 < patience <= without_gain(self.rows)
+
     def count(self, metrics: Mapping[str, Tensor], *, stopping: bool) -> None:
         """Count a finished step, and write a checkpoint after an epoch, when it is time, or when `stopping`."""
         self._means.add(metrics)
@@ -188,11 +196,13 @@ def drive(
     reporter: Reporter,
     stop: StopRequest | None = None,
     compiles: bool = False,
+    patience: int = 0,
 ) -> list[dict[str, Any]]:
     """Run `job` to its end and return the rows of metrics.jsonl. `facts` are shown when the run starts.
 
     `stop` tells the caller of a signal that came during the last step, too late to interrupt this run. `compiles`: the
-    first step compiles the network, perhaps for minutes, and a signal ends it at once.
+    first step compiles the network, perhaps for minutes, and a signal ends it at once. `patience`: the run ends early
+    after so many epochs without a better validation accuracy; 0: never.
 
     Raises Diverged when a metric stops being finite, Interrupted after SIGINT or SIGTERM; both leave the last good
     checkpoint in `run`.
@@ -206,17 +216,19 @@ def drive(
     reporter.begin(stage, facts, epochs=epochs, steps_per_epoch=steps_per_epoch, step=began)
     course.start_clocks()
     with stop_on_signals(stop or StopRequest()) as stop:
-        while course.step < total:
+        while not course.ended(total, patience):
             first = compiles and course.step == began
             metrics = _interruptible_step(job, stop) if first else job.step()
             stopped_by = stop.signal_number
             course.count(metrics, stopping=stopped_by is not None)
-            if stopped_by is not None and course.step < total:
+            if stopped_by is not None and not course.ended(total, patience):
                 kept = "no run directory, so nothing is kept"
                 if run is not None:
                     kept = f"checkpoint in {run.path}; continue with --resume"
                 name = signal.Signals(stopped_by).name
                 raise Interrupted(f"stopped by {name} after step {course.step} of {total}: {kept}", stopped_by)
+    if course.step < total:
+        reporter.notice(f"stopped after epoch {course.rows[-1]['epoch']} of {epochs}: {told_without_gain(course.rows)}")
     return course.rows
 
 

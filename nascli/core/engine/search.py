@@ -18,6 +18,7 @@ from nascli.core.engine.frame import complete, learn, working
 from nascli.core.engine.health import health
 from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.offers import OffersMode
+from nascli.core.engine.replan import earlier_plans
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.sizing import batch_notice, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, search_by_table
@@ -83,7 +84,10 @@ def _run(
             reporter.notice("earlier epochs have accuracies from a table: give --table to go on with them")
         known = facts(config, method, data.info, runtime)
         rows = learn(job, config, destination, reporter, data=data, made_from=made_from, facts=known, runtime=runtime)
-        learnt, origin = method.distribution(), provenance(config, data.info, made_from)
+        learnt, origin = (
+            method.distribution(),
+            provenance(config, data.info, made_from, earlier_plans(destination.run_path)),
+        )
         content = distribution_bytes(DistributionFile(learnt, origin, method.weights(), job.course()))
         path = destination.write(content)
         if end := health(rows, learnt):
@@ -197,7 +201,7 @@ class SearchJob:
         truth: Truth | None = None,
     ) -> None:
         self.device, self.batch_size = runtime.device, config.batch_size
-        self.method = method
+        self.method, self.schedule = method, method.schedule
         row = METHODS[config.method]
         self._stands_for_cells, self._truth = row.searches == "cells" and not row.ranks, truth
         self.steps_per_epoch = streams["train"].batches_per_pass

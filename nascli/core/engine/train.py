@@ -1,6 +1,6 @@
 """Training of one derived network, from random weights or from those of the search that found it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,11 +13,13 @@ from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.artifacts.model import ModelFile, model_bytes
 from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.answer import answer
+from nascli.core.engine.best_epoch import ACCURACY, LOSS, better
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.destination import Destination, provenance
 from nascli.core.engine.evaluate import Tally, count_answers
 from nascli.core.engine.frame import complete, learn, working
 from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwriting_artifacts
+from nascli.core.engine.replan import earlier_plans
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
 from nascli.core.engine.signals import StopRequest
@@ -33,6 +35,7 @@ from nascli.core.runtime import (
     check_memory,
 )
 from nascli.data import Augmentation, DataModule, open_data
+from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Size
 from nascli.milestones import milestones
 from nascli.seeds import derive_seed
@@ -81,9 +84,15 @@ def train(
             genotype=genotype.value,
             stop=stop,
         )
-        if job.steps_done < FEW_STEPS:
+        kept = job.take_best(rows) if config.keep == "best" else rows[-1]
+        if config.keep == "best":
+            reporter.notice(
+                f"the model has the weights of epoch {kept['epoch']} of {rows[-1]['epoch']}, the best on the "
+                f"validation images ({kept[ACCURACY]:.1%})"
+            )
+        if (trained := kept["step"]) < FEW_STEPS:
             job.settle()
-            steps = f"{job.steps_done} step{'' if job.steps_done == 1 else 's'}"
+            steps = f"{trained} step{'' if trained == 1 else 's'}"
             reporter.notice(
                 f"after {steps} the running statistics of batch norms lag behind the weights: the model's are those of "
                 "one pass over the training images"
@@ -97,13 +106,21 @@ def train(
                 genotype=genotype.value.genotype,
                 network=job.settings.model_copy(update={"auxiliary": False}),
                 data=data.info,
-                metrics={k: v for k, v in rows[-1].items() if k not in ("seconds", "images_per_second")},
-                provenance=provenance(config, data.info, made_from),
+                metrics=_measured(kept, rows[-1]) if config.keep == "best" else _measured(kept),
+                provenance=provenance(config, data.info, made_from, earlier_plans(destination.run_path)),
             )
         )
         path = destination.write(content)
         reporter.end(path)
     return read_back(content, path, ModelFile)
+
+
+def _measured(kept: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a model's file says of the epoch that its weights are of and, if they need not be the last, how many
+    epochs there were.
+    """
+    count = {} if last is None else {"epochs_done": last["epoch"]}
+    return {**{k: v for k, v in kept.items() if k not in ("seconds", "images_per_second")}, **count}
 
 
 def open_images(genotype: LoadedGenotype, config: TrainConfig, runtime: Runtime, reporter: Reporter) -> DataModule:
@@ -136,6 +153,7 @@ def open_training(
 ) -> tuple["TrainJob", Graph]:
     """A training before its first step, and its network as data. Raises as `train`."""
     found = genotype.value.genotype
+    check_watched(config, data)
     if inherited is not None:
         check_data(inherited, data.info)
     settings, graph = derived_network(found, config, shape_of(data.info))
@@ -159,6 +177,18 @@ def open_training(
     if config.drop_path > 0 and job.network.path_count == 0:
         reporter.notice("no path is dropped: this network has no path that may be")
     return job, graph
+
+
+def check_watched(config: TrainConfig, data: DataModule) -> None:
+    """Raise UsageError for a choice by validation images where there are none."""
+    choices = {"--keep best": config.keep == "best", "--patience": config.patience > 0}
+    if (wanted := " and ".join(name for name, wanted in choices.items() if wanted)) and not (
+        config.validation > 0 or data.has_validation
+    ):
+        raise UsageError(
+            f"{wanted} needs validation images, and {data.info.dataset} has none: hold some out with --validation 0.1, "
+            "or have val/ beside test/"
+        )
 
 
 def facts(network: str, config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
@@ -215,7 +245,7 @@ class TrainJob:
         self.network = runtime.place(network)
         self._runnable = runtime.runnable(self.network)
         self._auxiliary = settings.auxiliary
-        self._schedule = Schedule(
+        self.schedule = Schedule(
             config.lr,
             config.lr_min,
             config.epochs,
@@ -237,6 +267,7 @@ class TrainJob:
             nesterov=config.nesterov,
         )
         self.steps_done = 0
+        self._best: dict[str, Any] | None = None
 
     def step(self) -> Mapping[str, Tensor]:
         """One SGD step on the cross-entropy of the network, and of its auxiliary tower, on one batch."""
@@ -249,7 +280,7 @@ class TrainJob:
                 auxiliary=self._config.auxiliary if self._auxiliary else 0.0,
                 label_smoothing=self._config.label_smoothing,
             )
-        norm = self._weights.update(found.objective, self._schedule(self.steps_done))
+        norm = self._weights.update(found.objective, self.schedule(self.steps_done))
         self.steps_done += 1
         return {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
 
@@ -263,12 +294,20 @@ class TrainJob:
         return draw_paths(self.network.path_count, batch, probability, draw, self._runtime.device)
 
     def learning_rate(self) -> float:
-        return self._schedule(max(0, self.steps_done - 1))
+        return self.schedule(max(0, self.steps_done - 1))
 
     def start_metrics(self) -> Mapping[str, float]:
         return {}
 
     def epoch_metrics(self) -> Mapping[str, float]:
+        """As `watched`. Remembers the weights if they are the best so far and the model is to have those."""
+        row = self.watched()
+        if self._config.keep == "best" and better(row, self._best):
+            weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+            self._best = {**row, "epoch": self.steps_done // self.steps_per_epoch, "weights": weights}
+        return row
+
+    def watched(self) -> Mapping[str, float]:
         """Loss and accuracy on images that the training does not see, where there are any: held out, or of val/."""
         form = self._runtime.memory_format
         if len(self._held_out):
@@ -279,7 +318,14 @@ class TrainJob:
             return {}
         tally = Tally(len(self._data.info.classes))
         count_answers(self._runnable, batches, self._runtime, tally)
-        return {"validation_loss": tally.loss, "validation_accuracy": tally.top1}
+        return {LOSS: tally.loss, ACCURACY: tally.top1}
+
+    def take_best(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Give the network the weights of the best epoch. Returns its row."""
+        assert self._best is not None, "every epoch has been measured"
+        best = self._best
+        self.network.load_state_dict(best["weights"])
+        return next(row for row in rows if row["epoch"] == best["epoch"])
 
     def settle(self) -> None:
         """Give batch norms the statistics of the training images, not augmented, under the present weights."""
@@ -292,6 +338,7 @@ class TrainJob:
             "network": self.network.state_dict(),
             "optimizer": self._weights.state_dict(),
             "stream": self._stream.position,
+            **({} if self._best is None else {"best": self._best}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -299,3 +346,4 @@ class TrainJob:
         self.network.load_state_dict(state["network"])
         self._weights.load_state_dict(state["optimizer"])
         self._stream.position = state["stream"]
+        self._best = state.get("best")

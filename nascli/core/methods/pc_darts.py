@@ -44,7 +44,7 @@ class PcDarts:
         self._space = cell_space(plan.space, settings.nodes)
         self._random_channels = settings.channel_sampling == "random"
         self._first_architecture_step = settings.arch_warmup_epochs * plan.steps_per_epoch
-        self._schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
+        self.schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
         self.steps_done = 0
         size, self.notices = sized(plan, self._space, settings, settings.auxiliary)
         self._auxiliary = settings.auxiliary if size.auxiliary else 0.0
@@ -88,7 +88,7 @@ class PcDarts:
         with torch.no_grad():
             mixture = self._mixture()
         found = self._answer(train, "train", mixture)
-        norm = self._weights.update(found.objective, self._schedule(self.steps_done))
+        norm = self._weights.update(found.objective, self.schedule(self.steps_done))
         self.steps_done += 1
         return metrics | {
             "train_loss": found.loss.detach(),
@@ -122,7 +122,7 @@ class PcDarts:
                 search_loss,
                 self._weights.optimizer,
                 self._architecture.parameters,
-                rate=self._schedule(self.steps_done),
+                rate=self.schedule(self.steps_done),
                 exact_train_loss=partial(train_loss, exactly=True),
             )
         for parameter, gradient in zip(self._architecture.parameters, unrolled.gradient, strict=True):
@@ -164,7 +164,7 @@ class PcDarts:
         return logits
 
     def learning_rate(self) -> float:
-        return self._schedule(max(0, self.steps_done - 1))
+        return self.schedule(max(0, self.steps_done - 1))
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """Mean entropy of an edge's operations, in nats, per cell type; the share of skips in the derived cells; and

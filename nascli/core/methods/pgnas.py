@@ -60,7 +60,7 @@ class Pgnas:
         self._plan, self._runtime, self._settings = plan, runtime, settings
         self._first_dropout_step = settings.arch_warmup_epochs * plan.steps_per_epoch
         self._images = settings.effective_images or AUGMENTED * plan.data.train_images
-        self._schedule = Schedule(
+        self.schedule = Schedule(
             settings.lr,
             settings.lr_min,
             plan.epochs,
@@ -126,7 +126,7 @@ class Pgnas:
         if self.steps_done < self._first_dropout_step:
             assert self.dropout.logit.grad is not None, "`clear` has made one"
             self.dropout.logit.grad.zero_()
-        norm = self._updater.apply(self._schedule(self.steps_done))  # lines 4 and 5
+        norm = self._updater.apply(self.schedule(self.steps_done))  # lines 4 and 5
         self.dropout.clamp_()
         self.steps_done += 1
         return {
@@ -159,7 +159,7 @@ class Pgnas:
         return logits
 
     def learning_rate(self) -> float:
-        return self._schedule(max(0, self.steps_done - 1))
+        return self.schedule(max(0, self.steps_done - 1))
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """How the posterior and its networks are doing.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
+from nascli.core.optimization import Schedule
 from nascli.settings.groups import CellNetwork
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 
@@ -61,6 +62,8 @@ class SearchMethod(Protocol):
 
     network: nn.Module
     steps_done: int
+    schedule: Schedule
+    """The weights' learning rate in each step; of a trial, where several are trained one after the other."""
     notices: tuple[str, ...]
     """What the user should know of these settings before the search starts."""
 

@@ -47,7 +47,7 @@ class RandomSearch:
         self._space, trials = cell_space(plan.space, settings.nodes), settings.trials
         epochs = epochs_each(plan.epochs, trials)
         self._steps_each = epochs * plan.steps_per_epoch
-        self._schedule = cosine_of(settings, epochs, plan.steps_per_epoch)
+        self.schedule = cosine_of(settings, epochs, plan.steps_per_epoch)
         self._size = plan.network_settings(settings)
         self._budget = f"{epochs} of the {plan.epochs} epochs for each of {trials} cells"
         self.notices = self._budget_notice("drawn uniformly")
@@ -94,7 +94,7 @@ class RandomSearch:
         batch = streams["train"].next()
         with self._runtime.autocast():
             found = answer(self._runnable, batch)
-        norm = self._weights.update(found.objective, self._schedule(within))
+        norm = self._weights.update(found.objective, self.schedule(within))
         self.steps_done += 1
         metrics = {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
         if within + 1 == self._steps_each:
@@ -124,7 +124,7 @@ class RandomSearch:
         return logits
 
     def learning_rate(self) -> float:
-        return self._schedule(max(0, self.steps_done - 1) % self._steps_each)
+        return self.schedule(max(0, self.steps_done - 1) % self._steps_each)
 
     def health(self, streams: Mapping[str, Stream]) -> Mapping[str, float]:
         """How many trials are done, the best and the mean of their accuracies; the share of skips in the best cell,

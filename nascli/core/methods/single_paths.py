@@ -34,7 +34,7 @@ class SinglePaths:
     def __init__(self, plan: Plan, runtime: Runtime, settings: SinglePathSettings) -> None:
         self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, settings.nodes)
         self._auxiliary_weight = settings.auxiliary
-        self._schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
+        self.schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
         self.steps_done = 0
         self._size, self.notices = sized(plan, self._space, settings, settings.auxiliary)
         for flag, given in (("--compile", runtime.compile), ("--cuda-graphs", runtime.replays)):
@@ -86,7 +86,7 @@ class SinglePaths:
                 part = answer(siblings, (images, labels), turn, auxiliary=tower)
             siblings.backward(turn, self._weights.scaled(share * part.objective))
             loss, accuracy = loss + share * part.objective.detach(), accuracy + share * part.accuracy
-        norm = self._weights.apply(self._schedule(self.steps_done))
+        norm = self._weights.apply(self.schedule(self.steps_done))
         return {
             "train_loss": loss,
             "train_accuracy": accuracy,
@@ -101,7 +101,7 @@ class SinglePaths:
             return (logits.argmax(dim=1) == labels).sum()
 
     def learning_rate(self) -> float:
-        return self._schedule(max(0, self.steps_done - 1))
+        return self.schedule(max(0, self.steps_done - 1))
 
     def weights(self) -> Mapping[str, NDArray[Any]]:
         """The weights of all children, without the auxiliary tower, which scoring does not use."""

@@ -50,8 +50,8 @@ def test_resuming_what_is_complete_returns_it(folder):
 def test_resuming_with_other_settings_names_them_all(folder):
     (folder / "copy").mkdir()
     destination = nascli.Destination(folder / "copy" / "x.safetensors", run_dir=folder / "run.run", resume=True)
-    with pytest.raises(UsageError, match=r"epochs was 2 and is 3; lr was 0\.1 and is 0\.2"):
-        nascli.search(config(epochs=3, lr=0.2), destination)
+    with pytest.raises(UsageError, match=r"other settings: lr was 0\.1 and is 0\.2; nodes was 1 and is 2"):
+        nascli.search(config(nodes=2, lr=0.2), destination)
 
 
 def test_a_setting_that_is_newer_than_the_run_had_its_default(folder, tmp_path):
