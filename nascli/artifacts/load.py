@@ -31,7 +31,7 @@ _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("genotype", "model"): "make one with 'nascli train {source}'",
     ("genotype", "distribution"): "make one with 'nascli search'",
     ("model", "distribution"): "make one with 'nascli search'",
-    ("model", "genotype"): "give the one that it was trained from",
+    ("model", "genotype"): "give the one that it was trained from, or 'nascli train --from {source}'",
 }
 LONGEST_NAME = 1000
 """The longest path, in characters, that a message prints whole."""

@@ -3,9 +3,9 @@
 Holds no time stamps and no paths of outputs, so the same seed gives the same bytes.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from nascli.frozen import Frozen
 
@@ -35,9 +35,17 @@ class Ancestor(Frozen):
     artifact: ArtifactKind
     provenance: "Provenance | None"
 
+    def cut(self, generations: int) -> "Ancestor":
+        """The same with at most this number of generations, its own included."""
+        known = self.provenance.cut(generations) if self.provenance is not None and generations > 0 else None
+        return self.model_copy(update={"provenance": known})
+
 
 class Provenance(Frozen):
-    """How a file came about. `nascli` is the version that wrote it, empty where another program did."""
+    """How a file came about. `nascli` is the version that wrote it, empty where another program did.
+
+    `weights_from` is the model that a training started from, besides the genotype that it was made from.
+    """
 
     nascli: str
     stage: Stage
@@ -47,6 +55,15 @@ class Provenance(Frozen):
     data: DataDescription | None
     made_from: Ancestor | None
     note: str = ""
+    weights_from: Ancestor | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_weights(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Few files have `weights_from`; the others stay as short as they are."""
+        document: dict[str, Any] = whole(self)
+        if self.weights_from is None:
+            document.pop("weights_from", None)
+        return document
 
     def descent(self) -> "tuple[Provenance, ...]":
         """The provenance itself, its ancestor's, and so on to the first known one."""
@@ -57,10 +74,10 @@ class Provenance(Frozen):
 
     def cut(self, generations: int) -> "Provenance":
         """The same with at most this number of generations (at least 1)."""
-        if self.made_from is None or self.made_from.provenance is None:
-            return self
-        older = self.made_from.provenance.cut(generations - 1) if generations > 1 else None
-        return self.model_copy(update={"made_from": self.made_from.model_copy(update={"provenance": older})})
+        parents = {"made_from": self.made_from, "weights_from": self.weights_from}
+        return self.model_copy(
+            update={name: parent.cut(generations - 1) for name, parent in parents.items() if parent is not None}
+        )
 
 
 Ancestor.model_rebuild()

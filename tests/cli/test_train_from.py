@@ -76,7 +76,7 @@ def test_an_interrupted_training_goes_on_to_the_byte(here, nascli, monkeypatch):
     assert (stopped.code, stopped.out) == (130, "")
     forgotten = nascli("train", "cell.json", "--resume", "-q")
     assert (forgotten.code, forgotten.out) == (2, "")
-    assert re.search(r"name the run \([0-9a-f]{12}\) that cell.json was derived from with --from", forgotten.err)
+    assert re.search(r"or the run \([0-9a-f]{12}\) that cell.json was derived from, with --from", forgotten.err)
     done = nascli("train", "cell.json", *FROM, "--resume", "-q")
     assert done.code == 0, done.err
     whole = nascli("train", "cell.json", *FROM, *TINY, "-o", "whole.safetensors")

@@ -31,8 +31,8 @@ def train(
         str | None,
         typer.Option(
             "--from",
-            metavar="RUN",
-            help="start from the weights in this file, the result of the search that found the genotypes",
+            metavar="RUN|MODEL",
+            help="start from these weights: of the search that found the genotypes, or of a model, as far as they fit",
             rich_help_panel=RECIPE_PANEL,
         ),
     ] = None,
@@ -40,36 +40,41 @@ def train(
     """Train the networks of genotypes and write the models.
 
     A genotype is a file (JSON, or the text of DARTS or NAS-Bench-201), such a text itself, '-', or a published cell.
-    --resume needs none, since the run has it. The weights start at random, or with --from from those of a search.
+    --resume needs none, since the run has it. The weights start at random, or with --from from those of a search or of
+    a model, which may have had other classes. Without a genotype, that of the model is trained.
 
     Several genotypes, or --seeds, give several models, trained one after another: model-1.safetensors,
     model-seed0.safetensors or model-1-seed0.safetensors, and so on. 'nascli eval' takes them as an ensemble.
     """
-    from nascli.artifacts.distributions.distribution import DistributionFile
     from nascli.artifacts.files.disk import read_once
     from nascli.artifacts.load import LoadedGenotype
-    from nascli.cli.options.of_file import inherited_by_all
+    from nascli.artifacts.model import ModelFile
+    from nascli.cli.options.of_file import inherited_by_all, of_model
     from nascli.cli.options.seeds import seeds as parsed
     from nascli.cli.output.dry_run import print_plan, print_plans
     from nascli.cli.output.models_table import models_table
     from nascli.cli.output.progress import progress
     from nascli.cli.output.results import print_result, print_results, stage_destination
     from nascli.core.engine.destination import stored_config, stored_genotype
-    from nascli.core.engine.inputs import artifact
+    from nascli.core.engine.starting_weights import genotype_of, starting_file
     from nascli.core.engine.train_all import members, plan_train_all, train_all
 
     if seeds is not None and "seed" in given:
         raise UsageError("--seed and --seeds contradict each other: give one of them")
-    target, origin = stage_destination(stage), None
-    named: list[str | LoadedGenotype] = list(sources or ())
-    if not named:
-        if not stage.resume or seeds is not None:
-            raise UsageError("no genotype is given: name at least one. See 'nascli train --help'")
-        named = [stored_genotype(target)]
+    target, origin, model = stage_destination(stage), None, None
     if start is not None:
         read_once(start, *(sources or ()))
-        origin = artifact(start, DistributionFile)
+        origin = starting_file(start)
+        model = origin.holding(ModelFile) if isinstance(origin.value, ModelFile) else None
         given = {**given, "weights": "inherited"}
+    named: list[str | LoadedGenotype] = list(sources or ())
+    if not named:
+        if stage.resume and seeds is None:
+            named = [stored_genotype(target)]
+        elif model is not None:
+            named = [genotype_of(model)]
+        else:
+            raise UsageError("no genotype is given: name at least one. See 'nascli train --help'")
     numbers = parsed(seeds) if seeds is not None else None
     planned = members(named, numbers, target)
     genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())
@@ -78,7 +83,9 @@ def train(
     )
     stored = next(filter(None, runs), None)
     if stored is None:
-        stored = inherited_by_all(genotypes, {**(read_file(stage.config) if stage.config else {}), **given})
+        own = {**(read_file(stage.config) if stage.config else {}), **given}
+        size = {} if model is None else of_model(model, own)
+        stored = {**inherited_by_all(genotypes, {**size, **own}), **size}
     elif numbers is not None:
         del stored["seed"]
     config = resolve(TrainConfig, given, file=stage.config, stored=stored)

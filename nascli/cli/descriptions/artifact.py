@@ -175,13 +175,16 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _descent(digest: str, artifact: str, provenance: Mapping[str, Any] | None, depth: int = 0) -> Iterator[str]:
+def _descent(digest: str, artifact: str, provenance: Mapping[str, Any] | None) -> Iterator[str]:
     """A line per generation, the youngest first, each below the one that was made from it."""
-    indent = "   " * (depth - 1) + "└─ " if depth else ""
-    yield f"{indent}{artifact} {digest[:SHORT_DIGEST]}  {_origin(provenance)}"
-    parent = provenance["made_from"] if provenance else None
-    if parent:
-        yield from _descent(parent["sha256"], parent["artifact"], parent["provenance"], depth + 1)
+    yield f"{artifact} {digest[:SHORT_DIGEST]}  {_origin(provenance)}"
+    named = (("weights of ", "weights_from"), ("", "made_from"))
+    parents = [(words, provenance[key]) for words, key in named if provenance and provenance.get(key)]
+    for number, (words, parent) in enumerate(parents, start=1):
+        branch, below = ("└─ ", "   ") if number == len(parents) else ("├─ ", "│  ")
+        first, *older = _descent(parent["sha256"], parent["artifact"], parent["provenance"])
+        yield f"{branch}{words}{first}"
+        yield from (f"{below}{line}" for line in older)
 
 
 def _origin(provenance: Mapping[str, Any] | None) -> str:

@@ -6,11 +6,13 @@ from typing import Any
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import Artifact, LoadedArtifact
+from nascli.artifacts.model import ModelFile
 from nascli.cli.options.of_config import UNUSED, flag
 from nascli.config import SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.registry import METHODS, SPACES_OF
 from nascli.settings import settings_class
+from nascli.settings.groups import NETWORK_SIZE
 
 DATA = ("dataset", "data_dir", "image_size", "skip_corrupt")
 
@@ -42,6 +44,12 @@ def inherited(start: LoadedArtifact[Artifact], given: Mapping[str, Any]) -> dict
     elif isinstance(start.value, GenotypeFile):
         found["space"] = start.value.genotype.space
     return found
+
+
+def of_model(start: LoadedArtifact[ModelFile], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training that starts from a model takes from it: its method, its images, and the size of its network."""
+    size = start.value.network.model_dump()
+    return inherited(start, given) | {name: size[name] for name in NETWORK_SIZE if name in size}
 
 
 def _known_to_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]:

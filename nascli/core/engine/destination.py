@@ -29,6 +29,10 @@ GENOTYPE = "genotype"
 """The key of the genotype in the configuration that a training keeps."""
 
 
+WEIGHTS_FROM = "weights_from"
+"""The key of the sha256 of the model that a training started from."""
+
+
 @dataclass(frozen=True)
 class Destination:
     """Where a stage writes. `output` None: nowhere; the result is only returned. `run_dir` None: beside the output."""
@@ -101,7 +105,9 @@ def stored_genotype(destination: Destination) -> LoadedGenotype:
     return replace(read, sha256=saved["made_from"])
 
 
-def finished(destination: Destination, config: Stage, made_from: Ancestor | None) -> LoadedArtifact[Artifact] | None:
+def finished(
+    destination: Destination, config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None = None
+) -> LoadedArtifact[Artifact] | None:
     """The result of a run that is to be resumed and was completed before; None where there is still work.
 
     The result itself says which run it came from, so one that `--overwrite` was about to replace does not count.
@@ -119,12 +125,12 @@ def finished(destination: Destination, config: Stage, made_from: Ancestor | None
             return None  # a damaged result is written again from the run's checkpoint
         raise
     origin = result.provenance
-    if (origin.stage, origin.made_from) == (config.stage, made_from) and not _changed(origin.config, config):
+    files = (origin.stage, origin.made_from, origin.weights_from)
+    same_files = files == (config.stage, made_from, weights_from)
+    if same_files and not _changed(origin.config, config):
         return result
     if not has_run:
-        if (origin.stage, origin.made_from) == (config.stage, made_from) and not _changed(
-            origin.config, config, apart=revisable(origin.config, config)
-        ):
+        if same_files and not _changed(origin.config, config, apart=revisable(origin.config, config)):
             raise UsageError(
                 f"cannot go on with {destination.output}: its run directory {run_path} is gone, with the checkpoint"
             )
@@ -134,7 +140,9 @@ def finished(destination: Destination, config: Stage, made_from: Ancestor | None
     return None
 
 
-def check_destination(destination: Destination, config: Stage, made_from: Ancestor | None) -> None:
+def check_destination(
+    destination: Destination, config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None = None
+) -> None:
     """Raise UsageError for whatever would keep the result from being written, before any work is done for it."""
     replace = destination.overwrite or destination.resume
     if destination.output is not None:
@@ -150,7 +158,7 @@ def check_destination(destination: Destination, config: Stage, made_from: Ancest
         # Not even by --overwrite: "-o found.json" has the same folder as the "found.safetensors" that it is made from.
         _same_stage(run.path, saved, config.stage)
     if saved is not None and destination.resume:
-        _same_run(run, saved, config, made_from)
+        _same_run(run, saved, config, made_from, weights_from)
         check_plan(run, config, destination.output)
     elif run.has_progress() and not replace:
         raise UsageError(f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite")
@@ -163,6 +171,7 @@ def open_run(
     made_from: Ancestor | None,
     data: DataInfo,
     genotype: GenotypeFile | None = None,
+    weights_from: Ancestor | None = None,
 ) -> Iterator[RunDir | None]:
     """Hold the run directory, which is made only now that there is something to put in it. `genotype` is kept there,
     so that a training can be resumed without naming it.
@@ -174,13 +183,14 @@ def open_run(
         return
     run = RunDir(destination.run_path)
     with run.locked():
-        check_destination(destination, config, made_from)  # another process may have written since the first check
+        # Once more, since another process may have written since the first check.
+        check_destination(destination, config, made_from, weights_from)
         saved = run.read_config() if destination.resume else None
         if saved is None:
             run.clear()
             own = {} if genotype is None else {GENOTYPE: json.loads(genotype_bytes(genotype))}
             seen = data.description().model_dump(mode="json")
-            run.write_config({**_description(config, made_from), "data": seen, **own})
+            run.write_config({**_description(config, made_from, weights_from), "data": seen, **own})
         elif found := difference(
             validate(DataDescription, saved.get("data"), str(run.path), at="data"), data.description()
         ):
@@ -191,21 +201,28 @@ def open_run(
         yield run
 
 
-def _description(config: Stage, made_from: Ancestor | None) -> dict[str, Any]:
+def _description(config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None) -> dict[str, Any]:
     return {
         "nascli": __version__,
         "stage": config.stage,
         "made_from": made_from.sha256 if made_from else None,
+        **({WEIGHTS_FROM: weights_from.sha256} if weights_from else {}),
         "config": config.model_dump(mode="json"),
     }
 
 
-def _same_run(run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ancestor | None) -> None:
+def _same_run(
+    run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None
+) -> None:
     """Raise UsageError where resuming would mix two runs."""
-    mine = _description(config, made_from)
+    mine = _description(config, made_from, weights_from)
     _same_stage(run.path, saved, config.stage)
     if saved["made_from"] != mine["made_from"]:
         raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
+    if saved.get(WEIGHTS_FROM) != mine.get(WEIGHTS_FROM):
+        raise UsageError(
+            f"the run in {run.path} began with the weights of another file: give that one to --from, or --overwrite"
+        )
     if changed := _changed(saved["config"], config, apart=revisable(saved["config"], config)):
         raise _other_settings(run.path, changed)
 
@@ -240,7 +257,13 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in config.items() if k != "settings"}, **config.get("settings", {})}
 
 
-def provenance(config: Stage, data: DataInfo, made_from: Ancestor | None, note: str = "") -> Provenance:
+def provenance(
+    config: Stage,
+    data: DataInfo,
+    made_from: Ancestor | None,
+    note: str = "",
+    weights_from: Ancestor | None = None,
+) -> Provenance:
     """What the result of a stage says of its origin; the same for two runs of one configuration."""
     return Provenance(
         nascli=__version__,
@@ -251,4 +274,5 @@ def provenance(config: Stage, data: DataInfo, made_from: Ancestor | None, note: 
         data=data.description(),
         made_from=made_from,
         note=note,
+        weights_from=weights_from,
     )

@@ -14,7 +14,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedDistribution
 from nascli.config import SearchConfig, TrainConfig
@@ -26,7 +25,7 @@ from nascli.core.engine.loop import Job, tensors_in
 from nascli.core.engine.pictures import as_kept, keeping_facts, planned_keeping
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.search import open_search, tell_before
-from nascli.core.engine.starting_weights import inherited_weights
+from nascli.core.engine.starting_weights import inherited_weights, starting_file
 from nascli.core.engine.train import open_images, open_training
 from nascli.core.memory import MemoryMeter
 from nascli.core.methods.protocol import SearchMethod
@@ -89,7 +88,7 @@ def plan_train(
     Raises as the training itself would before its first step, and MemoryExhausted where that step does not fit.
     """
     genotype = artifact(source, GenotypeFile)
-    origin = None if start is None else artifact(start, DistributionFile)
+    origin = None if start is None else starting_file(start)
     inherited = inherited_weights(genotype, origin, config)
     check_connected(genotype, config)
     with working(config) as runtime:

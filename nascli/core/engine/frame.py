@@ -37,15 +37,16 @@ def complete(
     made_from: Ancestor | None,
     reporter: Reporter,
     file: type[File],
+    weights_from: Ancestor | None = None,
 ) -> LoadedArtifact[File] | None:
     """The result of a run that is to be resumed and was completed before; None where there is work to do.
 
     Raises UsageError for whatever would keep its result from being written.
     """
-    if done := finished(destination, config, made_from):
+    if done := finished(destination, config, made_from, weights_from):
         reporter.notice("this run is complete: nothing to resume")
         return done.holding(file)
-    check_destination(destination, config, made_from)
+    check_destination(destination, config, made_from, weights_from)
     return None
 
 
@@ -60,13 +61,14 @@ def learn(
     facts: Mapping[str, object],
     runtime: Runtime,
     genotype: GenotypeFile | None = None,
+    weights_from: Ancestor | None = None,
     stop: StopRequest | None = None,
 ) -> list[dict[str, Any]]:
     """Run a job to its end in its directory, and return its rows of metrics. Raises as `open_run` and `drive`."""
     threads = fitting_threads(runtime, config.batch_size * data.info.image_size**2)
     runtime.listeners.append(reporter.notice)
     with (
-        open_run(destination, config, made_from, data.info, genotype) as run,
+        open_run(destination, config, made_from, data.info, genotype, weights_from) as run,
         threads,
         data.kept(room(config, run), reporter.notice, validation=watches_validation(config, data)),
     ):

@@ -1,13 +1,25 @@
-"""Training from the weights of a search: whether they belong to the genotype and suit the images."""
+"""Training from the weights of a search or of a model: whether they belong to the genotype and suit the images."""
 
 from dataclasses import dataclass
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.posterior import PosteriorDistribution
-from nascli.artifacts.genotypes.genotype import ChannelsGenotype
-from nascli.artifacts.load import LoadedDistribution, LoadedGenotype
+from nascli.artifacts.files.disk import sha256
+from nascli.artifacts.genotypes.genotype import ChannelsGenotype, GenotypeFile, genotype_bytes
+from nascli.artifacts.load import LoadedArtifact, LoadedDistribution, LoadedGenotype, LoadedModel, load_artifact
+from nascli.artifacts.model import ModelFile
+from nascli.artifacts.provenance import Ancestor
 from nascli.config import TrainConfig
-from nascli.errors import UsageError
+from nascli.core.engine.inputs import Source
+from nascli.core.nn.build import build_network, inherited_network
+from nascli.core.nn.graph_network import GraphNetwork
+from nascli.core.nn.transfer import Transfer, transfer
+from nascli.errors import ArtifactError, UsageError
+from nascli.graphs.graph import Graph
+
+Start = LoadedArtifact[DistributionFile | ModelFile]
+"""What a training may start from: the result of a search, or a model."""
 
 SHOWN_DIGITS = 12
 """Digits of a sha256 in messages, as in `nascli info`."""
@@ -22,20 +34,52 @@ class Inherited:
     where: str
 
 
+@dataclass(frozen=True)
+class Transferred:
+    """The weights that a training begins with: of the model in the file `where`, those that fit."""
+
+    model: ModelFile
+    where: str
+
+
+def starting_file(source: Source) -> Start:
+    """The artifact that a training starts from. Raises ArtifactError for a genotype."""
+    found = source if isinstance(source, LoadedArtifact) else load_artifact(source, expect={"distribution", "model"})
+    if isinstance(found.value, GenotypeFile):
+        raise ArtifactError(f"{found.where} holds a genotype, not a distribution or a model")
+    return LoadedArtifact(found.value, found.sha256, found.where)
+
+
+def genotype_of(model: LoadedModel) -> LoadedGenotype:
+    """The genotype of a model: the file that it was trained from, as far as the model knows it."""
+    file, origin = model.value, model.provenance.made_from
+    if origin is not None and origin.artifact == "genotype" and origin.provenance is not None:
+        return LoadedArtifact(
+            GenotypeFile(genotype=file.genotype, provenance=origin.provenance), origin.sha256, model.where
+        )
+    known = GenotypeFile(genotype=file.genotype, provenance=model.provenance)
+    return LoadedArtifact(known, sha256(genotype_bytes(known)), model.where)
+
+
+def weights_from(start: Start | None) -> Ancestor | None:
+    """The model that a training starts from, for its provenance. A search is that of the genotype already."""
+    return start.ancestor() if start is not None and isinstance(start.value, ModelFile) else None
+
+
 def inherited_weights(
-    genotype: LoadedGenotype, start: LoadedDistribution | None, config: TrainConfig
-) -> Inherited | None:
+    genotype: LoadedGenotype, start: Start | None, config: TrainConfig
+) -> Inherited | Transferred | None:
     """The weights in `start` that a training of `genotype` by `config` begins with; None for random ones.
 
-    Raises UsageError where it cannot begin with them. `check_data` checks the images.
+    Raises UsageError where it cannot begin with them. `check_data` checks the images for those of a search.
     """
     if start is None:
         if config.weights == "inherited":
             run = genotype.provenance.made_from
             digest = f" ({run.sha256[:SHOWN_DIGITS]})" if run is not None else ""
             raise UsageError(
-                f"this training starts from inherited weights: name the run{digest} that {genotype.where} was derived "
-                "from with --from"
+                f"this training starts from inherited weights: name the model that they are of, or the run{digest} "
+                f"that {genotype.where} was derived from, with --from"
             )
         return None
     if config.weights != "inherited":
@@ -43,6 +87,29 @@ def inherited_weights(
             f"weights from {start.where} are given, and the configuration wants fresh ones: leave one of them out "
             "(weights = 'inherited' takes them)"
         )
+    if isinstance(start.value, ModelFile):
+        _check_kind(genotype, start.value, start.where)
+        return Transferred(start.value, start.where)
+    return _of_search(genotype, start.holding(DistributionFile))
+
+
+def _check_kind(genotype: LoadedGenotype, model: ModelFile, where: str) -> None:
+    """Raise UsageError unless layers of one name have one meaning in the model and in the genotype's network."""
+    found, theirs = genotype.value.genotype, model.genotype
+    if found.kind != theirs.kind:
+        raise UsageError(
+            f"{where} is a network of {theirs.space}'s {theirs.kind}s, {genotype.where} one of {found.space}'s "
+            f"{found.kind}s: leave --from out"
+        )
+    if isinstance(found, ChannelsGenotype) and found != theirs:
+        raise UsageError(
+            f"{where} keeps other channels than {genotype.where}, so none of its weights belong there: give the model "
+            "of this genotype, or name no genotype to train that of the model"
+        )
+
+
+def _of_search(genotype: LoadedGenotype, start: LoadedDistribution) -> Inherited:
+    """The weights of a search. Raises UsageError unless the genotype was derived from it and can have them."""
     posterior, found = start.distribution, genotype.value.genotype
     if not isinstance(posterior, PosteriorDistribution):
         raise UsageError(
@@ -71,6 +138,43 @@ def inherited_weights(
             f"({start.sha256[:SHOWN_DIGITS]}): give that one to --from"
         )
     return Inherited(found, posterior, start.where)
+
+
+def starting_network(
+    weights: Inherited | Transferred | None, graph: Graph, data: DataInfo, seed: int, *, with_tower: bool
+) -> tuple[GraphNetwork, Transfer | None]:
+    """The network that a training begins with; what is not inherited comes from the seed. Tells what a model gave."""
+    if isinstance(weights, Inherited):
+        network = inherited_network(weights.genotype, weights.posterior, weights.where, seed, with_tower=with_tower)
+        return network, None
+    network = build_network(graph, seed, with_tower=with_tower)
+    if weights is None:
+        return network, None
+    theirs = weights.model.data.classes
+    rows = [theirs.index(name) for name in data.classes] if sorted(theirs) == sorted(data.classes) else None
+    taken = transfer(network, weights.model.weights, rows)
+    if taken.taken == 0:
+        raise UsageError(
+            f"nothing in {weights.where} fits this network, all layers have other names or shapes: give the --layers "
+            "and --channels of that model, or leave --from out"
+        )
+    return network, taken
+
+
+def told_validation(weights: Inherited | Transferred, data: DataInfo, config: TrainConfig) -> str:
+    """What to say of held-out images that the weights have learnt from; empty where they haven't, or none are."""
+    if config.validation == 0:
+        return ""
+    if isinstance(weights, Inherited):
+        return "the search has learnt from most of the images that are held out here: their accuracy is too high"
+    before, known = weights.model.provenance.config, weights.model.data
+    alike = (before.get("seed"), before.get("validation"), known.train_images)
+    if known.fingerprint != data.fingerprint or alike == (config.seed, config.validation, data.train_images):
+        return ""
+    return (
+        f"{weights.where} has learnt from images that are held out here: their accuracy is too high, unless --seed and "
+        "--validation are those of its training"
+    )
 
 
 def check_data(inherited: Inherited, data: DataInfo) -> None:

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from nascli.artifacts.data_info import DataInfo
-from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.artifacts.model import ModelFile, model_bytes
@@ -24,9 +23,17 @@ from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
 from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.sizing import batch_notice, derived_network, shape_of, stem_notice, tower_notice
-from nascli.core.engine.starting_weights import Inherited, check_data, inherited_weights
+from nascli.core.engine.starting_weights import (
+    Inherited,
+    Transferred,
+    check_data,
+    inherited_weights,
+    starting_file,
+    starting_network,
+    told_validation,
+    weights_from,
+)
 from nascli.core.nn import auxiliary
-from nascli.core.nn.build import build_network, inherited_network
 from nascli.core.nn.drop_path import draw_paths, growing_probability
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import (
@@ -56,18 +63,19 @@ def train(
 ) -> LoadedModel:
     """Train the network of a genotype and return the model; write it where `destination` says.
 
-    `start` is the run that the genotype was derived from, whose weights the training starts from where
-    `config.weights` is "inherited". `stop` tells the caller of a signal that came too late to interrupt this training.
+    `start` is the run that the genotype was derived from, or a model, of which what fits is taken: where the training
+    starts if `config.weights` is "inherited". `stop` tells the caller of a signal that came too late to interrupt this
+    training.
 
     Raises ArtifactError, UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
     """
     genotype = artifact(source, GenotypeFile)
-    origin = None if start is None else artifact(start, DistributionFile)
+    origin = None if start is None else starting_file(start)
     inherited = inherited_weights(genotype, origin, config)
     check_connected(genotype, config)
     refuse_overwriting_artifacts([destination.output], genotype, origin)
-    made_from = genotype.ancestor()
-    if done := complete(destination, config, made_from, reporter, ModelFile):
+    made_from, model = genotype.ancestor(), weights_from(origin)
+    if done := complete(destination, config, made_from, reporter, ModelFile, model):
         return done
     with working(config) as runtime:
         data = open_images(genotype, config, runtime, reporter)
@@ -82,6 +90,7 @@ def train(
             facts=facts(genotype.value.genotype.in_words(job.settings), config, data, graph.size, runtime),
             runtime=runtime,
             genotype=genotype.value,
+            weights_from=model,
             stop=stop,
         )
         kept = job.take_best(rows) if config.keep == "best" else rows[-1]
@@ -107,7 +116,7 @@ def train(
                 network=job.settings.model_copy(update={"auxiliary": False}),
                 data=data.info,
                 metrics=_measured(kept, rows[-1]) if config.keep == "best" else _measured(kept),
-                provenance=provenance(config, data.info, made_from, earlier_plans(destination.run_path)),
+                provenance=provenance(config, data.info, made_from, earlier_plans(destination.run_path), model),
             )
         )
         path = destination.write(content)
@@ -145,7 +154,7 @@ def _since_the_search(genotype: LoadedGenotype, config: TrainConfig, data: DataI
 
 def open_training(
     genotype: LoadedGenotype,
-    inherited: Inherited | None,
+    inherited: Inherited | Transferred | None,
     config: TrainConfig,
     data: DataModule,
     runtime: Runtime,
@@ -154,7 +163,7 @@ def open_training(
     """A training before its first step, and its network as data. Raises as `train`."""
     found = genotype.value.genotype
     check_watched(config, data)
-    if inherited is not None:
+    if isinstance(inherited, Inherited):
         check_data(inherited, data.info)
     settings, graph = derived_network(found, config, shape_of(data.info))
     notices = (
@@ -170,10 +179,10 @@ def open_training(
     check_memory(graph.parameters + tower, runtime.device, smaller)
     check_maps(config.batch_size, graph.largest_map, data.info.image_size, runtime, config.stem)
     job = TrainJob(found, graph, settings, config, data, runtime, inherited)
-    if inherited is not None and config.validation > 0:
-        reporter.notice(
-            "the search has learnt from most of the images that are held out here: their accuracy is too high"
-        )
+    if inherited is not None and job.transfer is not None:
+        reporter.notice(f"inherited from {inherited.where}: {job.transfer}")
+    if inherited is not None and (text := told_validation(inherited, data.info, config)):
+        reporter.notice(text)
     if config.drop_path > 0 and job.network.path_count == 0:
         reporter.notice("no path is dropped: this network has no path that may be")
     return job, graph
@@ -219,7 +228,7 @@ class TrainJob:
         config: TrainConfig,
         data: DataModule,
         runtime: Runtime,
-        inherited: Inherited | None = None,
+        inherited: Inherited | Transferred | None = None,
     ) -> None:
         self.settings = settings
         self.device, self.batch_size = runtime.device, config.batch_size
@@ -236,12 +245,7 @@ class TrainJob:
         )
         self.steps_per_epoch: int = self._stream.batches_per_pass
         seed = derive_seed(config.seed, "weights")
-        if inherited is None:
-            network = build_network(graph, seed, with_tower=settings.auxiliary)
-        else:
-            network = inherited_network(
-                inherited.genotype, inherited.posterior, inherited.where, seed, with_tower=settings.auxiliary
-            )
+        network, self.transfer = starting_network(inherited, graph, data.info, seed, with_tower=settings.auxiliary)
         self.network = runtime.place(network)
         self._runnable = runtime.runnable(self.network)
         self._auxiliary = settings.auxiliary

@@ -8,17 +8,16 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedGenotype, LoadedModel
 from nascli.config import TrainConfig
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.destination import Destination, check_destination, finished
 from nascli.core.engine.dry_run import plan_train
-from nascli.core.engine.inputs import Output, Source, artifact, artifacts, given_twice, refuse_overwriting_artifacts
+from nascli.core.engine.inputs import Output, Source, artifacts, given_twice, refuse_overwriting_artifacts
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.signals import StopRequest
-from nascli.core.engine.starting_weights import inherited_weights
+from nascli.core.engine.starting_weights import inherited_weights, starting_file, weights_from
 from nascli.core.engine.train import train
 from nascli.errors import Interrupted, UsageError
 
@@ -78,19 +77,19 @@ def train_all(
 ) -> tuple[LoadedModel, ...]:
     """Train every genotype with every seed, each as `train` would, and return the models in the order of `members`.
 
-    `start` is the run that all of them were derived from, where they start from its weights. Any fault of it, of a
-    genotype or of a destination is raised before the first training starts. Resuming skips what is complete, continues
-    what was interrupted and starts what is missing. Raises as `train`.
+    `start` is the run that all of them were derived from, or a model, where they start from its weights. Any fault of
+    it, of a genotype or of a destination is raised before the first training starts. Resuming skips what is complete,
+    continues what was interrupted and starts what is missing. Raises as `train`.
     """
     planned = members(sources, seeds, destination)
-    origin = None if start is None else artifact(start, DistributionFile)
+    origin = None if start is None else starting_file(start)
     for member in planned:
-        own, made_from = member.config(config), member.genotype.ancestor()
+        own, made_from, model = member.config(config), member.genotype.ancestor(), weights_from(origin)
         inherited_weights(member.genotype, origin, own)
         check_connected(member.genotype, own)
         refuse_overwriting_artifacts([member.destination.output], *(other.genotype for other in planned), origin)
-        if not finished(member.destination, own, made_from):
-            check_destination(member.destination, own, made_from)
+        if not finished(member.destination, own, made_from, model):
+            check_destination(member.destination, own, made_from, model)
     stop = StopRequest()
     models: list[LoadedModel] = []
     for number, member in enumerate(planned, start=1):
@@ -112,7 +111,7 @@ def plan_train_all(
     planned: Sequence[Member], config: TrainConfig, reporter: Reporter = Silent(), *, start: Source | None = None
 ) -> dict[str, dict[str, Any]]:
     """What `train_all` would do: by `description`, the plan of each training. Seeds change no size and no cost."""
-    origin = None if start is None else artifact(start, DistributionFile)
+    origin = None if start is None else starting_file(start)
     costs: dict[str, dict[str, Any]] = {}
     plans: dict[str, dict[str, Any]] = {}
     for member in planned:

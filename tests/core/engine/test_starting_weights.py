@@ -101,7 +101,7 @@ def test_the_run_itself_and_nothing_else_is_taken(run, genotype):
 
 
 def test_configuration_and_files_must_say_the_same(run, genotype):
-    with pytest.raises(UsageError, match=r"name the run \([0-9a-f]{12}\) that cell.json was derived from with --from"):
+    with pytest.raises(UsageError, match=r"or the run \([0-9a-f]{12}\) that cell.json was derived from, with --from"):
         inherited_weights(genotype, None, config())
     with pytest.raises(UsageError, match="wants fresh ones"):
         inherited_weights(genotype, run, config(weights="fresh"))
