@@ -47,9 +47,11 @@ def inherited(start: LoadedArtifact[Artifact], given: Mapping[str, Any]) -> dict
 
 
 def of_model(start: LoadedArtifact[ModelFile], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training that starts from a model takes from it: its method, its images, and the size of its network."""
+    """What a training that starts from a model takes from it: its method, its images or at least the size in which the
+    model saw them, and the size of its network.
+    """
     size = start.value.network.model_dump()
-    return inherited(start, given) | {name: size[name] for name in NETWORK_SIZE if name in size}
+    return inherited(start, given) | {name: size[name] for name in (*NETWORK_SIZE, "image_size") if name in size}
 
 
 def _known_to_method(shared: dict[str, Any], method: str | None) -> dict[str, Any]:
