@@ -328,8 +328,14 @@ class DeriveConfig(Config):
     shortlist: int | None = Field(
         None, ge=1, le=100_000, description="rank all on a tenth of the images, then the N best on all of them"
     )
-    max_params: int | None = Field(None, ge=1, description="rank only networks of at most N parameters")
-    max_macs: int | None = Field(None, ge=1, description="rank only networks of at most N multiply-adds")
+    max_params: int | None = Field(None, ge=1, description="only networks of at most N parameters when trained")
+    max_macs: int | None = Field(None, ge=1, description="only networks of at most N multiply-adds when trained")
+    layers: int | None = Field(
+        None, ge=1, le=200, description="cells in the network that is trained, for --max-params and --max-macs"
+    )
+    channels: int | None = Field(
+        None, ge=1, le=4096, description="channels of its first cell; both default to the recipe of the training"
+    )
     max_latency: float | None = Field(
         None, gt=0, description="take the best that classifies one image within MS milliseconds on this device"
     )

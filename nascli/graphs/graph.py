@@ -208,7 +208,7 @@ class Graph:
     @cached_property
     def parameters(self) -> int:
         """The number of learnt weights, scales, shifts and biases, without those of the auxiliary tower."""
-        return sum(count for count, _ in self._costs())
+        return sum(size.parameters for size in self.sizes.values())
 
     @cached_property
     def largest_map(self) -> int:
@@ -231,30 +231,39 @@ class Graph:
     @cached_property
     def multiply_adds(self) -> int:
         """The multiply-adds of convolutions and linear layers for one image."""
-        return sum(macs for _, macs in self._costs())
+        return sum(size.multiply_adds for size in self.sizes.values())
 
-    def _costs(self) -> Iterator[tuple[int, int]]:
+    @cached_property
+    def sizes(self) -> Mapping[str, Size]:
+        """What each node has of the network's size, for those that have any."""
+        return {name: Size(parameters, multiply_adds) for name, parameters, multiply_adds in self._costs()}
+
+    def _costs(self) -> Iterator[tuple[str, int, int]]:
         for node in self.nodes:
             shape = self.shapes[node.name]
             match node.op:
                 case Conv(kernel=kernel, depthwise=True, dilation=dilation):
                     # Taps that see nothing but the padding of a small map are not computed.
                     reach = 2 * ((self.shapes[node.inputs[0]].side - 1) // dilation) + 1
-                    yield shape.channels * kernel**2, shape.channels * min(kernel, reach) ** 2 * shape.side**2
+                    yield (
+                        node.name,
+                        shape.channels * kernel**2,
+                        shape.channels * min(kernel, reach) ** 2 * shape.side**2,
+                    )
                 case Conv(kernel=kernel):
                     weights = shape.channels * self.shapes[node.inputs[0]].channels * kernel**2
-                    yield weights, weights * shape.side**2
+                    yield node.name, weights, weights * shape.side**2
                 case Crossed(kernel=kernel):
                     weights = kernel * shape.channels * self.shapes[node.inputs[0]].channels
                     # The row-wise half puts out maps of the input's height and the output's width.
-                    yield 2 * weights, weights * (self.shapes[node.inputs[0]].side + shape.side) * shape.side
+                    yield node.name, 2 * weights, weights * (self.shapes[node.inputs[0]].side + shape.side) * shape.side
                 case Norm(affine=True):
-                    yield 2 * shape.channels, 0
+                    yield node.name, 2 * shape.channels, 0
                 case Linear():
                     weights = shape.channels * self.shapes[node.inputs[0]].channels
-                    yield weights + shape.channels, weights
+                    yield node.name, weights + shape.channels, weights
                 case Constant(rows=rows):
-                    yield shape.channels * rows**2, 0
+                    yield node.name, shape.channels * rows**2, 0
                 case _:
                     pass
 

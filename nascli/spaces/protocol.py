@@ -65,6 +65,9 @@ class CellSpace(Protocol):
     example: ClassVar[str]
     """What its text form looks like."""
 
+    def __hash__(self) -> int:
+        """Spaces are values: equal ones have the same hash."""
+
     @property
     def nodes(self) -> int:
         """How many nodes a searched cell has."""

@@ -69,7 +69,7 @@ class Derived:
             if pick.op == NONE:
                 continue
             again = picks[:number].count(pick)
-            name = _edge_name(cell, node, pick) + (f"_{again + 1}" if again else "")
+            name = edge_name(cell, node, pick) + (f"_{again + 1}" if again else "")
             end = _apply(cell, name, pick, states)
             if end != states[pick.input]:
                 end = build.add(f"{name}.drop", DropPath(), end)
@@ -92,7 +92,7 @@ class Shared:
 
     def node(self, build: Builder, cell: CellPlace, node: int, picks: Sequence[Pick], states: Sequence[str]) -> str:
         ends = {
-            pick: _apply(cell, _edge_name(cell, node, pick), pick, states)
+            pick: _apply(cell, edge_name(cell, node, pick), pick, states)
             for pick in dict.fromkeys(picks)
             if pick.op != NONE and not _is_nothing(build, states[pick.input])
         }
@@ -156,7 +156,7 @@ class Path:
 
     def _edge(self, build: Builder, cell: CellPlace, node: int, pick: Pick, state: str) -> str:
         """The node that an edge ends in; "" if all of its channels go through `none`."""
-        name, row = _edge_name(cell, node, pick), self.edges.index((pick.input, node))
+        name, row = edge_name(cell, node, pick), self.edges.index((pick.input, node))
         x = _mixed_channels(build, cell, name, row, state, self.partial_channels)
         if pick.op != NONE:
             end = cell.operation(name, pick.op, x, pick.input)
@@ -187,7 +187,8 @@ def _restored_channels(
     return build.add(f"{name}.restore", Restore(cell.position, row), state, mixed)
 
 
-def _edge_name(cell: CellPlace, node: int, pick: Pick) -> str:
+def edge_name(cell: CellPlace, node: int, pick: Pick) -> str:
+    """The name of a pick's operation in the graph; the nodes that it consists of begin with it."""
     return f"{cell.name}.edges.{pick.input}-{node}.{pick.op}"
 
 

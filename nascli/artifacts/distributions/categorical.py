@@ -1,6 +1,6 @@
 """PARSEC's distribution over cells: an independent categorical for every draw of every decision of a space."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement, islice, permutations
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascli.artifacts.distributions.best_first import best_first
+from nascli.artifacts.distributions.best_within import BestWithin, Way
+from nascli.artifacts.distributions.budget import budget_of
 from nascli.artifacts.distributions.entropy import Entropy
-from nascli.artifacts.distributions.limits import CellLimits, best_within
+from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
 from nascli.artifacts.distributions.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
 from nascli.artifacts.distributions.uniforms import uniforms
 from nascli.artifacts.provenance import Provenance
@@ -24,6 +26,9 @@ from nascli.spaces.protocol import CellSpace, Decision
 Choices = NDArray[np.int64]
 """The index of the option that every draw of every decision takes, in order: [draws] for one child, or [children,
 draws]."""
+
+Value = Callable[[Floats, Sequence[int]], float]
+"""What options of a decision are ranked by, from the log-probabilities of its draws."""
 
 _GROUP = "logits"
 
@@ -128,13 +133,24 @@ class CategoricalDistribution:
         return self.space.genotype([int(draw.argmax()) for values in self.log_probabilities for draw in values])
 
     def mode_within(self, limits: CellLimits) -> CellGenotype:
-        """The most probable cells within limits. Raises UsageError for limits that the space rules out."""
-        parts = [
-            (decision, [((option,), float(log)) for option, log in enumerate(draw)])
-            for decision, values in zip(self.decisions, self.log_probabilities, strict=True)
-            for draw in values
-        ]
-        return best_within(self.space, parts, limits)
+        """The most probable draws within limits; the mode, if it is within them.
+
+        Raises UsageError for limits that no cell of the space can meet, or that it rules out.
+        """
+        mode = self.mode()
+        return mode if budget_of(self.space, limits).allows(mode) else next(iter(self.mode_ranking(limits))).genotype
+
+    def mode_ranking(self, limits: CellLimits) -> BestWithin:
+        """All networks within limits by the log-probability of their likeliest draws, as the mode has it."""
+        return self._ranking(limits, _log_probability_in_order)
+
+    def ranking(self, limits: CellLimits) -> BestWithin:
+        """All networks within limits by their log-probability, as `top` has them."""
+        return self._ranking(limits, _log_probability_in_any_order)
+
+    def _ranking(self, limits: CellLimits, value: Value) -> BestWithin:
+        parts = zip(self.decisions, (_ranked_outcomes(values, value) for values in self.log_probabilities), strict=True)
+        return BestWithin(self.space, budget_of(self.space, limits), parts)
 
     def sample(self, seed: int, number: int) -> CellGenotype:
         """Child `number` of the sequence `seed`, drawn from p(alpha | pi), regardless of which others are drawn."""
@@ -170,14 +186,16 @@ class CategoricalDistribution:
             found.append(gradient)
         return tuple(found)
 
-    def top(self, count: int) -> tuple[tuple[CellGenotype, float], ...]:
-        """The `count` most probable networks with their log-probabilities, the most probable first.
+    def top(self, count: int, limits: CellLimits = NO_LIMITS) -> tuple[tuple[CellGenotype, float], ...]:
+        """The `count` most probable networks within limits with their log-probabilities, the most probable first.
 
         Each network appears once, with the probability of all orders of its draws together. So the first need not be
         the mode, which takes each draw's best: both draws of a decision may favour the same two options. Returns fewer
         if there are no more. Found best-first from the factorised distribution.
         """
-        factors = [_ranked_outcomes(values, count) for values in self.log_probabilities]
+        if limits != NO_LIMITS:
+            return tuple((ranked.genotype, min(0.0, ranked.value)) for ranked in islice(self.ranking(limits), count))
+        factors = [_ranked_outcomes(values)[:count] for values in self.log_probabilities]
         combinations = best_first([[value for _, value in factor] for factor in factors])
         return tuple(
             (
@@ -315,30 +333,6 @@ def _choice(pick: Pick, log_probability: float) -> Choice:
     return Choice(pick.op, pick.input, float(np.exp(log_probability)))
 
 
-def _ranked_outcomes(values: Floats, count: int) -> list[tuple[tuple[int, ...], float]]:
-    """The `count` likeliest outcomes of a decision, each with its log-probability, the likeliest first.
-
-    Draws in any order are one outcome, which is returned in its likeliest order. Ties go to the outcome that is
-    likelier in that order, then to the one whose first draw is likelier.
-    """
-    draws, options = values.shape
-
-    def likeliest_order(outcome: tuple[int, ...]) -> tuple[int, ...]:
-        return max(sorted(set(permutations(outcome))), key=lambda order: _log_probability_in_order(values, order))
-
-    outcomes = [likeliest_order(outcome) for outcome in combinations_with_replacement(range(options), draws)]
-    ranked = [(outcome, min(0.0, _log_probability_in_any_order(values, outcome))) for outcome in outcomes]
-    ranked.sort(
-        key=lambda row: (
-            -row[1],
-            -_log_probability_in_order(values, row[0]),
-            [-values[0, o] for o in row[0][:1]],
-            row[0],
-        )
-    )
-    return ranked[:count]
-
-
 def _log_probability_in_order(values: Floats, order: Sequence[int]) -> float:
     """The log-probability of a decision's draws in this order."""
     return fsum(float(draw[option]) for draw, option in zip(values, order, strict=True))
@@ -349,6 +343,30 @@ def _log_probability_in_any_order(values: Floats, options: Sequence[int]) -> flo
     terms = [_log_probability_in_order(values, order) for order in set(permutations(options))]
     largest = max(terms)
     return largest + log(fsum(exp(term - largest) for term in terms))
+
+
+def _ranked_outcomes(values: Floats, value: Value = _log_probability_in_any_order) -> list[Way]:
+    """The outcomes of a decision, each with its value (its log-probability), the likeliest first.
+
+    Draws in any order are one outcome, which is returned in its likeliest order. Ties go to the outcome that is
+    likelier in that order, then to the one whose first draw is likelier.
+    """
+    draws, options = values.shape
+
+    def likeliest_order(outcome: tuple[int, ...]) -> tuple[int, ...]:
+        return max(sorted(set(permutations(outcome))), key=lambda order: _log_probability_in_order(values, order))
+
+    outcomes = [likeliest_order(outcome) for outcome in combinations_with_replacement(range(options), draws)]
+    ranked = [(outcome, min(0.0, value(values, outcome))) for outcome in outcomes]
+    ranked.sort(
+        key=lambda row: (
+            -row[1],
+            -_log_probability_in_order(values, row[0]),
+            [-values[0, o] for o in row[0][:1]],
+            row[0],
+        )
+    )
+    return ranked
 
 
 def _by_falling_value(values: Floats) -> NDArray[np.intp]:

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
+from itertools import combinations, islice
 from math import fsum, log
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nascli.artifacts.distributions.best_within import BestWithin, Way
+from nascli.artifacts.distributions.budget import budget_of
 from nascli.artifacts.distributions.entropy import Entropy
-from nascli.artifacts.distributions.limits import CellLimits, Way, best_within
+from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
 from nascli.artifacts.distributions.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
 from nascli.artifacts.distributions.uniforms import uniforms
 from nascli.artifacts.provenance import Provenance
@@ -141,20 +144,42 @@ class MixtureDistribution:
     def mode_within(self, limits: CellLimits) -> CellGenotype:
         """The strongest cells within limits: each node has as many edges as without limits, each with one operation.
 
-        Raises UsageError for limits that the space rules out.
+        A limit that the mode meets changes nothing. Raises UsageError for limits that no cell of the space can meet,
+        or that it rules out.
         """
-        rows = {edge: row for row, edge in enumerate(self.space.edges())}
-        columns = {op: column for column, op in enumerate(self.space.operations)}
-        logs = {cell: self._log_strengths(cell) for cell in self.space.cells}
+        mode = self.mode()
+        return mode if budget_of(self.space, limits).allows(mode) else next(iter(self.ranking(limits))).genotype
 
-        def ways(decision: Decision) -> Iterator[Way]:
-            own = logs[decision.cell]
-            values = [float(own[rows[pick.input, decision.node], columns[pick.op]]) for pick in decision.options]
-            for way in combinations(range(len(values)), decision.draws):
-                if len({decision.options[option].input for option in way}) == decision.draws:
-                    yield way, fsum(values[option] for option in way)
+    def ranking(self, limits: CellLimits = NO_LIMITS) -> BestWithin:
+        """All cells that the derive rule might keep within limits, the strongest first.
 
-        return best_within(self.space, [(one, list(ways(one))) for one in self.space.decisions()], limits)
+        Every node keeps its number of edges, each from another state and with one operation. A cell is as strong as
+        the product of the strengths of what it keeps; so the strongest of all is the mode.
+        """
+        return BestWithin(self.space, budget_of(self.space, limits), self._parts)
+
+    mode_ranking = ranking
+
+    @cached_property
+    def _parts(self) -> list[tuple[Decision, list[Way]]]:
+        """The ways to make each decision, the strongest first, ties in the order of its options."""
+        return [(one, sorted(self._ways(one), key=lambda way: -way[1])) for one in self.space.decisions()]
+
+    def _ways(self, decision: Decision) -> Iterator[Way]:
+        row = {edge: row for row, edge in enumerate(self.space.edges())}
+        column = {op: column for column, op in enumerate(self.space.operations)}
+        own = self._log_strengths(decision.cell)
+        values = [float(own[row[pick.input, decision.node], column[pick.op]]) for pick in decision.options]
+        for way in combinations(range(len(values)), decision.draws):
+            if len({decision.options[option].input for option in way}) == decision.draws:
+                yield way, fsum(values[option] for option in way)
+
+    def top(self, count: int, limits: CellLimits = NO_LIMITS) -> tuple[tuple[CellGenotype, None], ...]:
+        """The `count` strongest cells within limits, the strongest first (`ranking`); none has a probability.
+
+        Returns fewer if there are no more.
+        """
+        return tuple((ranked.genotype, None) for ranked in islice(self.ranking(limits), count))
 
     def entropy(self, cell: str) -> float:
         """Mean entropy of the operations on an edge, in nats: log(operations) when undecided, 0 when decided."""

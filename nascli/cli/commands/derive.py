@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nascli.artifacts.distributions.distribution import DistributionFile
-from nascli.artifacts.distributions.limits import CellLimits
+from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
 from nascli.artifacts.load import LoadedDistribution, LoadedGenotype
 from nascli.cli.options.completion import among
 from nascli.cli.options.of_config import flag, options
@@ -36,6 +37,12 @@ JSON = "json"
 FORMATS = (JSON, *SPACES)
 """The forms of a genotype: JSON, and the text form of each space."""
 
+LIMITS = ("max_params", "max_macs")
+"""Limits of the size: a ranking's settings that are for an unranked choice of cells, too."""
+
+NETWORK = ("layers", "channels", "dataset", "data_dir")
+"""What sizes the network that they are about."""
+
 CHOICE_PANEL = "Which genotype"
 ROWS_SHOWN = 20
 
@@ -57,7 +64,10 @@ def derive(
     top: Annotated[
         int | None,
         typer.Option(
-            "--top", metavar="M", help="the M most probable or best, without repeats", rich_help_panel=CHOICE_PANEL
+            "--top",
+            metavar="M",
+            help="the M most probable, strongest or best, without repeats",
+            rich_help_panel=CHOICE_PANEL,
         ),
     ] = None,
     sample: Annotated[
@@ -69,7 +79,7 @@ def derive(
         typer.Option(
             "--without-none",
             metavar="",
-            help="the mode without the operation 'none', in a space that has it",
+            help="without the operation 'none', in a space that has it",
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = False,
@@ -78,7 +88,8 @@ def derive(
         typer.Option(
             "--max-skips",
             metavar="N",
-            help="the mode among cells with at most N skip connections each; try 2 if a search chose too many",
+            help="only cells with at most N skip connections each, in every type of cell; try 2 if a search chose too "
+            "many",
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = None,
@@ -130,8 +141,9 @@ def derive(
 ) -> None:
     """Write the best network of a search, or several, as genotypes.
 
-    From a distribution over cells: its mode, the most probable cells (--top) or samples (--sample). Searches that
-    differ only in their seeds can be given together: the mean of what they have learnt depends less on chance.
+    From a distribution over cells: its mode, the most probable or strongest cells (--top) or samples (--sample); the
+    mode and the top also within limits of their size and their skips. Searches that differ only in their seeds can be
+    given together: the mean of what they have learnt depends less on chance.
 
     From a posterior over channels, or with --candidates from a distribution over cells: candidates are drawn and ranked
     on images that the weights have not seen, together with as many uniform ones. The best, or several (--top), are
@@ -140,6 +152,8 @@ def derive(
     from nascli.cli.output.results import destination
     from nascli.core.engine.derive import ranks
     from nascli.core.engine.inputs import artifacts
+    from nascli.core.engine.offers import OffersLimits
+    from nascli.core.engine.sizing import trained_later
 
     if form not in FORMATS:
         raise UsageError(unknown("--format", form, FORMATS))
@@ -165,10 +179,18 @@ def derive(
         return
     if asked:
         raise UsageError(f"{'--mode' if mode else '--sample'} ranks nothing: leave it out, or --candidates")
+    limits = {name: given[name] for name in LIMITS if name in given}
+    network = {name: given[name] for name in NETWORK if name in given}
+    if not limits and (sizes := [name for name in ("layers", "channels") if name in network]):
+        raise UsageError(f"{', '.join(map(flag, sizes))}: for --max-params and --max-macs alone: give one of them, too")
     extra = {"model": model, "run_dir": run_dir, "resume": resume or None, "config": config, "dry_run": dry_run or None}
-    extra |= given
+    extra |= {name: value for name, value in given.items() if name not in (*limits, *(network if limits else ()))}
     _refuse_ranking_options([name for name, value in extra.items() if value is not None and name != "seed"])
-    choice = _choice(top, sample, given.get("seed"), CellLimits(without_none, max_skips))
+    cells = CellLimits(without_none, max_skips, **limits)
+    if limits and isinstance(starts[0].distribution, OffersLimits):
+        sized = trained_later(starts[0].provenance, starts[0].distribution.space.name, **network)
+        cells = replace(cells, network=sized)
+    choice = _choice(top, sample, given.get("seed"), cells)
     _derive_unranked(session, starts, choice, target, form=form, average=average, json=json)
 
 
@@ -211,14 +233,17 @@ def _refuse_ranking_options(names: Sequence[str]) -> None:
 def _choice(top: int | None, sample: int | None, seed: int | None, limits: CellLimits) -> "Choice":
     from nascli.core.engine.derive import Mode, Sample, Top
 
-    if limits != CellLimits() and (top is not None or sample is not None):
-        rule = "--without-none" if limits.without_none else "--max-skips"
-        raise UsageError(f"{rule} is about the mode: leave out either {rule}, or --top and --sample")
+    if limits != NO_LIMITS and sample is not None:
+        raise UsageError(f"{limits}: the mode and --top are chosen within limits, draws are not; leave out one of them")
     if seed is not None and sample is None:
         raise UsageError("--seed is for the draws of --sample; without them nothing is random")
     if top is not None:
-        return Top(top)
-    return Mode(limits.without_none, limits.max_skips) if sample is None else Sample(sample, seed or 0)
+        return Top(top, limits)
+    return (
+        Mode(**{one.name: getattr(limits, one.name) for one in fields(limits)})
+        if sample is None
+        else Sample(sample, seed or 0)
+    )
 
 
 def _facts(result: LoadedGenotype) -> dict[str, Any]:

@@ -205,10 +205,20 @@ def _origin(provenance: Mapping[str, Any] | None) -> str:
 
 
 def _choice(config: Mapping[str, Any]) -> list[str]:
-    """Which genotype of its distribution this is, if it is not the mode."""
+    """Which genotype of its distribution this is, if it is not the mode, and what limited the choice."""
     names = ("rank", "candidates", "seed", "number", "held_out_accuracy")
     known = {name.replace("_", " "): config[name] for name in names if name in config}
     which = ", ".join(f"{name} {_shown(value) if isinstance(value, float) else value}" for name, value in known.items())
     chosen = [f"({config['choice']}: {which})"] if config.get("choice") in ("top", "sample", "ranked") else []
+    chosen += _limits(config)
     others = config.get("mean_with", [])
     return [*chosen, f"(of the mean with {len(others)} more)"] if others else chosen
+
+
+def _limits(config: Mapping[str, Any]) -> list[str]:
+    """The limits that cells were searched or chosen within, as options."""
+    given = {**config, **(config.get("settings") or {})}
+    found = ["--without-none"] if given.get("without_none") else []
+    limits = {"--max-skips": "max_skips", "--max-params": "max_params", "--max-macs": "max_macs"}
+    found += [f"{name} {given[key]:,}" for name, key in limits.items() if given.get(key) is not None]
+    return [f"(within {' and '.join(found)})"] if found else []

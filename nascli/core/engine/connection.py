@@ -7,7 +7,7 @@ from nascli.artifacts.distributions.distribution import Distribution
 from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.artifacts.load import LoadedGenotype
 from nascli.config import TrainConfig
-from nascli.core.engine.offers import OffersModeWithin, OffersSamples, OffersTop
+from nascli.core.engine.offers import OffersLimits, OffersSamples, OffersTop
 from nascli.core.engine.reporter import Reporter
 from nascli.errors import UsageError
 
@@ -40,7 +40,7 @@ def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution,
             f"number {', '.join(numbers)}"
         )
         return
-    ways = ["--without-none"] if isinstance(distribution, OffersModeWithin) else []
+    ways = ["--without-none"] if isinstance(distribution, OffersLimits) else []
     ways += ["--top"] if isinstance(distribution, OffersTop) else []
     ways += ["--sample"] if isinstance(distribution, OffersSamples) else []
     another = f"derive another ({', '.join(ways)}), or " if ways else ""

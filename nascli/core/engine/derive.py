@@ -1,13 +1,15 @@
 """From a distribution to genotypes. Needs no torch where the distribution needs none."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 from nascli import __version__
+from nascli.artifacts.distributions.best_within import MOST_COUNTED
 from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
-from nascli.artifacts.distributions.limits import CellLimits
+from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
 from nascli.artifacts.files.disk import check_output, sha256
 from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile, genotype_bytes, text_form
 from nascli.artifacts.load import LoadedArtifact, LoadedDistribution, LoadedGenotype
@@ -17,16 +19,20 @@ from nascli.core.engine.destination import Destination
 from nascli.core.engine.inputs import Source, artifacts, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.offers import (
     KnowsProbabilities,
+    OffersLimits,
     OffersMode,
-    OffersModeWithin,
     OffersSamples,
     OffersTop,
     check_count,
 )
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.several import mean_distribution
+from nascli.core.engine.sizing import trained_later
 from nascli.errors import UsageError
 from nascli.registry import METHODS
+
+BEYOND = "better_beyond"
+"""What a provenance calls the number of better cells that are beyond the limits, up to MOST_COUNTED."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +50,33 @@ class Mode(CellLimits):
 
     count: ClassVar[int] = 1
 
+    @property
+    def limits(self) -> CellLimits:
+        """The limits alone."""
+        return CellLimits(**{one.name: getattr(self, one.name) for one in fields(CellLimits)})
+
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersMode):
             raise UsageError(_missing_choice(distribution, "no mode (--mode)"))
-        if self == Mode():
-            genotype = distribution.mode()
-        elif isinstance(distribution, OffersModeWithin):
-            genotype = distribution.mode_within(self)
-        else:
-            raise UsageError(f"a {distribution.noun} has no operations to choose from (--without-none, --max-skips)")
-        given = {name: value for name, value in asdict(self).items() if value is not None and value is not False}
-        yield Chosen(genotype, {"choice": "mode", **given}, _log_probability(distribution, genotype))
+        if self.limits == NO_LIMITS:
+            yield Chosen(mode := distribution.mode(), {"choice": "mode"}, _log_probability(distribution, mode))
+            return
+        if not isinstance(distribution, OffersLimits):
+            raise UsageError(_no_limits(distribution, self.limits))
+        genotype, beyond = distribution.mode_within(self.limits), 0
+        if genotype.network() != distribution.mode().network():
+            ranking = distribution.mode_ranking(self.limits)
+            beyond = ranking.better_beyond([next(iter(ranking))])
+        how = {"choice": "mode", **self.limits.facts(), BEYOND: beyond}
+        yield Chosen(genotype, how, _log_probability(distribution, genotype))
 
 
 @dataclass(frozen=True)
 class Top:
-    """The `count` best networks, best first; their ranks count from 1."""
+    """The `count` best networks, for cells within limits, best first; their ranks count from 1."""
 
     count: int
+    limits: CellLimits = NO_LIMITS
 
     def __post_init__(self) -> None:
         check_count(self.count)
@@ -69,11 +84,21 @@ class Top:
     def of(self, distribution: Distribution) -> Iterator[Chosen]:
         if not isinstance(distribution, OffersTop):
             raise UsageError(_missing_choice(distribution, "no order among its genotypes (--top)"))
-        best = distribution.top(self.count)
+        more: dict[str, Any] = {}
+        if self.limits == NO_LIMITS:
+            best = distribution.top(self.count)
+        elif isinstance(distribution, OffersLimits):
+            ranking = distribution.ranking(self.limits)
+            ranked = list(islice(ranking, self.count))
+            best = [(one.genotype, _log_probability(distribution, one.genotype)) for one in ranked]
+            more = {**self.limits.facts(), BEYOND: ranking.better_beyond(ranked)}
+        else:
+            raise UsageError(_no_limits(distribution, self.limits))
         if len(best) < self.count:
-            raise UsageError(f"{self.count:,} networks were asked for; the distribution has only {len(best):,}")
+            within = f" within {self.limits}" if more else ""
+            raise UsageError(f"{self.count:,} networks were asked for; the distribution has only {len(best):,}{within}")
         for rank, (genotype, log_probability) in enumerate(best, 1):
-            yield Chosen(genotype, {"choice": "top", "rank": rank}, log_probability)
+            yield Chosen(genotype, {"choice": "top", "rank": rank, **more}, log_probability)
 
 
 @dataclass(frozen=True)
@@ -145,13 +170,16 @@ def derive_several(
 ) -> tuple[LoadedGenotype, ...]:
     """The genotypes of a choice, such as `Top(5)` or `Sample(5, seed=1)`, in its order.
 
-    With several searches, they come from their mean (`mean_distribution`). average: choose from the mean logits of this
-    many last epochs, not from those of the last one. Several genotypes go to numbered files (`Destination.numbered`);
-    nothing is written unless all can be. Disconnected ones are reported. Raises UsageError where the distribution
-    offers no such choice, ArtifactError for a source that is no distribution.
+    Limits of a size are about the network that will be trained by the recipe of the method and the images, unless they
+    name another. With several searches, the genotypes come from their mean (`mean_distribution`). average: choose from
+    the mean logits of this many last epochs, not from those of the last one. Several genotypes go to numbered files
+    (`Destination.numbered`); nothing is written unless all can be. Disconnected ones are reported. Raises UsageError
+    where the distribution offers no such choice, or none within the limits, ArtifactError for a source that is no
+    distribution.
     """
     targets = destination.numbered(choice.count)
     starts = _starts(source)
+    choice = _sized(choice, starts[0])
     refuse_overwriting_artifacts((target.output for target in targets), *starts)
     for target in targets:
         if target.output is not None:
@@ -167,8 +195,43 @@ def derive_several(
         replace(read_back(content, target.write(data), GenotypeFile), sha256=sha256(data))
         for target, content, data in zip(targets, contents, written, strict=True)
     )
+    _tell_limits(choice, files, reporter)
     tell_disconnected([file.genotype for file in files], distribution, reporter)
     return results
+
+
+def _sized(choice: Choice, start: LoadedDistribution) -> Choice:
+    """The choice, with the network that its limits are about: the one that will be trained, unless it says another."""
+    if isinstance(choice, Sample) or not choice.limits.sizes or choice.limits.network is not None:
+        return choice
+    if not isinstance(start.distribution, OffersLimits):
+        raise UsageError(_no_limits(start.distribution, choice.limits))
+    network = trained_later(start.provenance, start.distribution.space.name)
+    if isinstance(choice, Mode):
+        return replace(choice, network=network)
+    return replace(choice, limits=replace(choice.limits, network=network))
+
+
+def _tell_limits(choice: Choice, files: Sequence[GenotypeFile], reporter: Reporter) -> None:
+    """What the limits cost: how many better cells are beyond them, and the size of the best within them."""
+    if isinstance(choice, Sample) or (number := files[0].provenance.config.get(BEYOND)) is None:
+        return
+    assert isinstance(number, int)
+    count = f"{MOST_COUNTED:,} or more" if number == MOST_COUNTED else f"{number:,}"
+    cells = "better cell" if number == 1 else "better cells"
+    than = "" if len(files) == 1 else " (than the last of these)"
+    are = "is" if number == 1 else "are"
+    reporter.notice(f"{count} {cells}{than} {are} beyond {choice.limits}{_size(choice.limits, files[0])}")
+
+
+def _size(limits: CellLimits, file: GenotypeFile) -> str:
+    if limits.network is None:
+        return ""
+    size = file.genotype.graph(limits.network).size
+    return (
+        f"; the best within has {size.parameters:,} parameters and {size.multiply_adds:,} multiply-adds, with "
+        f"{limits.network.layers} cells and {limits.network.channels} channels"
+    )
 
 
 def _check_learnt(start: LoadedDistribution) -> None:
@@ -208,6 +271,10 @@ def _file(chosen: Chosen, starts: Sequence[LoadedDistribution], average: int | N
 
 def _log_probability(distribution: Distribution, genotype: Genotype) -> float | None:
     return distribution.log_probability(genotype) if isinstance(distribution, KnowsProbabilities) else None
+
+
+def _no_limits(distribution: Distribution, limits: CellLimits) -> str:
+    return f"a {distribution.noun} has no operations to choose from: leave {limits} out"
 
 
 def _missing_choice(distribution: Distribution, lack: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
+from nascli.artifacts.distributions.best_within import BestWithin
 from nascli.artifacts.distributions.distribution import Distribution
 from nascli.artifacts.distributions.limits import CellLimits
 from nascli.artifacts.genotypes.genotype import CellGenotype, Genotype
@@ -34,11 +35,24 @@ class StandsForCells(Distribution, Protocol):
 
 
 @runtime_checkable
-class OffersModeWithin(Protocol):
-    """A distribution over operations, whose best can be searched for within limits."""
+class OffersLimits(Protocol):
+    """A distribution over operations, whose best can be searched for within limits.
 
-    def mode_within(self, limits: CellLimits) -> Genotype:
-        """The mode among cells within the limits. Raises UsageError for limits that the space rules out."""
+    Each method raises UsageError where no cell is within the limits, and for limits that the space rules out.
+    """
+
+    @property
+    def space(self) -> CellSpace:
+        """The space of the cells."""
+
+    def mode_within(self, limits: CellLimits) -> CellGenotype:
+        """The best cells within the limits by the rule of the mode, which it is if that is within them."""
+
+    def mode_ranking(self, limits: CellLimits) -> BestWithin:
+        """All within the limits, the best first, by the rule of the mode."""
+
+    def ranking(self, limits: CellLimits) -> BestWithin:
+        """All within the limits, the best first, in the order of `OffersTop`."""
 
 
 @runtime_checkable

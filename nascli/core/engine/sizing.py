@@ -1,13 +1,21 @@
 """The network that a training would build. No image is read where the registry's tables know enough."""
 
+from typing import Any
+
+from pydantic import ValidationError
+
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotypes.genotype import Genotype
-from nascli.config import LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig
+from nascli.artifacts.provenance import Provenance
+from nascli.config import LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig, describe
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
 from nascli.registry import DATASETS, METHODS, SPACES_OF, kind_of_space, lookup
 from nascli.settings.groups import NETWORK_SIZE
-from nascli.spaces.network_settings import DataShape
+from nascli.spaces.network_settings import DataShape, NetworkSettings
+
+_IMAGES = ("dataset", "data_dir", "image_size", "skip_corrupt")
+"""Settings that say what the images are."""
 
 
 def known_shape(config: Config, *, classes: int | None = None) -> DataShape:
@@ -35,6 +43,35 @@ def shape_of(data: DataInfo) -> DataShape:
     return DataShape(classes=len(data.classes), image_channels=data.channels, image_size=data.image_size)
 
 
+def trained_cells(config: TrainConfig, shape: DataShape) -> NetworkSettings:
+    """The size of a network of cells that `config` trains, without its auxiliary tower.
+
+    Raises UsageError where the configuration leaves a size open.
+    """
+    given = {name: getattr(config, name) for name in NETWORK_SIZE}
+    if missing := [name for name, value in given.items() if value is None]:
+        raise UsageError(_no_sizes(config, missing))
+    return NetworkSettings(**shape.model_dump(exclude={"auxiliary"}), **given)
+
+
+def trained_later(origin: Provenance, space: str, **given: Any) -> NetworkSettings:
+    """The size of the network that will be trained of the cells that a search of `space` finds.
+
+    By the recipe of the search's method, for its images, unless they are `given`, as `train` would take them. Raises
+    as `trained_cells` and `known_shape`.
+    """
+    made = next((one.config for one in origin.descent() if "dataset" in one.config), {})
+    same = given.get("dataset") in (None, made.get("dataset"))
+    known = {name: made[name] for name in _IMAGES if same and made.get(name) is not None}
+    known |= {"method": origin.method} if origin.method in METHODS else {}
+    values = {**known, **{name: value for name, value in given.items() if value is not None}}
+    try:
+        shape = known_shape(Config(**{name: values[name] for name in _IMAGES if name in values}))
+        return trained_cells(TrainConfig(**{**values, "space": space, "image_size": shape.image_size}), shape)
+    except ValidationError as error:
+        raise UsageError(describe(error)) from None
+
+
 def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -> tuple[DataShape, Graph]:
     """The network that `config` trains; with the auxiliary tower if it is wanted and the maps allow it.
 
@@ -57,13 +94,17 @@ def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -
             f"them out; if the recipe {config.method}/{config.recipe} has them, give --method {' or '.join(methods)}"
         )
     if missing := [name for name in needed if name not in given]:
-        raise UsageError(
-            f"the recipe {config.method}/{config.recipe} has no {' and no '.join(missing)} for a network of cells: "
-            f"give {_flags(missing)}, or another --method"
-        )
+        raise UsageError(_no_sizes(config, missing))
     settings: DataShape = genotype.leaves_open(**shape.model_dump(exclude={"auxiliary"}), **given)
     graph = genotype.graph(settings)
     return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and graph.tower_fits}), graph
+
+
+def _no_sizes(config: TrainConfig, missing: list[str]) -> str:
+    return (
+        f"the recipe {config.method}/{config.recipe} has no {' and no '.join(missing)} for a network of cells: "
+        f"give {_flags(missing)}, or another --method"
+    )
 
 
 def _flags(names: list[str]) -> str:

@@ -5,8 +5,14 @@ from math import exp, log
 
 import pytest
 
+from nascli.artifacts.distributions.limits import CellLimits
 from nascli.artifacts.files.disk import sha256
+from nascli.artifacts.load import load_artifact
+from nascli.spaces.network_settings import NetworkSettings
 from tests.artifacts.examples import bytes_of, categorical, mixture, trials
+
+SIZED = {"layers": 5, "channels": 16, "stem": "cifar", "classes": 10, "image_channels": 1, "image_size": 8}
+"""The network that the recipe for digits trains, on which the examples were searched."""
 
 
 @pytest.fixture
@@ -122,8 +128,36 @@ def test_a_mixture_has_its_mode_and_samples(here, nascli):
     assert "log_probability" not in (here / "cell.json").read_text()
     assert nascli("derive", "mixture.safetensors", "--sample", 2, "-q").out == "cell-1.json\ncell-2.json\n"
     done = nascli("derive", "mixture.safetensors", "--top", 2, "-o", "top.json")
-    told = "nascli: a mixture has no order among its genotypes (--top); it offers its mode, samples (--sample)\n"
-    assert (done.code, done.err) == (2, told)
+    assert (done.code, done.err.splitlines()[0].split()) == (0, ["genotype", "skips"])
+    found = [load_artifact(f"top-{rank}.json").value.genotype for rank in (1, 2)]
+    assert found == [genotype for genotype, _ in mixture().top(2)]
+    assert found[0] == mixture().mode()
+
+
+def test_limits_are_about_the_network_that_is_trained(here, nascli):
+    """By hand: the sizes of the recipe for digits, and of --layers and --channels."""
+    for words, network in (([], SIZED), (["--layers", 4, "--channels", 6], {**SIZED, "layers": 4, "channels": 6})):
+        settings = NetworkSettings(**network)
+        whole = mixture().mode().graph(settings).size
+        limit = ["--max-params", whole.parameters - 1, "--max-macs", whole.multiply_adds]
+        done = nascli("derive", "mixture.safetensors", *limit, *words, "-o", "small.json", "--overwrite")
+        found = load_artifact("small.json").value
+        size = found.genotype.graph(settings).size
+        assert size.parameters < whole.parameters
+        limits = CellLimits(max_params=whole.parameters - 1, max_macs=whole.multiply_adds, network=settings)
+        assert found.genotype == mixture().mode_within(limits)
+        assert found.provenance.config["network"] == settings.model_dump()
+        better = found.provenance.config["better_beyond"]
+        assert done.err == (
+            f"note: {better:,} better {'cell is' if better == 1 else 'cells are'} beyond --max-params "
+            f"{whole.parameters - 1:,} and --max-macs {whole.multiply_adds:,}; the best within has {size.parameters:,} "
+            f"parameters and {size.multiply_adds:,} multiply-adds, with {settings.layers} cells and "
+            f"{settings.channels} channels\n"
+        )
+        assert f"(within --max-params {whole.parameters - 1:,} and" in nascli("info", "small.json").out
+    several = nascli("derive", "run.safetensors", "--top", 3, "--max-params", whole.parameters, "-o", "few.json")
+    assert "better cells (than the last of these) are beyond" in several.err
+    assert [load_artifact(f"few-{rank}.json").value.provenance.config["rank"] for rank in (1, 2, 3)] == [1, 2, 3]
 
 
 def test_a_random_search_knows_no_probabilities(here, nascli):

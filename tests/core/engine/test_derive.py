@@ -9,6 +9,7 @@ import pytest
 import nascli
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.artifacts.distributions.distribution import Distribution
+from nascli.artifacts.distributions.limits import CellLimits
 from nascli.artifacts.files.disk import sha256
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, read_artifact
@@ -132,8 +133,8 @@ def test_nothing_is_written_unless_all_can_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "choice", "message"),
     [
-        (MIXTURE, Top(2), "a mixture has no order among its genotypes (--top); it offers its mode, samples (--sample)"),
-        (MIXTURE, Top(1), "a mixture has no order among its genotypes (--top); it offers its mode, samples (--sample)"),
+        (TRIALS, Mode(max_params=9), "a random search has no operations to choose from: leave --max-params 9 out"),
+        (TRIALS, Top(2, CellLimits(max_skips=1)), "no operations to choose from: leave --max-skips 1 out"),
         (
             TRIALS,
             Sample(2),

@@ -195,7 +195,7 @@ def test_what_is_derived_is_told_where_it_is_disconnected() -> None:
     assert notes.kept == [f"{FAULT}: derive another (--without-none, --top, --sample), or search longer"]
     mixture = MixtureDistribution(BENCHMARK, {"cell": np.zeros((6, 5), np.float32)}, None)
     derive(loaded(mixture), reporter=notes)
-    assert notes.kept[1:] == [f"{FAULT}: derive another (--without-none, --sample), or search longer"]
+    assert notes.kept[1:] == [f"{FAULT}: derive another (--without-none, --top, --sample), or search longer"]
     derive(loaded(edges("skip_connect", None, None, "skip_connect")), reporter=notes)
     derive(loaded(trials(done=3, waiting=0)), reporter=notes)
     assert len(notes.kept) == 2

@@ -64,12 +64,12 @@ class Scorer(Protocol):
 
 
 class Candidates(Protocol):
-    """The candidates of a distribution that the search `search` made from images of `info`."""
+    """The candidates, for a ranking by `config`, of a distribution that `search` made from images of `info`."""
 
     no_model: ClassVar[str]
     """Why no candidate has a network of its own to write; empty where each has."""
 
-    def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo) -> None:
+    def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo, config: DeriveConfig) -> None:
         """Raises UsageError, ArtifactError where the distribution has none."""
 
     def own(self, seed: int, count: int) -> list[Candidate]:

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.runs.scores import CELLS, UNIFORM
-from nascli.config import DeriveConfig, SearchConfig
+from nascli.config import DeriveConfig, SearchConfig, TrainConfig
 from nascli.core.engine.offers import OffersCells
 from nascli.core.engine.ranking.candidates import SHARED_WEIGHTS, Candidate, measured
-from nascli.core.engine.sizing import shape_of
+from nascli.core.engine.sizing import shape_of, trained_cells
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.settings.groups import CellNetwork, SharesWeights
 from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.costs import cell_costs
 from nascli.spaces.network_settings import NetworkSettings
 
 if TYPE_CHECKING:
@@ -23,18 +24,23 @@ if TYPE_CHECKING:
 
 
 class CellCandidates:
-    """Cells of a distribution, with the sizes that their networks have in the search, whose weights they share."""
+    """Cells of a distribution, with the sizes that their networks will have in training; they share a search's weights.
+
+    The network that is trained is the recipe's, unless the configuration gives another (`layers`, `channels`).
+    """
 
     no_model = SHARED_WEIGHTS
 
-    def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo) -> None:
+    def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo, config: DeriveConfig) -> None:
         assert isinstance(start.distribution, OffersCells)
         assert isinstance(search.settings, CellNetwork)
         self._start, self._distribution, self._search = start, start.distribution, search
         self._network = NetworkSettings(**shape_of(info).model_dump(), **search.settings.size)
-        self._candidates = partial(
-            measured, twin_of=CellGenotype.network, size_of=lambda cell: cell.graph(self._network).size
-        )
+        known = {name: getattr(config, name) for name in ("method", "dataset", "layers", "channels")}
+        space = self._distribution.space
+        training = TrainConfig(**known, space=space.name, image_size=info.image_size)
+        costs = cell_costs(space, trained_cells(training, shape_of(info)))
+        self._candidates = partial(measured, twin_of=CellGenotype.network, size_of=costs.size)
 
     def own(self, seed: int, count: int) -> list[Candidate]:
         """Candidates 1 to `count` of the sequence `seed`."""

@@ -14,6 +14,7 @@ from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.runs.scores import POSTERIOR, UNIFORM
 from nascli.config import DeriveConfig, SearchConfig
 from nascli.core.engine.ranking.candidates import Candidate, mean_parameters, measured
+from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Size
 from nascli.graphs.slim import slim
 from nascli.seeds import derive_seed
@@ -35,7 +36,12 @@ class ChannelCandidates:
 
     no_model = ""
 
-    def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo) -> None:
+    def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo, config: DeriveConfig) -> None:
+        if given := [f"--{name}" for name in ("layers", "channels") if getattr(config, name) is not None]:
+            raise UsageError(
+                f"{' and '.join(given)} size a network of cells; a posterior's networks have their size: leave "
+                f"{'it' if len(given) == 1 else 'them'} out"
+            )
         posterior = start.distribution
         assert isinstance(posterior, PosteriorDistribution)
         self._posterior, self._search, self._where = posterior, search, start.where

@@ -55,6 +55,6 @@ def prepared(origin: Rankable, config: DeriveConfig, count: int, reporter: Repor
         )
     with working(config) as runtime:
         data, images = held_out_images(origin, config, runtime.device, reporter)
-        source = kind(origin.start, origin.search, data.info)
+        source = kind(origin.start, origin.search, data.info, config)
         candidates, probability = draw(source, config, count, reporter)  # line 7
         yield Prepared(data, images, source, candidates, probability, source.scorer(data, config, runtime), runtime)

@@ -83,6 +83,8 @@ class Results:
             "max_macs": config.max_macs,
             "max_latency_ms": config.max_latency,
             "latency_ms": latency,
+            "layers": config.layers,
+            "channels": config.channels,
             "recalibrate": config.recalibrate or None,
             "number": score.number,
             "rank": place,

@@ -10,6 +10,7 @@ import pytest
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.artifacts.load import LoadedArtifact
+from nascli.config import DeriveConfig
 from nascli.core.engine.ranking.candidates import Candidate
 from nascli.core.engine.ranking.channel_candidates import ChannelCandidates, size_of
 from nascli.core.engine.ranking.draw import within_budget
@@ -23,7 +24,7 @@ POSTERIOR = posterior()
 
 def candidates_of(found: PosteriorDistribution) -> ChannelCandidates:
     start = LoadedArtifact(DistributionFile(found, provenance(method="pgnas")), "", "run.safetensors")
-    return ChannelCandidates(start, CONFIG, found.data)
+    return ChannelCandidates(start, CONFIG, found.data, DeriveConfig(method="pgnas"))
 
 
 CHANNELS = candidates_of(POSTERIOR)

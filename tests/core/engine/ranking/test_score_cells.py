@@ -44,9 +44,9 @@ def settings(method="spos", **given):
     return DeriveConfig(**{"method": method, "dataset": "digits", "candidates": 12, **given})
 
 
-def candidates_of(start):
+def candidates_of(start, **given):
     origin = rankable(start)
-    return CellCandidates(start, origin.search, open_data(origin.search, device=CPU.device).info)
+    return CellCandidates(start, origin.search, open_data(origin.search, device=CPU.device).info, settings(**given))
 
 
 def parts(start, batch_size=32):
@@ -113,10 +113,10 @@ def test_the_images_are_those_that_no_weight_learnt_from(start):
     assert data.info.train_images == 200
 
 
-def test_candidates_are_samples_with_the_sizes_of_their_networks(start):
+def test_candidates_are_samples_with_the_sizes_that_their_networks_will_be_trained_in(start):
     space = start.value.distribution.space
-    sizes = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
-    cells = candidates_of(start)
+    sizes = NetworkSettings(layers=6, channels=5, stem="cifar", classes=10, image_channels=1, image_size=8)
+    cells = candidates_of(start, layers=6, channels=5)
     found = cells.own(7, 8)
     assert [one.number for one in found] == list(range(1, 9))
     for one in found:
