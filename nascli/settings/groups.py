@@ -97,6 +97,38 @@ class SharesWeights(CellNetwork):
         """How a cell finds its weights in that network."""
 
 
+class Limited(Settings):
+    """Limits within which cells are drawn. A size is that of the network that training will make of the cells."""
+
+    max_params: int | None = Field(None, ge=1, description="draw only cells of at most N parameters when trained")
+    max_macs: int | None = Field(None, ge=1, description="draw only cells of at most N multiply-adds when trained")
+    max_skips: int | None = Field(None, ge=0, description="draw only cells with at most N skip connections each")
+    train_layers: int | None = Field(
+        None, ge=1, le=200, description="cells in the network that is trained, for --max-params and --max-macs"
+    )
+    train_channels: int | None = Field(
+        None, ge=1, le=4096, description="channels of its first cell; both default to the recipe of the training"
+    )
+
+    @property
+    def limits_sizes(self) -> bool:
+        """Whether the size of the network that will be trained is limited."""
+        return self.max_params is not None or self.max_macs is not None
+
+    @property
+    def trained(self) -> dict[str, int]:
+        """The sizes of that network that are given."""
+        given = {"layers": self.train_layers, "channels": self.train_channels}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _sizes_what_is_limited(self) -> Self:
+        if self.trained and not self.limits_sizes:
+            given = " and ".join(f"train_{name}" for name in self.trained)
+            raise ValueError(f"{given}: for max_params and max_macs alone; give one of them, too")
+        return self
+
+
 class TwoHalves(Settings):
     """The shares of the images for the weights and for the architecture, which are disjoint."""
 

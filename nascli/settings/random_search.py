@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from nascli.settings.groups import CellNetwork, Settings, Sgd, TwoHalves
+from nascli.settings.groups import CellNetwork, Limited, Settings, Sgd, TwoHalves
 
 
 class _Trials(Settings):
@@ -11,5 +11,5 @@ class _Trials(Settings):
     )
 
 
-class RandomSettings(Sgd, TwoHalves, _Trials, CellNetwork):
+class RandomSettings(Sgd, TwoHalves, Limited, _Trials, CellNetwork):
     """The settings of random search."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nascli.settings.groups import ArchitectureAdam, AsTrained, Settings, Sgd, SharesWeights, TwoHalves, Warmup
+from nascli.settings.groups import ArchitectureAdam, AsTrained, Limited, Settings, Sgd, SharesWeights, TwoHalves, Warmup
 from nascli.spaces.protocol import CellSpace
 from nascli.spaces.wiring import Shared, Wiring
 
@@ -32,7 +32,7 @@ class _Samples(Settings):
     )
 
 
-class ParsecSettings(ArchitectureAdam, Sgd, TwoHalves, AsTrained, Warmup, _Samples, _Form):
+class ParsecSettings(ArchitectureAdam, Sgd, TwoHalves, AsTrained, Warmup, Limited, _Samples, _Form):
     """The settings of PARSEC."""
 
 

@@ -8,6 +8,7 @@ from nascli.artifacts.distributions.limits import CellLimits
 from nascli.artifacts.load import load_artifact
 from nascli.core.engine.ranking.score_cells import CellScorer
 from nascli.core.engine.signals import StopRequest
+from nascli.spaces.network_settings import NetworkSettings
 
 TINY = ["--limit-train", 120, "--layers", 3, "--channels", 4, "--epochs", 1, "--batch-size", 30, "-q"]
 FEW = ["--candidates", 9]
@@ -159,6 +160,54 @@ def test_other_rules_to_derive_by(method, here, nascli):
     found = load_artifact("none.json").value
     assert {pick.op for pick in found.genotype.picks()}.isdisjoint({"none", "skip_connect"})
     assert found.provenance.config.items() >= {"choice": "mode", "without_none": True, "max_skips": 0}.items()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["parsec", "--max-params", 1000], "no cell of nas-bench-201 is within --max-params 1,000: the smallest has"),
+        (["random", "--max-macs", 1000], "the one that computes least has 468,608 multiply-adds, with 6 cells and"),
+        (["darts", "--max-params", 1000], "--max-params is a setting of parsec, random; darts has no such setting"),
+        (["pgnas", "--max-skips", 1], "--max-skips is a setting of parsec, random; pgnas has no such setting"),
+        (["parsec", "--train-layers", 4], "train_layers: for max_params and max_macs alone; give one of them, too"),
+        (["random", "--max-skips", -1], "max_skips: must be greater than or equal to 0 (got -1)"),
+    ],
+)
+def test_limits_that_a_search_cannot_have_are_one_line(words, message, here, nascli):
+    method, *more = words
+    space = [] if method == "pgnas" else ["--space", "nas-bench-201"]
+    done = nascli("search", "--method", method, *space, *more, "--limit-train", 120)
+    assert (done.code, done.out, list(here.iterdir())) == (2, "", [])
+    assert message in done.err.splitlines()[-1]
+
+
+def test_what_a_search_within_limits_derives_is_within_them(here, nascli):
+    """PARSEC's file, its mode, its top and its samples; the cells of random search; and candidates of either kind."""
+    limits = ["--max-params", 76_000, "--max-skips", 2]
+    searched(nascli, "parsec", "nas-bench-201", "--samples", 2, *limits)
+    assert load_artifact("run.safetensors").provenance.config["settings"]["max_params"] == 76_000
+    assert "(within --max-skips 2 and --max-params 76,000)" in nascli("info", "run.safetensors").out
+    for name, words in {
+        "mode": [],
+        "top": ["--top", 3],
+        "drawn": ["--sample", 3],
+        "ranked": [*FEW, "--top", 2],
+    }.items():
+        assert nascli("derive", "run.safetensors", *words, "-q", "-o", f"{name}.json").code == 0
+    sizes = {}
+    for path in here.glob("*.json"):
+        cell = load_artifact(path).value.genotype
+        sizes[path.name] = cell.graph(NetworkSettings(**TRAINED)).size.parameters
+        assert [pick.op for pick in cell.picks()].count("skip_connect") <= 2
+    assert len(sizes) == 9
+    assert max(sizes.values()) <= 76_000
+    other = nascli("derive", "run.safetensors", "--top", 1, "--max-params", 75_000, "--layers", 9)
+    assert (other.code, other.err.count("\n")) == (2, 1)
+    assert "limited for a network of 6 cells and 16 channels, not of 9 and 16" in other.err
+
+
+TRAINED = {"layers": 6, "channels": 16, "stem": "cifar", "classes": 10, "image_channels": 1, "image_size": 8}
+"""The network that the recipe for digits trains in this space."""
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,10 @@ class BestWithin:
 
     @cached_property
     def _wholes(self) -> list[Logs]:
-        return [sums.whole(best, np.maximum) for sums, best in zip(self._cells, self._best, strict=True)]
+        return [
+            sums.by_total(sums.forward(best, np.maximum)[-1], np.maximum)
+            for sums, best in zip(self._cells, self._best, strict=True)
+        ]
 
     def __iter__(self) -> Iterator[Ranked]:
         """The combinations, the best first."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,17 @@ class Budget:
         inputs = np.array([np.bitwise_or.reduce([own[o][2] for o in way]) for way in ways], np.int64)
         allowed = np.array([all(own[o][3] for o in way) for way in ways], np.bool_)
         return Uses(sizes, skips, inputs, allowed)
+
+    @cached_property
+    def of_draws(self) -> tuple[CellSums, ...]:
+        """All that single draws can use up together. Raises as `sums`."""
+        return self.sums(
+            [
+                (decision, [(option,) for option in range(len(decision.options))])
+                for decision in self.space.decisions()
+                for _ in range(decision.draws)
+            ]
+        )
 
     def allows(self, genotype: CellGenotype) -> bool:
         """Whether cells that can be drawn are within the limits."""

@@ -1,10 +1,10 @@
 """PARSEC's distribution over cells: an independent categorical for every draw of every decision of a space."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations_with_replacement, islice, permutations
-from math import exp, fsum, log
+from math import exp, fsum, inf, log
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -13,9 +13,18 @@ from numpy.typing import NDArray
 from nascli.artifacts.distributions.best_first import best_first
 from nascli.artifacts.distributions.best_within import BestWithin, Way
 from nascli.artifacts.distributions.budget import budget_of
+from nascli.artifacts.distributions.conditioned import Conditioned
 from nascli.artifacts.distributions.entropy import Entropy
-from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
-from nascli.artifacts.distributions.logits import Floats, frozen, log_softmax, mean_logits, space_of, space_settings
+from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits, limits_of
+from nascli.artifacts.distributions.logits import (
+    LARGEST,
+    Floats,
+    frozen,
+    log_softmax,
+    mean_logits,
+    space_of,
+    space_settings,
+)
 from nascli.artifacts.distributions.uniforms import uniforms
 from nascli.artifacts.provenance import Provenance
 from nascli.errors import UsageError
@@ -32,6 +41,9 @@ Value = Callable[[Floats, Sequence[int]], float]
 
 _GROUP = "logits"
 
+LIMITS = ("max_params", "max_macs", "max_skips", "train_layers", "train_channels")
+"""The settings of a search that limit what is drawn."""
+
 
 class Choice(NamedTuple):
     """One value of a categorical, and how likely it is drawn."""
@@ -47,8 +59,11 @@ class CategoricalDistribution:
 
     `logits` holds one array per decision of the space, in order: [draws, options], where each row is a categorical. A
     network is a tuple of draws. The draws of one decision in another order give the same network, because a node is the
-    sum of its picks and an operation on an edge has the same weights in all networks. Raises ValueError where shapes,
-    types or values don't fit.
+    sum of its picks and an operation on an edge has the same weights in all networks.
+
+    With `limits` it is that distribution conditioned on them: p(alpha | pi) / P(within limits), and 0 beyond. Draws
+    then depend on each other; what is said of one draw or of one decision is its marginal. Raises ValueError where
+    shapes, types or values don't fit, UsageError where no cell is within the limits.
     """
 
     kind: ClassVar[str] = "categorical"
@@ -57,6 +72,7 @@ class CategoricalDistribution:
 
     space: CellSpace
     logits: Sequence[Floats]
+    limits: CellLimits = NO_LIMITS
 
     def __post_init__(self) -> None:
         if len(self.logits) != len(self.decisions):
@@ -66,11 +82,13 @@ class CategoricalDistribution:
             for decision, values in zip(self.decisions, self.logits, strict=True)
         )
         object.__setattr__(self, "logits", copies)
+        if self.limits != NO_LIMITS:
+            assert budget_of(self.space, self.limits).of_draws
 
     @classmethod
-    def uniform(cls, space: CellSpace) -> Self:
+    def uniform(cls, space: CellSpace, limits: CellLimits = NO_LIMITS) -> Self:
         """Where a search begins: all logits are zero."""
-        return cls(space, [np.zeros((row.draws, len(row.options)), np.float32) for row in space.decisions()])
+        return cls(space, [np.zeros((row.draws, len(row.options)), np.float32) for row in space.decisions()], limits)
 
     @classmethod
     def mean(cls, several: Sequence[Self]) -> Self:
@@ -79,9 +97,8 @@ class CategoricalDistribution:
         The draws of a decision may change places without changing p(alpha | pi). So they are first put in the orders in
         which the distributions agree best, whichever distribution is given first.
         """
-        space = several[0].space
         aligned = [_aligned(decision) for decision in zip(*(other.logits for other in several), strict=True)]
-        rows = [cls(space, logits).tensors() for logits in zip(*aligned, strict=True)]
+        rows = [replace(several[0], logits=logits).tensors() for logits in zip(*aligned, strict=True)]
         return cls.assemble(several[0].settings(), mean_logits(rows))
 
     @cached_property
@@ -91,8 +108,29 @@ class CategoricalDistribution:
 
     @cached_property
     def log_probabilities(self) -> tuple[Floats, ...]:
-        """Those of every option of every draw, per decision: [draws, options], float64, always finite."""
+        """Those of every option of every draw, whatever the limits, per decision: [draws, options], float64, finite."""
         return tuple(map(log_softmax, self.logits))
+
+    @cached_property
+    def _conditioned(self) -> Conditioned | None:
+        """What the limits make of it, if there are any."""
+        if self.limits == NO_LIMITS:
+            return None
+        rows = [draw for values in self.log_probabilities for draw in values]
+        return Conditioned(budget_of(self.space, self.limits), rows)
+
+    @property
+    def log_mass(self) -> float:
+        """The log-probability that independent draws are within the limits."""
+        return 0.0 if self._conditioned is None else self._conditioned.log_mass
+
+    @cached_property
+    def log_marginals(self) -> tuple[Floats, ...]:
+        """Those of every option of every draw within the limits, per decision: [draws, options]; -inf: never fits."""
+        if self._conditioned is None:
+            return self.log_probabilities
+        left = iter(self._conditioned.log_marginals)
+        return tuple(np.stack([next(left) for _ in range(decision.draws)]) for decision in self.decisions)
 
     def probabilities(self, cell: str) -> tuple[Floats, ...]:
         """The probabilities for the decisions about one type of cell: [draws, options] each. Each draw's sum to 1."""
@@ -100,15 +138,21 @@ class CategoricalDistribution:
 
     def entropies(self, cell: str) -> tuple[float, ...]:
         """The entropy of each decision about a type of cell, all its draws together, in nats."""
-        return tuple(float(-(np.exp(values) * values).sum()) for _, values in self._decisions_about(cell))
+        return tuple(_entropy(values) for _, values in self._decisions_about(cell))
 
     def entropy(self, cell: str) -> float:
         """The entropy of one type of cell, in nats."""
         return fsum(self.entropies(cell))
 
     def total_entropy(self) -> float:
-        """The entropy of p(alpha | pi), in nats: that of all types of cells together."""
-        return fsum(map(self.entropy, self.space.cells))
+        """The entropy of p(alpha | pi), in nats: that of all types of cells together.
+
+        With limits, -E[log p(alpha | pi, within)] = log P(within) - E[log p(alpha | pi)], which marginals suffice for.
+        """
+        if self._conditioned is None:
+            return fsum(map(self.entropy, self.space.cells))
+        pairs = zip(self.log_marginals, self.log_probabilities, strict=True)
+        return max(0.0, self.log_mass - fsum(float((np.exp(own) * logs).sum()) for own, logs in pairs))
 
     def entropy_limit(self, cell: str) -> float:
         """The entropy of one type of cell if all options were equally likely, in nats."""
@@ -116,7 +160,14 @@ class CategoricalDistribution:
 
     def undecided(self) -> Entropy:
         """The entropy of p(alpha | pi), with that of uniform draws as its limit."""
-        return Entropy(self.total_entropy(), fsum(map(self.entropy_limit, self.space.cells)))
+        return Entropy(self.total_entropy(), self._largest_entropy)
+
+    @cached_property
+    def _largest_entropy(self) -> float:
+        """The entropy of uniform draws within the limits."""
+        if self._conditioned is None:
+            return fsum(map(self.entropy_limit, self.space.cells))
+        return self.uniform(self.space, self.limits).total_entropy()
 
     def likeliest(self, cell: str, count: int = 3) -> tuple[tuple[tuple[Choice, ...], ...], ...]:
         """The `count` likeliest options of each draw of each decision, the likeliest first; ties keep their order."""
@@ -129,8 +180,15 @@ class CategoricalDistribution:
         )
 
     def mode(self) -> CellGenotype:
-        """The most probable option of every draw; ties go to the first. Draws of one decision may agree."""
-        return self.space.genotype([int(draw.argmax()) for values in self.log_probabilities for draw in values])
+        """The most probable draws within the limits; ties go to the first. Draws of one decision may agree."""
+        return self._mode
+
+    @cached_property
+    def _mode(self) -> CellGenotype:
+        free = self.space.genotype([int(draw.argmax()) for values in self.log_probabilities for draw in values])
+        if budget_of(self.space, self.limits).allows(free):
+            return free
+        return next(iter(self.mode_ranking(NO_LIMITS))).genotype
 
     def mode_within(self, limits: CellLimits) -> CellGenotype:
         """The most probable draws within limits; the mode, if it is within them.
@@ -150,19 +208,27 @@ class CategoricalDistribution:
 
     def _ranking(self, limits: CellLimits, value: Value) -> BestWithin:
         parts = zip(self.decisions, (_ranked_outcomes(values, value) for values in self.log_probabilities), strict=True)
-        return BestWithin(self.space, budget_of(self.space, limits), parts)
+        return BestWithin(self.space, budget_of(self.space, self.limits.both(limits)), parts)
 
     def sample(self, seed: int, number: int) -> CellGenotype:
         """Child `number` of the sequence `seed`, drawn from p(alpha | pi), regardless of which others are drawn."""
-        uniform = uniforms(self._draw_count, derive_seed(seed, "sample", number))
+        uniform = uniforms(self.numbers, derive_seed(seed, "sample", number))
         return self.space.genotype(self.draw(uniform).tolist())
 
     @cached_property
-    def _draw_count(self) -> int:
-        return sum(decision.draws for decision in self.decisions)
+    def numbers(self) -> int:
+        """How many uniform numbers a child is drawn from: one for each draw; with limits, one more for each cell."""
+        draws = sum(decision.draws for decision in self.decisions)
+        return draws if self._conditioned is None else draws + len(self.space.cells)
 
     def draw(self, uniform: NDArray[np.float64]) -> Choices:
-        """Children alpha ~ p(alpha | pi) from uniform numbers in [0, 1). [draws] or [children, draws] -> the same."""
+        """Children alpha ~ p(alpha | pi) from uniform numbers in [0, 1).
+
+        [numbers] or [children, numbers] -> [draws] or [children, draws]
+        """
+        if self._conditioned is not None:
+            found = [self._conditioned.draw(own) for own in uniform.reshape(-1, self.numbers)]
+            return np.array(found, np.int64).reshape(*uniform.shape[:-1], -1)
         drawn = []
         rows = (draw for values in self.log_probabilities for draw in values)
         for row, column in zip(rows, uniform.T, strict=True):
@@ -174,11 +240,13 @@ class CategoricalDistribution:
     def gradient(self, choices: Choices, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """The gradient of sum_k weights[k] log p(alpha_k | pi) with respect to the logits.
 
-        It is sum_k weights[k] (onehot(alpha_k) - softmax).
+        It is sum_k weights[k] (onehot(alpha_k) - marginals). Without limits the marginals are the softmax. With limits
+        they are what E[onehot(alpha)] is within them: the gradient of log p(alpha | pi) is onehot(alpha) - softmax, and
+        that of log P(within), which is subtracted, E[onehot(alpha) | within] - softmax.
         choices: [children, draws]; weights: [children]. -> [draws, options] per decision
         """
         found, column = [], 0
-        for values in self.log_probabilities:
+        for values in self.log_marginals:
             gradient = -np.exp(values) * weights.sum()
             for draw in gradient:
                 np.add.at(draw, choices[:, column], weights)
@@ -193,8 +261,9 @@ class CategoricalDistribution:
         the mode, which takes each draw's best: both draws of a decision may favour the same two options. Returns fewer
         if there are no more. Found best-first from the factorised distribution.
         """
-        if limits != NO_LIMITS:
-            return tuple((ranked.genotype, min(0.0, ranked.value)) for ranked in islice(self.ranking(limits), count))
+        if self.limits.both(limits) != NO_LIMITS:
+            best = islice(self.ranking(limits), count)
+            return tuple((ranked.genotype, min(0.0, ranked.value - self.log_mass)) for ranked in best)
         factors = [_ranked_outcomes(values)[:count] for values in self.log_probabilities]
         combinations = best_first([[value for _, value in factor] for factor in factors])
         return tuple(
@@ -208,10 +277,13 @@ class CategoricalDistribution:
     def log_probability(self, genotype: CellGenotype) -> float:
         """The log-probability of a network, in nats: of all orders of its draws together.
 
-        The probabilities of all networks sum to 1. Raises UsageError for a network that cannot be drawn.
+        The probabilities of all networks sum to 1. It is -inf for a network beyond the limits. Raises UsageError for
+        one that cannot be drawn.
         """
         pairs = zip(self.log_probabilities, self._options_of(genotype), strict=True)
-        return min(0.0, fsum(_log_probability_in_any_order(values, options) for values, options in pairs))
+        if not budget_of(self.space, self.limits).allows(genotype):
+            return -inf
+        return min(0.0, fsum(_log_probability_in_any_order(*pair) for pair in pairs) - self.log_mass)
 
     def _options_of(self, genotype: CellGenotype) -> list[list[int]]:
         """The options that a genotype consists of, per decision. Raises UsageError if it cannot be drawn."""
@@ -239,8 +311,8 @@ class CategoricalDistribution:
         return chosen
 
     def _decisions_about(self, cell: str) -> list[tuple[Decision, Floats]]:
-        """The decisions about a type of cell, each with its log-probabilities."""
-        return [pair for pair in zip(self.decisions, self.log_probabilities, strict=True) if pair[0].cell == cell]
+        """The decisions about a type of cell, each with its log-probabilities within the limits."""
+        return [pair for pair in zip(self.decisions, self.log_marginals, strict=True) if pair[0].cell == cell]
 
     def facts(self) -> dict[str, Any]:
         """How decided it is, how probable its mode is, and the likeliest options of each decision, as JSON."""
@@ -250,9 +322,9 @@ class CategoricalDistribution:
         ((likeliest, most),) = self.top(1)
         return {
             "kind": self.kind,
-            **space_settings(self.space),
+            **self.settings(),
             "entropy": {**{cell: self.entropy(cell) for cell in cells}, "total": self.total_entropy()},
-            "largest_entropy": {**limits, "total": sum(limits.values())},
+            "largest_entropy": {**limits, "total": self._largest_entropy},
             "mode_probability": exp(mode),
             "mode_log_probability": mode,
             "top_probability": exp(most),
@@ -274,7 +346,10 @@ class CategoricalDistribution:
 
     def shared_settings(self, origin: Provenance) -> dict[str, Any]:
         """The settings that a search must share with this distribution to continue from it."""
-        return {"space": self.space.name, "nodes": self.space.nodes}
+        given = origin.config.get("settings")
+        own = given if isinstance(given, dict) else {}
+        limits = {name: own[name] for name in LIMITS if own.get(name) is not None}
+        return {"space": self.space.name, "nodes": self.space.nodes, **limits}
 
     def tensors(self) -> dict[str, Floats]:
         """All that was learnt, under its names in a file: "logits.normal.2", …, by cell and decision."""
@@ -282,18 +357,23 @@ class CategoricalDistribution:
 
     def settings(self) -> dict[str, Any]:
         """What the tensors describe, as JSON."""
-        return space_settings(self.space)
+        limits = {} if self.limits == NO_LIMITS else {"limits": self.limits.facts()}
+        return {**space_settings(self.space), **limits}
 
     @classmethod
     def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `settings` and `tensors`. Raises ValueError for whatever doesn't fit."""
-        space = space_of(settings, cls.kind)
+        limits = limits_of(settings["limits"]) if "limits" in settings else NO_LIMITS
+        space = space_of({name: value for name, value in settings.items() if name != "limits"}, cls.kind)
         names = [_name(decision) for decision in space.decisions()]
         if stray := tensors.keys() - set(names):
             raise ValueError(f"unknown tensor {min(stray)[:60]!r} (nodes: {space.nodes})")
         if missing := set(names) - tensors.keys():
             raise ValueError(f"the tensor {min(missing)!r} is missing (nodes: {space.nodes})")
-        return cls(space, [tensors[name] for name in names])
+        try:
+            return cls(space, [tensors[name] for name in names], limits)
+        except UsageError as error:
+            raise ValueError(f"limits: {error}") from None
 
 
 def _aligned(several: Sequence[Floats]) -> list[Floats]:
@@ -331,6 +411,11 @@ def _name(decision: Decision) -> str:
 
 def _choice(pick: Pick, log_probability: float) -> Choice:
     return Choice(pick.op, pick.input, float(np.exp(log_probability)))
+
+
+def _entropy(logs: Floats) -> float:
+    """The entropy of draws by their log-probabilities, in nats. [draws, options]"""
+    return float(-(np.exp(logs) * np.maximum(logs, -LARGEST)).sum())
 
 
 def _log_probability_in_order(values: Floats, order: Sequence[int]) -> float:

@@ -1,7 +1,9 @@
 """What cells may not have or exceed: `none`, many skip connections, a size."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from pydantic import ValidationError
 
 from nascli.errors import UsageError
 from nascli.spaces.network_settings import NetworkSettings
@@ -45,6 +47,23 @@ class CellLimits:
             found["network"] = self.network.model_dump(mode="json")
         return found
 
+    def both(self, other: Self) -> Self:
+        """The limits of both together. Raises UsageError where they are about networks of other sizes."""
+        if self.network is not None and other.network is not None and self.network != other.network:
+            raise UsageError(
+                f"the search was limited for a network of {self.network.layers} cells and {self.network.channels} "
+                f"channels, not of {other.network.layers} and {other.network.channels}: give the same"
+            )
+        return replace(
+            self,
+            without_none=self.without_none or other.without_none,
+            network=self.network or other.network,
+            **{
+                name: min((one for one in (getattr(self, name), getattr(other, name)) if one is not None), default=None)
+                for name in ("max_skips", "max_params", "max_macs")
+            },
+        )
+
     def __str__(self) -> str:
         """As options."""
         words = ["--without-none"] if self.without_none else []
@@ -53,3 +72,21 @@ class CellLimits:
 
 
 NO_LIMITS = CellLimits()
+
+
+def limits_of(facts: object) -> CellLimits:
+    """The inverse of `CellLimits.facts`. Raises ValueError for anything else."""
+    wrong = ValueError("limits: need whole numbers, and the network that a limit of the size is about")
+    if not isinstance(facts, dict) or not facts.keys() <= {one.name for one in fields(CellLimits)}:
+        raise wrong
+    given: dict[str, Any] = dict(facts)
+    network = given.pop("network", None)
+    if any(type(value) is not (bool if name == "without_none" else int) for name, value in given.items()):
+        raise wrong
+    try:
+        found = CellLimits(**given, network=None if network is None else NetworkSettings.model_validate(network))
+    except (UsageError, ValidationError) as error:
+        raise ValueError(f"limits: {error}") from None
+    if bool(found.sizes) != (network is not None):
+        raise wrong
+    return found

@@ -51,6 +51,7 @@ class MixtureDistribution:
     kind: ClassVar[str] = "mixture"
     noun: ClassVar[str] = "mixture"
     data: ClassVar[None] = None
+    limits: ClassVar[CellLimits] = NO_LIMITS
 
     space: CellSpace
     alpha: Mapping[str, Floats]

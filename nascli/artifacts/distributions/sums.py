@@ -113,9 +113,28 @@ class CellSums:
             values.append(_gathered(values[-1][move.target] + own[move.label], move.source, len(earlier), combine))
         return values[::-1]
 
-    def whole(self, logs: Sequence[Logs], combine: np.ufunc) -> Logs:
-        """The value of whole cells by their totals."""
-        return _gathered(self.forward(logs, combine)[-1], self.ends, len(self.totals), combine)
+    def by_total(self, last: Logs, combine: np.ufunc) -> Logs:
+        """The value of whole cells by their totals, from that of the last states. -> [totals]"""
+        return _gathered(last, self.ends, len(self.totals), combine)
+
+    def by_label(self, place: int, values: Logs, combine: np.ufunc) -> Logs:
+        """Values of the moves of one choice combined by their labels. [moves] -> [labels]"""
+        return _gathered(values, self.moves[place].label, len(self.choices[place].kinds), combine)
+
+    def into(self, place: int, target: int) -> tuple[Ints, Ints]:
+        """The sources and the labels of the moves of one choice that lead to a state."""
+        order, starts = self._by_target[place]
+        own = order[starts[target] : starts[target + 1]]
+        return self.moves[place].source[own], self.moves[place].label[own]
+
+    @cached_property
+    def _by_target(self) -> list[tuple[Ints, Ints]]:
+        """For each choice, its moves in the order of their targets, and where those of each target begin."""
+        found = []
+        for move, later in zip(self.moves, self.states[1:], strict=True):
+            order = np.argsort(move.target, kind="stable")
+            found.append((order, np.searchsorted(move.target[order], np.arange(len(later) + 1))))
+        return found
 
 
 def within(room: Ints, totals: Ints, values: Logs, combine: np.ufunc) -> Logs:

@@ -150,10 +150,8 @@ def derive(
     written.
     """
     from nascli.cli.output.results import destination
-    from nascli.core.engine.derive import ranks
+    from nascli.core.engine.derive import limited_network, ranks
     from nascli.core.engine.inputs import artifacts
-    from nascli.core.engine.offers import OffersLimits
-    from nascli.core.engine.sizing import trained_later
 
     if form not in FORMATS:
         raise UsageError(unknown("--format", form, FORMATS))
@@ -187,9 +185,8 @@ def derive(
     extra |= {name: value for name, value in given.items() if name not in (*limits, *(network if limits else ()))}
     _refuse_ranking_options([name for name, value in extra.items() if value is not None and name != "seed"])
     cells = CellLimits(without_none, max_skips, **limits)
-    if limits and isinstance(starts[0].distribution, OffersLimits):
-        sized = trained_later(starts[0].provenance, starts[0].distribution.space.name, **network)
-        cells = replace(cells, network=sized)
+    if limits:
+        cells = replace(cells, network=limited_network(starts[0], cells, **network))
     choice = _choice(top, sample, given.get("seed"), cells)
     _derive_unranked(session, starts, choice, target, form=form, average=average, json=json)
 

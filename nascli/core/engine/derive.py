@@ -30,6 +30,7 @@ from nascli.core.engine.several import mean_distribution
 from nascli.core.engine.sizing import trained_later
 from nascli.errors import UsageError
 from nascli.registry import METHODS
+from nascli.spaces.network_settings import NetworkSettings
 
 BEYOND = "better_beyond"
 """What a provenance calls the number of better cells that are beyond the limits, up to MOST_COUNTED."""
@@ -204,12 +205,24 @@ def _sized(choice: Choice, start: LoadedDistribution) -> Choice:
     """The choice, with the network that its limits are about: the one that will be trained, unless it says another."""
     if isinstance(choice, Sample) or not choice.limits.sizes or choice.limits.network is not None:
         return choice
-    if not isinstance(start.distribution, OffersLimits):
-        raise UsageError(_no_limits(start.distribution, choice.limits))
-    network = trained_later(start.provenance, start.distribution.space.name)
+    network = limited_network(start, choice.limits)
     if isinstance(choice, Mode):
         return replace(choice, network=network)
     return replace(choice, limits=replace(choice.limits, network=network))
+
+
+def limited_network(start: LoadedDistribution, limits: CellLimits, **given: Any) -> NetworkSettings:
+    """The network that limits of a size are about: the one of the search's own limits, or the one trained later.
+
+    given: other settings of that training than the recipe's (`trained_later`). Raises UsageError where a distribution
+    has no operations to choose from.
+    """
+    if not isinstance(start.distribution, OffersLimits):
+        raise UsageError(_no_limits(start.distribution, limits))
+    own = start.distribution.limits.network
+    if own is not None and not given:
+        return own
+    return trained_later(start.provenance, start.distribution.space.name, **given)
 
 
 def _tell_limits(choice: Choice, files: Sequence[GenotypeFile], reporter: Reporter) -> None:

@@ -45,6 +45,10 @@ class OffersLimits(Protocol):
     def space(self) -> CellSpace:
         """The space of the cells."""
 
+    @property
+    def limits(self) -> CellLimits:
+        """The limits that it is within already."""
+
     def mode_within(self, limits: CellLimits) -> CellGenotype:
         """The best cells within the limits by the rule of the mode, which it is if that is within them."""
 

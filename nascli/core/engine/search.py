@@ -20,7 +20,7 @@ from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwr
 from nascli.core.engine.offers import OffersMode
 from nascli.core.engine.replan import earlier_plans
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.sizing import batch_notice, stem_notice
+from nascli.core.engine.sizing import batch_notice, drawing_limits, shape_of, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, search_by_table
 from nascli.core.methods.protocol import Plan, SearchMethod
 from nascli.core.nn.measure import count_parameters
@@ -171,7 +171,8 @@ def build_method(
     earlier: as in `drawing_seed`.
     """
     steps, seed = streams["train"].batches_per_pass, drawing_seed(config, earlier)
-    plan = Plan(config.method, config.space, data, config.epochs, steps, seed, split_seed=config.seed)
+    limits = drawing_limits(config, shape_of(data))
+    plan = Plan(config.method, config.space, data, config.epochs, steps, seed, split_seed=config.seed, limits=limits)
     method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, config.settings)
     return method
 

@@ -5,13 +5,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
 from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.artifacts.provenance import Provenance
 from nascli.config import LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig, describe
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph
 from nascli.registry import DATASETS, METHODS, SPACES_OF, kind_of_space, lookup
-from nascli.settings.groups import NETWORK_SIZE
+from nascli.settings.groups import NETWORK_SIZE, Limited
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 
 _IMAGES = ("dataset", "data_dir", "image_size", "skip_corrupt")
@@ -70,6 +71,18 @@ def trained_later(origin: Provenance, space: str, **given: Any) -> NetworkSettin
         return trained_cells(TrainConfig(**{**values, "space": space, "image_size": shape.image_size}), shape)
     except ValidationError as error:
         raise UsageError(describe(error)) from None
+
+
+def drawing_limits(config: SearchConfig, shape: DataShape) -> CellLimits:
+    """The limits within which a search draws cells. Those of a size are about the network that will be trained."""
+    given = config.settings
+    if not isinstance(given, Limited):
+        return NO_LIMITS
+    network = None
+    if given.limits_sizes:
+        known = {"method": config.method, "dataset": config.dataset, "space": config.space}
+        network = trained_cells(TrainConfig(**known, image_size=shape.image_size, **given.trained), shape)
+    return CellLimits(False, given.max_skips, given.max_params, given.max_macs, network)
 
 
 def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -> tuple[DataShape, Graph]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nascli import __version__
 from nascli.artifacts.distributions.distribution import DistributionFile, distribution_bytes
+from nascli.artifacts.distributions.limits import NO_LIMITS
 from nascli.artifacts.files.disk import refuse_overwriting
 from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.artifacts.load import LoadedDistribution
@@ -14,6 +15,7 @@ from nascli.config import SearchConfig
 from nascli.core.engine.destination import Destination, check_destination
 from nascli.core.engine.inputs import read_back
 from nascli.core.engine.reporter import Reporter
+from nascli.core.engine.sizing import drawing_limits, known_shape
 from nascli.errors import UsageError
 from nascli.registry import METHODS, load
 
@@ -71,7 +73,12 @@ def search_by_table(
     check_destination(destination, config, None)
     table = truth.table
     by_table = load(METHODS[config.method].by_table)
-    trials = by_table(config.space, config.settings, config.seed, table, truth.choose_by, truth.column)
+    limits = drawing_limits(config, known_shape(config))
+    trials = by_table(config.space, config.settings, config.seed, table, truth.choose_by, truth.column, limits)
+    if limits != NO_LIMITS:
+        network = limits.network
+        about = f", with {network.layers} cells and {network.channels} channels" if network is not None else ""
+        reporter.notice(f"only cells within {limits}{about}")
     if truth.choose_by == truth.column:
         reporter.notice(f"chosen by {truth.column}, which is also reported: the best of many looks better than it is")
     origin = Provenance(
@@ -82,6 +89,7 @@ def search_by_table(
         config={
             "space": config.space,
             "trials": len(trials.done),
+            **limits.facts(),
             "choose_by": truth.choose_by,
             "column": truth.column,
             "table": table.sha256,

@@ -1,6 +1,10 @@
 """What the methods share: the size of their networks, and errors for distributions that they cannot start from."""
 
+from math import exp
+
+from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.distributions.limits import NO_LIMITS
 from nascli.core.methods.protocol import Plan
 from nascli.errors import UsageError
 from nascli.settings.groups import CellNetwork, Warmup
@@ -20,6 +24,16 @@ def sized(
     if auxiliary and not graph.tower_fits:
         return size, (f"searched without an auxiliary tower: {graph.why_no_tower}",)
     return size.model_copy(update={"auxiliary": auxiliary > 0}), ()
+
+
+def limits_notice(distribution: CategoricalDistribution) -> tuple[str, ...]:
+    """What the limits are about, and how many of the cells that a distribution draws freely are within them."""
+    limits = distribution.limits
+    if limits == NO_LIMITS:
+        return ()
+    network = limits.network
+    about = f", with {network.layers} cells and {network.channels} channels" if network is not None else ""
+    return (f"only cells within {limits}{about}: {exp(distribution.log_mass):.2g} of all draws",)
 
 
 def never_learns(what: str, plan: Plan, given: Warmup) -> tuple[str, ...]:

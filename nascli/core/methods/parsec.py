@@ -67,6 +67,9 @@ class Parsec(SinglePaths):
     Weights that no trained child used have a gradient of zero, so that their momentum and decay continue (line 16
     updates all of v), however many children are left out.
 
+    Not in the paper: with limits, such as on a cell's size, p(alpha | pi) is conditioned on them, in what is drawn and
+    in what (4) ascends: log p(alpha_k | pi) - log P(within limits), whose gradient is exact.
+
     Not in the paper: in the epochs of a warm-up the distribution does not change, and each step trains one child, drawn
     uniformly. Convolutions that have learnt nothing look like noise beside skip connections.
 
@@ -82,7 +85,7 @@ class Parsec(SinglePaths):
         self._centred = settings.centred_weights
         self._first_architecture_step = settings.arch_warmup_epochs * plan.steps_per_epoch
         self.notices += never_learns("the distribution will not learn", plan, settings)
-        self.categoricals, self._drift = (Categoricals(self._space, settings) for _ in range(2))
+        self.categoricals, self._drift = (Categoricals(self._uniform, settings) for _ in range(2))
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """Algorithm 1, lines 5 to 17; or a step of the warm-up."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
+from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
 from nascli.core.optimization import Schedule
 from nascli.settings.groups import CellNetwork
 from nascli.spaces.network_settings import DataShape, NetworkSettings
@@ -19,6 +20,7 @@ class Plan:
     """What a method is told besides its own settings.
 
     seed: for all that the method draws. split_seed: for the split of the images, if it is another; None: the same.
+    limits: those within which cells are drawn.
     """
 
     method: str
@@ -28,6 +30,7 @@ class Plan:
     steps_per_epoch: int
     seed: int
     split_seed: int | None = None
+    limits: CellLimits = NO_LIMITS
 
     @property
     def shape(self) -> DataShape:

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nascli.artifacts.distributions.budget import budget_of
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.trials import Trial, TrialsDistribution
 from nascli.core.answer import answer
-from nascli.core.methods.cells import check_space, other_kind
+from nascli.core.methods.cells import check_space, limits_notice, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import build_network
 from nascli.core.optimization import cosine_of, sgd_of
@@ -36,7 +37,8 @@ MOST_UNLEARNT = 0.05
 class RandomSearch:
     """Cells are drawn one after the other; each becomes an ordinary network, which shares no weights with any other.
 
-    All draws of all decisions are uniform and independent, as PARSEC's are before it has learnt anything. A trial
+    All draws of all decisions are uniform and independent, as PARSEC's are before it has learnt anything; with limits,
+    all cells within them are equally likely but for the order of draws. A trial
     is trained on the "train" part with a whole schedule of its own, then evaluated once on all images of the "search"
     part. `epochs` is the budget of the whole search and is shared evenly, so that it means the same number of passes
     over the training part as for every other method.
@@ -62,7 +64,8 @@ class RandomSearch:
                 f"{steps} few for a trial: the running statistics that a cell is evaluated with are "
                 f"still {unlearnt:.0%} initial values; give more --epochs or fewer --trials",
             )
-        uniform = CategoricalDistribution.uniform(self._space)
+        uniform = CategoricalDistribution.uniform(self._space, plan.limits)
+        self.notices += limits_notice(uniform)
         self._cells = tuple(uniform.sample(plan.seed, number) for number in range(trials))
         self._done: list[tuple[float, float]] = []
         self.steps_done = 0
@@ -179,6 +182,11 @@ class RandomSearch:
                 )
             case _:
                 raise other_kind(self._plan.method, "random search or a categorical", start)
+        budget = budget_of(self._space, self._plan.limits)
+        if beyond := sum(not budget.allows(genotype) for genotype in self._cells):
+            raise UsageError(
+                f"{beyond} of the {count} cells that are trained again are beyond {self._plan.limits}: leave that out"
+            )
         self._begin(0)
 
     def state_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.core.answer import answer
 from nascli.core.methods.categoricals import draw
-from nascli.core.methods.cells import sized
+from nascli.core.methods.cells import limits_notice, sized
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn import auxiliary
 from nascli.core.nn.build import seeded
@@ -48,7 +48,8 @@ class SinglePaths:
         )
         runtime.place(self.network)
         self._weights = sgd_of(settings, self.network.parameters(), runtime)
-        self._uniform = CategoricalDistribution.uniform(self._space)
+        self._uniform = CategoricalDistribution.uniform(self._space, plan.limits)
+        self.notices += limits_notice(self._uniform)
 
     def uniform_step(self, stream: Stream) -> Mapping[str, Tensor]:
         """A step of SGD on one uniform child."""

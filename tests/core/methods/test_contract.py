@@ -19,6 +19,7 @@ from nascli.core.runtime import open_runtime
 from nascli.data import open_data
 from nascli.registry import METHODS, SPACES
 from nascli.settings import settings_class
+from nascli.spaces.names import SKIP
 
 TINY = {"epochs": 2, "batch_size": 32, "limit_train": 160, "layers": 3, "channels": 4, "seed": 9}
 TINY_SUPERNET = {"width": 4, "depth": 1}
@@ -33,8 +34,24 @@ STAND_FOR_CELLS = {method for method, row in METHODS.items() if row.searches == 
 OF_CELLS = [(method, space) for method, space in CASES if METHODS[method].searches == "cells"]
 
 
+LIMITED = {"max_params": 90_000, "max_skips": 1}
+"""About a tenth of the cells of `darts`, and of `nas-bench-201`, trained by the recipe for digits."""
+
+
 def settings_of(method):
     return set(settings_class(method).model_fields)
+
+
+DRAWN = [case for case in OF_CELLS if "max_params" in settings_of(case[0])]
+LAYERS = {"darts": 5, "nas-bench-201": 6}
+
+
+WITHIN_LIMITS = [("parsec", "darts"), ("random", "nas-bench-201")]
+
+
+def named(case):
+    """The name of a case: a method, a space, and whether it is limited."""
+    return "-".join([*case[:2], *(["limited"] if case[2] else [])])
 
 
 def configured(case, **given):
@@ -45,9 +62,23 @@ def configured(case, **given):
     return SearchConfig(method=method, space=space, **{k: v for k, v in values.items() if k in own}, **given)
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+@pytest.fixture(params=[*((*case, {}) for case in CASES), *((*case, LIMITED) for case in WITHIN_LIMITS)], ids=named)
 def config(request):
-    return configured(request.param)
+    *case, more = request.param
+    return configured(case, **more)
+
+
+def test_what_is_drawn_is_within_the_limits():
+    for case in DRAWN:
+        running = Running(configured(case, **LIMITED))
+        limits = running.method._plan.limits
+        assert (limits.max_params, limits.max_skips, limits.network.layers) == (90_000, 1, LAYERS[case[1]])
+        now = running.method.distribution()
+        cells = [now.mode(), *(now.waiting if case[0] == "random" else (now.sample(1, number) for number in range(9)))]
+        for cell in cells:
+            assert cell.graph(limits.network).size.parameters <= 90_000
+            assert all([pick.op for node in one.nodes for pick in node].count(SKIP) <= 1 for one in cell.cells.values())
+        assert any("only cells within --max-skips 1 and --max-params 90,000" in one for one in running.method.notices)
 
 
 def derived(distribution):

@@ -3,6 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.load import LoadedDistribution
 from nascli.artifacts.runs.scores import CELLS, UNIFORM
@@ -51,7 +53,8 @@ class CellCandidates:
         own = self._distribution
         if not any(values.any() for values in own.tensors().values()):
             return [], None
-        uniform = type(own).uniform(own.space)
+        nothing = {name: np.zeros_like(values) for name, values in own.tensors().items()}
+        uniform = type(own).assemble(own.settings(), nothing)  # within the same limits
         return self._candidates(UNIFORM, count, partial(uniform.sample, derive_seed(seed, UNIFORM))), None
 
     def genotype(self, seed: int, number: int) -> CellGenotype:
