@@ -258,6 +258,15 @@ class TrainConfig(Config):
     weight_decay: WeightDecay = 3e-4
     clip: Clip = 5.0
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability mass spread over all classes")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none",
+        description="weight of a class in the loss that training descends, and no other; balanced: the fewer images it "
+        "has, the more it counts",
+    )
+    sampling: Literal["uniform", "balanced"] = Field(
+        "uniform",
+        description="what an epoch shows; uniform: every image once; balanced: as many, every class equally often",
+    )
     drop_path: DropPath = 0.0
     cutout: Cutout = 0
     auxiliary: Auxiliary = 0.0

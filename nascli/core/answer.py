@@ -24,18 +24,20 @@ def answer(
     *choice: Any,
     auxiliary: float = 0.0,
     label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
     **named: Any,
 ) -> Answer:
     """Mean cross-entropy and accuracy of `network(images, *choice, **named)`.
 
     auxiliary: weight of the auxiliary tower's loss; with 0 the tower is not run.
+    class_weights: [classes], of both losses, which are then weighted means: divided by the sum of the labels' weights.
     """
     images, labels = batch
     if auxiliary:
         logits, tower = network(images, *choice, with_auxiliary=True, **named)
     else:
         logits = network(images, *choice, **named)
-    objective = loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    objective = loss = F.cross_entropy(logits, labels, class_weights, label_smoothing=label_smoothing)
     if auxiliary:
-        objective = loss + auxiliary * F.cross_entropy(tower, labels, label_smoothing=label_smoothing)
+        objective = loss + auxiliary * F.cross_entropy(tower, labels, class_weights, label_smoothing=label_smoothing)
     return Answer(objective, loss, (logits.detach().argmax(dim=1) == labels).float().mean())

@@ -13,7 +13,10 @@ from nascli.data.format import Format
 
 @dataclass(frozen=True)
 class Request:
-    """One batch: indices int64 [batch], and the seed of their pass, from which each image's seed is derived."""
+    """One batch: indices int64 [batch], and a seed from which that of each image is derived.
+
+    An index that comes several times stands for as many views of its image.
+    """
 
     indices: np.ndarray
     seed: int = 0

@@ -121,8 +121,12 @@ class DataModule:
         name: str,
         augmentation: Augmentation,
         memory_format: torch.memory_format = torch.contiguous_format,
+        balanced: bool = False,
     ) -> Stream:
-        """Endless augmented batches of some training images. Raises UsageError for a batch larger than their number."""
+        """Endless augmented batches of some training images; `balanced`: each class equally often.
+
+        Raises UsageError for a batch larger than their number.
+        """
         stream = Stream(
             self._train.feed,
             indices,
@@ -132,6 +136,7 @@ class DataModule:
             augmentation=augmentation,
             normalize=self._normalize,
             memory_format=memory_format,
+            labels=self.train_labels[indices] if balanced else None,
         )
         self._streams.append(stream)
         return stream

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nascli.data.augmentation import Augmentation, Normalization, augment
+from nascli.data.balance import BalancedOrder
 from nascli.data.feed import Feed, Request
 from nascli.data.permutation import permutation
 from nascli.errors import UsageError
@@ -16,6 +17,9 @@ from nascli.seeds import derive_seed
 
 class Stream:
     """Batches of some images, reshuffled in every pass; an incomplete batch at the end of a pass is dropped.
+
+    labels: int64 [images], those of `indices`. If they are given, a pass of the same length shows every class equally
+    often (see `BalancedOrder`) instead of every image once.
 
     `position` is the number of batches given so far. The order of pass p follows from (seed, name, p), the augmentation
     of batch b from (seed, name, b), so a stream's position alone decides how it continues.
@@ -33,6 +37,7 @@ class Stream:
         augmentation: Augmentation,
         normalize: Normalization,
         memory_format: torch.memory_format = torch.contiguous_format,
+        labels: np.ndarray | None = None,
     ) -> None:
         if not 1 <= batch_size <= len(indices):
             raise UsageError(
@@ -48,6 +53,7 @@ class Stream:
         self._augmentation = augmentation
         self._normalize = normalize
         self._memory_format = memory_format
+        self._balanced = None if labels is None else BalancedOrder(labels)
         self._order = lru_cache(maxsize=1)(self._shuffled)
         self._position = 0
         self._answers: Iterator[tuple[Tensor, Tensor]] | None = None
@@ -100,11 +106,19 @@ class Stream:
             number, within = divmod(batch, self.batches_per_pass)
             start = within * self.batch_size
             indices = self._order(number)[start : start + self.batch_size]
-            yield Request(indices, derive_seed(self._seed, self.name, "pass", number))
+            # An image that comes again in a pass must not look the same: every batch has a seed of its own then.
+            once = self._balanced is None
+            yield Request(
+                indices, derive_seed(self._seed, self.name, *(("pass", number) if once else ("batch", batch)))
+            )
             batch += 1
 
     def _shuffled(self, number: int) -> np.ndarray:
-        """All indices in the order of one pass."""
-        order = permutation(len(self._indices), derive_seed(self._seed, self.name, "order", number))
+        """The indices in the order of one pass: all of them or, of balanced classes, as many as its batches hold."""
+        seed = derive_seed(self._seed, self.name, "order", number)
+        if self._balanced is None:
+            order = permutation(len(self._indices), seed)
+        else:
+            order = self._balanced.draw(self.batches_per_pass * self.batch_size, seed)
         shuffled: np.ndarray = self._indices[order]
         return shuffled

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, reduce
@@ -137,7 +138,10 @@ class _Batches(Dataset[Answer]):
         batch = torch.empty((len(request.indices), channels, side, side), dtype=torch.uint8, memory_format=layout)
         kept: list[int] = []
         lost: list[UnreadableImage] = []
+        views: Counter[int] = Counter()
         for index in request.indices.tolist():
+            again = (views[index],) if views[index] else ()
+            views[index] += 1
             try:
                 image = self.source.load(index, self.format)
             except UnreadableImage as error:
@@ -148,7 +152,7 @@ class _Batches(Dataset[Answer]):
             if self.transform is None:
                 batch[row] = self.format.evaluated(image)
             else:
-                with _seeded_generator(derive_seed(request.seed, "image", index)):
+                with _seeded_generator(derive_seed(request.seed, "image", index, *again)):
                     batch[row] = self.transform(image)
         return batch[: len(kept)], self.labels[kept], tuple(lost)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
@@ -41,7 +42,7 @@ from nascli.core.runtime import (
     check_maps,
     check_memory,
 )
-from nascli.data import Augmentation, DataModule, open_data
+from nascli.data import Augmentation, DataModule, class_weights, open_data
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Size
 from nascli.milestones import milestones
@@ -170,6 +171,7 @@ def open_training(
         stem_notice(config.stem, data.info.image_size),
         tower_notice(config.auxiliary, settings, graph),
         batch_notice(config, data.info.train_images),
+        _balance_notice(config),
         *runtime.notices,
     )
     for text in filter(None, notices):
@@ -198,6 +200,15 @@ def check_watched(config: TrainConfig, data: DataModule) -> None:
             f"{wanted} needs validation images, and {data.info.dataset} has none: hold some out with --validation 0.1, "
             "or have val/ beside test/"
         )
+
+
+def _balance_notice(config: TrainConfig) -> str:
+    """A warning where rare classes are favoured twice; else empty."""
+    if config.class_weights == config.sampling == "balanced":
+        return (
+            "--class-weights balanced and --sampling balanced each make up for rare classes: together they favour them"
+        )
+    return ""
 
 
 def facts(network: str, config: TrainConfig, data: DataModule, size: Size, runtime: Runtime) -> dict[str, object]:
@@ -242,7 +253,12 @@ class TrainJob:
             name="train",
             augmentation=Augmentation.for_dataset(data.info, config.cutout, config.flip),
             memory_format=runtime.memory_format,
+            balanced=config.sampling == "balanced",
         )
+        self._class_weights: Tensor | None = None
+        if config.class_weights == "balanced":
+            weights = class_weights(data.train_labels[parts["train"]], len(data.info.classes))
+            self._class_weights = torch.from_numpy(weights).to(runtime.device, torch.float32)
         self.steps_per_epoch: int = self._stream.batches_per_pass
         seed = derive_seed(config.seed, "weights")
         network, self.transfer = starting_network(inherited, graph, data.info, seed, with_tower=settings.auxiliary)
@@ -283,6 +299,7 @@ class TrainJob:
                 self._paths(len(batch[1])),
                 auxiliary=self._config.auxiliary if self._auxiliary else 0.0,
                 label_smoothing=self._config.label_smoothing,
+                class_weights=self._class_weights,
             )
         norm = self._weights.update(found.objective, self.schedule(self.steps_done))
         self.steps_done += 1

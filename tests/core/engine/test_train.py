@@ -36,15 +36,20 @@ def job(**given):
     return TrainJob(genotype, GRAPH, SETTINGS, config, open_data(config, device=CPU.device), CPU)
 
 
-def test_the_first_step_is_sgd_on_the_smoothed_cross_entropy():
-    searched = job(lr=0.1, lr_min=0.1, weight_decay=0.01, clip=0.0, label_smoothing=0.1)
-    images, labels = job()._stream.next()
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_the_first_step_is_sgd_on_the_smoothed_cross_entropy(weights):
+    given = {"limit_train": 105, "class_weights": weights}
+    searched = job(lr=0.1, lr_min=0.1, weight_decay=0.01, clip=0.0, label_smoothing=0.1, **given)
+    images, labels = job(**given)._stream.next()
+    counts = torch.bincount(torch.from_numpy(searched._data.train_labels))
+    assert sorted(counts.tolist()) == 5 * [10] + 5 * [11]
+    weight = 105 / (10 * counts) if weights == "balanced" else torch.ones(10)
     reference = build_network(GRAPH, seed=derive_seed(0, "weights"))
     reference = reference.to(memory_format=torch.channels_last)
     logits = reference(images)
     log_p = logits.log_softmax(dim=1)
     target = 0.9 * F.one_hot(labels, 10) + 0.1 / 10
-    loss = -(target * log_p).sum(dim=1).mean()
+    loss = -(weight * target * log_p).sum() / weight[labels].sum()
     loss.backward()
     metrics = searched.step()
     assert float(metrics["train_loss"]) == pytest.approx(loss.item(), rel=1e-5)
@@ -130,7 +135,7 @@ def test_cutout_reaches_the_images():
 
 
 def test_a_training_restored_in_mid_epoch_goes_on_to_the_bit():
-    settings = {"drop_path": 0.3, "cutout": 4, "epochs": 4}
+    settings = {"drop_path": 0.3, "cutout": 4, "epochs": 4, "sampling": "balanced"}
     whole = job(**settings)
     for _ in range(6):
         whole.step()
