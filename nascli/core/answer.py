@@ -5,9 +5,16 @@ from typing import Any, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
+from torch.return_types import topk
 
 Batch = tuple[Tensor, Tensor]
 """Images [B, C, H, W] and labels [B]."""
+
+
+def log_probabilities(logits: Tensor) -> tuple[Tensor, topk]:
+    """Log-probabilities of all classes in float64, [images, classes], and the five largest of each image at most."""
+    log_p = logits.double().log_softmax(dim=1)
+    return log_p, log_p.topk(min(5, log_p.shape[1]), dim=1)
 
 
 class Answer(NamedTuple):

@@ -190,6 +190,15 @@ class DataModule:
         """One pass over the test images, unchanged; the last batch may be smaller."""
         return self._pass(self._test, np.arange(len(self._test.labels)), batch_size, memory_format)
 
+    def test_paths(self) -> list[Path] | None:
+        """The files of the images that `test_batches` has given, in that order; None where they are not in files."""
+        files, feed = self._test.files, self._test.feed
+        if files is None:
+            return None
+        paths = [files.path(index) for index in range(len(files))]
+        lost = feed.lost if isinstance(feed, WorkerFeed) else {}
+        return [path for path in paths if not any(text.startswith(f"{path}: ") for text in lost)]
+
     @property
     def has_validation(self) -> bool:
         """Whether the data set has validation images besides those for training and testing."""

@@ -10,7 +10,7 @@ from nascli.artifacts.data_info import Fit
 from nascli.data.decoding import UnreadableImage
 from nascli.data.feed import Feed
 from nascli.data.format import Format
-from nascli.data.images import Images
+from nascli.data.images import FileImages, Images
 from nascli.data.permutation import permutation
 from nascli.data.reading import decode_all, find_unreadable
 from nascli.data.resident import ResidentFeed
@@ -31,11 +31,12 @@ MADE_SQUARE: Mapping[Fit, str] = {"crop": "cut to its centre", "pad": "given bor
 
 @dataclass(frozen=True)
 class Part:
-    """Images that can be read: their feed, and their labels, int64 [images]."""
+    """Images that can be read: their feed, their labels, int64 [images], and their files, if they are in files."""
 
     feed: Feed
     labels: np.ndarray
     notices: tuple[str, ...]
+    files: FileImages | None
 
 
 def open_part(images: Images, format: Format, *, device: torch.device, workers: int | None, skip_corrupt: bool) -> Part:
@@ -66,13 +67,13 @@ def open_part(images: Images, format: Format, *, device: torch.device, workers: 
                 f"class {images.classes[lost[0]]!r} has no readable image; {unreadable[0]}: repair some, or remove the "
                 "class"
             )
-    labels = images.labels[kept]
+    readable = images.select(kept) if unreadable else images
+    labels = readable.labels
     if format.resident:
         feed: Feed = ResidentFeed(decoded.pixels.to(device), torch.from_numpy(labels).to(device))
     else:
-        readable = images.select(kept) if unreadable else images
         feed = WorkerFeed(readable, format, workers, device, skip_corrupt)
-    return Part(feed, labels, tuple(notices))
+    return Part(feed, labels, tuple(notices), readable if isinstance(readable, FileImages) else None)
 
 
 def _left_out(unreadable: tuple[UnreadableImage, ...], skip_corrupt: bool) -> str:

@@ -1,13 +1,17 @@
 """`nascli eval`: from models to figures."""
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from nascli.artifacts.files.disk import is_pipe
 from nascli.cli.options.of_config import options, resolve
-from nascli.cli.options.shared import ConfigFile, Json
+from nascli.cli.options.shared import OUTPUT_PANEL, ConfigFile, Json, Overwrite
 from nascli.cli.session import Session, command
 from nascli.config import EvalConfig
+from nascli.errors import UsageError
 
 
 @command(*options(EvalConfig))
@@ -21,6 +25,16 @@ def evaluate(
             help="the result of a training; '-': standard input. Several are evaluated singly and as an ensemble",
         ),
     ],
+    errors: Annotated[
+        Path | None,
+        typer.Option(
+            "--errors",
+            metavar="FILE.csv",
+            help="write a table of the wrong answers to FILE, the most confident first; '-': standard output",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
@@ -30,7 +44,12 @@ def evaluate(
 
     An ensemble answers with the mean of its members' probabilities. The members need the same classes and may differ
     in everything else.
+
+    The table of --errors has the path of each picture, its true class, the answer, and the probabilities of both; of
+    an ensemble, what all answer together. 'nascli visualize' draws its first pictures.
     """
+    if errors is not None and is_pipe(errors) and json:
+        raise UsageError("--errors - and --json both write to standard output: name a file for one of them")
     resolved = resolve(EvalConfig, given, file=config)
 
     from nascli.cli.output.evaluation_table import ensemble_table, table
@@ -39,11 +58,12 @@ def evaluate(
     from nascli.core.engine.ensemble import evaluate_ensemble
     from nascli.core.engine.evaluate import evaluate as evaluate_one
 
+    figures = sys.stderr if errors is not None and is_pipe(errors) else sys.stdout
     if len(sources) == 1:
         with progress(session) as reporter:
-            alone = evaluate_one(sources[0], resolved, reporter)
-        print_json(alone.model_dump(mode="json")) if json else print(table(alone))
+            alone = evaluate_one(sources[0], resolved, reporter, errors=errors, overwrite=overwrite)
+        print_json(alone.model_dump(mode="json")) if json else print(table(alone), file=figures)
         return
     with progress(session) as reporter:
-        result = evaluate_ensemble(sources, resolved, reporter)
-    print_json(result.model_dump(mode="json")) if json else print(ensemble_table(result))
+        result = evaluate_ensemble(sources, resolved, reporter, errors=errors, overwrite=overwrite)
+    print_json(result.model_dump(mode="json")) if json else print(ensemble_table(result), file=figures)

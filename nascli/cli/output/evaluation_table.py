@@ -10,16 +10,24 @@ from nascli.core.engine.evaluate import Evaluation
 MOST_MATRIX_CLASSES = 12
 """The most classes whose confusion matrix fits on a screen; with more, the most frequent confusions are listed."""
 
+MATRIX_WIDTH = 100
+"""Columns of the terminal that the matrix fills, unless counts need more; the names above it are cut short."""
+
+MOST_LISTED_CLASSES = 100
+LISTED_CLASSES = 20
+"""How many classes are listed where there are more than MOST_LISTED_CLASSES."""
+
 LISTED_CONFUSIONS = 10
-LONGEST_NAME = 12
+LONGEST_NAME = 24
 
 
 def table(result: Evaluation) -> str:
-    """Accuracies, sizes and speed; the accuracy of each class, and what its images are taken for."""
+    """Accuracies, sizes and speed; how well each class is told, and what its images are taken for."""
     head: list[tuple[str, str]] = [("top-1", f"{result.top1:.2%}")]
     if result.top5 is not None:
         head.append(("top-5", f"{result.top5:.2%}"))
     head += [
+        ("balanced accuracy", f"{result.balanced_accuracy:.2%}"),
         ("neg. log-likelihood", f"{result.loss:.4f}"),
         ("calibration error", f"{result.calibration_error:.2%}"),
         ("parameters", f"{result.parameters:,}"),
@@ -69,21 +77,38 @@ def _right_aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def _classes(result: Evaluation) -> str:
-    return _matrix(result) if len(result.classes) <= MOST_MATRIX_CLASSES else _lists(result)
+    return (
+        f"{_scores(result)}\n\n{_matrix(result) if len(result.classes) <= MOST_MATRIX_CLASSES else _confusions(result)}"
+    )
+
+
+def _scores(result: Evaluation) -> str:
+    """A row per class, and their means; of more than `MOST_LISTED_CLASSES`, the classes that are told worst."""
+    listed = list(zip(result.classes, map(sum, result.confusion), strict=True))
+    left = ""
+    if len(listed) > MOST_LISTED_CLASSES:
+        listed = sorted(listed, key=lambda row: (result.f1[row[0]] is None, result.f1[row[0]]))[:LISTED_CLASSES]
+        left = f"\n(the {LISTED_CLASSES} classes of least F1 out of {len(result.classes):,}; --json gives all)"
+    rows: list[tuple[str, ...]] = [("class", "images", "precision", "recall", "F1")]
+    for name, images in listed:
+        shares = (result.precision[name], result.recall[name], result.f1[name])
+        rows.append((_short(name), f"{images:,}", *map(_share, shares)))
+    means = (result.macro_precision, result.macro_recall, result.macro_f1)
+    rows.append(("mean of classes", f"{result.images:,}", *map(_share, means)))
+    return aligned(_right_aligned(rows)) + left
 
 
 def _matrix(result: Evaluation) -> str:
-    """One row per class: its accuracy and what its images were taken for."""
+    """One row per class: what its images were taken for."""
     names = [_short(name) for name in result.classes]
-    rows: list[tuple[object, ...]] = [("class", "accuracy", *names)]
-    for name, true_class, counts in zip(names, result.classes, result.confusion, strict=True):
-        rows.append((name, _share(result.per_class[true_class]), *(count or "." for count in counts)))
-    return f"{aligned(rows)}\n(rows: the true class; columns: the answers)"
+    room = (MATRIX_WIDTH - max(map(len, names))) // len(names) - 2
+    rows: list[tuple[str, ...]] = [("class", *(_short(name, max(4, min(room, 12))) for name in result.classes))]
+    rows += [(name, *(str(n or ".") for n in row)) for name, row in zip(names, result.confusion, strict=True)]
+    return f"{aligned(_right_aligned(rows))}\n(rows: the true class; columns: the answers)"
 
 
-def _lists(result: Evaluation) -> str:
-    """Accuracy per class, and the most frequent confusions."""
-    classes = aligned((_short(name), _share(share)) for name, share in result.per_class.items())
+def _confusions(result: Evaluation) -> str:
+    """The most frequent confusions."""
     mistakes = [
         (count, f"{result.classes[true]} taken for {result.classes[answer]}")
         for true, counts in enumerate(result.confusion)
@@ -91,12 +116,12 @@ def _lists(result: Evaluation) -> str:
         if count and true != answer
     ]
     worst = sorted(mistakes, key=lambda mistake: -mistake[0])[:LISTED_CONFUSIONS]
-    return f"{classes}\n\nmost frequent confusions\n{aligned(worst) if worst else 'none'}"
+    return f"most frequent confusions\n{aligned(worst) if worst else 'none'}"
 
 
 def _share(share: float | None) -> str:
-    return f"{share:.1%}" if share is not None else "no image"
+    return f"{share:.1%}" if share is not None else "-"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+def _short(name: str, longest: int = LONGEST_NAME) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + "…"

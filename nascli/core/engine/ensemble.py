@@ -12,9 +12,10 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.load import LoadedModel
 from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
-from nascli.core.engine.evaluate import Evaluation, Tally, evaluate_on, evaluation, resolved, test_data
+from nascli.core.engine.evaluate import Count, Evaluation, Tally, evaluate_on, evaluation, resolved, test_data
 from nascli.core.engine.frame import working
-from nascli.core.engine.inputs import Source, artifacts, given_twice
+from nascli.core.engine.inputs import Output, Source, artifacts, given_twice
+from nascli.core.engine.mistakes import WrongAnswers, check_table, write_table
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.data import DataModule
 from nascli.errors import UsageError
@@ -70,28 +71,36 @@ class MeanProbabilities:
             torch.logaddexp(log_sum, log_p, out=log_sum)
         self._batch += 1
 
-    def tally(self, classes: int) -> Tally:
-        """The tally of the mean's answers."""
+    def tally(self, classes: int, *counts: Count) -> Tally:
+        """The tally of the mean's answers, which `counts` get, too."""
         self._check_whole_pass()
-        counted = Tally(classes)
+        tally = Tally(classes)
         for log_sum, labels in zip(self._log_sums, self._labels, strict=True):
-            counted.add(log_sum - log(self._members), labels)
-        return counted
+            for count in (tally, *counts):
+                count.add(log_sum - log(self._members), labels)
+        return tally
 
     def _check_whole_pass(self) -> None:
         assert self._batch == len(self._labels), "every member sees all images"
 
 
 def evaluate_ensemble(
-    sources: Sequence[Source], config: EvalConfig | None = None, reporter: Reporter = Silent()
+    sources: Sequence[Source],
+    config: EvalConfig | None = None,
+    reporter: Reporter = Silent(),
+    *,
+    errors: Output = None,
+    overwrite: bool = False,
 ) -> EnsembleEvaluation:
     """Evaluate models on the same test images, each alone and all together.
 
     By default on those of the data set that they were trained on. The members may differ in everything but the set of
-    their classes. One network at a time is on the device. Raises ArtifactError, UsageError, DataError, MemoryExhausted.
+    their classes. One network at a time is on the device. errors, overwrite: as in `evaluate`,
+    of the ensemble. Raises ArtifactError, UsageError, DataError, MemoryExhausted.
     """
     models = artifacts(sources, ModelFile)
     check_members(models)
+    check_table(errors, overwrite, models)
     config = _shared_config(models, config)
     first = models[0].value.data
     mean = MeanProbabilities()
@@ -122,7 +131,11 @@ def evaluate_ensemble(
             multiply_adds=sum(member.multiply_adds for member in members),
         )
         seconds = sum(member.images / member.images_per_second for member in members)
-        ensemble = evaluation(mean.tally(len(first.classes)), data, runtime, together, seconds)
+        wrong = WrongAnswers()
+        ensemble = evaluation(
+            mean.tally(len(first.classes), *(() if errors is None else (wrong,))), data, runtime, together, seconds
+        )
+        write_table(errors, overwrite, wrong, data, reporter)
     return EnsembleEvaluation(members=tuple(members), ensemble=ensemble)
 
 

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from nascli.artifacts.load import LoadedModel
 from nascli.artifacts.model import ModelFile
 from nascli.config import EvalConfig
+from nascli.core.answer import log_probabilities
 from nascli.core.engine.calibration import Calibration
+from nascli.core.engine.class_scores import ClassScores
 from nascli.core.engine.frame import working
-from nascli.core.engine.inputs import Source, artifact
+from nascli.core.engine.inputs import Output, Source, artifact
+from nascli.core.engine.mistakes import WrongAnswers, check_table, write_table
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.nn import build
 from nascli.core.runtime import Runtime, fitting_threads
@@ -30,8 +33,10 @@ class Evaluation(BaseModel):
     """How a model does on the test images. Shares are in [0, 1]; `confusion[i][j]` counts class i taken for class j.
 
     `loss` is the mean negative log-likelihood, in nats. `top5` is None where there are at most five classes.
-    `calibration_error` is the expected calibration error (see `Calibration`). `multiply_adds` counts convolutions and
-    linear layers for one image. `images_per_second` is that of the forward pass alone.
+    `calibration_error` is the expected calibration error (see `Calibration`). `per_class` is each class's accuracy:
+    its recall. `precision`, `recall` and `f1` of each class are None where undefined; they, their means and
+    `balanced_accuracy` are as `ClassScores` says. `multiply_adds` counts convolutions and linear layers for one image.
+    `images_per_second` is that of the forward pass alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,9 +46,16 @@ class Evaluation(BaseModel):
     loss: float
     top1: float
     top5: float | None
+    balanced_accuracy: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
     calibration_error: float
     classes: tuple[str, ...]
     per_class: dict[str, float | None]
+    precision: dict[str, float | None]
+    recall: dict[str, float | None]
+    f1: dict[str, float | None]
     confusion: tuple[tuple[int, ...], ...]
     parameters: int
     multiply_adds: int
@@ -70,10 +82,9 @@ class Tally:
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count one batch. [images, classes] of logits, or of log-probabilities, which are logits too; [images]."""
-        log_p = logits.double().log_softmax(dim=1)
+        log_p, best = log_probabilities(logits)
         self.images += len(labels)
         self._loss = self._loss.to(log_p.device) - log_p.gather(1, labels[:, None]).sum()
-        best = log_p.topk(min(5, self._classes), dim=1)
         right = best.indices == labels[:, None]
         self._top5 = self._top5.to(log_p.device) + right.sum()
         pairs = labels * self._classes + best.indices[:, 0]
@@ -137,19 +148,30 @@ def _wait(runtime: Runtime) -> None:
         torch.cuda.synchronize(runtime.device)
 
 
-def evaluate(source: Source, config: EvalConfig | None = None, reporter: Reporter = Silent()) -> Evaluation:
+def evaluate(
+    source: Source,
+    config: EvalConfig | None = None,
+    reporter: Reporter = Silent(),
+    *,
+    errors: Output = None,
+    overwrite: bool = False,
+) -> Evaluation:
     """Evaluate a model on test images: by default those of the data set that it was trained on.
 
+    errors: a file for the table of its wrong answers (see `nascli.artifacts.mistakes`); `overwrite` replaces one.
     Raises ArtifactError, UsageError, DataError, MemoryExhausted.
     """
     loaded = artifact(source, ModelFile)
+    check_table(errors, overwrite, [loaded])
     model = loaded.value
     config = resolved(loaded, config)
     with working(config) as runtime:
         data = test_data(model, config, runtime, model.data.classes)
-        result = evaluate_on(data, loaded, config, runtime)
+        wrong = WrongAnswers()
+        result = evaluate_on(data, loaded, config, runtime, *(() if errors is None else (wrong,)))
         for notice in data.notices:
             reporter.notice(notice)
+        write_table(errors, overwrite, wrong, data, reporter)
     return result
 
 
@@ -186,18 +208,26 @@ def evaluate_on(
 def evaluation(tally: Tally, data: DataModule, runtime: Runtime, size: Size, seconds: float) -> Evaluation:
     """The counts as a result. seconds: spent in the network."""
     classes = data.info.classes
-    totals = tally.confusion.sum(dim=1).tolist()
-    right = tally.confusion.diagonal().tolist()
+    confusion = tally.confusion.tolist()
+    scores = ClassScores.of(confusion)
+    recall = dict(zip(classes, scores.recall, strict=True))
     return Evaluation(
         dataset=data.info.dataset,
         images=tally.images,
         loss=tally.loss,
         top1=tally.top1,
         top5=tally.top5,
+        balanced_accuracy=scores.balanced_accuracy,
+        macro_precision=scores.macro(scores.precision),
+        macro_recall=scores.macro(scores.recall),
+        macro_f1=scores.macro(scores.f1),
         calibration_error=tally.calibration_error,
         classes=classes,
-        per_class={c: r / t if t else None for c, r, t in zip(classes, right, totals, strict=True)},
-        confusion=tuple(tuple(row) for row in tally.confusion.tolist()),
+        per_class=recall,
+        precision=dict(zip(classes, scores.precision, strict=True)),
+        recall=recall,
+        f1=dict(zip(classes, scores.f1, strict=True)),
+        confusion=tuple(tuple(row) for row in confusion),
         parameters=size.parameters,
         multiply_adds=size.multiply_adds,
         images_per_second=tally.images / seconds,
