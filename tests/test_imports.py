@@ -68,6 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "nascli.visualize": {
         "nascli.artifacts",
+        "nascli.data",
         "nascli.errors",
         "nascli.graphs",
         "nascli.metrics",

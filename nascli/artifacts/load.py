@@ -15,6 +15,7 @@ from nascli.artifacts.files.disk import LARGEST_INPUT, display_name, is_pipe, re
 from nascli.artifacts.genotypes import published
 from nascli.artifacts.genotypes.genotype import LARGEST_FILE as LARGEST_GENOTYPE
 from nascli.artifacts.genotypes.genotype import GenotypeFile, parse_genotype
+from nascli.artifacts.mistakes import is_mistakes_csv
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, ArtifactKind, Provenance
 from nascli.errors import ArtifactError, unknown
@@ -36,6 +37,8 @@ _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
 LONGEST_NAME = 1000
 """The longest path, in characters, that a message prints whole."""
 _BINARY_START = 16
+_START = 1000
+"""Bytes that tell files apart which may be large."""
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
@@ -89,14 +92,17 @@ def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None
     Raises ArtifactError if nothing is found, if the content is malformed or of a newer version, and, with `expect`, if
     it is of another kind. The message then names the command that makes the right one.
     """
-    source = str(source)
-    where = display_name(source)
-    if _is_text(source):
-        where = shorten_name(where)
-    loaded = read_artifact(_bytes_of(source), where)
+    loaded = read_artifact(*read_source(source))
     if expect is not None and loaded.kind not in expect:
         raise _wrong_kind(loaded, expect)
     return loaded
+
+
+def read_source(source: str | Path) -> tuple[bytes, str]:
+    """The bytes that `load_artifact` would read, and what messages call them. Raises ArtifactError as it does."""
+    source = str(source)
+    where = display_name(source)
+    return _bytes_of(source), shorten_name(where) if _is_text(source) else where
 
 
 def read_artifact(data: bytes, where: str) -> LoadedArtifact[Artifact]:
@@ -142,7 +148,8 @@ def _read_file(source: str) -> bytes:
     """The bytes of a file. Raises ArtifactError if it is too large for what its first bytes say it is."""
     limit = LARGEST_INPUT
     with suppress(OSError), Path(source).open("rb") as stream:
-        if not tensor_file.looks_like_safetensors(stream.read(16)):
+        start = stream.read(_START)
+        if not tensor_file.looks_like_safetensors(start) and not is_mistakes_csv(start):
             limit = LARGEST_GENOTYPE
     return read_bytes(source, limit)
 

@@ -9,6 +9,7 @@ from nascli.faults import shorten
 
 PATH, NUMBER = "path", "index"
 COLUMNS = ("truth", "answer", "probability", "truth_probability")
+_LONGEST_HEADER = 1000
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def read_mistakes(data: bytes, where: str) -> Mistakes:
             probabilities = (_probability(row[name], at) for name in COLUMNS[2:])
             rows.append(Mistake(row[place], row["truth"], row["answer"], *probabilities))
     except csv.Error as error:
-        raise ArtifactError(f"{where}: line {reader.line_num}: {error}") from None
+        raise ArtifactError(f"{where}: after line {reader.line_num}: {error}") from None
     return Mistakes(tuple(rows), place == PATH)
 
 
@@ -77,7 +78,8 @@ def _text(data: bytes) -> str:
 
 
 def _header(data: bytes) -> list[str]:
-    return next(csv.reader([_text(data.partition(b"\n")[0]).rstrip("\r")]), [])
+    first, _, _ = data[:_LONGEST_HEADER].partition(b"\n")
+    return next(csv.reader([_text(first).rstrip("\r")]), [])
 
 
 def _probability(text: str, at: str) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nascli.errors import UsageError, unknown
 from nascli.registry import DISTRIBUTIONS, GENOTYPES, load
+from nascli.visualize.mistakes.sheet import Sheet
 from nascli.visualize.runs.judged import Judged
 from nascli.visualize.runs.scored import Candidates
 
@@ -38,6 +39,10 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
         }
         for kind in GENOTYPES.values()
     },
+    "wrong answers": {
+        **dict.fromkeys(PICTURES, "nascli.visualize.mistakes.sheet_picture:draw_sheet"),
+        "txt": "nascli.visualize.mistakes.sheet_text:describe_sheet",
+    },
     "the candidates of a posterior": {
         **dict.fromkeys(PICTURES, "nascli.visualize.runs.candidates:draw_candidates"),
         "txt": "nascli.visualize.runs.candidates_text:describe_candidates",
@@ -57,9 +62,10 @@ _RENDERERS: Mapping[str, Mapping[str, str]] = {
 def visualize(artifact: Any, *, format: str, title: str | None = None) -> bytes:
     """The picture of an artifact: the same bytes for the same artifact, format and title.
 
-    `artifact` is a `Genotype` or a `Distribution` of any kind; the `Candidates` of a posterior; searches that are
-    `Judged` by a table; the rows of one run's metrics.jsonl; or several such lists by the names of their runs. Raises
-    UsageError if the format is unknown or doesn't fit the artifact.
+    `artifact` is a `Genotype` or a `Distribution` of any kind; a `Sheet` of wrong answers; the `Candidates` of a
+    posterior; searches that are `Judged` by a table; the rows of one run's metrics.jsonl; or several such lists by the
+    names of their runs. Raises UsageError if the format is unknown or doesn't fit the artifact, and DataError if no
+    picture of a sheet can be read.
     """
     if format not in FORMATS:
         raise UsageError(unknown("format", format, FORMATS))
@@ -87,6 +93,8 @@ def _what(artifact: object) -> str:
         return known.title
     if isinstance(artifact, Candidates):
         return "the candidates of a posterior"
+    if isinstance(artifact, Sheet):
+        return "wrong answers"
     if isinstance(artifact, Judged):
         return "the true accuracy of searches"
     if isinstance(artifact, Mapping | Sequence) and not isinstance(artifact, str | bytes):

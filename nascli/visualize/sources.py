@@ -1,18 +1,20 @@
 """What to draw, given by a file, a published cell's name, or a run's folder."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from nascli.artifacts.files.disk import check_output, read_once, refuse_overwriting, write_output
-from nascli.artifacts.load import Artifact, LoadedArtifact, load_artifact
+from nascli.artifacts.load import Artifact, LoadedArtifact, read_artifact, read_source
+from nascli.artifacts.mistakes import is_mistakes_csv, read_mistakes
 from nascli.artifacts.runs.rundir import RunDir
 from nascli.artifacts.runs.scores import Scored
 from nascli.artifacts.truth import TruthTable, load_table
 from nascli.errors import UsageError, unknown
 from nascli.registry import GENOTYPES
-from nascli.visualize import FORMATS, visualize
+from nascli.visualize import FORMATS, PICTURES, visualize
+from nascli.visualize.mistakes.sheet import Sheet
 from nascli.visualize.runs.judged import Judged
 from nascli.visualize.runs.scored import Candidates
 
@@ -20,8 +22,9 @@ from nascli.visualize.runs.scored import Candidates
 def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
     """What `visualize` draws for these sources.
 
-    It is one artifact, the metrics of one or more run directories, or the candidates that a derivation has scored in
-    its directory. Raises ArtifactError for what cannot be read, UsageError for sources that don't fit into one picture.
+    It is one artifact, the metrics of one or more run directories, the candidates that a derivation has scored in its
+    directory, or the wrong answers of an evaluation. Raises ArtifactError for what cannot be read, UsageError for
+    sources that don't fit into one picture.
     """
     # A source may be a genotype as text, longer than any path: os.path.isdir says no, Path.is_dir would raise.
     named = [source for source in sources if not isinstance(source, LoadedArtifact)]
@@ -35,7 +38,12 @@ def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
     if len(sources) != 1:
         raise UsageError("draw one file at a time, or several run directories")
     (source,) = sources
-    return (source if isinstance(source, LoadedArtifact) else load_artifact(source)).value.subject
+    if isinstance(source, LoadedArtifact):
+        return source.value.subject
+    content, where = read_source(source)
+    if is_mistakes_csv(content) or str(source).endswith(".csv"):
+        return Sheet(read_mistakes(content, where))
+    return read_artifact(content, where).value.subject
 
 
 def _scores(folder: Path) -> list[Scored]:
@@ -74,12 +82,13 @@ def draw(
     overwrite: bool = False,
     table: str | Path | None = None,
     column: str | None = None,
+    tell: Callable[[str], object] = lambda text: None,
 ) -> Path:
-    """Draw a cell, a distribution or the course of runs into a file. Returns its path.
+    """Draw a cell, a distribution, the course of runs or a sheet of wrong answers into a file. Returns its path.
 
     format: by default that of the file's ending. table: a file of true accuracies (`nascli.artifacts.truth`), of which
-    `column` is drawn over the epochs of searches or written in the heading of a genotype. Raises UsageError,
-    ArtifactError.
+    `column` is drawn over the epochs of searches or written in the heading of a genotype. tell: gets a line about
+    pictures that cannot be read, where others can. Raises UsageError, ArtifactError, DataError.
     """
     chosen = _format(output, format)
     read_once(table, *(one for one in sources if not isinstance(one, LoadedArtifact)))
@@ -88,7 +97,10 @@ def draw(
     what = drawable(*sources)
     if table is not None:
         what, title = _with_truth(what, load_table(table), column, title)
-    write_output(output, visualize(what, format=chosen, title=title), overwrite)
+    content = visualize(what, format=chosen, title=title)
+    if isinstance(what, Sheet) and chosen in PICTURES and what.unreadable:
+        tell(what.unreadable)
+    write_output(output, content, overwrite)
     return Path(output)
 
 

@@ -10,7 +10,7 @@ from nascli.artifacts.files.disk import PIPE, is_pipe
 from nascli.cli.options.completion import among, genotypes
 from nascli.cli.options.shared import OUTPUT_PANEL, Column, Overwrite, Table
 from nascli.cli.session import Session, command
-from nascli.errors import UsageError
+from nascli.errors import UsageError, escaped
 
 
 def _formats() -> list[str]:
@@ -26,7 +26,8 @@ def visualize(
         list[str],
         typer.Argument(
             metavar="FILE",
-            help="a genotype, distribution or model; a published cell's name; one or more run directories",
+            help="a genotype, distribution or model; a published cell's name; one or more run directories; a table of "
+            "wrong answers, FILE.csv",
             autocompletion=among(genotypes),
         ),
     ],
@@ -55,9 +56,10 @@ def visualize(
     table: Table = None,
     column: Column = None,
 ) -> None:
-    """Draw a genotype, a distribution or the course of a run.
+    """Draw a genotype, a distribution or the course of a run, or the worst answers of an evaluation.
 
-    The run directory of a derivation gives the accuracies of its candidates, also by their size.
+    The run directory of a derivation gives the accuracies of its candidates, also by their size. The table that
+    'nascli eval --errors' writes gives a sheet of its first 24 pictures.
 
     With --table: the true accuracy of a genotype, or of what a search would have derived after each epoch.
     """
@@ -79,6 +81,7 @@ def visualize(
         overwrite=overwrite,
         table=table,
         column=column,
+        tell=lambda text: session.quiet or print(f"note: {escaped(text)}", file=sys.stderr),
     )
     if not is_pipe(path):
         print(path)

@@ -1,0 +1,1 @@
+"""Wrong answers: a sheet of the worst pictures, and a list."""
