@@ -11,7 +11,9 @@ MOST_MATRIX_CLASSES = 12
 """The most classes whose confusion matrix fits on a screen; with more, the most frequent confusions are listed."""
 
 MATRIX_WIDTH = 100
-"""Columns of the terminal that the matrix fills, unless counts need more; the names above it are cut short."""
+"""Columns of the terminal that the matrix fills, unless counts need more; the names above it are cut short for that."""
+
+LONGEST_HEAD, SHORTEST_HEAD = 12, 4
 
 MOST_LISTED_CLASSES = 100
 LISTED_CLASSES = 20
@@ -41,7 +43,16 @@ def ensemble_table(result: EnsembleEvaluation) -> str:
     """A row for each member and one for the ensemble; then the ensemble's answers for each class."""
     together = result.ensemble
     rows: list[tuple[str, ...]] = [
-        ("model", "top-1", "top-5", "neg. log-likelihood", "calibration error", "parameters", "multiply-adds"),
+        (
+            "model",
+            "top-1",
+            "top-5",
+            "balanced",
+            "neg. log-likelihood",
+            "calibration error",
+            "parameters",
+            "multiply-adds",
+        ),
         *(_row(member.file, member) for member in result.members),
         _row(f"ensemble of {len(result.members)}", together),
     ]
@@ -63,6 +74,7 @@ def _row(name: str, result: Evaluation) -> tuple[str, ...]:
         name,
         f"{result.top1:.2%}",
         f"{result.top5:.2%}" if result.top5 is not None else "",
+        f"{result.balanced_accuracy:.2%}",
         f"{result.loss:.4f}",
         f"{result.calibration_error:.2%}",
         f"{result.parameters:,}",
@@ -101,8 +113,10 @@ def _scores(result: Evaluation) -> str:
 def _matrix(result: Evaluation) -> str:
     """One row per class: what its images were taken for."""
     names = [_short(name) for name in result.classes]
-    room = (MATRIX_WIDTH - max(map(len, names))) // len(names) - 2
-    rows: list[tuple[str, ...]] = [("class", *(_short(name, max(4, min(room, 12))) for name in result.classes))]
+    left = MATRIX_WIDTH - max(map(len, names))
+    heads = (n for n in range(LONGEST_HEAD, SHORTEST_HEAD, -1) if sum(2 + min(len(name), n) for name in names) <= left)
+    longest = next(heads, SHORTEST_HEAD)
+    rows: list[tuple[str, ...]] = [("class", *(_short(name, longest) for name in result.classes))]
     rows += [(name, *(str(n or ".") for n in row)) for name, row in zip(names, result.confusion, strict=True)]
     return f"{aligned(_right_aligned(rows))}\n(rows: the true class; columns: the answers)"
 

@@ -36,7 +36,8 @@ def test_several_models_are_a_row_each_and_one_for_all(models, nascli):
     assert rows[0] == "digits: 359 test images on cpu"
     names = [*map(str, models), "ensemble of 2"]
     for row, name, one in zip(rows[3:6], names, [*result["members"], result["ensemble"]], strict=True):
-        shown = [f"{one['top1']:.2%}", f"{one['top5']:.2%}", f"{one['loss']:.4f}", f"{one['calibration_error']:.2%}"]
+        shown = [f"{one[name]:.2%}" for name in ("top1", "top5", "balanced_accuracy")]
+        shown += [f"{one['loss']:.4f}", f"{one['calibration_error']:.2%}"]
         shown += [f"{one['parameters']:,}", f"{one['multiply_adds']:,}"]
         assert row.removeprefix(name).split() == shown
     assert "(rows: the true class; columns: the answers)" in rows
