@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from nascli.artifacts.mistakes import Mistake
@@ -18,10 +19,10 @@ def wrong(data, *batches) -> tuple[Mistake, ...]:
     return found.table(data).rows
 
 
-def folder(root: Path, **options):
+def folder(root: Path, side: int = 8, **options):
     for part in ("train", "test"):
         make_folder(root / part, {"a": 2, "b": 3})
-    return open_data(EvalConfig(dataset="folder", data_dir=root, **options), device=CPU, like=known())
+    return open_data(EvalConfig(dataset="folder", data_dir=root, **options), device=CPU, like=known(side=side))
 
 
 def test_the_most_confident_comes_first_with_its_own_file(tmp_path, monkeypatch):
@@ -39,8 +40,11 @@ def test_the_most_confident_comes_first_with_its_own_file(tmp_path, monkeypatch)
     torch.testing.assert_close(torch.tensor(shares), torch.tensor([[0.7, 0.3], [0.6, 0.4], [0.6, 0.4]]))
 
 
-def test_pictures_that_are_left_out_shift_no_other(tmp_path):
-    data = folder(tmp_path, skip_corrupt=True)
+@pytest.mark.parametrize(("side", "opened"), [(8, False), (72, False), (72, True)])
+def test_pictures_that_are_left_out_shift_no_other(side, opened, tmp_path):
+    data = folder(tmp_path, side, skip_corrupt=True)
+    if opened:
+        assert len(data.test_paths()) == 5
     (tmp_path / "test/a/001.png").write_bytes(b"damaged")
     assert [y for _, batch in data.test_batches(8) for y in batch.tolist()] == [0, 1, 1, 1]
     rows = wrong(data, ([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.2, 0.8]], [0, 1, 1, 1]))
