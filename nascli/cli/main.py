@@ -40,7 +40,8 @@ COMMANDS: Mapping[str, Row] = {
     "eval": Row("nascli.cli.commands.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
     "predict": Row("nascli.cli.commands.predict:predict", "Name the classes of pictures, with their probabilities."),
     "visualize": Row(
-        "nascli.cli.commands.visualize:visualize", "Draw a genotype, a distribution or the course of a run."
+        "nascli.cli.commands.visualize:visualize",
+        "Draw a genotype, a distribution, a run or wrong answers.",
     ),
     "list": Row("nascli.cli.commands.list:show", "List methods, spaces, data sets, cells or recipes."),
     "info": Row("nascli.cli.commands.info:info", "Show what a file is, what it was made from and how big it is."),

@@ -56,7 +56,7 @@ def visualize(
     table: Table = None,
     column: Column = None,
 ) -> None:
-    """Draw a genotype, a distribution or the course of a run, or the worst answers of an evaluation.
+    """Draw a genotype, a distribution, a run or wrong answers.
 
     The run directory of a derivation gives the accuracies of its candidates, also by their size. The table that
     'nascli eval --errors' writes gives a sheet of its first 24 pictures.
