@@ -46,14 +46,17 @@ def add_class(folder):
     shutil.copytree(folder / "b", folder / "d")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("command", "change", "told"),
     [
-        (rename, "missing: class 'a', new: class 'z'"),
-        (add_picture, "48 training images then, 49 now"),
-        (add_class, "new: class 'd', 48 training images then, 64 now"),
-        (replace_picture, "other files, or other images in them"),
+        ("search", rename, "missing: class 'a', new: class 'z'"),
+        ("search", add_picture, "48 training images then, 49 now"),
+        ("search", add_class, "new: class 'd', 48 training images then, 64 now"),
+        ("search", replace_picture, "other files, or other images in them"),
+        ("train", replace_picture, "other files, or other images in them"),
+        ("train", rename, "missing: class 'a', new: class 'z'"),
+        ("derive", replace_picture, "other files, or other images in them"),
+        ("derive", add_picture, "48 training images then, 49 now"),
     ],
 )
 def test_a_run_does_not_go_on_with_other_images(command, change, told, here, nascli, monkeypatch):

@@ -344,12 +344,18 @@ DARTS = (
         (["cell,test", f"{ONE},50"], "line 1: ", "has no column 'architecture'"),
     ],
 )
-@pytest.mark.parametrize("command", [RANDOM[:-2], ["info", ONE], ["visualize", ONE]], ids=lambda words: words[0])
-def test_a_bad_table_is_one_line_with_its_place_and_exit_code_3(command, content, place, message, here, nascli):
+def test_a_bad_table_is_one_line_with_its_place_and_exit_code_3(content, place, message, here, nascli):
     if content is not None:
         (here / "bad.csv").write_text("\n".join(content) + "\n")
-    told = assert_one_line([*command, "--table", "bad.csv"], 3, message, here, nascli)
+    told = assert_one_line(["info", ONE, "--table", "bad.csv"], 3, message, here, nascli)
     assert f"bad.csv{place and ': '}{place}" in told
+
+
+@pytest.mark.parametrize("command", [RANDOM[:-2], ["visualize", ONE]], ids=lambda words: words[0])
+def test_every_command_that_takes_a_table_tells_of_a_bad_one(command, here, nascli):
+    (here / "bad.csv").write_text("\n".join([HEADER, FIRST, FIRST]) + "\n")
+    told = assert_one_line([*command, "--table", "bad.csv"], 3, "is on line 2 already", here, nascli)
+    assert "bad.csv: line 3: " in told
 
 
 def assert_one_line(arguments, code, message, folder, nascli):

@@ -226,13 +226,13 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
 
     search._samples = 2
     found = []
-    for _ in range(1500):
+    for _ in range(800):
         search.step(streams())
         found.append(estimated_gradient(search))
     found = torch.stack(found)
     error = (found.var(0) / len(found)).sum().sqrt()
     assert (found.mean(0) - mean_of_two).norm() < 3 * error
-    assert (mean_of_two - exact).norm() > 6 * error, "the bias must be seen for the test to mean anything"
+    assert (mean_of_two - exact).norm() > 5 * error, "the bias must be seen for the test to mean anything"
 
     sizes = torch.tensor([len(row) for row in rows])
     place = torch.cat((sizes.flip(0).cumprod(0).flip(0)[1:], torch.ones(1, dtype=torch.int64)))

@@ -12,8 +12,6 @@ from nascli.spaces.network_settings import NetworkSettings
 from tests.core.nn import nas_bench_201_oracle
 from tests.core.nn.oracle import Oracle, by_name
 
-SAMPLINGS = [(1, "first"), (2, "first"), (2, "random"), (4, "first"), (4, "random")]
-
 
 def settings(**changes):
     fields = {"layers": 3, "channels": 4, "stem": "cifar", "classes": 5, "image_channels": 3, "image_size": 8}
@@ -70,9 +68,16 @@ def assert_equal(ours, theirs):
     assert all(value.abs().max() > 0 for name, value in ours.items() if name.startswith("weights"))
 
 
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize(("partial_channels", "sampling"), SAMPLINGS)
-@pytest.mark.parametrize(("stem", "side"), [("cifar", 9), ("imagenet", 45)])
+@pytest.mark.parametrize(
+    ("partial_channels", "sampling", "training", "stem", "side"),
+    [
+        (1, "first", False, "imagenet", 45),
+        (2, "first", True, "cifar", 9),
+        (2, "random", False, "cifar", 9),
+        (4, "first", False, "cifar", 9),
+        (4, "random", True, "imagenet", 45),
+    ],
+)
 def test_the_mixture_of_darts_is_that_of_the_papers(partial_channels, sampling, training, stem, side):
     space = cell_space("darts", nodes=3)
     network = built(GraphMixture, space, partial_channels, settings(stem=stem, image_size=side))
@@ -89,7 +94,7 @@ def test_the_mixture_of_darts_is_that_of_the_papers(partial_channels, sampling, 
 
 @pytest.mark.parametrize(("partial_channels", "sampling", "beta"), [(1, "first", False), (2, "random", True)])
 def test_the_fast_mixture_of_darts_is_the_plain_one(partial_channels, sampling, beta):
-    space, sizes = cell_space("darts"), settings(layers=4, image_size=32, auxiliary=True)
+    space, sizes = cell_space("darts", nodes=2), settings(layers=4, image_size=32, auxiliary=True)
     fast, plain = (built(kind, space, partial_channels, sizes) for kind in (MixedNetwork, GraphMixture))
     state = fast.state_dict()
     counts = {name: value for name, value in plain.state_dict().items() if name not in state}
@@ -117,13 +122,22 @@ def test_both_draw_the_same_channels():
     assert all(torch.equal(one, other) for one, other in zip(*drawn, strict=True))
 
 
-@pytest.mark.parametrize(("training", "beta"), [(True, True), (True, False), (False, True)])
-@pytest.mark.parametrize(("partial_channels", "sampling"), SAMPLINGS)
-@pytest.mark.parametrize(("stem", "side", "layers"), [("cifar", 8, 3), ("cifar", 9, 6), ("imagenet", 64, 3)])
-def test_the_mixture_of_nas_bench_201_is_that_of_the_papers(
-    partial_channels, sampling, beta, training, stem, side, layers
-):
-    space = cell_space("nas-bench-201")
+@pytest.mark.parametrize(
+    ("partial_channels", "sampling", "training", "beta", "size"),
+    [  # any two of: K, the use (with beta, without, evaluation), the size; and both samplings of each K
+        (1, "first", True, True, ("cifar", 8, 3)),
+        (1, "first", True, False, ("imagenet", 64, 3)),
+        (1, "first", False, True, ("cifar", 9, 6)),
+        (2, "first", True, True, ("imagenet", 64, 3)),
+        (2, "random", True, False, ("cifar", 9, 6)),
+        (2, "random", False, True, ("cifar", 8, 3)),
+        (4, "random", True, True, ("cifar", 9, 6)),
+        (4, "first", True, False, ("cifar", 8, 3)),
+        (4, "random", False, True, ("imagenet", 64, 3)),
+    ],
+)
+def test_the_mixture_of_nas_bench_201_is_that_of_the_papers(partial_channels, sampling, training, beta, size):
+    space, (stem, side, layers) = cell_space("nas-bench-201"), size
     network = built(GraphMixture, space, partial_channels, settings(stem=stem, image_size=side, layers=layers))
     oracle = nas_bench_201_oracle.Network(
         [space.operations] * 6, per_stage=layers // 3, channels=4, stem=stem, affine=False,

@@ -109,9 +109,10 @@ def compare(network, oracle, images, labels, channels=None, beta=True):
     return weights, architecture
 
 
-@pytest.mark.parametrize("sampling", ["first", "random"])
-@pytest.mark.parametrize("partial_channels", [1, 2, 4])
-@pytest.mark.parametrize("nodes", [3, 4])
+@pytest.mark.parametrize(
+    ("partial_channels", "nodes", "sampling"),
+    [(1, 4, "first"), (1, 3, "random"), (2, 3, "first"), (2, 4, "random"), (4, 4, "first"), (4, 3, "random")],
+)
 def test_equals_the_per_edge_implementation(partial_channels, nodes, sampling):
     network, oracle = pair(nodes=nodes, partial_channels=partial_channels)
     channels = network.draw_channels(torch.Generator().manual_seed(3)) if sampling == "random" else None
@@ -161,7 +162,7 @@ def test_running_statistics_and_evaluation_equal_those_of_torch(sampling):
     network, oracle = pair()
     channels = network.draw_channels(torch.Generator().manual_seed(3)) if sampling == "random" else None
     operations, edges = mixture(network, logits_of(network))
-    for seed in range(30):
+    for seed in range(5):
         images, _ = batch(seed=seed)
         with torch.no_grad():
             for model in (network, oracle):
