@@ -38,6 +38,7 @@ sys.path.insert(0, str(ROOT))
 
 from nascli.artifacts.data_info import DataInfo  # noqa: E402
 from nascli.artifacts.load import load_artifact  # noqa: E402
+from nascli.cli.commands.env import machine  # noqa: E402
 from nascli.config import SearchConfig  # noqa: E402
 from nascli.core.engine.search import build_method, open_streams  # noqa: E402
 from nascli.core.memory import MemoryMeter  # noqa: E402
@@ -251,6 +252,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     torch.set_num_threads(1)
+    print(f"C 16, L 8, batch {BATCH}, K {arguments.samples}; {machine()}", flush=True)
     method, streams = search(arguments.samples, arguments.data_dir)
     method._samples = 4
     for _ in range(arguments.warm):

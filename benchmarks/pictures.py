@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
+from nascli.cli.commands.env import machine
 from nascli.config import SearchConfig
 from nascli.core.memory_guard import available_memory
 from nascli.data import Augmentation, Room, open_data
@@ -136,8 +137,10 @@ def main() -> None:
         figures = dict(zip(names, (*ours, *theirs), strict=True))
         rows.append({"pictures": kind, "file_bytes": size, **figures, "times": ours[1] / theirs[1]})
     if options.json:
-        print(json.dumps({"workers": options.workers, "cache": options.cache, "rows": rows}, indent=1))
+        setting = {"machine": machine(), "workers": options.workers, "cache": options.cache}
+        print(json.dumps({**setting, "rows": rows}, indent=1))
     else:
+        print(f"{machine()}; {options.workers} workers")
         print("images per second  kB a file  nascli: first    later  torchvision: first    later   times")
         for row in rows:
             print(

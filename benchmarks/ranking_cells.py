@@ -4,15 +4,18 @@
 
 A pass of `derive` takes 64 cells in a chain of nearest neighbours, and computes once what these have in common.
 "One at a time" scores the same cells in passes of one. Both ways score the same cells once in every round, in turn; the
-median of the ratios within a round is printed. So are the number of operators that make a tensor, and the most bytes
-that such tensors hold at any time. Weights and images are random; there is one thread.
+median of the ratios within a round is printed. So are the number of operators that touch memory (see `counting`), and
+the most bytes that the tensors which operators make hold at any time. Weights and images are random; there is one
+thread.
 """
 
 import argparse
 import statistics
+import sys
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,14 +24,18 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nascli.artifacts.distributions.categorical import CategoricalDistribution
-from nascli.cli.commands.env import machine
-from nascli.core.engine.ranking.score_cells import CellScorer, Children
-from nascli.core.nn.shared_network import SharedNetwork
-from nascli.core.runtime import Runtime
-from nascli.spaces import cell_space
-from nascli.spaces.network_settings import NetworkSettings
-from nascli.spaces.wiring import Shared
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.counting import HOST, Counting  # noqa: E402
+from nascli.artifacts.distributions.categorical import CategoricalDistribution  # noqa: E402
+from nascli.cli.commands.env import machine  # noqa: E402
+from nascli.core.engine.ranking.score_cells import CellScorer, Children  # noqa: E402
+from nascli.core.nn.shared_network import SharedNetwork  # noqa: E402
+from nascli.core.runtime import Runtime  # noqa: E402
+from nascli.spaces import cell_space  # noqa: E402
+from nascli.spaces.network_settings import NetworkSettings  # noqa: E402
+from nascli.spaces.wiring import Shared  # noqa: E402
 
 SIDE, BATCH = 16, 256
 
@@ -50,24 +57,21 @@ class Images:
             yield self.images[part], self.labels[part]
 
 
-class Counted(TorchDispatchMode):
-    """Counts operators that make a tensor, and the bytes of those tensors that still exist."""
+class Holding(TorchDispatchMode):
+    """Measures the bytes of the tensors that operators have made and that still exist: now, and at most."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.operators = self.live = self.most = 0
+        self.live = self.most = 0
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        fresh = 0
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor) and (key := tensor.untyped_storage()._cdata) not in self._known:
-                fresh += 1
                 self._known.add(key)
                 self.live += tensor.untyped_storage().nbytes()
                 weakref.finalize(tensor.untyped_storage(), self._gone, key, tensor.untyped_storage().nbytes())
-        self.operators += fresh > 0
         self.most = max(self.most, self.live)
         return result
 
@@ -111,12 +115,12 @@ def main() -> None:
             times[name].append(time.perf_counter() - began)
     print(f"{machine()}; {options.cells} cells, {options.images} images, the same scores")
     for name, way in ways.items():
-        with Counted() as counted:
+        with Holding() as holding, Counting(HOST) as counted:
             way()
         ratio = statistics.median(a / b for a, b in zip(times["one at a time"], times[name], strict=True))
         rate = options.cells / statistics.median(times[name])
-        memory = counted.most / 2**20
-        print(f"{name}: {rate:.1f} cells/s ({ratio:.2f}x), {counted.operators:,} operators, {memory:.1f} MiB")
+        memory = holding.most / 2**20
+        print(f"{name}: {rate:.1f} cells/s ({ratio:.2f}x), {counted.total:,} operators, {memory:.1f} MiB")
 
 
 if __name__ == "__main__":
