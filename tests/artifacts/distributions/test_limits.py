@@ -35,9 +35,14 @@ def fits(genotype: CellGenotype, limits: CellLimits) -> bool:
     return True
 
 
+@pytest.fixture(scope="module")
+def everything() -> tuple[CellGenotype, ...]:
+    return tuple(all_genotypes(NAS_BENCH))
+
+
 @pytest.mark.parametrize("limits", LIMITS)
-def test_of_all_cells_of_the_benchmark_the_strongest(limits: CellLimits) -> None:
-    cells = [cell for cell in all_genotypes(NAS_BENCH) if fits(cell, limits)]
+def test_of_all_cells_of_the_benchmark_the_strongest(limits: CellLimits, everything: tuple[CellGenotype, ...]) -> None:
+    cells = [cell for cell in everything if fits(cell, limits)]
     row = {edge: number for number, edge in enumerate(NAS_BENCH.edges())}
     column = {op: number for number, op in enumerate(NAS_BENCH.operations)}
     picked = np.array([[column[pick.op] for pick in cell.picks()] for cell in cells])
