@@ -7,6 +7,7 @@ from torch import nn
 
 from nascli.core.nn import mixed_cell
 from nascli.core.nn.aten import channels_last
+from nascli.core.nn.mixed_cell import MOST_DENSE
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.errors import UsageError
 from nascli.spaces.darts import Darts
@@ -130,6 +131,7 @@ def test_equals_the_per_edge_implementation(partial_channels, nodes, sampling):
         {"layers": 1},
         {"nodes": 1, "layers": 2},
         {"channels": 6, "partial_channels": 3, "side": 6},
+        {"channels": MOST_DENSE + 4, "partial_channels": 1, "nodes": 2, "side": 4},
         {"operations": ("dil_conv_5x5", "none", "skip_connect")},
         {"operations": ("avg_pool_3x3",)},
     ],
