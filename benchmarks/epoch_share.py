@@ -59,6 +59,7 @@ def main() -> int:
     pixels = torch.randint(256, (IMAGES, 3, 32, 32), dtype=torch.uint8, generator=draw).to(device)
     labels = torch.randint(10, (IMAGES,), generator=draw).to(device)
     halves = np.arange(IMAGES).reshape(2, -1)
+    runtime = Runtime(device)
     streams = {
         name: Timed(
             Stream(
@@ -69,15 +70,13 @@ def main() -> int:
                 name=name,
                 augmentation=Augmentation.for_dataset(data),
                 normalize=Normalization(data.mean, data.std, device),
-                device=device,
+                memory_format=runtime.memory_format,
             )
         )
         for name, half in zip(("train", "search"), halves, strict=True)
     }
     config = SearchConfig(dataset="cifar10", arch_warmup_epochs=0)
-    method = PcDarts(
-        Plan("pc-darts", config.space, data, 50, IMAGES // 2 // BATCH, 0), Runtime(device), config.settings
-    )
+    method = PcDarts(Plan("pc-darts", config.space, data, 50, IMAGES // 2 // BATCH, 0), runtime, config.settings)
     method.step(streams)
     for stream in streams.values():
         stream.seconds = 0.0
