@@ -20,6 +20,7 @@ from nascli.core.engine.inputs import Output, Source, artifact
 from nascli.core.engine.mistakes import WrongAnswers, check_table, write_table
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.nn import build
+from nascli.core.nn.graph_network import TrainedNetwork
 from nascli.core.runtime import Runtime, fitting_threads
 from nascli.data import DataModule, open_data
 from nascli.errors import UsageError
@@ -260,7 +261,7 @@ def load_network(source: Source, device: str | torch.device = "cpu") -> nn.Modul
     It maps images [B, C, H, W], scaled to [0, 1] and normalised by the model's `data.mean` and `data.std`, to logits.
     """
     loaded = artifact(source, ModelFile)
-    network = build.load_network(loaded.value.graph, loaded.value.weights, loaded.where)
+    network = build.load_network(loaded.value.graph, loaded.value.weights, loaded.where, TrainedNetwork)
     return Runtime(torch.device(device)).place(network).eval()
 
 

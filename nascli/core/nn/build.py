@@ -43,14 +43,16 @@ def seeded(build: Callable[[], Network], seed: int) -> Network:
         return build()
 
 
-def load_network(graph: Graph, weights: Mapping[str, np.ndarray], where: str) -> GraphNetwork:
+def load_network(
+    graph: Graph, weights: Mapping[str, np.ndarray], where: str, kind: type[GraphNetwork] = GraphNetwork
+) -> GraphNetwork:
     """The graph's network with the weights of a file, on the CPU, in training mode.
 
     Nothing of the network is allocated before names and shapes have been checked, however large the file claims it to
     be. `where` names the file. Raises ArtifactError where the weights don't fit.
     """
     with torch.device("meta"):
-        network = GraphNetwork(graph)
+        network = kind(graph)
     load_weights(network, weights, where)
     return network
 

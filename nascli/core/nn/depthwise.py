@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nascli.core.nn.aten import channels_last, convolution_gradients, every
+from nascli.core.nn.tracing import is_traced_by_jit
 
 KERNELS = {1: (3, 5), 2: (5,)}
 """By stride, sides of the kernels whose gradients are computed here; the others' are torch's."""
@@ -42,8 +43,8 @@ def depthwise_conv(maps: Tensor, weight: Tensor, stride: int = 1, dilation: int 
     autocast = torch.is_autocast_enabled(maps.device.type)  # casts convolutions, but neither products nor our functions
     if weight.shape[-1] == 1 and stride == 1 and not autocast:
         return maps * weight.flatten()[:, None, None]
-    on_cpu = maps.device.type == "cpu" and not autocast
-    if weight.shape[-1] in KERNELS.get(stride, ()) and on_cpu and torch.is_grad_enabled():
+    own = maps.device.type == "cpu" and not autocast and torch.is_grad_enabled() and not is_traced_by_jit()
+    if weight.shape[-1] in KERNELS.get(stride, ()) and own:
         result: Tensor = _DepthwiseConv.apply(maps, weight, stride, dilation)
         return result
     return _convolve(maps, weight, stride, dilation)

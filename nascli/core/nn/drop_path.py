@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nascli.core.nn.tracing import is_traced
 from nascli.upload import upload
 
 
@@ -57,7 +58,7 @@ def sum_of_paths(ends: Sequence[Tensor], multipliers: Tensor | None = None, drop
     if len(ends) == 1 and multipliers is None:
         return ends[0]
     flags = tuple(dropped) if multipliers is not None else (False,) * len(ends)
-    if torch.compiler.is_compiling():
+    if is_traced():
         # It packs by itself, and would take the gradients of `_SumOfPaths` for zeros (torch 2.11).
         rows = iter(()) if multipliers is None else iter(multipliers)
         first, *others = (apply_path(end, next(rows)) if drop else end for end, drop in zip(ends, flags, strict=True))

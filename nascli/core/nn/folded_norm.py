@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nascli.core.nn.aten import channels_last, rows
+from nascli.core.nn.tracing import is_traced
 
 VECTOR = 8
 """Numbers in a vector of torch's loops over a row, float32."""
@@ -70,7 +71,7 @@ def parts_of(maps: Tensor) -> int:
     slow = channels % VECTOR > 0 and pixels >= LEAST_PIXELS and pixels % parts == 0
     fitting = maps.device.type == "cpu" and maps.dtype in (torch.float32, torch.float64)
     packed = maps.is_contiguous(memory_format=torch.channels_last)
-    return parts if slow and fitting and packed and not torch.compiler.is_compiling() else 1
+    return parts if slow and fitting and packed and not is_traced() else 1
 
 
 def _folded(maps: Tensor, parts: int) -> Tensor:

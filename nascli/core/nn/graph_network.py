@@ -168,6 +168,18 @@ class GraphNetwork(GraphModules):
         return dict(zip(self._mask_sizes, parts, strict=True))
 
 
+class TrainedNetwork(GraphNetwork):
+    """The same of images alone, as programs expect it that export networks: torch.onnx's older exporter gives a value
+    to every argument that a network can take, by its place.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]  # what training gives besides is left out
+        """[B, image_channels, H, W] -> logits [B, classes]."""
+        logits = super().forward(images)
+        assert isinstance(logits, Tensor)
+        return logits
+
+
 def _paths_of_sums(graph: Graph, paths: Sequence[str]) -> Iterable[tuple[str, tuple[Sequence[bool], range]]]:
     """The sums that take over the multipliers of all paths that they read: which of their inputs those are, and the
     rows of their multipliers.

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nascli.core.nn.aten import channels_last
+from nascli.core.nn.tracing import is_traced
 
 
 def average_pool(maps: Tensor, kernel: int, stride: int, pad: int, *, ceil: bool = False) -> Tensor:
@@ -20,7 +21,7 @@ def average_pool(maps: Tensor, kernel: int, stride: int, pad: int, *, ceil: bool
     same_size = stride == 1 and kernel == 2 * pad + 1
     on_cpu = maps.device.type == "cpu" and maps.dtype in (torch.float32, torch.float64)
     packed = maps.is_contiguous(memory_format=torch.channels_last)
-    if same_size and on_cpu and packed and not torch.compiler.is_compiling():
+    if same_size and on_cpu and packed and not is_traced():
         result: Tensor = _MeanOfWindows.apply(maps, kernel)
         return result
     return F.avg_pool2d(maps, kernel, stride, pad, ceil, count_include_pad=False)
