@@ -21,6 +21,7 @@ _HOMES = {
     "EnsembleEvaluation": "nascli.core.engine.ensemble",
     "EvalConfig": "nascli.config",
     "Evaluation": "nascli.core.engine.evaluate",
+    "Exported": "nascli.core.engine.export.export",
     "FinetuneConfig": "nascli.config",
     "NascliError": "nascli.errors",
     "PredictConfig": "nascli.config",
@@ -37,6 +38,7 @@ _HOMES = {
     "draw": "nascli.visualize.sources",
     "evaluate": "nascli.core.engine.evaluate",
     "evaluate_ensemble": "nascli.core.engine.ensemble",
+    "export": "nascli.core.engine.export.export",
     "finetune": "nascli.core.engine.search",
     "load_artifact": "nascli.artifacts.load",
     "load_network": "nascli.core.engine.evaluate",
@@ -68,6 +70,8 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.core.engine.evaluate import Evaluation as Evaluation
     from nascli.core.engine.evaluate import evaluate as evaluate
     from nascli.core.engine.evaluate import load_network as load_network
+    from nascli.core.engine.export.export import Exported as Exported
+    from nascli.core.engine.export.export import export as export
     from nascli.core.engine.predict import Prediction as Prediction
     from nascli.core.engine.predict import predict as predict
     from nascli.core.engine.ranking.rank import Ranking as Ranking

@@ -39,6 +39,8 @@ LONGEST_NAME = 1000
 _BINARY_START = 16
 _START = 1000
 """Bytes that tell files apart which may be large."""
+_ONNX_STARTS = tuple(bytes((0x08, version, tag)) for version in range(1, 32) for tag in (0x12, 0x1A, 0x3A, 0x42))
+"""The field of the version of ONNX's format, and the beginning of the field that comes next."""
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
@@ -150,8 +152,19 @@ def _read_file(source: str) -> bytes:
     with suppress(OSError), Path(source).open("rb") as stream:
         start = stream.read(_START)
         if not tensor_file.looks_like_safetensors(start) and not is_mistakes_csv(start):
+            _refuse_foreign(start, source)
             limit = LARGEST_GENOTYPE
     return read_bytes(source, limit)
+
+
+def _refuse_foreign(start: bytes, where: str) -> None:
+    """Raise ArtifactError for a file that begins as those of other programs do."""
+    if start.startswith(_PICKLE_STARTS):
+        raise ArtifactError(
+            f"{where}: is a pickle (torch.save) or an archive; a pickle can run code, so nascli reads neither"
+        )
+    if start.startswith(_ONNX_STARTS):
+        raise ArtifactError(f"{where}: is an ONNX file, made for other programs: give the model that it came from")
 
 
 def _not_found(source: str) -> str:
@@ -175,10 +188,7 @@ def _parse(data: bytes, where: str) -> Artifact:
         raise ArtifactError(f"{where}: is empty")
     # Safetensors come first: the length that such a file begins with may look like the start of a pickle.
     if not tensor_file.looks_like_safetensors(data):
-        if data.startswith(_PICKLE_STARTS):
-            raise ArtifactError(
-                f"{where}: is a pickle (torch.save) or an archive; a pickle can run code, so nascli reads neither"
-            )
+        _refuse_foreign(data, where)
         if b"\0" in data[:_BINARY_START]:
             raise ArtifactError(f"{where}: is damaged, cut short, or not a file of nascli at all")
         return parse_genotype(data, where)

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Row] = {
     "train": Row("nascli.cli.commands.train:train", "Train the networks of genotypes and write the models."),
     "eval": Row("nascli.cli.commands.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
     "predict": Row("nascli.cli.commands.predict:predict", "Name the classes of pictures, with their probabilities."),
+    "export": Row("nascli.cli.commands.export:export", "Write a model for use elsewhere: ONNX, torch.export, code."),
     "visualize": Row(
         "nascli.cli.commands.visualize:visualize",
         "Draw a genotype, a distribution, a run or wrong answers.",

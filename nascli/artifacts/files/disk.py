@@ -4,9 +4,10 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -199,6 +200,56 @@ def write_atomically(target: str | Path, data: bytes, *, overwrite: bool = True)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
+        _flush_folder(final.parent)
+
+
+def check_output_folder(target: Path, overwrite: bool, own: Collection[str]) -> None:
+    """Raise UsageError if `write_folder` could not write to a target; called before the content is made.
+
+    own: the names of the files in such a folder. One that holds anything else is not replaced.
+    """
+    check_name(target)
+    with folder_errors(target):
+        if target.exists():
+            if not target.is_dir():
+                raise UsageError(f"{target} is a file: name a folder for the result")
+            strange = sorted({item.name for item in target.iterdir()} - {*own, "__pycache__"})
+            if strange:
+                raise UsageError(f"{target} is a folder with other files, {strange[0]} for one: name a new folder")
+            if not overwrite and any(target.iterdir()):
+                raise _exists(target)
+        parent = _destination(target).parent
+        if not parent.is_dir():
+            raise UsageError(f"{target} cannot be written: there is no folder {target.parent}")
+        if not _has_access(parent, os.W_OK | os.X_OK):
+            raise UsageError(f"{target} cannot be written: the folder {target.parent} is read-only")
+
+
+def write_folder(target: Path, files: Mapping[str, bytes], overwrite: bool = False) -> None:
+    """Write a folder with these files. It is made under a temporary name, so that it is whole or not there at all.
+
+    Raises UsageError or NascliError, as `check_output_folder` and `write_atomically`.
+    """
+    check_output_folder(target, overwrite, files)
+    final = _destination(target)
+    fresh, old = (final.with_name(f".nascli-{secrets.token_hex(8)}.tmp") for _ in range(2))
+    with folder_errors(target):
+        try:
+            fresh.mkdir()
+            for name, data in files.items():
+                _write_flushed(fresh / name, data)
+            _flush_folder(fresh)
+            if final.exists():
+                final.rename(old)
+            try:
+                fresh.rename(final)
+            except OSError:
+                if old.exists():
+                    old.rename(final)
+                raise
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
         _flush_folder(final.parent)
 
 

@@ -24,6 +24,9 @@ PACKAGES = (
     "typer",
     "rich",
     "tensorboard",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
 )
 
 

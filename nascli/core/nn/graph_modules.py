@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nascli.core.nn.aten import every
 from nascli.core.nn.depthwise import DepthwiseConv2d
 from nascli.core.nn.folded_norm import BatchNorm2d
+from nascli.core.nn.tracing import is_traced
 from nascli.graphs.graph import Graph, Node
 from nascli.graphs.operations import Constant, Conv, Crossed, Linear, Norm, Select
 
@@ -83,7 +84,7 @@ class SelectChannels(nn.Module):
         self.register_buffer("channels", torch.tensor(channels, device="cpu"), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
+        if is_traced() or x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
             return x.index_select(1, self.channels)
         # As a matrix with a row per pixel: on maps, torch takes ten times as long and loses the memory format.
         pixels = x.permute(0, 2, 3, 1)
@@ -107,4 +108,4 @@ class ConstantMaps(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.value if self.value.shape[-1] == 1 else self.value[:, self.row][:, :, self.row]
-        return maps.expand(len(images), -1, self.side, self.side)
+        return maps.expand(images.shape[0], -1, self.side, self.side)

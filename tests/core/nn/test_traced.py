@@ -23,7 +23,7 @@ def cells():
 
 def channels():
     whole = supernet("resnet-mb", 4, (1, 1, 1), classes=4, image_channels=2, image_size=8)
-    return slim(whole, kept_by(whole, random_mask(whole, 0, drop=0.3))).graph
+    return slim(whole, kept_by(whole, random_mask(whole, 1, drop=0.4, drop_whole=0.3))).graph
 
 
 @pytest.mark.parametrize("graph", [cells, channels])

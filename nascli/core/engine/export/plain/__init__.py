@@ -1,0 +1,1 @@
+"""What a folder holds that a network was exported into; nothing here needs nascli."""
