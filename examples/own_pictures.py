@@ -1,5 +1,6 @@
-"""Search on your own pictures: any folder that has a folder per class.
+"""From a folder of your own pictures, with a folder per class, to a network that needs no nascli.
 
+    pip install 'nascli[export]'
     python examples/own_pictures.py
 
 To have such a folder, this writes some pictures as PNG files first. NASCLI_QUICK=1 makes everything tiny.
@@ -29,7 +30,7 @@ def write_pictures(folder: Path) -> None:
 
 
 def main() -> None:
-    """Search, train and evaluate on a folder of pictures."""
+    """Search, train, evaluate, predict and export on a folder of pictures."""
     folder = Path("pictures")
     write_pictures(folder)
 
@@ -43,6 +44,11 @@ def main() -> None:
     result = nascli.evaluate(model)
     for name, share in result.per_class.items():
         print(f"{name:6} {share:.0%}")
+
+    for prediction in nascli.predict(model, sorted((folder / "two").iterdir())[:3]):
+        print(f"{prediction.path}: {prediction.classes[0]} ({prediction.probabilities[0]:.0%})")
+    nascli.export(model, "net.onnx")
+    print("net.onnx")
 
 
 if __name__ == "__main__":

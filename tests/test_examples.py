@@ -49,10 +49,16 @@ def test_smaller_network(tmp_path, capsys):
     assert f"{int(parameters.split()[0]):,} parameters" in evaluated
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's exporters warn of themselves
 def test_own_pictures(tmp_path, capsys):
+    pytest.importorskip("onnxscript", reason="needs nascli[export]")
     runpy.run_path(str(EXAMPLES / "own_pictures.py"), run_name="__main__")
     assert len(list((tmp_path / "pictures").glob("*/*.png"))) == 240
-    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"zero", "one", "two", "three"}
+    *shares, first, second, third, exported = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in shares} == {"zero", "one", "two", "three"}
+    assert [line.split(":")[0] for line in (first, second, third)] == [f"pictures/two/00{n}.png" for n in range(3)]
+    assert exported == "net.onnx"
+    assert (tmp_path / "net.onnx").stat().st_size > 1000
 
 
 NOTE = """#!/bin/sh
