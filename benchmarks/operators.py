@@ -116,7 +116,8 @@ class Images:
         parts = dict(zip(names, np.array_split(np.arange(IMAGES), len(names)), strict=True))
         return {name: parts.get(name, np.arange(0)) for name in fractions}
 
-    def stream(self, indices: np.ndarray, batch_size: int, **given: Any) -> Stream:
+    def stream(self, indices: np.ndarray, batch_size: int, *, balanced: bool = False, **given: Any) -> Stream:
+        assert not balanced
         return Stream(self._feed, indices, batch_size, normalize=self._normalize, **given)
 
     def batches(
