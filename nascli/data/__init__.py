@@ -4,7 +4,7 @@ from nascli.data.augmentation import Augmentation
 from nascli.data.balance import class_weights
 from nascli.data.module import DataModule, open_data
 from nascli.data.pictures import Pictures, find_pictures
-from nascli.data.probe import probe_image_size, probe_train_images
+from nascli.data.probe import probe_image_size, probe_shape, probe_train_images
 from nascli.data.room import Keeping, Room
 from nascli.data.stream import Stream
 
@@ -19,5 +19,6 @@ __all__ = [
     "find_pictures",
     "open_data",
     "probe_image_size",
+    "probe_shape",
     "probe_train_images",
 ]

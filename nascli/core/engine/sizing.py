@@ -1,4 +1,4 @@
-"""The network that a training would build. No image is read where the registry's tables know enough."""
+"""The network that a training would build. Where the registry's tables know too little, headers of images are read."""
 
 from typing import Any
 
@@ -28,14 +28,14 @@ def known_shape(config: Config, *, classes: int | None = None) -> DataShape:
     row = lookup(DATASETS, "dataset", config.dataset)
     if row.classes is None or row.image_size is None or row.image_channels is None:
         # Late, as torch takes seconds to import and the tables know most data.
-        import torch
+        from nascli.data import probe_shape
 
-        from nascli.data import open_data
-
-        shape = shape_of(open_data(config, device=torch.device("cpu")).info)
+        found, channels, side = probe_shape(config)
+        shape = DataShape(classes=found, image_channels=channels, image_size=side)
     else:
-        side = config.image_size or row.image_size
-        shape = DataShape(classes=row.classes, image_channels=row.image_channels, image_size=side)
+        shape = DataShape(
+            classes=row.classes, image_channels=row.image_channels, image_size=config.image_size or row.image_size
+        )
     return shape if classes is None else DataShape(**{**shape.model_dump(), "classes": classes})
 
 
