@@ -100,6 +100,10 @@ def test_the_fingerprint_knows_pixels_labels_and_parts(tmp_path: Path):
         ({**PLAIN, "labels": LABELS / 2}, "labels has values of type float64"),
         ({**PLAIN, "labels": np.array([object()] * 10)}, "not a readable .npz file: Object arrays"),
         ({**PLAIN, "labels": LABELS * 0}, "one class only"),
+        ({**PLAIN, "classes": np.array(["a", "a"])}, "classes is not a list of different names"),
+        ({**PLAIN, "classes": np.array([["a"], ["b"]])}, "classes is not a list of different names"),
+        ({**PLAIN, "classes": np.array([b"a", b"b"])}, "classes is not a list of different names"),
+        ({**PLAIN, "test_images": COLOUR, "test_labels": LABELS.astype(str)}, "integers in one part and text in"),
         ({**PLAIN, "classes": np.array(["a"])}, "label 1 is none of the 1 classes"),
         ({**PLAIN, "test_images": COLOUR[:, :8], "test_labels": LABELS}, "parts have images of other sizes"),
         ({"test_images": COLOUR, "test_labels": LABELS}, "has no training images"),
@@ -109,6 +113,22 @@ def test_faults_are_told(tmp_path: Path, content: dict, message: str):
     with pytest.raises(DataError, match=message) as raised:
         opened(tmp_path / "a.npz", **content)
     assert "\n" not in str(raised.value)
+
+
+def test_labels_of_several_types_stay_what_they_are(tmp_path: Path):
+    data = opened(tmp_path / "a.npz", **PLAIN, test_images=COLOUR, test_labels=LABELS.astype(np.uint64))
+    assert data.info.classes == ("0", "1")
+    large = np.array([2**60, 2**60 + 1])[LABELS]
+    assert opened(tmp_path / "b.npz", images=COLOUR, labels=large).train_labels.tolist().count(1) == 4
+
+
+def test_a_damaged_archive_is_told(tmp_path: Path):
+    np.savez_compressed(tmp_path / "a.npz", **PLAIN)
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[200:260] = bytes(60)
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match="is not a readable .npz file"):
+        open_data(SearchConfig(dataset="npz", data_dir=tmp_path / "a.npz"), device=CPU)
 
 
 def test_another_kind_of_file_is_refused(tmp_path: Path):

@@ -63,6 +63,14 @@ def test_without_parts_the_same_fifth_is_held_out(images: Path):
     assert torch.equal(turned_labels.flip(0), labels)
 
 
+def test_a_repeated_row_counts_once_and_numbers_that_are_equal_are_in_one_order(images: Path):
+    away = images / "in/x/000.png"
+    text = HEAD + rows("in/x/000.png,1,train", f"{away},1,train", "in/x/001.png,01,train", "in/x/002.png,1,test")
+    data = opened(images / "a.csv", text)
+    assert (data.info.train_images, data.info.classes) == (2, ("01", "1"))
+    assert data.notices == (f"{images / 'a.csv'}: 1 repeated line counted once",)
+
+
 def test_the_fingerprint_knows_labels_parts_and_files(images: Path):
     lines = ["in/x/000.png,a,train", "in/x/001.png,b,train", "in/x/002.png,a,test", "in/x/003.png,b,test"]
     first = opened(images / "a.csv", HEAD + rows(*lines)).info.fingerprint
@@ -112,6 +120,7 @@ def test_a_model_is_evaluated_on_the_part_for_testing_or_on_what_it_has_not_seen
         (HEAD + "in/x/000.png,a,\n", "line 2: unknown split ''"),
         (HEAD + "nope.png,a,train\n", "line 2: there is no file .*nope.png; paths are relative"),
         (HEAD + "in/x/000.png,a,train\nin/x/./000.png,a,test\n", "lines 2 and 3 give in/x/000.png another label or"),
+        (HEAD + "in/x/000.png,a,train\nin/../in/x/000.png,b,train\n", "lines 2 and 3 give in/x/000.png another label"),
         (HEAD + 'in/x/000.png,"a,train\n', "line 2: unexpected end of data"),
         (HEAD + "in/x/000.png,a,train\n", "one class only"),
         (HEAD + "in/x/000.png,a,test\nin/x/001.png,b,test\n", "no training images"),

@@ -1,6 +1,7 @@
 """Training of one derived network, from random weights or from those of the search that found it."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -127,10 +128,11 @@ def train(
 
 def _measured(kept: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What a model's file says of the epoch that its weights are of and, if they need not be the last, how many
-    epochs there were.
+    epochs there were. A loss that is not finite has no place in a file.
     """
     count = {} if last is None else {"epochs_done": last["epoch"]}
-    return {**{k: v for k, v in kept.items() if k not in ("seconds", "images_per_second")}, **count}
+    measured = {k: v for k, v in kept.items() if k not in ("seconds", "images_per_second")}
+    return {**{k: v for k, v in measured.items() if v is not None and isfinite(v)}, **count}
 
 
 def open_images(genotype: LoadedGenotype, config: TrainConfig, runtime: Runtime, reporter: Reporter) -> DataModule:

@@ -2,6 +2,8 @@
 
 import hashlib
 import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,7 @@ def _read(config: Config) -> Parts:
     shapes = {pixels.shape[1:] for pixels, _ in pairs.values()}
     if len(shapes) > 1:
         raise DataError(f"{file}: the parts have images of other sizes: {' and '.join(map(str, sorted(shapes)))}")
-    classes, numbers = _classes(file, found, np.concatenate([labels for _, labels in pairs.values()]))
+    classes, numbers = _classes(file, found, [labels for _, labels in pairs.values()])
     digest = hashlib.sha256(repr(classes).encode())
     images: dict[Part, Images] = {}
     for part, (pixels, labels) in pairs.items():
@@ -70,7 +72,7 @@ def _load(file: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file} is not a readable .npz file: {error}") from None
 
 
@@ -113,15 +115,22 @@ def _labels(file: Path, names: tuple[str, str], found: dict[str, np.ndarray]) ->
     return labels
 
 
-def _classes(file: Path, found: dict[str, np.ndarray], labels: np.ndarray) -> tuple[tuple[str, ...], dict[object, int]]:
+def _classes(
+    file: Path, found: dict[str, np.ndarray], labels: Sequence[np.ndarray]
+) -> tuple[tuple[str, ...], dict[object, int]]:
     """The names of the classes, and the number of each label."""
-    values = np.unique(labels).tolist()
+    # As Python's own values: joined in one array, integers of two kinds would become floating-point numbers.
+    values = sorted(set().union(*(own.tolist() for own in labels)), key=lambda value: (str(type(value)), value))
+    if len({type(value) for value in values}) > 1:
+        raise DataError(f"{file}: labels are integers in one part and text in another")
     if "classes" not in found:
         return tuple(map(str, values)), {value: number for number, value in enumerate(values)}
-    classes = tuple(map(str, found["classes"].tolist()))
-    known: dict[object, int] = {
-        (name if labels.dtype.kind == "U" else number): number for number, name in enumerate(classes)
-    }
+    names = found["classes"]
+    if names.ndim != 1 or names.dtype.kind not in "iuU" or len(np.unique(names)) != len(names):
+        raise DataError(f"{file}: classes is not a list of different names: shape {names.shape}, type {names.dtype}")
+    classes = tuple(map(str, names.tolist()))
+    in_words = isinstance(values[0], str)
+    known: dict[object, int] = {(name if in_words else number): number for number, name in enumerate(classes)}
     if strange := [value for value in values if value not in known]:
         raise DataError(f"{file}: label {strange[0]!r} is none of the {len(classes)} classes")
     return classes, known

@@ -20,6 +20,9 @@ from nascli.errors import DataError
 
 WHAT = "a CSV file with the columns path, label and, if there are parts, split (train, val or test)"
 
+LONGEST_NUMBER = 18
+"""Labels of at most so many digits are numbers, and classes are in their order."""
+
 DELIMITERS = ",;\t"
 
 PART_OF: dict[str, Part] = {word: part for part in PARTS for word in WORDS[part]}
@@ -56,12 +59,13 @@ def find_training_part(config: Config) -> Images:
 
 def _read(config: Config, *, fingerprinted: bool = True) -> Parts:
     file = required_file(config, WHAT)
-    rows, blank = _rows(file)
     root = file.parent
+    rows, notices = _rows(file, root)
     if not config.skip_corrupt:
         _check_files(file, rows, root)
-    labels = {row.label for row in rows}
-    classes = tuple(sorted(labels, key=int) if all(label.isdecimal() for label in labels) else sorted(labels))
+    labels = sorted({row.label for row in rows})
+    numbered = all(label.isdecimal() and len(label) <= LONGEST_NUMBER for label in labels)
+    classes = tuple(sorted(labels, key=int) if numbered else labels)  # sorting twice orders "01" and "1", too
     numbers = {label: number for number, label in enumerate(classes)}
     members = {part: [row for row in rows if row.part == part] for part in PARTS}
     images = {
@@ -78,13 +82,13 @@ def _read(config: Config, *, fingerprinted: bool = True) -> Parts:
         file,
         images,
         [row.path for row in members["train"]],
-        _fingerprint(root, rows) if fingerprinted else "",
-        (f"{file}: {blank:,} empty line{'s' if blank > 1 else ''} skipped",) if blank else (),
+        _fingerprint(root, rows, classes) if fingerprinted else "",
+        notices,
     )
 
 
-def _rows(file: Path) -> tuple[list[_Row], int]:
-    """The rows of a file, and how many lines are empty. Raises one DataError for all faults."""
+def _rows(file: Path, root: Path) -> tuple[list[_Row], tuple[str, ...]]:
+    """The rows of a file, and notices of empty and of repeated lines. Raises one DataError for all faults."""
     header, *lines = _lines(file)
     columns = {name.strip().lower(): place for place, name in reversed(list(enumerate(header[1])))}
     if missing := [name for name in ("path", "label") if name not in columns]:
@@ -95,7 +99,7 @@ def _rows(file: Path) -> tuple[list[_Row], int]:
     rows: list[_Row] = []
     faults: list[str] = []
     seen: dict[str, _Row] = {}
-    blank = 0
+    blank = repeated = 0
     for number, cells in lines:
         if not any(cell.strip() for cell in cells):
             blank += 1
@@ -109,15 +113,22 @@ def _rows(file: Path) -> tuple[list[_Row], int]:
             faults.append(f"line {number}: unknown split {values['split']!r}: train, val or test")
             continue
         row = _Row(number, os.path.normpath(values["path"]), values["label"], part)
-        other = seen.setdefault(row.path, row)
+        # By its place, since an absolute and a relative path may name one file, which must not be in two parts.
+        other = seen.setdefault(os.path.normpath(root.absolute() / row.path), row)
         if (other.label, other.part) != (row.label, row.part):
             faults.append(f"lines {other.line} and {number} give {row.path} another label or split")
-        rows.append(row)
+        elif other is row:
+            rows.append(row)
+        else:
+            repeated += 1
     if faults:
         raise DataError(f"{file}: {_some(faults)}")
     if not rows:
         raise DataError(f"{file} lists no image")
-    return rows, blank
+    told = ((blank, "empty line", "skipped"), (repeated, "repeated line", "counted once"))
+    return rows, tuple(
+        f"{file}: {count:,} {what}{'s' if count > 1 else ''} {done}" for count, what, done in told if count
+    )
 
 
 def _lines(file: Path) -> Iterator[tuple[int, Sequence[str]]]:
@@ -147,7 +158,7 @@ def _some(faults: list[str]) -> str:
     return faults[0] + (f" (and {len(faults) - 1:,} more like it)" if len(faults) > 1 else "")
 
 
-def _fingerprint(root: Path, rows: Sequence[_Row]) -> str:
-    """SHA-256 of all paths, parts and labels, together with the files."""
+def _fingerprint(root: Path, rows: Sequence[_Row], classes: Sequence[str]) -> str:
+    """SHA-256 of the classes in their order and of all paths, parts and labels, together with the files."""
     listed = [(f"{row.part}\0{row.label}", row.path, root / row.path) for row in rows]
-    return hashlib.sha256(f"table\0{fingerprint_of_files(root, listed)}".encode()).hexdigest()
+    return hashlib.sha256(f"{classes!r}\0{fingerprint_of_files(root, listed)}".encode()).hexdigest()

@@ -1,6 +1,7 @@
 import hashlib
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from nascli.artifacts.genotypes.published import load
 from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.sizing import derived_network, shape_of
-from nascli.core.engine.train import TrainJob
+from nascli.core.engine.train import TrainJob, _measured
 from nascli.core.nn.build import build_network
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
@@ -38,12 +39,13 @@ def job(**given):
 
 @pytest.mark.parametrize("weights", ["none", "balanced"])
 def test_the_first_step_is_sgd_on_the_smoothed_cross_entropy(weights):
-    given = {"limit_train": 105, "class_weights": weights}
+    given = {"limit_train": 127, "validation": 0.2, "class_weights": weights}
     searched = job(lr=0.1, lr_min=0.1, weight_decay=0.01, clip=0.0, label_smoothing=0.1, **given)
     images, labels = job(**given)._stream.next()
-    counts = torch.bincount(torch.from_numpy(searched._data.train_labels))
-    assert sorted(counts.tolist()) == 5 * [10] + 5 * [11]
-    weight = 105 / (10 * counts) if weights == "balanced" else torch.ones(10)
+    own = np.setdiff1d(np.arange(127), searched._held_out)  # those held out don't count
+    counts = torch.bincount(torch.from_numpy(searched._data.train_labels[own]))
+    assert len(set(counts.tolist())) > 1
+    weight = len(own) / (10 * counts) if weights == "balanced" else torch.ones(10)
     reference = build_network(GRAPH, seed=derive_seed(0, "weights"))
     reference = reference.to(memory_format=torch.channels_last)
     logits = reference(images)
@@ -56,6 +58,12 @@ def test_the_first_step_is_sgd_on_the_smoothed_cross_entropy(weights):
     for (name, after), before in zip(searched.network.named_parameters(), reference.parameters(), strict=True):
         wanted = before.detach() - 0.1 * (before.grad + 0.01 * before.detach())
         torch.testing.assert_close(after.detach(), wanted, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, None])
+def test_a_model_has_no_loss_that_is_not_finite(loss):
+    kept = {"epoch": 1, "train_loss": 0.5, "validation_loss": loss, "seconds": 3.0}
+    assert _measured(kept, {"epoch": 2}) == {"epoch": 1, "train_loss": 0.5, "epochs_done": 2}
 
 
 def test_drop_path_grows_linearly_from_nothing_to_its_value():
