@@ -6,7 +6,7 @@ read back.
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -209,10 +209,7 @@ class SearchConfig(Config):
         if isinstance(merged["settings"], CellNetwork):
             nodes = cell_space(merged["space"], merged["settings"].nodes).nodes
             merged["settings"] = merged["settings"].model_copy(update={"nodes": nodes})
-        stray = merged.keys() - cls.model_fields.keys()
-        if stray:
-            known = [*cls.model_fields, *own]
-            raise UsageError("; ".join(unknown(f"setting for {method}", key, known) for key in sorted(stray)))
+        _refuse_others(method, merged, cls.model_fields, [*cls.model_fields, *own])
         return merged
 
 
@@ -319,9 +316,7 @@ class TrainConfig(Config):
         name = _recipe_name(cls.stage, method, given, variants)
         if given.get("space"):
             recipes.check_space(cls.stage, method, name, given["space"])
-        stray = given.keys() - cls.model_fields.keys()
-        if stray:
-            raise UsageError("; ".join(unknown("setting for train", key, cls.model_fields) for key in sorted(stray)))
+        _refuse_others(cls.stage, given, cls.model_fields)
         return {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
 
 
@@ -363,23 +358,46 @@ class DeriveConfig(Config):
             raise UsageError("a ranking needs the method of the distribution: DeriveConfig(method=…)")
         method = given["method"]
         name = _recipe_name(cls.stage, method, given)
-        stray = given.keys() - cls.model_fields.keys()
-        if stray:
-            raise UsageError("; ".join(unknown("setting for derive", key, cls.model_fields) for key in sorted(stray)))
+        _refuse_others(cls.stage, given, cls.model_fields)
         return {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
 
 
-class EvalConfig(Config):
+class _OfModel(Config):
+    """What is done with a trained model, which no recipe has numbers for."""
+
+    command: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            _refuse_others(cls.command, given, cls.model_fields)
+        return given
+
+
+class EvalConfig(_OfModel):
     """The evaluation of a trained model on test images; if `dataset` is unset, on those of the model's own data."""
+
+    command: ClassVar[str] = "eval"
 
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images per step")
 
 
-class PredictConfig(Config):
+class PredictConfig(_OfModel):
     """The answers of a trained model for pictures without labels, which it sees as its test images."""
+
+    command: ClassVar[str] = "predict"
 
     batch_size: int = Field(256, ge=1, le=1_000_000, description="pictures per step")
     top: int = Field(1, ge=1, description="how many classes to name for a picture, the most probable first")
+
+
+def _refuse_others(
+    what: str, given: Mapping[str, Any], fields: Collection[str], known: Collection[str] | None = None
+) -> None:
+    """Raise one UsageError for all names that are no fields; `known`: the names to show instead of the fields."""
+    if stray := sorted(given.keys() - set(fields)):
+        raise UsageError("; ".join(unknown(f"setting for {what}", key, known or fields) for key in stray))
 
 
 def _without_none(given: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import nascli
-from nascli.config import EvalConfig, SearchConfig, TrainConfig
+from nascli.config import EvalConfig, PredictConfig, SearchConfig, TrainConfig
 from nascli.data import open_data
 from nascli.errors import DataError, UsageError
 from nascli.fitted_config import configure
@@ -51,3 +51,13 @@ def test_a_folder_for_data_that_is_built_in_is_refused(tmp_path):
         UsageError, match=r"--data-dir .* does not go with digits, .*: for own pictures give --dataset fo"
     ):
         open_data(SearchConfig(data_dir=tmp_path), device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("model", "command"), [(EvalConfig, "eval"), (PredictConfig, "predict"), (TrainConfig, "train")]
+)
+def test_a_setting_of_another_command_is_named_with_those_that_are_known(model, command):
+    with pytest.raises(
+        UsageError, match=rf"^unknown setting for {command} 'batchsize': did you mean 'batch_size'\? Kno"
+    ):
+        configure(model, batchsize=3)
