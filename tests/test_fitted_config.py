@@ -58,6 +58,6 @@ def test_a_folder_for_data_that_is_built_in_is_refused(tmp_path):
 )
 def test_a_setting_of_another_command_is_named_with_those_that_are_known(model, command):
     with pytest.raises(
-        UsageError, match=rf"^unknown setting for {command} 'batchsize': did you mean 'batch_size'\? Kno"
+        UsageError, match=rf"^unknown setting for {command} 'batchsize': did you mean 'batch_size'"
     ):
         configure(model, batchsize=3)
