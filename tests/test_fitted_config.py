@@ -57,7 +57,5 @@ def test_a_folder_for_data_that_is_built_in_is_refused(tmp_path):
     ("model", "command"), [(EvalConfig, "eval"), (PredictConfig, "predict"), (TrainConfig, "train")]
 )
 def test_a_setting_of_another_command_is_named_with_those_that_are_known(model, command):
-    with pytest.raises(
-        UsageError, match=rf"^unknown setting for {command} 'batchsize': did you mean 'batch_size'"
-    ):
+    with pytest.raises(UsageError, match=rf"^unknown setting for {command} 'batchsize': did you mean 'batch_size'"):
         configure(model, batchsize=3)
