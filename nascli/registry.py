@@ -80,7 +80,8 @@ class Supernet:
 
     `target` is "module:function", called as `nascli.supernets.supernet` says. `width` and `stages` (blocks, cells or
     layers per stage) are those of the published network. `stride` is the factor by which it divides a side of the
-    images. `dataset` is the data that it was published for, whose shape is used if no data set is named.
+    images. `dataset` is the data that it was published for, whose shape is used if no data set is named. `pools`:
+    whether it may have pooling paths (`nascli.supernets.pooling_paths`).
     """
 
     target: str
@@ -90,6 +91,7 @@ class Supernet:
     stages: tuple[int, ...]
     stride: int
     dataset: str
+    pools: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ SUPERNETS: Mapping[str, Supernet] = {
         stages=(5, 5, 5),
         stride=4,
         dataset="cifar10",
+        pools=True,
     ),
     "enas-inflated": Supernet(
         "nascli.supernets.enas:enas",
@@ -172,6 +175,7 @@ SUPERNETS: Mapping[str, Supernet] = {
         stages=(5, 5, 5),
         stride=4,
         dataset="cifar10",
+        pools=True,
     ),
     "resnet50-inflated": Supernet(
         "nascli.supernets.resnet50:resnet50_inflated",
@@ -190,6 +194,7 @@ SUPERNETS: Mapping[str, Supernet] = {
         stages=(6, 12, 24, 16),
         stride=32,
         dataset="imagenet",
+        pools=True,
     ),
 }
 

@@ -17,7 +17,8 @@ class Conv:
 
     `sources` counts the channels of its input by where they come from, in order. Each source has a drop probability of
     its own, and a mask multiplies the input. Empty: the convolution always reads everything. A `depthwise` one has as
-    many outputs as inputs and no mask.
+    many outputs as inputs and no mask. `passes` says of every output of a 1x1 convolution which channel of the input it
+    equals at the start of a training, -1 for none (zeros). Empty: the weights start at random.
     """
 
     out: int
@@ -27,6 +28,7 @@ class Conv:
     padding: int | None = None
     depthwise: bool = False
     sources: tuple[int, ...] = ()
+    passes: tuple[int, ...] = ()
 
     @property
     def pad(self) -> int:

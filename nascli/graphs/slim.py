@@ -138,7 +138,8 @@ class _Cutter:
         read = self._select(name, reads & varying)
         if isinstance(op, Conv):
             self.outputs[node.name] = members(wanted)
-            op = replace(op, out=wanted.bit_count(), sources=())
+            passes = _passed(op, members(wanted), self.inputs[node.name])
+            op = replace(op, out=wanted.bit_count(), sources=(), passes=passes)
         self._carry(node, op, (read,), wanted)
         if still := reads & ~varying:
             self.fixed[node.name] = members(still)
@@ -241,3 +242,11 @@ class _Cutter:
     def _add(self, name: str, op: Op, inputs: tuple[str, ...]) -> str:
         self.nodes.append(Node(name, op, inputs))
         return name
+
+
+def _passed(op: Conv, outputs: Channels, inputs: Channels) -> Channels:
+    """`Conv.passes` of the `outputs` and `inputs` that are left of a convolution."""
+    if not op.passes:
+        return ()
+    place = {channel: number for number, channel in enumerate(inputs)}
+    return tuple(place.get(op.passes[channel], -1) for channel in outputs)

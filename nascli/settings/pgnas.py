@@ -26,11 +26,23 @@ from nascli.settings.groups import HELD_OUT, TRAIN, AsTrained, Settings, Warmup
 class _Posterior(Settings):
     width: int = Field(0, ge=0, le=1024, description="width of the super-network; 0: as published")
     depth: int = Field(0, ge=0, le=64, description="blocks in each stage of the super-network; 0: as published")
+    pooling_paths: bool = Field(
+        False,
+        description="a 1x1 convolution after each pooling of enas or densenet121, at first the identity, so that p "
+        "decides whether the pooling stays",
+    )
     weight_prior: float = Field(
         50.0,
         ge=0,
         description="l^2 in the paper's formula; a larger one gives smaller networks; the authors' code lacks the "
         "formula's 1/2, so 50 there is 100 here",
+    )
+    drop_prior: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="u: probability of dropping a channel under the prior; without any images p would be u for "
+        "weights of zero; 0: the paper's prior, where it would be 1/2",
     )
     temperature: float = Field(0.2, ge=0.01, le=10, description="tau of the relaxed masks")
     initial_dropout: float = Field(
@@ -80,7 +92,15 @@ class PgnasSettings(AsTrained, Warmup, _Posterior):
 
     def largest_map(self, space: str, side: int) -> int:
         width, stages = self.width or SUPERNETS[space].width, supernets.stages_of(space, self.depth)
-        return supernets.supernet(space, width, stages, classes=2, image_channels=1, image_size=side).largest_map
+        return supernets.supernet(
+            space,
+            width,
+            stages,
+            classes=2,
+            image_channels=1,
+            image_size=side,
+            pooling_paths=self.pooling_paths,
+        ).largest_map
 
     @model_validator(mode="after")
     def _readable_milestones(self) -> Self:

@@ -46,7 +46,8 @@ class PosteriorDistribution:
 
     `logits` holds log(p / (1 - p)) for the sources of every masked convolution, float32 [sources]. `weights` is the
     super-network's state by name (`state_of`): weights and batch norm statistics. `data` describes the images that they
-    are for. Raises ValueError where names, shapes, types or values don't fit.
+    are for. `pooling_paths`: whether the super-network has them. Raises ValueError where names, shapes, types or values
+    don't fit.
     """
 
     kind: ClassVar[str] = "posterior"
@@ -58,6 +59,7 @@ class PosteriorDistribution:
     data: DataInfo
     logits: Mapping[str, Floats]
     weights: Mapping[str, NDArray[Any]]
+    pooling_paths: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -103,6 +105,7 @@ class PosteriorDistribution:
             classes=shape.classes,
             image_channels=shape.image_channels,
             image_size=shape.image_size,
+            pooling_paths=self.pooling_paths,
         )
 
     @cached_property
@@ -129,7 +132,9 @@ class PosteriorDistribution:
 
     def genotype(self, mask: Mask) -> ChannelsGenotype:
         """The genotype that keeps what a mask keeps. [mask_size]"""
-        return ChannelsGenotype.of(self.supernet, self.width, self.stages, channels_of(self.graph, mask))
+        return ChannelsGenotype.of(
+            self.supernet, self.width, self.stages, channels_of(self.graph, mask), pooling_paths=self.pooling_paths
+        )
 
     def sample(self, seed: int, number: int) -> ChannelsGenotype:
         """Network `number` of the sequence `seed`, regardless of which others are drawn."""
@@ -144,6 +149,7 @@ class PosteriorDistribution:
             "supernet": self.supernet,
             "width": self.width,
             "stages": list(self.stages),
+            **self._pooling_paths,
             "parameters": graph.parameters,
             "multiply_adds": graph.multiply_adds,
             "channels": graph.mask_size,
@@ -177,6 +183,7 @@ class PosteriorDistribution:
             "space": self.supernet,
             "width": self.width,
             "depth": self.depth,
+            "pooling_paths": self.pooling_paths,
             **{name: value for name, value in split.items() if value is not None},
         }
 
@@ -193,8 +200,14 @@ class PosteriorDistribution:
             "supernet": self.supernet,
             "width": self.width,
             "stages": list(self.stages),
+            **self._pooling_paths,
             "data": self.data.model_dump(mode="json"),
         }
+
+    @property
+    def _pooling_paths(self) -> dict[str, bool]:
+        """Whether there are pooling paths, for a file, which says so only if there are."""
+        return {"pooling_paths": True} if self.pooling_paths else {}
 
     @classmethod
     def assemble(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
@@ -216,6 +229,7 @@ class PosteriorDistribution:
             parsed.data,
             parts[_LOGITS],
             parts[_WEIGHTS],
+            parsed.pooling_paths,
         )
 
 
@@ -247,3 +261,4 @@ class _Settings(Frozen):
     width: int = Field(ge=1)
     stages: tuple[int, ...]
     data: DataInfo
+    pooling_paths: bool = False

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import chain, groupby
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from nascli.errors import UsageError, unknown
 from nascli.faults import Fault, custom_error, shorten
@@ -15,7 +15,7 @@ from nascli.graphs.graph import Graph
 from nascli.graphs.slim import slim
 from nascli.registry import SUPERNETS
 from nascli.spaces.network_settings import DataShape
-from nascli.supernets import MOST_BLOCKS, MOST_WIDTH, supernet
+from nascli.supernets import MOST_BLOCKS, MOST_WIDTH, no_pooling_paths, supernet
 
 MOST_STAGES = max(len(row.stages) for row in SUPERNETS.values())
 
@@ -62,8 +62,8 @@ def parse_ranges(text: str, size: int) -> tuple[range, ...]:
 class ChannelsGenotype(Frozen):
     """The kept input channels of every masked convolution of a super-network, as ranges: {"stage0.…": "0-12,14"}.
 
-    Name, width and blocks per stage say what the super-network is. Its stem and classifier follow from the data and are
-    not part of the genotype.
+    Name, width and blocks per stage, and whether it has pooling paths, say what the super-network is. Its stem and
+    classifier follow from the data and are not part of the genotype.
     """
 
     model_config = ConfigDict(json_schema_extra=require_kind)
@@ -76,6 +76,7 @@ class ChannelsGenotype(Frozen):
     width: int = Field(ge=1, le=MOST_WIDTH)
     stages: tuple[Annotated[int, Field(ge=1, le=MOST_BLOCKS)], ...] = Field(max_length=MOST_STAGES)
     kept: Mapping[str, Annotated[str, Field(json_schema_extra={"pattern": _RANGES})]]
+    pooling_paths: bool = False
 
     @model_validator(mode="after")
     def _fits_the_supernet(self) -> Self:
@@ -83,6 +84,8 @@ class ChannelsGenotype(Frozen):
             raise custom_error([(("supernet",), unknown("super-network", self.supernet, SUPERNETS))])
         if len(self.stages) != (count := len(SUPERNETS[self.supernet].stages)):
             raise custom_error([(("stages",), f"has {len(self.stages)} stages; {self.supernet} has {count}")])
+        if self.pooling_paths and not SUPERNETS[self.supernet].pools:
+            raise custom_error([(("pooling_paths",), no_pooling_paths(self.supernet))])
         try:
             sizes = {name: sum(conv.sources) for name, conv in self._nominal.masked.items()}
         except UsageError as error:
@@ -100,6 +103,14 @@ class ChannelsGenotype(Frozen):
             raise custom_error(faults)
         return self
 
+    @model_serializer(mode="wrap")
+    def _only_what_is_there(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files of super-networks without pooling paths don't speak of them."""
+        document: dict[str, Any] = usual(self)
+        if not self.pooling_paths:
+            del document["pooling_paths"]
+        return document
+
     @property
     def space(self) -> str:
         """The name of its search space, which is its super-network."""
@@ -109,7 +120,7 @@ class ChannelsGenotype(Frozen):
     def _nominal(self) -> Graph:
         """The super-network on the smallest images, for what does not depend on the data."""
         size = SUPERNETS[self.supernet].stride
-        return supernet(self.supernet, self.width, self.stages, classes=1, image_channels=1, image_size=size)
+        return self.whole(DataShape(classes=1, image_channels=1, image_size=size))
 
     @cached_property
     def channels(self) -> Mapping[str, tuple[int, ...]]:
@@ -124,13 +135,21 @@ class ChannelsGenotype(Frozen):
 
     def network(self) -> Hashable:
         """A key that is equal for genotypes of one network, however their ranges are written."""
-        return self.supernet, self.width, self.stages, *self.channels.items()
+        return self.supernet, self.width, self.stages, self.pooling_paths, *self.channels.items()
 
     @classmethod
-    def of(cls, name: str, width: int, stages: Sequence[int], kept: Mapping[str, Iterable[int]]) -> Self:
+    def of(
+        cls,
+        name: str,
+        width: int,
+        stages: Sequence[int],
+        kept: Mapping[str, Iterable[int]],
+        *,
+        pooling_paths: bool = False,
+    ) -> Self:
         """A genotype from channels instead of text."""
         texts = {conv: ranges(chosen) for conv, chosen in kept.items()}
-        return cls(supernet=name, width=width, stages=tuple(stages), kept=texts)
+        return cls(supernet=name, width=width, stages=tuple(stages), kept=texts, pooling_paths=pooling_paths)
 
     def graph(self, shape: DataShape) -> Graph:
         """Its network, as data. Raises UsageError for images that are too small."""
@@ -151,6 +170,7 @@ class ChannelsGenotype(Frozen):
             "supernet": self.supernet,
             "width": self.width,
             "stages": list(self.stages),
+            **({"pooling_paths": True} if self.pooling_paths else {}),
             "parameters": left.parameters,
             "multiply_adds": left.multiply_adds,
             "channels": whole.mask_size,
@@ -170,7 +190,8 @@ class ChannelsGenotype(Frozen):
     def in_words(self, settings: DataShape) -> str:
         """Its network in a few words."""
         kept = sum(map(len, self.channels.values()))
-        return f"{self.supernet} of width {self.width} with {kept:,} of its input channels"
+        paths = " and pooling paths" if self.pooling_paths else ""
+        return f"{self.supernet} of width {self.width}{paths} with {kept:,} of its input channels"
 
     def trait(self) -> tuple[str, str]:
         """The trait that tells such genotypes apart at a glance: its name and its value."""
@@ -189,4 +210,5 @@ class ChannelsGenotype(Frozen):
             classes=shape.classes,
             image_channels=shape.image_channels,
             image_size=shape.image_size,
+            pooling_paths=self.pooling_paths,
         )

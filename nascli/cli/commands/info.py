@@ -70,6 +70,15 @@ def info(
             "--depth", help="blocks in each stage of a super-network; 0: as published", rich_help_panel=SIZE_PANEL
         ),
     ] = 0,
+    pooling_paths: Annotated[
+        bool,
+        typer.Option(
+            "--pooling-paths",
+            metavar="",
+            help="a super-network with a 1x1 convolution after each pooling",
+            rich_help_panel=SIZE_PANEL,
+        ),
+    ] = False,
     classes: Annotated[
         int | None, typer.Option("--num-classes", help="outputs of the network", rich_help_panel=SIZE_PANEL)
     ] = None,
@@ -131,11 +140,18 @@ def info(
     elif supernet is not None:
         if source is not None or layers is not None or channels is not None or table is not None:
             raise UsageError("--supernet takes no file and no table; --width and --depth give its size")
-        size = {"width": width, "depth": depth, "dataset": dataset, "classes": classes, "image_size": image_size}
+        size = {
+            "width": width,
+            "depth": depth,
+            "pooling_paths": pooling_paths,
+            "dataset": dataset,
+            "classes": classes,
+            "image_size": image_size,
+        }
         _print_supernet(supernet, size, json)
     else:
-        if width or depth:
-            raise UsageError("--width and --depth size a super-network: name it by --supernet")
+        if width or depth or pooling_paths:
+            raise UsageError("--width, --depth and --pooling-paths are of a super-network: name it by --supernet")
         if source is None:
             raise UsageError("give a file, a published cell's name, --supernet NAME, or --schema genotype")
         if expected and table is None:

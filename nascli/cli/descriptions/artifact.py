@@ -136,6 +136,7 @@ LABELS = {
     "supernet": "super-network",
     "width": "width",
     "stages": "blocks of its stages",
+    "pooling_paths": "pooling paths",
     "nodes": "nodes",
     "operations": "operations",
     "log_probability": "log-probability",

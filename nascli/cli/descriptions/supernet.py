@@ -14,6 +14,7 @@ def describe_supernet(
     *,
     width: int = 0,
     depth: int = 0,
+    pooling_paths: bool = False,
     dataset: str | None = None,
     classes: int | None = None,
     image_size: int | None = None,
@@ -41,13 +42,14 @@ def describe_supernet(
         "image_channels": data.image_channels,
         "image_size": image_size or data.image_size,
     }
-    graph = supernet(name, width, stages, **sizes)
+    graph = supernet(name, width, stages, **sizes, pooling_paths=pooling_paths)
     return {
         "supernet": name,
         "summary": row.summary,
         "paper": row.paper,
         "width": width,
         "stages": list(stages),
+        **({"pooling_paths": True} if pooling_paths else {}),
         **sizes,
         "parameters": graph.parameters,
         "multiply_adds": graph.multiply_adds,
@@ -59,13 +61,14 @@ def describe_supernet(
 
 def text(facts: Mapping[str, Any]) -> str:
     """The facts as lines."""
-    rows = [(label, _shown(facts[key])) for key, label in _SHOWN.items()]
+    rows = [(label, _shown(facts[key])) for key, label in _SHOWN.items() if key in facts]
     return f"{facts['supernet']}: {facts['summary']}\n{facts['paper']}\n\n{aligned(rows)}"
 
 
 _SHOWN = {
     "width": "width",
     "stages": "blocks of its stages",
+    "pooling_paths": "pooling paths",
     "classes": "classes",
     "image_channels": "image channels",
     "image_size": "image size",
@@ -78,4 +81,6 @@ _SHOWN = {
 
 
 def _shown(value: int | list[int]) -> str:
+    if value is True:
+        return "yes"
     return ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}"

@@ -121,7 +121,7 @@ def _of_search(genotype: LoadedGenotype, start: LoadedDistribution) -> Inherited
             f"{genotype.where} is a genotype of cells, which inherit no weights: leave --from out to train from random "
             "ones"
         )
-    theirs, ours = ((which.supernet, which.width, which.stages) for which in (posterior, found))
+    theirs, ours = ((which.supernet, which.width, which.stages, which.pooling_paths) for which in (posterior, found))
     if theirs != ours:
         raise UsageError(
             f"{start.where} has weights of {_network(*theirs)}, {genotype.where} is cut from {_network(*ours)}"
@@ -192,8 +192,9 @@ def check_data(inherited: Inherited, data: DataInfo) -> None:
         )
 
 
-def _network(supernet: str, width: int, stages: tuple[int, ...]) -> str:
-    return f"{supernet} of width {width} with {'+'.join(map(str, stages))} blocks"
+def _network(supernet: str, width: int, stages: tuple[int, ...], pooling_paths: bool) -> str:  # noqa: FBT001
+    paths = " and pooling paths" if pooling_paths else ""
+    return f"{supernet} of width {width} with {'+'.join(map(str, stages))} blocks{paths}"
 
 
 def _images(data: DataInfo) -> str:

@@ -81,6 +81,7 @@ class Pgnas:
             classes=shape.classes,
             image_channels=shape.image_channels,
             image_size=shape.image_size,
+            pooling_paths=settings.pooling_paths,
         )
         check_memory(graph.parameters, runtime.device, "a smaller --width or --depth")
         with_tower = settings.auxiliary > 0 and graph.tower_fits
@@ -139,7 +140,10 @@ class Pgnas:
     def _penalty(self) -> Tensor:
         """The divergence from the prior, per image."""
         norms = squared_norms(self.network)
-        return self.dropout.penalty(norms, weight_prior=self._settings.weight_prior, images=self._images)
+        given = self._settings
+        return self.dropout.penalty(
+            norms, weight_prior=given.weight_prior, images=self._images, drop_prior=given.drop_prior
+        )
 
     def _paths(self, batch: int) -> Tensor | None:
         """Drop-path multipliers of this step; None where nothing is dropped."""
@@ -218,6 +222,7 @@ class Pgnas:
                 for name, tensor in state.items()
                 if not name.startswith(auxiliary.PREFIX)
             },
+            pooling_paths=self._settings.pooling_paths,
         )
 
     def weights(self) -> None:
@@ -262,6 +267,12 @@ class Pgnas:
                 other.stages != self._stages,
                 f"has {list(other.stages)} blocks per stage, this search {list(self._stages)}: "
                 f"give --depth {other.depth}",
+            ),
+            (
+                other.pooling_paths != self._settings.pooling_paths,
+                "has pooling paths, this search none: give --pooling-paths"
+                if other.pooling_paths
+                else "has no pooling paths, this search has them: leave --pooling-paths out",
             ),
             (
                 other.shape != mine,

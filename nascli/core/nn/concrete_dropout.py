@@ -59,11 +59,12 @@ class ConcreteDropout(nn.Module):
         drawn = torch.rand(rows, len(self.group), generator=generator, dtype=self.logit.dtype)
         return upload(drawn, self.logit.device)
 
-    def penalty(self, squared_norms: Tensor, *, weight_prior: float, images: float) -> Tensor:
+    def penalty(self, squared_norms: Tensor, *, weight_prior: float, images: float, drop_prior: float = 0.0) -> Tensor:
         """The part of the loss that is the divergence from the prior, per image of the training set. -> scalar
 
         squared_norms: ||m||² of each group's weights, [groups] (`squared_norms`). weight_prior: l², the precision of
-        the weights' Gaussian prior. images: N, the effective size of the training set.
+        the weights' Gaussian prior. images: N, the effective size of the training set. drop_prior: u, the probability
+        of the prior's spike.
 
         sum over groups of  l² (1 - p) / 2N ||m||²  +  c / N (p log p + (1 - p) log(1 - p)),  c the group's channels.
 
@@ -71,10 +72,18 @@ class ConcreteDropout(nn.Module):
         N(0, I / l²) (the spike of the paper's prior has the probability u = 0), in the limit of a small s, in which the
         two components do not overlap (Gal and Ghahramani, ICML 2016, appendix, Proposition 1). The terms that depend on
         neither p nor m are left out: 1/2 (l² s² - 1 - log(l² s²)) for each weight.
+
+        For u > 0, p log p + (1 - p) log(1 - p) becomes p log(p / u) + (1 - p) log((1 - p) / (1 - u)). Times N, this is
+        the divergence of the pairs of "dropped or not" and weights, where a channel's weights are N(0, s² I) if it is
+        dropped and N(m_k, s² I) if not, from the prior of independent pairs, dropped with probability u, weights
+        N(0, I / l²), but for the same terms (docs/pgnas-prior.md).
         """
         drop, keep = self.logit.sigmoid(), (-self.logit).sigmoid()
         negative_entropy = drop * F.logsigmoid(self.logit) + keep * F.logsigmoid(-self.logit)
-        return (weight_prior / 2 * keep * squared_norms + self.sizes * negative_entropy).sum() / images
+        of_groups = weight_prior / 2 * keep * squared_norms + self.sizes * negative_entropy
+        if drop_prior:
+            of_groups = of_groups - self.sizes * (drop * math.log(drop_prior) + keep * math.log1p(-drop_prior))
+        return of_groups.sum() / images
 
     def entropy(self) -> Tensor:
         """The entropy of the distribution over hard masks, in nats. -> scalar"""

@@ -22,6 +22,8 @@ def module_of(graph: Graph, node: Node) -> nn.Module | None:
             return DepthwiseConv2d(op.out, op.kernel, op.stride, op.dilation)
         case Conv():
             read = graph.shapes[node.inputs[0]].channels
+            if op.passes:
+                return passing(read, op.passes)
             kind = StridedPointwise if op.kernel == 1 and op.stride > 1 and not op.pad else nn.Conv2d
             return kind(read, op.out, op.kernel, op.stride, op.pad, op.dilation, bias=False)
         case Crossed():
@@ -46,6 +48,21 @@ def attach(root: nn.Module, name: str, module: nn.Module) -> None:
             root.add_module(part, nn.Module())
         root = getattr(root, part)
     root.add_module(last, module)
+
+
+def passing(read: int, passes: Sequence[int]) -> nn.Conv2d:
+    """A 1x1 convolution of `read` channels whose output k starts as channel passes[k] of its input, -1: as zeros.
+
+    It leaves torch's generators as they are: the other layers of a network start as they would without it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        conv = nn.Conv2d(read, len(passes), 1, bias=False)
+    with torch.no_grad():
+        conv.weight.zero_()
+        for output, channel in enumerate(passes):
+            if channel >= 0:
+                conv.weight[output, channel] = 1
+    return conv
 
 
 class CrossedConv(nn.Module):

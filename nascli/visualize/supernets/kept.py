@@ -92,7 +92,8 @@ def of_posterior(posterior: PosteriorDistribution) -> KeptChannels:
 
 def title(of: ChannelsGenotype | PosteriorDistribution) -> str:
     """The super-network in words."""
-    return f"{of.supernet}, width {of.width}, {'+'.join(map(str, of.stages))} blocks"
+    paths = " with pooling paths" if of.pooling_paths else ""
+    return f"{of.supernet}{paths}, width {of.width}, {'+'.join(map(str, of.stages))} blocks"
 
 
 def weights_of_convolutions(graph: Graph) -> int:
