@@ -158,11 +158,16 @@ class ChannelsGenotype(Frozen):
     def facts(self, shape: DataShape) -> dict[str, Any]:
         """The super-network, the network that is left of it for such images, and its share of the whole, as JSON.
 
+        `dropped_channels` and `dropped_operations` are the shares of PGNAS, Table 7: of the channels that a mask may
+        drop, and of the convolutions that read them, those none of whose channels is kept. `gone_convolutions` counts
+        these and the others that are not in the network any more, as nothing reads them, or nothing that they read
+        depends on the image.
+
         Raises UsageError for images that are too small.
         """
         whole, left = self.whole(shape), self.graph(shape)
         sizes = {part: sum(map(len, ranges)) for part, ranges in whole.mask_parts.items()}
-        kept = dict.fromkeys(sizes, 0)
+        kept, dropped = dict.fromkeys(sizes, 0), sum(not channels for channels in self.channels.values())
         for name, channels in self.channels.items():
             kept[name.partition(".")[0]] += len(channels)
         return {
@@ -175,7 +180,10 @@ class ChannelsGenotype(Frozen):
             "multiply_adds": left.multiply_adds,
             "channels": whole.mask_size,
             "kept": self.kept_share,
-            "dropped_convolutions": sum(not channels for channels in self.channels.values()),
+            "dropped_channels": 1 - self.kept_share,
+            "dropped_operations": dropped / len(whole.masked),
+            "dropped_convolutions": dropped,
+            "gone_convolutions": sum(name not in left.sizes for name in whole.masked),
             "of_supernet": {
                 "parameters": left.parameters / whole.parameters,
                 "multiply_adds": left.multiply_adds / whole.multiply_adds,

@@ -143,7 +143,10 @@ LABELS = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
     "of_supernet": "of the super-network's",
+    "dropped_channels": "channels dropped",
+    "dropped_operations": "operations dropped",
     "dropped_convolutions": "convolutions dropped",
+    "gone_convolutions": "convolutions gone",
     "auxiliary_parameters": "auxiliary tower",
     "weights": "weights",
     "metrics": "metrics",
@@ -151,14 +154,16 @@ LABELS = {
 }
 """The facts in the first lines of the text, with their labels; the text of `nascli visualize` says the rest."""
 
-_SHARES = {"of_supernet"}
+_SHARES = {"of_supernet", "dropped_channels", "dropped_operations"}
 """Facts that are shares of a whole, shown in per cent."""
 
 _BY_TABLE = {"choose_by": "chosen by", "column": "reported"}
 """Columns of the table of true accuracies that a search used."""
 
 
-def _percent(shares: Mapping[str, float]) -> str:
+def _percent(shares: float | Mapping[str, float]) -> str:
+    if isinstance(shares, float):
+        return f"{shares:.1%}"
     return ", ".join(f"{LABELS[key]} {share:.1%}" for key, share in shares.items())
 
 

@@ -192,7 +192,7 @@ def check_data(inherited: Inherited, data: DataInfo) -> None:
         )
 
 
-def _network(supernet: str, width: int, stages: tuple[int, ...], pooling_paths: bool) -> str:  # noqa: FBT001
+def _network(supernet: str, width: int, stages: tuple[int, ...], pooling_paths: bool) -> str:
     paths = " and pooling paths" if pooling_paths else ""
     return f"{supernet} of width {width} with {'+'.join(map(str, stages))} blocks{paths}"
 
