@@ -297,6 +297,13 @@ DISTRIBUTIONS: Mapping[str, DistributionKind] = {
         text="nascli.visualize.supernets.posterior_text:describe_posterior",
         candidates="nascli.core.engine.ranking.channel_candidates:ChannelCandidates",
     ),
+    "gaussian": DistributionKind(
+        "nascli.artifacts.distributions.gaussian:GaussianDistribution",
+        "a Gaussian posterior",
+        picture="nascli.visualize.supernets.gaussian:draw_gaussian",
+        text="nascli.visualize.supernets.gaussian_text:describe_gaussian",
+        candidates="nascli.core.engine.ranking.weight_candidates:WeightCandidates",
+    ),
 }
 
 DATASETS: Mapping[str, Dataset] = {

@@ -44,12 +44,16 @@ class _Posterior(Settings):
         description="u: probability of dropping a channel under the prior; without any images p would be u for "
         "weights of zero; 0: the paper's prior, where it would be 1/2",
     )
+    noise: Literal["dropout", "gaussian"] = Field(
+        "dropout",
+        description="'dropout' drops channels; 'gaussian' adds noise to the weights instead, and learns how much",
+    )
     temperature: float = Field(0.2, ge=0.01, le=10, description="tau of the relaxed masks")
     initial_dropout: float = Field(
         0.1,
         ge=1e-6,
         le=1 - 1e-6,
-        description="probability p of dropping a channel, at the start",
+        description="probability p of dropping a channel, at the start; Gaussian noise starts with as large a variance",
         json_schema_extra=START_ONLY,
     )
     effective_images: float = Field(
@@ -101,6 +105,18 @@ class PgnasSettings(AsTrained, Warmup, _Posterior):
             image_size=side,
             pooling_paths=self.pooling_paths,
         ).largest_map
+
+    @model_validator(mode="after")
+    def _suits_the_noise(self) -> Self:
+        if self.noise == "dropout":
+            return self
+        if self.drop_prior:
+            raise ValueError("drop_prior: Gaussian noise drops no channels; leave it out, or take the noise dropout")
+        if self.pooling_paths:
+            raise ValueError("pooling_paths: Gaussian noise drops no pooling; leave it out, or take the noise dropout")
+        if not self.weight_prior:
+            raise ValueError("weight_prior: with Gaussian noise it must be above 0, or the noise would grow for ever")
+        return self
 
     @model_validator(mode="after")
     def _readable_milestones(self) -> Self:

@@ -6,10 +6,14 @@ from typing import Any, Self
 
 from nascli.errors import ArtifactError
 
-POSTERIOR, CELLS, UNIFORM = "posterior", "cells", "uniform"
-"""The populations that candidates are drawn from: a posterior over channels, a distribution over cells, or neither."""
+POSTERIOR, CELLS, UNIFORM, MEAN = "posterior", "cells", "uniform", "mean"
+"""The populations of candidates: drawn from a posterior over channels or weights, from a distribution over cells, or
+uniformly; and a posterior's mean weights alone."""
 
-POPULATIONS = (POSTERIOR, CELLS, UNIFORM)
+POPULATIONS = (POSTERIOR, CELLS, UNIFORM, MEAN)
+
+YARDSTICKS = (UNIFORM, MEAN)
+"""Those that are scored only to compare with; none of them is chosen."""
 
 
 @dataclass(frozen=True)

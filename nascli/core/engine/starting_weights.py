@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distributions.distribution import DistributionFile
-from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.of_supernet import OfSupernet
 from nascli.artifacts.files.disk import sha256
 from nascli.artifacts.genotypes.genotype import ChannelsGenotype, GenotypeFile, genotype_bytes
 from nascli.artifacts.load import LoadedArtifact, LoadedDistribution, LoadedGenotype, LoadedModel, load_artifact
@@ -30,7 +30,7 @@ class Inherited:
     """The weights that a training begins with: those of a posterior, in the file `where`, that a genotype keeps."""
 
     genotype: ChannelsGenotype
-    posterior: PosteriorDistribution
+    posterior: OfSupernet
     where: str
 
 
@@ -111,7 +111,7 @@ def _check_kind(genotype: LoadedGenotype, model: ModelFile, where: str) -> None:
 def _of_search(genotype: LoadedGenotype, start: LoadedDistribution) -> Inherited:
     """The weights of a search. Raises UsageError unless the genotype was derived from it and can have them."""
     posterior, found = start.distribution, genotype.value.genotype
-    if not isinstance(posterior, PosteriorDistribution):
+    if not isinstance(posterior, OfSupernet):
         raise UsageError(
             f"{start.where} is a {posterior.noun} and holds no weights of its networks: leave --from "
             "out to train from random ones"

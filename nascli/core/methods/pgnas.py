@@ -11,17 +11,17 @@ from torch import Tensor
 
 from nascli import supernets
 from nascli.artifacts.distributions.distribution import DistributionFile
+from nascli.artifacts.distributions.of_supernet import OfSupernet
 from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.artifacts.provenance import Provenance
 from nascli.core.answer import answer
 from nascli.core.methods.cells import never_learns, other_kind
+from nascli.core.methods.pgnas_noise import NOISES, Noise
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn import auxiliary
 from nascli.core.nn.build import seeded
-from nascli.core.nn.concrete_dropout import ConcreteDropout, squared_norms
 from nascli.core.nn.drop_path import draw_paths, growing_probability
 from nascli.core.nn.graph_network import GraphNetwork
-from nascli.core.nn.stacked import StackedNetwork
 from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime, check_memory
 from nascli.errors import UsageError
@@ -46,6 +46,7 @@ class Pgnas:
 
     A step multiplies the input channels of every masked convolution, image by image, with a relaxed mask, and descends
     the cross-entropy plus the divergence from the prior (`ConcreteDropout.penalty`). There is no other weight decay.
+    With the noise "gaussian" it adds noise to the weights instead, whose deviations it learns (`WeightNoise`).
     Ranking the networks that are drawn from the posterior (lines 7 to 16) is left to `derive`; the images for it,
     `held_out`, are used here only to report, never to learn.
 
@@ -90,14 +91,10 @@ class Pgnas:
         self.network = seeded(lambda: GraphNetwork(graph, with_tower=with_tower), derive_seed(plan.seed, "weights"))
         runtime.place(self.network)
         self._runnable = runtime.runnable(self.network)
-        self.dropout = ConcreteDropout(
-            [group.size for group in graph.groups],
-            temperature=settings.temperature,
-            probability=settings.initial_dropout,
-        ).to(runtime.device)
+        self.noise: Noise = NOISES[settings.noise](self.network, settings, runtime.device)
         groups: list[dict[str, Any]] = [
             {"params": list(self.network.parameters())},
-            {"params": list(self.dropout.parameters()), "lr_scale": settings.arch_lr_scale},
+            {"params": [self.noise.learnt], "lr_scale": settings.arch_lr_scale},
         ]
         self._updater = sgd(
             groups,
@@ -118,17 +115,17 @@ class Pgnas:
         """Algorithm 1, lines 2 to 5: the logits of p and the weights m move together."""
         batch = streams["train"].next()  # line 2
         count = len(batch[1])
-        masks = self.dropout.relaxed(count, self._generator("masks", self.steps_done))  # line 3, relaxed
+        drawn = self.noise.drawn(count, self._generator("masks", self.steps_done))  # line 3, relaxed
         with self._runtime.autocast():
-            found = answer(self._runnable, batch, self._paths(count), masks=masks, auxiliary=self._auxiliary_weight)
-        penalty = self._penalty()
+            found = answer(self._runnable, batch, self._paths(count), auxiliary=self._auxiliary_weight, **drawn)
+        penalty = self.noise.penalty(self._images)
         self._updater.clear()
         self._updater.accumulate(found.objective + penalty)  # the gradients of lines 4 and 5
         if self.steps_done < self._first_dropout_step:
-            assert self.dropout.logit.grad is not None, "`clear` has made one"
-            self.dropout.logit.grad.zero_()
+            assert self.noise.learnt.grad is not None, "`clear` has made one"
+            self.noise.learnt.grad.zero_()
         norm = self._updater.apply(self.schedule(self.steps_done))  # lines 4 and 5
-        self.dropout.clamp_()
+        self.noise.clamp_()
         self.steps_done += 1
         return {
             "train_loss": found.loss.detach(),
@@ -136,14 +133,6 @@ class Pgnas:
             "penalty": penalty.detach(),
             "gradient_norm": norm,
         }
-
-    def _penalty(self) -> Tensor:
-        """The divergence from the prior, per image."""
-        norms = squared_norms(self.network)
-        given = self._settings
-        return self.dropout.penalty(
-            norms, weight_prior=given.weight_prior, images=self._images, drop_prior=given.drop_prior
-        )
 
     def _paths(self, batch: int) -> Tensor | None:
         """Drop-path multipliers of this step; None where nothing is dropped."""
@@ -169,32 +158,23 @@ class Pgnas:
         """How the posterior and its networks are doing.
 
         On all held-out images, with running statistics: accuracy and loss of the whole super-network, whose channels
-        are scaled by 1 - p, and on average of WATCHED networks drawn from the posterior, always by the same random
-        numbers. Of p: its mean over channels, its least and greatest value, the share of channels that is kept on
-        average, the entropy in nats, and whether this was an epoch of the warm-up, in which it does not move.
+        are scaled by 1 - p, or whose weights have no noise, and on average of WATCHED networks drawn from the
+        posterior, always by the same random numbers. Then what is known of the noise (`Noise.health`), and whether this
+        was an epoch of the warm-up, in which it does not change.
         """
-        drop = self.dropout.probabilities().detach()
-        kept = float(self.dropout.kept_share().detach())
         return {
             **self._held_out_metrics(streams[HELD_OUT]),
-            "kept_share": kept,
-            "drop_mean": 1 - kept,
-            "drop_min": float(drop.min()),
-            "drop_max": float(drop.max()),
-            "entropy": float(self.dropout.entropy().detach()),
+            **self.noise.health(),
             FROZEN: self.steps_done <= self._first_dropout_step,
         }
 
     def _held_out_metrics(self, stream: Stream) -> dict[str, float]:
-        masks = self.dropout.hard(WATCHED, self._generator("watched"))
-        # As in any network trained with dropout: nothing is dropped; values are scaled to their average in training.
-        whole = (1 - self.dropout.probabilities().detach())[self.dropout.group][None]
-        loss = torch.zeros(1 + WATCHED, device=masks.device, dtype=torch.float64)
+        networks = self.noise.watched(WATCHED, self._generator("watched"))
+        loss = torch.zeros(1 + WATCHED, device=self._runtime.device, dtype=torch.float64)
         right, seen = torch.zeros_like(loss), 0
-        stacked = StackedNetwork(self.network)
         with self._runtime.autocast():
             for images, labels in stream.once():
-                logits = stacked(images, torch.cat((whole, masks))).float()
+                logits = networks(images).float()
                 each = labels.expand(1 + WATCHED, -1)
                 loss += F.cross_entropy(logits.transpose(1, 2), each, reduction="none").sum(dim=1).double()
                 right += (logits.argmax(dim=2) == each).sum(dim=1)
@@ -207,16 +187,16 @@ class Pgnas:
             "sampled_loss": sum(losses[1:]) / WATCHED,
         }
 
-    def distribution(self) -> PosteriorDistribution:
+    def distribution(self) -> OfSupernet:
         convs = self.network.graph.masked
-        logits = self.dropout.logit.detach().cpu().split([len(conv.sources) for conv in convs.values()])
+        learnt = self.noise.learnt.detach().cpu().split([len(conv.sources) for conv in convs.values()])
         state = self.network.state_dict()
-        return PosteriorDistribution(
+        return self.noise.distribution(
+            {name: values.numpy().copy() for name, values in zip(convs, learnt, strict=True)},
             supernet=self._supernet,
             width=self._width,
             stages=self._stages,
             data=self._plan.data,
-            logits={name: values.numpy().copy() for name, values in zip(convs, logits, strict=True)},
             weights={
                 name: tensor.contiguous().cpu().numpy().copy()
                 for name, tensor in state.items()
@@ -235,23 +215,28 @@ class Pgnas:
         search has learnt from the rest. Raises UsageError that says what differs.
         """
         distribution = start.distribution
-        if not isinstance(distribution, PosteriorDistribution):
+        if not isinstance(distribution, OfSupernet):
             raise other_kind(self._plan.method, PosteriorDistribution.kind, start)
+        if not isinstance(distribution, self.noise.kind):
+            raise UsageError(
+                f"the posterior was learnt with the noise {distribution.noise}, this search has "
+                f"{self._settings.noise}: give --noise {distribution.noise}"
+            )
         self._check_network(distribution)
         for origin in start.provenance.descent():
             self._check_images(origin)
         convs = self.network.graph.masked
         with torch.no_grad():
-            logits = [torch.from_numpy(distribution.logits[name].copy()) for name in convs]
-            self.dropout.logit.copy_(torch.cat(logits))
-            self.dropout.clamp_()
+            table = self.noise.table(distribution)
+            self.noise.learnt.copy_(torch.cat([torch.from_numpy(table[name].copy()) for name in convs]))
+            self.noise.clamp_()
         weights = {name: torch.from_numpy(values.copy()) for name, values in distribution.weights.items()}
         tower = {
             name: values for name, values in self.network.state_dict().items() if name.startswith(auxiliary.PREFIX)
         }
         self.network.load_state_dict({**weights, **tower})
 
-    def _check_network(self, other: PosteriorDistribution) -> None:
+    def _check_network(self, other: OfSupernet) -> None:
         """Raise UsageError if the posterior's weights are not those of this super-network."""
         mine = self._plan.shape
         for differs, text in (
@@ -307,14 +292,14 @@ class Pgnas:
         return {
             "steps_done": self.steps_done,
             "network": self.network.state_dict(),
-            "dropout": self.dropout.state_dict(),
+            "dropout": self.noise.module.state_dict(),
             "optimizer": self._updater.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps_done = state["steps_done"]
         self.network.load_state_dict(state["network"])
-        self.dropout.load_state_dict(state["dropout"])
+        self.noise.module.load_state_dict(state["dropout"])
         self._updater.load_state_dict(state["optimizer"])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nascli.artifacts.distributions.posterior import PosteriorDistribution
+from nascli.artifacts.distributions.of_supernet import OfSupernet
 from nascli.artifacts.genotypes.genotype import ChannelsGenotype
 from nascli.artifacts.genotypes.masks import mask_of
 from nascli.core.nn.graph_network import GraphNetwork
@@ -58,7 +58,7 @@ def load_network(
 
 
 def inherited_network(
-    genotype: ChannelsGenotype, posterior: PosteriorDistribution, where: str, seed: int, *, with_tower: bool = False
+    genotype: ChannelsGenotype, posterior: OfSupernet, where: str, seed: int, *, with_tower: bool = False
 ) -> GraphNetwork:
     """The genotype's network with the weights of the super-network that it is part of, on the CPU, in training mode.
 

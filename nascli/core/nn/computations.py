@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from nascli.core.nn.aten import every
 from nascli.core.nn.drop_path import apply_path, sum_of_paths
@@ -19,6 +20,7 @@ class Arguments:
     """What a pass depends on besides the images. None: not used.
 
     masks: what the input of each masked convolution is multiplied with, [B, channels] or [1, channels], by its name.
+    noise: what is added to the weights of convolutions, by their names.
     paths: the multipliers [B] of each path that drop-path may leave out, by its node's name. Those of paths that only
     a sum reads come in `summed` instead: by the sum's name, which of its inputs are such paths and the multipliers of
     these, [paths, B].
@@ -27,6 +29,7 @@ class Arguments:
     """
 
     masks: Mapping[str, Tensor] | None = None
+    noise: Mapping[str, Tensor] | None = None
     paths: Mapping[str, Tensor] | None = None
     summed: Mapping[str, tuple[Sequence[bool], Tensor]] | None = None
     operation_weights: Mapping[str, Tensor] | None = None
@@ -60,6 +63,9 @@ def _conv(node: _Node[ops.Conv], module: nn.Module, inputs: Sequence[Tensor], ar
     x = inputs[0]
     if arguments.masks is not None and (mask := arguments.masks.get(node.name)) is not None:
         x = x * mask.to(x.dtype)[:, :, None, None]
+    if arguments.noise is not None and (noise := arguments.noise.get(node.name)) is not None:
+        noisy: Tensor = functional_call(module, {"weight": module.get_parameter("weight") + noise}, (x,))
+        return noisy
     result: Tensor = module(x)
     return result
 

@@ -134,18 +134,20 @@ class GraphNetwork(GraphModules):
         paths: Tensor | None = None,
         *,
         masks: Tensor | None = None,
+        noise: Mapping[str, Tensor] | None = None,
         with_auxiliary: bool = False,
     ) -> Logits:
         """Logits [B, classes], or (logits, the tower's logits) `with_auxiliary`.
 
         masks: [B, mask_size], a row per image, or [1, mask_size], one for all: what the inputs of the masked
         convolutions are multiplied with (`Graph.groups` says where which channel is). None: everything is kept.
+        noise: what is added to the weights of convolutions, by their names (`WeightNoise`). None: nothing.
         paths: [path_count, B] drop-path multipliers (see `draw_paths`), or None to keep every path as it is.
         Raises ValueError for a tower that isn't there or multipliers of another shape.
         """
         if paths is not None and paths.shape != (self.path_count, len(images)):
             raise ValueError(f"paths must be {[self.path_count, len(images)]}, not {list(paths.shape)}")
-        arguments = Arguments(masks=self._split(masks))
+        arguments = Arguments(masks=self._split(masks), noise=noise)
         if paths is not None:
             summed = {name: (dropped, paths[rows.start : rows.stop]) for name, (dropped, rows) in self._summed.items()}
             inside = {row for _, rows in self._summed.values() for row in rows}

@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nascli.artifacts.runs.scores import CELLS, POSTERIOR, UNIFORM
+from nascli.artifacts.runs.scores import CELLS, MEAN, POSTERIOR, UNIFORM
 from nascli.visualize.canvas import WIDTH, bar, picture, pixel_axes, points, write
 from nascli.visualize.chart import add_axes, dress
 from nascli.visualize.panel import HEADING, MARGIN, TITLE, draw_panel, draw_title
 from nascli.visualize.runs.scored import Candidates, short, summary
 from nascli.visualize.style import HIGHLIGHT, SERIES, tint
 
-COLOURS = {POSTERIOR: SERIES[0], CELLS: SERIES[0], UNIFORM: SERIES[4]}
+COLOURS = {POSTERIOR: SERIES[0], CELLS: SERIES[0], UNIFORM: SERIES[4], MEAN: SERIES[4]}
 HISTOGRAM = 210.0
 SCATTER = 250.0
 INSETS = (72.0, 30.0, 10.0, 52.0)  # left, right, above, below

@@ -6,12 +6,12 @@ from math import ceil
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from nascli.artifacts.runs.scores import CELLS, POSTERIOR, UNIFORM, ranked
+from nascli.artifacts.runs.scores import CELLS, MEAN, POSTERIOR, UNIFORM, ranked
 from nascli.visualize.runs.scored import Candidates, summary
 from nascli.visualize.text import WIDTH
 
 MOST_LINES = 20
-MARKS = {POSTERIOR: "█", CELLS: "█", UNIFORM: "░"}
+MARKS = {POSTERIOR: "█", CELLS: "█", UNIFORM: "░", MEAN: "░"}
 LONGEST_BAR = WIDTH - 28
 LISTED = 5
 

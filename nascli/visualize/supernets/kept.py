@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from nascli.artifacts.distributions.of_supernet import OfSupernet
 from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.artifacts.genotypes.channels import ChannelsGenotype
 from nascli.graphs.graph import Graph
@@ -90,7 +91,7 @@ def of_posterior(posterior: PosteriorDistribution) -> KeptChannels:
     return KeptChannels(graph, convolutions, summary)
 
 
-def title(of: ChannelsGenotype | PosteriorDistribution) -> str:
+def title(of: ChannelsGenotype | OfSupernet) -> str:
     """The super-network in words."""
     paths = " with pooling paths" if of.pooling_paths else ""
     return f"{of.supernet}{paths}, width {of.width}, {'+'.join(map(str, of.stages))} blocks"

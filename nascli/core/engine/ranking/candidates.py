@@ -59,8 +59,8 @@ class Scorer(Protocol):
         finite.
         """
 
-    def network(self, genotype: Any) -> "GraphNetwork":
-        """A candidate's own network, as it is scored. Raises UsageError where it has none (`Candidates.no_model`)."""
+    def network(self, genotype: Any, number: int) -> "GraphNetwork":
+        """The own network of candidate `number`, as it is scored. Raises UsageError where it has none (`no_model`)."""
 
 
 class Candidates(Protocol):
@@ -68,6 +68,9 @@ class Candidates(Protocol):
 
     no_model: ClassVar[str]
     """Why no candidate has a network of its own to write; empty where each has."""
+
+    only_model: ClassVar[str]
+    """Why a genotype says nothing without the network of the best, and why several don't; empty where they do."""
 
     def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo, config: DeriveConfig) -> None:
         """Raises UsageError, ArtifactError where the distribution has none."""

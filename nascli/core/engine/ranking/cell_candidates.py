@@ -32,6 +32,7 @@ class CellCandidates:
     """
 
     no_model = SHARED_WEIGHTS
+    only_model = ""
 
     def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo, config: DeriveConfig) -> None:
         assert isinstance(start.distribution, OffersCells)

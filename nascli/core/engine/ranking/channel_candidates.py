@@ -35,6 +35,7 @@ class ChannelCandidates:
     """Masks over the channels of a posterior's super-network."""
 
     no_model = ""
+    only_model = ""
 
     def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo, config: DeriveConfig) -> None:
         if given := [f"--{name}" for name in ("layers", "channels") if getattr(config, name) is not None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nascli.artifacts.runs.scores import UNIFORM
+from nascli.artifacts.runs.scores import YARDSTICKS
 from nascli.config import DeriveConfig
 from nascli.core.engine.destination import Destination
 from nascli.core.engine.inputs import Source
@@ -48,7 +48,7 @@ def plan_rank(
                 populations = len({candidate.population for candidate in candidates})
                 finalists = min(len(distinct), populations * config.shortlist)
                 total = _seconds(scorer, distinct, few) * len(distinct) + seconds * finalists
-    own = [candidate.size for candidate in candidates if candidate.population != UNIFORM]
+    own = [candidate.size for candidate in candidates if candidate.population not in YARDSTICKS]
     return {
         "config": config.model_dump(mode="json"),
         "candidates": config.candidates,

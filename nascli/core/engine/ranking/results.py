@@ -37,6 +37,8 @@ class Results:
     ) -> None:
         if model is not None and (why := candidates_of(start).no_model):
             raise UsageError(why)
+        if (model is None or count > 1) and (why := candidates_of(start).only_model):
+            raise UsageError(why)
         self._start, self._config = start, config
         self._genotypes, self._model = destination.numbered(count), replace(destination, output=model)
         self._folder = replace(destination, output=None, run_dir=destination.run_path)
@@ -108,7 +110,7 @@ class Results:
 
 def _network(file: GenotypeFile, score: Scored, ready: Prepared) -> ModelFile:
     """The network of a candidate, as it was scored."""
-    network = ready.scorer.network(file.genotype)
+    network = ready.scorer.network(file.genotype, score.number)
     return ModelFile(
         weights={name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
         genotype=file.genotype,

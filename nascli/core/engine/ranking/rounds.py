@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 
 from nascli.artifacts.runs.rundir import RunDir
-from nascli.artifacts.runs.scores import POPULATIONS, UNIFORM, Scored, ranked
+from nascli.artifacts.runs.scores import POPULATIONS, UNIFORM, YARDSTICKS, Scored, ranked
 from nascli.config import DeriveConfig
 from nascli.core.engine.ranking.candidates import Candidate, Scorer
 from nascli.core.engine.reporter import Reporter
@@ -39,7 +39,7 @@ class Round:
     @property
     def own(self) -> list[Scored]:
         """The scores of the distribution's own candidates, of which one is chosen."""
-        return [score for score in self.scores if score.population != UNIFORM]
+        return [score for score in self.scores if score.population not in YARDSTICKS]
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,9 @@ def different(candidates: Sequence[Candidate]) -> list[Candidate]:
 def _progress(scores: Sequence[Scored]) -> dict[str, float]:
     """What is worth watching: how the distribution's candidates do, and later the uniform ones."""
     found = {}
-    for uniform, prefix in ((False, ""), (True, "uniform_")):
-        if accuracies := [score.accuracy for score in scores if (score.population == UNIFORM) is uniform]:
+    own = [score for score in scores if score.population not in YARDSTICKS]
+    for prefix, those in (("", own), ("uniform_", [score for score in scores if score.population == UNIFORM])):
+        if accuracies := [score.accuracy for score in those]:
             found[f"{prefix}best_accuracy"] = max(accuracies)
             found[f"{prefix}mean_accuracy"] = fmean(accuracies)
     return found

@@ -104,7 +104,7 @@ class CellScorer:
         seen = len(images)
         return [(hits / seen, total / seen) for hits, total in zip(right.tolist(), loss.tolist(), strict=True)]
 
-    def network(self, genotype: CellGenotype) -> GraphNetwork:
+    def network(self, genotype: CellGenotype, number: int) -> GraphNetwork:
         """Always raises UsageError: the weights are shared."""
         raise UsageError(SHARED_WEIGHTS)
 

@@ -192,7 +192,7 @@ class ChannelScorer:
         with self._exact():
             return recalibrated(self._supernet, row.float(), self._calibration)
 
-    def network(self, genotype: ChannelsGenotype) -> GraphNetwork:
+    def network(self, genotype: ChannelsGenotype, number: int) -> GraphNetwork:
         """A candidate's own, cut out of the super-network with the statistics that it is scored with. On the CPU."""
         supernet = self.supernet(mask_of(self._graph, genotype.channels))
         scored = {name: tensor.cpu().numpy() for name, tensor in supernet.state_dict().items()}
