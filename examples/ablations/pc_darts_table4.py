@@ -1,0 +1,65 @@
+"""PC-DARTS, Table 4: how stable DARTS (orders 1 and 2) and PC-DARTS are over seeds, epochs and nodes.
+
+    python examples/ablations/pc_darts_table4.py FOLDER [--small --table T] [--data-dir DIR]
+
+Five searches of each method on CIFAR-10; then one of 50, 75, 100 and 125 epochs, and one in cells of three, four and
+five intermediate nodes, which are "5, 6 and 7 nodes" in the paper, since it counts the two inputs. `--small` has two
+searches instead of one, and of the second order two in the first part alone. For the nodes it is on digits, since the
+cells of NAS-Bench-201 have one size.
+"""
+
+from ablation import Ablation, errors, spread
+
+FIRST = ("darts", "--order", "1")
+SECOND = ("darts", "--order", "2")
+PARTIAL = ("pc-darts", "--partial-channels", "4", "--edge-normalization")
+METHODS = {"DARTS-v1": FIRST, "DARTS-v2": SECOND, "PC-DARTS": PARTIAL}
+
+
+def main() -> None:
+    """Print the three parts."""
+    study = Ablation(__doc__, seeds=5)
+    warm_up = {PARTIAL: "--arch-warmup-epochs 1"}
+
+    few = 2 if study.small else 1
+    many = {SECOND: few if study.small else 0}
+    rows = []
+    for name, method in METHODS.items():
+        own = errors(study.cells(*method, small=warm_up.get(method, ""), seeds=many.get(method, 0)))
+        each = [f"{error:.2f}" for error in own]
+        rows.append((name, *each, *[""] * (len(study.seeds) - len(each)), spread(own)))
+    study.table("Runs: test error (%)", ("method", *(f"seed {seed}" for seed in study.seeds), "mean"), rows)
+
+    fewer = {name: method for name, method in METHODS.items() if not (study.small and method == SECOND)}
+    lengths = ("4", "6", "8", "10") if study.small else ("50", "75", "100", "125")
+    rows = [
+        (
+            name,
+            *(
+                spread(errors(study.cells(*method, "--epochs", count, seeds=few, small=warm_up.get(method, ""))))
+                for count in lengths
+            ),
+        )
+        for name, method in fewer.items()
+    ]
+    study.table("Epochs: test error (%)", ("method", *lengths), rows)
+
+    rows = [
+        (
+            name,
+            *(
+                spread(
+                    errors(
+                        study.cells(*method, "--nodes", nodes, by_table=False, seeds=few, small=warm_up.get(method, ""))
+                    )
+                )
+                for nodes in ("3", "4", "5")
+            ),
+        )
+        for name, method in fewer.items()
+    ]
+    study.table("Nodes, the inputs counted: test error (%)", ("method", "5", "6", "7"), rows)
+
+
+if __name__ == "__main__":
+    main()
