@@ -17,7 +17,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import nan
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -128,7 +127,7 @@ class Ablation:
     def test_error(self, model: Path) -> float:
         """In per cent."""
         found = json.loads(self.nascli("eval", model, "--json"))
-        return nan if self.dry_run else 100 * (1 - found["top1"])
+        return 0.0 if self.dry_run else 100 * (1 - found["top1"])
 
     @cached_property
     def _truth(self) -> TruthTable:
@@ -139,7 +138,7 @@ class Ablation:
         if self._table is None:
             sys.exit("--small looks up true accuracies: give --table FILE (examples/nas_bench_201_table.py writes it)")
         if self.dry_run:
-            return nan
+            return 0.0
         genotype = load_artifact(cell).holding(GenotypeFile).value.genotype
         return 100 - self._truth.worth(genotype, self._truth.column(None, "test")).accuracy
 

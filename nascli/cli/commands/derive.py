@@ -74,6 +74,15 @@ def derive(
         int | None,
         typer.Option("--sample", metavar="M", help="M drawn from the distribution", rich_help_panel=CHOICE_PANEL),
     ] = None,
+    each: Annotated[
+        bool,
+        typer.Option(
+            "--each",
+            metavar="",
+            help="of several searches, the genotype of each, not that of their mean",
+            rich_help_panel=CHOICE_PANEL,
+        ),
+    ] = False,
     without_none: Annotated[
         bool,
         typer.Option(
@@ -143,7 +152,7 @@ def derive(
 
     From a distribution over cells: its mode, the most probable or strongest cells (--top) or samples (--sample); the
     mode and the top also within limits of their size and their skips. Searches that differ only in their seeds can be
-    given together: the mean of what they have learnt depends less on chance.
+    given together: the mean of what they have learnt depends less on chance. With --each they are derived one by one.
 
     From a posterior over channels, or with --candidates from a distribution over cells: candidates are drawn and ranked
     on images that the weights have not seen, together with as many uniform ones. The best, or several (--top), are
@@ -157,6 +166,8 @@ def derive(
         raise UsageError(unknown("--format", form, FORMATS))
     if sum((mode, top is not None, sample is not None)) > 1:
         raise UsageError("--mode, --top and --sample exclude each other: give one of them")
+    if each and (top is not None or sample is not None):
+        raise UsageError("--each writes one genotype of each search: leave --top and --sample out")
     named = output or Path("cell.json" if form == JSON else "cell.txt")
     target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
     starts = artifacts(sources, DistributionFile)
@@ -171,6 +182,8 @@ def derive(
             raise UsageError(f"{rules} choose without a ranking: leave them out")
         if len(starts) > 1:
             raise UsageError("candidates are ranked with the weights of one search: give one")
+        if each:
+            raise UsageError("--each ranks nothing: leave it out")
         rank_candidates(
             session, starts[0], given, target, count=top, model=model, file=config, dry_run=dry_run, json=json
         )
@@ -188,7 +201,7 @@ def derive(
     if limits:
         cells = replace(cells, network=limited_network(starts[0], cells, **network))
     choice = _choice(top, sample, given.get("seed"), cells)
-    _derive_unranked(session, starts, choice, target, form=form, average=average, json=json)
+    _derive_unranked(session, starts, choice, target, form=form, average=average, json=json, each=each)
 
 
 def _derive_unranked(
@@ -200,18 +213,23 @@ def _derive_unranked(
     form: str,
     average: int | None,
     json: bool,
+    each: bool,
 ) -> None:
     """Write the genotypes that distributions give without a ranking, and print what was written."""
     from nascli.cli.output.progress import progress
-    from nascli.core.engine.derive import Mode, derive_several
+    from nascli.core.engine.derive import Mode, derive_each, derive_several
 
     with progress(session) as reporter:
-        results = derive_several(starts, choice, target, reporter, format=form, average=average)
+        if each:
+            assert isinstance(choice, Mode)
+            results = derive_each(starts, choice, target, reporter, format=form, average=average)
+        else:
+            results = derive_several(starts, choice, target, reporter, format=form, average=average)
     if len(results) > 1 and not session.quiet:
         print(_table(results), file=sys.stderr)
     if json:
         facts = [_facts(result) for result in results]
-        print_json(facts[0] if isinstance(choice, Mode) else facts)
+        print_json(facts[0] if isinstance(choice, Mode) and not each else facts)
     elif not target.is_pipe:
         for result in results:
             print(result.where)

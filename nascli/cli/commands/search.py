@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascli.cli.options.of_config import options, resolve
-from nascli.cli.options.shared import TRUTH_PANEL, Column, StageOptions, Table
+from nascli.cli.options.shared import TRUTH_PANEL, Column, Seeds, StageOptions, Table
 from nascli.cli.session import Session, command
 from nascli.config import FinetuneConfig, SearchConfig
 from nascli.errors import UsageError
@@ -23,6 +23,7 @@ def search(
     session: Session,
     given: dict[str, Any],
     stage: StageOptions,
+    seeds: Seeds = None,
     table: Table = None,
     column: Column = None,
     choose_by: Annotated[
@@ -39,6 +40,9 @@ def search(
 
     Without any option, this runs PC-DARTS on the built-in digits, in under two minutes on two cores.
 
+    --seeds gives several searches, one after another: run-seed0.safetensors and so on. 'nascli derive' takes them
+    together, or each with --each.
+
     With --table, the true accuracy of what the search would derive is looked up after every epoch. Random search then
     chooses by the table and trains nothing.
     """
@@ -46,12 +50,57 @@ def search(
     from nascli.core.engine.destination import stored_config
 
     target = stage_destination(stage)
+    if seeds is not None:
+        _search_each(session, stage, target, given, seeds, truth_of(table, column, choose_by), choose_by)
+        return
     stored = stored_config(target, SearchConfig.stage, given.get("method")) if stage.resume else {}
     config = resolve(SearchConfig, given, file=stage.config, stored=stored)
     truth = truth_of(table, column, choose_by)
+    _check_choose_by(config, choose_by)
+    carry_out(session, stage, target, config, truth=truth)
+
+
+def _check_choose_by(config: SearchConfig, choose_by: str | None) -> None:
+    """Raise UsageError for a column to choose by where nothing is chosen by a table."""
     if choose_by is not None and not METHODS[config.method].by_table:
         raise UsageError(f"--choose-by is for random search; {config.method} chooses nothing by a table: leave it out")
-    carry_out(session, stage, target, config, truth=truth)
+
+
+def _search_each(
+    session: Session,
+    stage: StageOptions,
+    target: "Destination",
+    given: dict[str, Any],
+    seeds: str,
+    truth: "Truth | None",
+    choose_by: str | None,
+) -> None:
+    """Search from each of several seeds and print the paths; or only print the plan, which is the same for all."""
+    from nascli.cli.options.seeds import seeds as parsed
+    from nascli.cli.output.dry_run import print_plans
+    from nascli.cli.output.progress import progress
+    from nascli.cli.output.results import print_results
+    from nascli.core.engine.destination import stored_config
+    from nascli.core.engine.search_all import destinations, plan_search_all, search_all
+
+    if "seed" in given:
+        raise UsageError("--seed and --seeds contradict each other: give one of them")
+    numbers = parsed(seeds)
+    targets = destinations(numbers, target)
+    runs = (stored_config(one, SearchConfig.stage, given.get("method")) for one in targets if stage.resume)
+    stored = {**(next(filter(None, runs), None) or {})}
+    stored.pop("seed", None)
+    config = resolve(SearchConfig, given, file=stage.config, stored=stored)
+    _check_choose_by(config, choose_by)
+    with progress(session) as reporter:
+        if stage.dry_run:
+            plans = plan_search_all(config, numbers, target, reporter, truth=truth)
+        else:
+            found = search_all(config, numbers, target, reporter, truth=truth)
+    if stage.dry_run:
+        print_plans(plans, stage=config.stage, json=stage.json)
+    else:
+        print_results(list(zip(found, targets, strict=True)), stage.json)
 
 
 def truth_of(table: Path | None, column: str | None, choose_by: str | None = None) -> "Truth | None":

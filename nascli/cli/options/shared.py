@@ -77,6 +77,15 @@ Column = Annotated[
         rich_help_panel=TRUTH_PANEL,
     ),
 ]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        metavar="N,N-N",
+        help="run with each of several seeds, one after another: 0,1,2 or 0-4",
+        rich_help_panel=RECIPE_PANEL,
+    ),
+]
 
 
 def _switch(*names: str, help: str) -> Any:

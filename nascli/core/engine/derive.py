@@ -178,26 +178,76 @@ def derive_several(
     where the distribution offers no such choice, or none within the limits, ArtifactError for a source that is no
     distribution.
     """
-    targets = destination.numbered(choice.count)
     starts = _starts(source)
+    targets = _targets(destination, choice.count, starts, format)
+    return _write([_derived(starts, choice, average)], targets, reporter, format)
+
+
+def derive_each(
+    sources: Sequence[Source],
+    mode: "Mode | None" = None,
+    destination: Destination = Destination(),
+    reporter: Reporter = Silent(),
+    *,
+    format: str = "json",
+    average: int | None = None,
+) -> tuple[LoadedGenotype, ...]:
+    """The genotype that each of several searches stands for, in their order.
+
+    They go to numbered files, those of one search to `destination` itself. Nothing is written unless all can be. Raises
+    as `derive_several`, and ArtifactError for a source that is no distribution.
+    """
+    starts = artifacts(sources, DistributionFile)
+    targets = _targets(destination, len(starts), starts, format)
+    found = [_derived([start], Mode() if mode is None else mode, average) for start in starts]
+    return _write(found, targets, reporter, format)
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """What a choice makes of a distribution."""
+
+    choice: Choice
+    distribution: Distribution
+    files: list[GenotypeFile]
+
+
+def _derived(starts: Sequence[LoadedDistribution], choice: Choice, average: int | None) -> _Derived:
+    """The genotypes of a choice from one search, or from the mean of several."""
     choice = _sized(choice, starts[0])
-    refuse_overwriting_artifacts((target.output for target in targets), *starts)
-    for target in targets:
-        if target.output is not None:
-            check_output(target.output, target.overwrite, ending=".json" if format == "json" else ".txt")
     if isinstance(choice, Mode):
         for start in starts:
             _check_learnt(start)
     distribution = mean_distribution(starts, average)
-    files = [_file(chosen, starts, average) for chosen in choice.of(distribution)]
+    return _Derived(choice, distribution, [_file(chosen, starts, average) for chosen in choice.of(distribution)])
+
+
+def _targets(
+    destination: Destination, count: int, starts: Sequence[LoadedDistribution], format: str
+) -> list[Destination]:
+    """Where so many genotypes go. Raises UsageError where one of them could not be written."""
+    targets = destination.numbered(count)
+    refuse_overwriting_artifacts((target.output for target in targets), *starts)
+    for target in targets:
+        if target.output is not None:
+            check_output(target.output, target.overwrite, ending=".json" if format == "json" else ".txt")
+    return targets
+
+
+def _write(
+    found: Sequence[_Derived], targets: Sequence[Destination], reporter: Reporter, format: str
+) -> tuple[LoadedGenotype, ...]:
+    """Write the genotypes, one after another, to the targets, and report what is worth knowing about them."""
+    files = [file for one in found for file in one.files]
     contents = [genotype_bytes(file) for file in files]
     written = contents if format == "json" else [text_form(file.genotype, format) for file in files]
     results = tuple(
         replace(read_back(content, target.write(data), GenotypeFile), sha256=sha256(data))
         for target, content, data in zip(targets, contents, written, strict=True)
     )
-    _tell_limits(choice, files, reporter)
-    tell_disconnected([file.genotype for file in files], distribution, reporter)
+    for one in found:
+        _tell_limits(one.choice, one.files, reporter)
+        tell_disconnected([file.genotype for file in one.files], one.distribution, reporter)
     return results
 
 

@@ -20,6 +20,7 @@ from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwr
 from nascli.core.engine.offers import OffersMode
 from nascli.core.engine.replan import earlier_plans
 from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.sizing import batch_notice, drawing_limits, shape_of, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, search_by_table
 from nascli.core.methods.protocol import Plan, SearchMethod
@@ -39,16 +40,17 @@ def search(
     reporter: Reporter = Silent(),
     *,
     truth: Truth | None = None,
+    stop: StopRequest | None = None,
 ) -> LoadedDistribution:
     """Search, and return the distribution; write it where `destination` says.
 
     `truth` gives the true accuracy of the cells that the search would derive, after every epoch. Nothing learns from
-    it, except that random search chooses by it and trains nothing. Raises UsageError, DataError, MemoryExhausted,
-    Diverged, Interrupted.
+    it, except that random search chooses by it and trains nothing. `stop` tells the caller of a signal that came too
+    late to interrupt this search. Raises UsageError, DataError, MemoryExhausted, Diverged, Interrupted.
     """
     if truth is not None and METHODS[config.method].by_table:
         return search_by_table(config, truth, destination, reporter)
-    return _run(config, None, destination, reporter, truth)
+    return _run(config, None, destination, reporter, truth, stop)
 
 
 def finetune(
@@ -69,6 +71,7 @@ def _run(
     destination: Destination,
     reporter: Reporter,
     truth: Truth | None,
+    stop: StopRequest | None = None,
 ) -> LoadedDistribution:
     made_from = start.ancestor() if start else None
     refuse_overwriting_artifacts([destination.output], start)
@@ -83,7 +86,17 @@ def _run(
         if truth is None and destination.resume and _used_a_table(destination):
             reporter.notice("earlier epochs have accuracies from a table: give --table to go on with them")
         known = facts(config, method, data.info, runtime)
-        rows = learn(job, config, destination, reporter, data=data, made_from=made_from, facts=known, runtime=runtime)
+        rows = learn(
+            job,
+            config,
+            destination,
+            reporter,
+            data=data,
+            made_from=made_from,
+            facts=known,
+            runtime=runtime,
+            stop=stop,
+        )
         learnt, origin = (
             method.distribution(),
             provenance(config, data.info, made_from, earlier_plans(destination.run_path)),

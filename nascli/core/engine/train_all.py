@@ -1,11 +1,8 @@
 """Training of several networks, one after the other: of several genotypes, from several seeds, or both."""
 
-import signal
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, product
-from pathlib import Path
 from typing import Any
 
 from nascli.artifacts.genotypes.genotype import GenotypeFile
@@ -14,12 +11,13 @@ from nascli.config import TrainConfig
 from nascli.core.engine.connection import check_connected
 from nascli.core.engine.destination import Destination, check_destination, finished
 from nascli.core.engine.dry_run import plan_train
-from nascli.core.engine.inputs import Output, Source, artifacts, given_twice, refuse_overwriting_artifacts
+from nascli.core.engine.inputs import Source, artifacts, given_twice, refuse_overwriting_artifacts
 from nascli.core.engine.reporter import Reporter, Silent
+from nascli.core.engine.series import check_goes_on, check_seeds, check_shared, seeded
 from nascli.core.engine.signals import StopRequest
 from nascli.core.engine.starting_weights import inherited_weights, starting_file, weights_from
 from nascli.core.engine.train import train
-from nascli.errors import Interrupted, UsageError
+from nascli.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -51,19 +49,26 @@ def members(
                 f"{given_twice(one, other)}: the second network would be the same as the first; several networks of "
                 "one genotype come from several --seeds"
             )
+    return with_seeds(list(zip(genotypes, targets_of(genotypes, seeds, destination), strict=True)), seeds)
+
+
+def targets_of(
+    genotypes: Sequence[LoadedGenotype], seeds: Sequence[int] | None, destination: Destination
+) -> list[Destination]:
+    """Where the models of each genotype go, without the seeds. Raises UsageError, also for seeds that make no sense."""
     if seeds is not None:
-        if not seeds:
-            raise UsageError("no seed is given: name at least one")
-        if repeated := [seed for seed, count in Counter(seeds).items() if count > 1]:
-            raise UsageError(f"seed {repeated[0]} is given twice: the second network would be the same as the first")
+        check_seeds(seeds, "network")
     if len(genotypes) > 1 or seeds is not None:
-        _check_shared(destination)
-    targets = destination.numbered(len(genotypes))
+        check_shared(destination, "model")
+    return destination.numbered(len(genotypes))
+
+
+def with_seeds(
+    genotypes: Sequence[tuple[LoadedGenotype, Destination]], seeds: Sequence[int] | None
+) -> tuple[Member, ...]:
+    """The trainings of genotypes, whose models go to these destinations, from every seed."""
     each: Sequence[int | None] = [None] if seeds is None else seeds
-    return tuple(
-        Member(genotype, seed, replace(target, output=_with_seed(target.output, seed)))
-        for (genotype, target), seed in product(zip(genotypes, targets, strict=True), each)
-    )
+    return tuple(Member(genotype, seed, seeded(target, seed)) for (genotype, target), seed in product(genotypes, each))
 
 
 def train_all(
@@ -81,7 +86,13 @@ def train_all(
     it, of a genotype or of a destination is raised before the first training starts. Resuming skips what is complete,
     continues what was interrupted and starts what is missing. Raises as `train`.
     """
-    planned = members(sources, seeds, destination)
+    return train_members(members(sources, seeds, destination), config, reporter, start=start)
+
+
+def train_members(
+    planned: Sequence[Member], config: TrainConfig, reporter: Reporter = Silent(), *, start: Source | None = None
+) -> tuple[LoadedModel, ...]:
+    """Carry out trainings that are planned, as `train_all`."""
     origin = None if start is None else starting_file(start)
     for member in planned:
         own, made_from, model = member.config(config), member.genotype.ancestor(), weights_from(origin)
@@ -93,13 +104,7 @@ def train_all(
     stop = StopRequest()
     models: list[LoadedModel] = []
     for number, member in enumerate(planned, start=1):
-        # After a signal during a training's last step, that training finishes and the next one does not begin.
-        if stop.signal_number is not None:
-            name = signal.Signals(stop.signal_number).name
-            raise Interrupted(
-                f"stopped by {name} after {len(models)} of {len(planned)} trainings; continue with --resume",
-                stop.signal_number,
-            )
+        check_goes_on(stop, len(models), len(planned), "trainings")
         if len(planned) > 1:
             reporter.notice(f"training {number} of {len(planned)}: {description(member)}")
         own = member.config(config)
@@ -127,21 +132,3 @@ def description(member: Member) -> str:
     seed = f", seed {member.seed}" if member.seed is not None else ""
     output = member.destination.output
     return f"{member.genotype.where}{seed}{f', to {output}' if output is not None else ''}"
-
-
-def _check_shared(destination: Destination) -> None:
-    """Raise UsageError for a destination that only suits one model."""
-    if destination.is_pipe:
-        raise UsageError("several models cannot share standard output: name a file with -o, and they lie beside it")
-    if destination.run_dir is not None:
-        raise UsageError("--run-dir is the folder of one run: leave it out, and each model has its own beside it")
-    if destination.output is not None and Path(destination.output).is_dir():
-        raise UsageError(f"{destination.output} is a folder: name a file in it, from which the models' names are made")
-
-
-def _with_seed(output: Output, seed: int | None) -> Output:
-    """The file for one of several seeds, which stands in its name before the ending."""
-    if output is None or seed is None:
-        return output
-    path = Path(output)
-    return path.with_name(f"{path.stem}-seed{seed}{path.suffix}")
