@@ -189,7 +189,7 @@ class Pgnas:
 
     def distribution(self) -> OfSupernet:
         convs = self.network.graph.masked
-        learnt = self.noise.learnt.detach().cpu().split([len(conv.sources) for conv in convs.values()])
+        learnt = self.noise.values().cpu().split([len(conv.sources) for conv in convs.values()])
         state = self.network.state_dict()
         return self.noise.distribution(
             {name: values.numpy().copy() for name, values in zip(convs, learnt, strict=True)},
@@ -228,7 +228,7 @@ class Pgnas:
         convs = self.network.graph.masked
         with torch.no_grad():
             table = self.noise.table(distribution)
-            self.noise.learnt.copy_(torch.cat([torch.from_numpy(table[name].copy()) for name in convs]))
+            self.noise.take(torch.cat([torch.from_numpy(table[name].copy()) for name in convs]))
             self.noise.clamp_()
         weights = {name: torch.from_numpy(values.copy()) for name, values in distribution.weights.items()}
         tower = {

@@ -31,6 +31,12 @@ class Noise(Protocol):
     def learnt(self) -> nn.Parameter:
         """The module's parameter, [groups]: one number for each convolution and source."""
 
+    def values(self) -> Tensor:
+        """What a file says of it. [groups]"""
+
+    def take(self, values: Tensor) -> None:
+        """The inverse of `values`."""
+
     def drawn(self, images: int, generator: torch.Generator) -> dict[str, Any]:
         """What a step gives the network besides its batch: Algorithm 1, line 3."""
 
@@ -50,7 +56,7 @@ class Noise(Protocol):
         """Numbers for every epoch."""
 
     def distribution(self, table: Mapping[str, Any], **common: Any) -> OfSupernet:
-        """What has been learnt; table: `learnt` by convolution."""
+        """What has been learnt; table: the `values` of each convolution."""
 
     @staticmethod
     def table(distribution: Any) -> Mapping[str, Any]:
@@ -70,6 +76,13 @@ class Dropout:
             probability=given.initial_dropout,
         ).to(device)
         self.learnt = self.module.logit
+
+    def values(self) -> Tensor:
+        return self.learnt.detach()
+
+    def take(self, values: Tensor) -> None:
+        with torch.no_grad():
+            self.learnt.copy_(values)
 
     def drawn(self, images: int, generator: torch.Generator) -> dict[str, Any]:
         return {"masks": self.module.relaxed(images, generator)}
@@ -121,7 +134,13 @@ class Gaussian:
     def __init__(self, network: GraphNetwork, given: PgnasSettings, device: torch.device) -> None:
         self._network, self._given = network, given
         self.module = WeightNoise(network, given.initial_dropout).to(device)
-        self.learnt = self.module.log_deviation
+        self.learnt = self.module.scaled
+
+    def values(self) -> Tensor:
+        return self.module.log_deviation.detach()
+
+    def take(self, values: Tensor) -> None:
+        self.module.set_(values)
 
     def drawn(self, images: int, generator: torch.Generator) -> dict[str, Any]:
         return {"noise": self.module.drawn(self._network, generator)}

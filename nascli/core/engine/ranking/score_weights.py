@@ -45,9 +45,8 @@ class WeightScorer:
     ) -> None:
         self._mean = load_network(distribution.graph, distribution.weights, where).eval()
         self._noise = WeightNoise(self._mean, 0.5)
-        with torch.no_grad():
-            table = [torch.from_numpy(distribution.log_deviations[name].copy()) for name in distribution.graph.masked]
-            self._noise.log_deviation.copy_(torch.cat(table))
+        table = [torch.from_numpy(distribution.log_deviations[name].copy()) for name in distribution.graph.masked]
+        self._noise.set_(torch.cat(table))
         self._distribution, self._where, self._calibration = distribution, where, calibration
         self._data, self._config, self._runtime = data, config, runtime
 
