@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "nascli.core.engine.compare",
     "DeriveConfig": "nascli.config",
     "Destination": "nascli.core.engine.destination",
     "EnsembleEvaluation": "nascli.core.engine.ensemble",
@@ -32,8 +33,10 @@ _HOMES = {
     "Ranking": "nascli.core.engine.ranking.rank",
     "Sample": "nascli.core.engine.derive",
     "Top": "nascli.core.engine.derive",
+    "compare": "nascli.core.engine.compare",
     "configure": "nascli.fitted_config",
     "derive": "nascli.core.engine.derive",
+    "derive_each": "nascli.core.engine.derive",
     "derive_several": "nascli.core.engine.derive",
     "draw": "nascli.visualize.sources",
     "evaluate": "nascli.core.engine.evaluate",
@@ -45,6 +48,7 @@ _HOMES = {
     "predict": "nascli.core.engine.predict",
     "rank": "nascli.core.engine.ranking.rank",
     "search": "nascli.core.engine.search",
+    "search_all": "nascli.core.engine.search_all",
     "train": "nascli.core.engine.train",
     "train_all": "nascli.core.engine.train_all",
 }
@@ -59,10 +63,13 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.config import PredictConfig as PredictConfig
     from nascli.config import SearchConfig as SearchConfig
     from nascli.config import TrainConfig as TrainConfig
+    from nascli.core.engine.compare import Comparison as Comparison
+    from nascli.core.engine.compare import compare as compare
     from nascli.core.engine.derive import Mode as Mode
     from nascli.core.engine.derive import Sample as Sample
     from nascli.core.engine.derive import Top as Top
     from nascli.core.engine.derive import derive as derive
+    from nascli.core.engine.derive import derive_each as derive_each
     from nascli.core.engine.derive import derive_several as derive_several
     from nascli.core.engine.destination import Destination as Destination
     from nascli.core.engine.ensemble import EnsembleEvaluation as EnsembleEvaluation
@@ -78,6 +85,7 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.core.engine.ranking.rank import rank as rank
     from nascli.core.engine.search import finetune as finetune
     from nascli.core.engine.search import search as search
+    from nascli.core.engine.search_all import search_all as search_all
     from nascli.core.engine.train import train as train
     from nascli.core.engine.train_all import train_all as train_all
     from nascli.errors import NascliError as NascliError

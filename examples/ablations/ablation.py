@@ -92,7 +92,7 @@ class Ablation:
     def named(self, *words: object, ending: str = "safetensors") -> Path:
         """The file of a step, by what it varies."""
         name = re.sub(r"[^\w.]+", "-", " ".join(map(str, words))).strip("-")
-        return self.folder / f"{name}.{ending}"
+        return Path(self.folder, f"{name}.{ending}")
 
     def search(self, method: str, seed: int, *words: str, scale: Sequence[str] = ()) -> Path:
         """The distribution of a search, with the settings of `scale` where the ablation is small."""

@@ -10,22 +10,26 @@ cells of NAS-Bench-201 have one size.
 
 from ablation import Ablation, errors, spread
 
-FIRST = ("darts", "--order", "1")
-SECOND = ("darts", "--order", "2")
-PARTIAL = ("pc-darts", "--partial-channels", "4", "--edge-normalization")
+Method = tuple[str, ...]
+
+FIRST: Method = ("darts", "--order", "1")
+SECOND: Method = ("darts", "--order", "2")
+PARTIAL: Method = ("pc-darts", "--partial-channels", "4", "--edge-normalization")
 METHODS = {"DARTS-v1": FIRST, "DARTS-v2": SECOND, "PC-DARTS": PARTIAL}
 
 
 def main() -> None:
     """Print the three parts."""
     study = Ablation(__doc__, seeds=5)
-    warm_up = {PARTIAL: "--arch-warmup-epochs 1"}
-
     few = 2 if study.small else 1
-    many = {SECOND: few if study.small else 0}
+
+    def found(method: Method, *words: str, seeds: int = 0, by_table: bool = True) -> list[float]:
+        small = "--arch-warmup-epochs 1" if method == PARTIAL else ""
+        return errors(study.cells(*method, *words, seeds=seeds, by_table=by_table, small=small))
+
     rows = []
     for name, method in METHODS.items():
-        own = errors(study.cells(*method, small=warm_up.get(method, ""), seeds=many.get(method, 0)))
+        own = found(method, seeds=few if study.small and method == SECOND else 0)
         each = [f"{error:.2f}" for error in own]
         rows.append((name, *each, *[""] * (len(study.seeds) - len(each)), spread(own)))
     study.table("Runs: test error (%)", ("method", *(f"seed {seed}" for seed in study.seeds), "mean"), rows)
@@ -33,29 +37,13 @@ def main() -> None:
     fewer = {name: method for name, method in METHODS.items() if not (study.small and method == SECOND)}
     lengths = ("4", "6", "8", "10") if study.small else ("50", "75", "100", "125")
     rows = [
-        (
-            name,
-            *(
-                spread(errors(study.cells(*method, "--epochs", count, seeds=few, small=warm_up.get(method, ""))))
-                for count in lengths
-            ),
-        )
+        (name, *(spread(found(method, "--epochs", count, seeds=few)) for count in lengths))
         for name, method in fewer.items()
     ]
     study.table("Epochs: test error (%)", ("method", *lengths), rows)
 
     rows = [
-        (
-            name,
-            *(
-                spread(
-                    errors(
-                        study.cells(*method, "--nodes", nodes, by_table=False, seeds=few, small=warm_up.get(method, ""))
-                    )
-                )
-                for nodes in ("3", "4", "5")
-            ),
-        )
+        (name, *(spread(found(method, "--nodes", nodes, seeds=few, by_table=False)) for nodes in ("3", "4", "5")))
         for name, method in fewer.items()
     ]
     study.table("Nodes, the inputs counted: test error (%)", ("method", "5", "6", "7"), rows)

@@ -88,7 +88,7 @@ def _search_each(
     numbers = parsed(seeds)
     targets = destinations(numbers, target)
     runs = (stored_config(one, SearchConfig.stage, given.get("method")) for one in targets if stage.resume)
-    stored = {**(next(filter(None, runs), None) or {})}
+    stored = dict(next(filter(None, runs), {}))
     stored.pop("seed", None)
     config = resolve(SearchConfig, given, file=stage.config, stored=stored)
     _check_choose_by(config, choose_by)

@@ -1,15 +1,21 @@
 """`nascli train`: from genotypes to trained models."""
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nascli.cli.options.of_config import options, resolve
-from nascli.cli.options.shared import RECIPE_PANEL, GenotypeSources, StageOptions
+from nascli.cli.options.shared import RECIPE_PANEL, GenotypeSources, Seeds, StageOptions
 from nascli.cli.session import Session, command
 from nascli.config import TrainConfig, read_file
 from nascli.errors import UsageError
+
+if TYPE_CHECKING:
+    from nascli.artifacts.load import Artifact, LoadedArtifact
+    from nascli.core.engine.compare import Contest
+    from nascli.core.engine.destination import Destination
 
 
 @command(*options(TrainConfig), output="model.safetensors")
@@ -18,15 +24,17 @@ def train(
     given: dict[str, Any],
     stage: StageOptions,
     sources: GenotypeSources = None,
-    seeds: Annotated[
-        str | None,
+    seeds: Seeds = None,
+    keep_best: Annotated[
+        bool,
         typer.Option(
-            "--seeds",
-            metavar="N,N-N",
-            help="train a network with each of several seeds: 0,1,2 or 0-4",
+            "--keep-best",
+            metavar="",
+            help="of several cells, trained alike, print the one that is best on the validation images (of the epochs "
+            "of a training: --keep best)",
             rich_help_panel=RECIPE_PANEL,
         ),
-    ] = None,
+    ] = False,
     start: Annotated[
         str | None,
         typer.Option(
@@ -45,6 +53,9 @@ def train(
 
     Several genotypes, or --seeds, give several models, trained one after another: model-1.safetensors,
     model-seed0.safetensors or model-1-seed0.safetensors, and so on. 'nascli eval' takes them as an ensemble.
+
+    --keep-best compares several genotypes on validation images, such as those of --validation 0.1, and prints the best
+    one, to be trained on all images. The table goes to model-ranked.csv. Test images are read by 'nascli eval' alone.
     """
     from nascli.artifacts.files.disk import read_once
     from nascli.artifacts.load import LoadedGenotype
@@ -55,9 +66,10 @@ def train(
     from nascli.cli.output.models_table import models_table
     from nascli.cli.output.progress import progress
     from nascli.cli.output.results import print_result, print_results, stage_destination
+    from nascli.core.engine.compare import check_held_out, contest
     from nascli.core.engine.destination import stored_config, stored_genotype
     from nascli.core.engine.starting_weights import genotype_of, starting_file
-    from nascli.core.engine.train_all import members, plan_train_all, train_all
+    from nascli.core.engine.train_all import members, plan_members, train_all
 
     if seeds is not None and "seed" in given:
         raise UsageError("--seed and --seeds contradict each other: give one of them")
@@ -68,7 +80,7 @@ def train(
         model = origin.holding(ModelFile) if isinstance(origin.value, ModelFile) else None
         given = {**given, "weights": "inherited"}
     named: list[str | LoadedGenotype] = list(sources or ())
-    if not named:
+    if not named and not keep_best:
         if stage.resume and seeds is None:
             named = [stored_genotype(target)]
         elif model is not None:
@@ -76,7 +88,8 @@ def train(
         else:
             raise UsageError("no genotype is given: name at least one. See 'nascli train --help'")
     numbers = parsed(seeds) if seeds is not None else None
-    planned = members(named, numbers, target)
+    compared = contest(named, numbers, target) if keep_best else None
+    planned = compared.members if compared is not None else members(named, numbers, target)
     genotypes = list({member.genotype.sha256: member.genotype for member in planned}.values())
     runs = (
         stored_config(member.destination, TrainConfig.stage, given.get("method")) for member in planned if stage.resume
@@ -91,12 +104,17 @@ def train(
     config = resolve(TrainConfig, given, file=stage.config, stored=stored)
     several = len(planned) > 1 or numbers is not None
     if stage.dry_run:
+        if compared is not None:
+            check_held_out(config)
         with progress(session) as reporter:
-            plans = plan_train_all(planned, config, reporter, start=origin)
+            plans = plan_members(planned, config, reporter, start=origin)
         if several:
             print_plans(plans, stage=config.stage, json=stage.json)
         else:
             print_plan(*plans.values(), stage=config.stage, json=stage.json)
+        return
+    if compared is not None:
+        _compare(session, stage, target, config, compared, list(map(str, named)), origin)
         return
     with progress(session) as reporter:
         models = train_all(genotypes, config, target, reporter, seeds=numbers, start=origin)
@@ -106,3 +124,29 @@ def train(
     if not session.quiet:
         print(models_table(models), file=sys.stderr)
     print_results([(model, member.destination) for model, member in zip(models, planned, strict=True)], stage.json)
+
+
+def _compare(
+    session: Session,
+    stage: StageOptions,
+    target: "Destination",
+    config: TrainConfig,
+    compared: "Contest",
+    cells: Sequence[str],
+    origin: "LoadedArtifact[Artifact] | None",
+) -> None:
+    """Train cells that are compared, and print the table and the best one, as it was given among `cells`."""
+    from nascli.cli.output.compared_table import compared_facts, compared_table
+    from nascli.cli.output.printing import print_json
+    from nascli.cli.output.progress import progress
+    from nascli.core.engine.compare import decide
+
+    with progress(session) as reporter:
+        found = decide(compared, config, target, reporter, start=origin)
+    best = cells[found.cells[0].number - 1]
+    if not session.quiet:
+        print(compared_table(found), file=sys.stderr)
+    if stage.json:
+        print_json(compared_facts(found, best))
+    else:
+        print(best)

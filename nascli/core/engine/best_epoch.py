@@ -13,7 +13,7 @@ def better(row: Mapping[str, Any], best: Mapping[str, Any] | None) -> bool:
 
     Of equals the earlier one stays. best: None before the first epoch.
     """
-    return best is None or _rank(row) > _rank(best)
+    return best is None or _merit(row) > _merit(best)
 
 
 def without_gain(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -30,6 +30,10 @@ def told_without_gain(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{epochs} without a validation accuracy above the {best[ACCURACY]:.1%} of epoch {best['epoch']}"
 
 
-def _rank(row: Mapping[str, Any]) -> tuple[float, float]:
-    loss = row[LOSS]
-    return row[ACCURACY], -math.inf if math.isnan(loss) else -loss
+def merit(accuracy: float, loss: float) -> tuple[float, float]:
+    """What is larger for the better of two networks: by the accuracy, at equal accuracy by the lower loss."""
+    return accuracy, -math.inf if math.isnan(loss) else -loss
+
+
+def _merit(row: Mapping[str, Any]) -> tuple[float, float]:
+    return merit(row[ACCURACY], row[LOSS])

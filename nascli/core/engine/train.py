@@ -192,15 +192,16 @@ def open_training(
     return job, graph
 
 
-def check_watched(config: TrainConfig, data: DataModule) -> None:
-    """Raise UsageError for a choice by validation images where there are none."""
-    choices = {"--keep best": config.keep == "best", "--patience": config.patience > 0}
+def check_watched(config: TrainConfig, data: DataModule, *, compared: bool = False) -> None:
+    """Raise UsageError for a choice by validation images where there are none. compared: cells are chosen by them."""
+    choices = {"--keep-best": compared, "--keep best": config.keep == "best", "--patience": config.patience > 0}
     if (wanted := " and ".join(name for name, wanted in choices.items() if wanted)) and not (
         config.validation > 0 or data.has_validation
     ):
+        verb = "need" if " and " in wanted else "needs"
         raise UsageError(
-            f"{wanted} needs validation images, and {data.info.dataset} has none: hold some out with --validation 0.1, "
-            "or have val/ beside test/"
+            f"{wanted} {verb} validation images, and {data.info.dataset} has none: hold some out with "
+            "--validation 0.1, or have val/ beside test/"
         )
 
 

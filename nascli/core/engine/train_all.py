@@ -112,10 +112,10 @@ def train_members(
     return tuple(models)
 
 
-def plan_train_all(
+def plan_members(
     planned: Sequence[Member], config: TrainConfig, reporter: Reporter = Silent(), *, start: Source | None = None
 ) -> dict[str, dict[str, Any]]:
-    """What `train_all` would do: by `description`, the plan of each training. Seeds change no size and no cost."""
+    """What `train_members` would do: by `description`, the plan of each training. Seeds change no size and no cost."""
     origin = None if start is None else starting_file(start)
     costs: dict[str, dict[str, Any]] = {}
     plans: dict[str, dict[str, Any]] = {}
