@@ -46,6 +46,7 @@ PANELS: Mapping[str, Panel] = {
     "Loss on held-out images": Panel("cross-entropy (nats)", 0.1, "low"),
     "Kept channels": Panel("expected share (%)", 20),
     "p of dropping a channel": Panel("probability", 0.2),
+    "Deviation of the weights": Panel("of their root mean square", 0.2),
     "Entropy of the masks": Panel("entropy (nats)", 1),
     "Divergence from the prior": Panel("nats per image", 0.01),
     "Skip connections": Panel("skips among the picks (%)", 20),

@@ -5,7 +5,9 @@ import numpy as np
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.artifacts.distributions.distribution import Distribution, DistributionFile, distribution_bytes
+from nascli.artifacts.distributions.gaussian import GaussianDistribution
 from nascli.artifacts.distributions.mixture import MixtureDistribution
+from nascli.artifacts.distributions.of_supernet import OfSupernet
 from nascli.artifacts.distributions.posterior import PosteriorDistribution
 from nascli.artifacts.distributions.trials import Trial, TrialsDistribution
 from nascli.artifacts.genotypes import published
@@ -17,7 +19,13 @@ from nascli.spaces import cell_space
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 from nascli.supernets import stages_of, supernet
 
-METHODS = {"mixture": "pc-darts", "categorical": "parsec", "trials": "random", "posterior": "pgnas"}
+METHODS = {
+    "mixture": "pc-darts",
+    "categorical": "parsec",
+    "trials": "random",
+    "posterior": "pgnas",
+    "gaussian": "pgnas",
+}
 """Whose search ends in a distribution of each kind."""
 
 
@@ -37,7 +45,7 @@ def provenance(**changes: object) -> Provenance:
 
 def file_of(distribution: Distribution, **changes: object) -> DistributionFile:
     """A distribution as the search of its method leaves it, with the given fields of the provenance changed."""
-    data = distribution.data.description() if isinstance(distribution, PosteriorDistribution) else None
+    data = distribution.data.description() if isinstance(distribution, OfSupernet) else None
     return DistributionFile(distribution, provenance(**{"method": METHODS[distribution.kind], "data": data} | changes))
 
 
@@ -103,6 +111,22 @@ def posterior(name: str = "resnet-mb", *, image_size: int = 8, depth: int = 1, s
         data=data,
         logits={conv: value("logits", (len(op.sources),), "float32") for conv, op in graph.masked.items()},
         weights={entry: value(entry, *tensor) for entry, tensor in state_of(graph).items()},
+    )
+
+
+def gaussian() -> GaussianDistribution:
+    """The same network and weights, with deviations around a tenth."""
+    base = posterior()
+    generator = np.random.default_rng(1)
+    return GaussianDistribution(
+        supernet=base.supernet,
+        width=base.width,
+        stages=base.stages,
+        data=base.data,
+        log_deviations={
+            name: (generator.normal(size=values.shape) - 2.3).astype(np.float32) for name, values in base.logits.items()
+        },
+        weights=base.weights,
     )
 
 

@@ -13,7 +13,15 @@ from nascli.artifacts.model import model_bytes
 from nascli.core.nn.build import build_network
 from nascli.core.nn.measure import count_parameters
 from nascli.spaces.network_settings import DataShape
-from tests.artifacts.examples import bytes_of, channels_genotype, channels_model_file, data_info, posterior, provenance
+from tests.artifacts.examples import (
+    bytes_of,
+    channels_genotype,
+    channels_model_file,
+    data_info,
+    gaussian,
+    posterior,
+    provenance,
+)
 
 
 def facts(nascli, path, data: bytes, *arguments: object) -> dict:
@@ -75,7 +83,20 @@ def test_kept_shares_are_those_of_the_ranges(nascli, tmp_path):
         assert part["channels"] == sum(sizes[part["part"]])
         assert part["kept"] == pytest.approx(kept[part["part"]] / part["channels"])
     assert found["kept"] == pytest.approx(sum(kept.values()) / found["channels"])
-    assert found["dropped_convolutions"] == 1
+    # Table 7 of PGNAS: one of 18 convolutions has no channel left. What only that one read is gone with it.
+    assert found["dropped_channels"] == pytest.approx(1 - sum(kept.values()) / 168)
+    assert (found["dropped_convolutions"], found["gone_convolutions"]) == (1, 2)
+    assert found["dropped_operations"] == pytest.approx(1 / 18)
+
+
+def test_where_everything_is_kept_nothing_is_dropped(nascli, tmp_path):
+    whole = GenotypeFile(genotype=gaussian().genotype, provenance=provenance(stage="derive", method="pgnas"))
+    found = facts(nascli, tmp_path / "cell.json", genotype_bytes(whole))
+    names = ("dropped_channels", "dropped_operations", "dropped_convolutions", "gone_convolutions")
+    assert [found[name] for name in names] == [0, 0, 0, 0]
+    lines = nascli("info", tmp_path / "cell.json").out.splitlines()
+    rows = [line.split() for line in lines if line.startswith(("channels dropped", "operations dropped"))]
+    assert rows == [["channels", "dropped", "0.0%"], ["operations", "dropped", "0.0%"]]
 
 
 def test_a_models_sizes_are_those_of_its_weights(nascli, tmp_path):

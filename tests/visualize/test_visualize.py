@@ -39,6 +39,7 @@ ARTIFACTS = {
     "sampling": (parsec_rows(3, nodes=1), {"svg", "png", "pdf", "txt"}),
     "channels": (channels(depth=1), {"svg", "png", "pdf", "dot", "mermaid", "txt"}),
     "posterior": (posterior(depth=1), {"svg", "png", "pdf", "txt"}),
+    "gaussian": (gaussian(), {"svg", "png", "pdf", "txt"}),
     "candidates": (candidates(), {"svg", "png", "pdf", "txt"}),
     "dropping": (pgnas_rows(3), {"svg", "png", "pdf", "txt"}),
     "benchmark": (PARTLY_NONE, {"svg", "png", "pdf", "dot", "mermaid", "txt"}),

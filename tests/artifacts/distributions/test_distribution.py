@@ -13,7 +13,7 @@ from nascli.artifacts.load import read_artifact
 from nascli.errors import ArtifactError
 from nascli.registry import DISTRIBUTIONS
 from nascli.spaces import cell_space
-from tests.artifacts.examples import METHODS, bytes_of, categorical, file_of, mixture, posterior, trials
+from tests.artifacts.examples import METHODS, bytes_of, categorical, file_of, gaussian, mixture, posterior, trials
 
 DARTS = cell_space("darts")
 
@@ -43,7 +43,7 @@ def test_float64_stays_float64() -> None:
     assert read.alpha["normal"].dtype == np.float64
 
 
-@pytest.mark.parametrize("make", [mixture, categorical, trials, posterior])
+@pytest.mark.parametrize("make", [mixture, categorical, trials, posterior, gaussian])
 def test_every_kind_is_of_the_registry_and_of_the_one_shape(make: Callable[[], Distribution]) -> None:
     """Its row names its class, and it has all members of `Distribution`."""
     distribution = make()

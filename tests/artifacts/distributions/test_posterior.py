@@ -179,6 +179,8 @@ def test_what_a_continued_search_must_share() -> None:
         "space": "resnet-mb",
         "width": 4,
         "depth": 1,
+        "pooling_paths": False,
+        "noise": "dropout",
         "held_out": 0.2,
         "seed": 7,
         "limit_train": 100,

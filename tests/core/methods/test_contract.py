@@ -48,10 +48,14 @@ LAYERS = {"darts": 5, "nas-bench-201": 6}
 
 WITHIN_LIMITS = [("parsec", "darts"), ("random", "nas-bench-201")]
 
+OPTIONS = {"gaussian": {"noise": "gaussian"}, "drop-prior": {"drop_prior": 0.2}}
+"""Of PGNAS, whose steps they change."""
+
 
 def named(case):
-    """The name of a case: a method, a space, and whether it is limited."""
-    return "-".join([*case[:2], *(["limited"] if case[2] else [])])
+    """The name of a case: a method, a space, and whether it is limited or has other options."""
+    named = [name for name, given in {"limited": LIMITED, **OPTIONS}.items() if case[2] == given]
+    return "-".join([*case[:2], *named])
 
 
 def configured(case, **given):
@@ -62,7 +66,14 @@ def configured(case, **given):
     return SearchConfig(method=method, space=space, **{k: v for k, v in values.items() if k in own}, **given)
 
 
-@pytest.fixture(params=[*((*case, {}) for case in CASES), *((*case, LIMITED) for case in WITHIN_LIMITS)], ids=named)
+WITH_OPTIONS = [
+    *((*case, {}) for case in CASES),
+    *((*case, LIMITED) for case in WITHIN_LIMITS),
+    *(("pgnas", "resnet-mb", given) for given in OPTIONS.values()),
+]
+
+
+@pytest.fixture(params=WITH_OPTIONS, ids=named)
 def config(request):
     *case, more = request.param
     return configured(case, **more)
@@ -85,7 +96,9 @@ def test_what_is_drawn_is_within_the_limits():
 
 
 def derived(distribution):
-    """The genotype that a distribution stands for: its mode, or where it has none, a sample."""
+    """The genotype that a distribution stands for: its mode, or where it has none, a sample; or all that there is."""
+    if hasattr(distribution, "genotype") and not hasattr(distribution, "sample"):
+        return distribution.genotype
     return distribution.mode() if hasattr(distribution, "mode") else distribution.sample(seed=3, number=1)
 
 

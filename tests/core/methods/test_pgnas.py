@@ -71,24 +71,24 @@ def test_a_step_is_sgd_down_the_cross_entropy_and_the_penalty():
     """In plain formulas: one loop over the convolutions, with the masks of the step, and the logits at their rate."""
     pgnas = method(weight_prior=30.0, arch_lr_scale=7.0, momentum=0.0, effective_images=200.0)
     batch = streams()
-    masks = pgnas.dropout.relaxed(12, RUNTIME.generator(0, "masks", 0))
+    masks = pgnas.noise.module.relaxed(12, RUNTIME.generator(0, "masks", 0))
     fit = F.cross_entropy(pgnas.network(batch["train"].images, masks=masks), batch["train"].labels)
     penalty = torch.zeros(())
-    for logit, conv in zip(pgnas.dropout.logit, pgnas.network.graph.masked, strict=True):
+    for logit, conv in zip(pgnas.noise.learnt, pgnas.network.graph.masked, strict=True):
         weight = pgnas.network.get_submodule(conv).weight
         p, c = logit.sigmoid(), weight.shape[1]
         penalty = penalty + 30.0 * (1 - p) / 400 * weight.square().sum()
         penalty = penalty + c / 200 * (p * p.log() + (1 - p) * (1 - p).log())
     weights = dict(pgnas.network.named_parameters())
-    gradients = torch.autograd.grad(fit + penalty, [*weights.values(), pgnas.dropout.logit])
+    gradients = torch.autograd.grad(fit + penalty, [*weights.values(), pgnas.noise.learnt])
     expected = [w - 0.05 * g for w, g in zip(weights.values(), gradients[:-1], strict=True)]
-    logits = pgnas.dropout.logit - 7 * 0.05 * gradients[-1]
+    logits = pgnas.noise.learnt - 7 * 0.05 * gradients[-1]
 
     fresh = method(weight_prior=30.0, arch_lr_scale=7.0, momentum=0.0, effective_images=200.0)
     metrics = fresh.step(batch)
     for (name, now), then in zip(fresh.network.named_parameters(), expected, strict=True):
         torch.testing.assert_close(now, then, rtol=1e-4, atol=1e-6, msg=name)
-    torch.testing.assert_close(fresh.dropout.logit, logits, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(fresh.noise.learnt, logits, rtol=1e-4, atol=1e-6)
     assert metrics["train_loss"].item() == pytest.approx(fit.item(), rel=1e-5)
     assert metrics["penalty"].item() == pytest.approx(penalty.item(), rel=1e-4)
     norm = math.sqrt(sum(g.square().sum().item() for g in gradients))
@@ -102,14 +102,14 @@ def test_every_step_has_masks_of_its_own():
 
 
 def test_dropout_begins_as_the_settings_say():
-    dropout = method(temperature=0.7, initial_dropout=0.3).dropout
+    dropout = method(temperature=0.7, initial_dropout=0.3).noise.module
     assert dropout.temperature == 0.7
     assert dropout.probabilities().tolist() == pytest.approx([0.3] * len(dropout.logit))
 
 
 def test_gradients_are_clipped_all_together():
     pgnas = method(clip=0.01, momentum=0.0, lr=1.0)
-    parameters = [*pgnas.network.parameters(), *pgnas.dropout.parameters()]
+    parameters = [*pgnas.network.parameters(), *pgnas.noise.module.parameters()]
     before = [parameter.detach().clone() for parameter in parameters]
     pgnas.step(streams())
     moved = [(now - then).square().sum().item() for now, then in zip(parameters, before, strict=True)]
@@ -126,21 +126,21 @@ def test_a_width_of_0_is_the_published_one(name):
 def test_in_the_warm_up_the_weights_learn_and_p_waits_without_gathering_momentum():
     waiting, free = method(arch_warmup_epochs=1, steps_per_epoch=3, arch_lr_scale=1000.0), method()
     batch = streams()
-    start = waiting.dropout.logit.detach().clone()
+    start = waiting.noise.learnt.detach().clone()
     first = waiting.network.get_parameter("stage0.block0.branch0.conv1.weight").detach().clone()
     for _ in range(3):
         waiting.step(batch)
-        assert torch.equal(waiting.dropout.logit, start)
+        assert torch.equal(waiting.noise.learnt, start)
         assert waiting.health(batch)["architecture_frozen"]
     assert not torch.equal(waiting.network.get_parameter("stage0.block0.branch0.conv1.weight"), first)
     waiting.step(batch)
     assert not waiting.health(batch)["architecture_frozen"]
     # The first step of SGD with momentum is the gradient's alone, however many steps went before.
-    moved = -1000 * waiting.learning_rate() * waiting.dropout.logit.grad
+    moved = -1000 * waiting.learning_rate() * waiting.noise.learnt.grad
     assert moved.abs().max() > 0.01
-    torch.testing.assert_close(waiting.dropout.logit.detach() - start, moved, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(waiting.noise.learnt.detach() - start, moved, rtol=1e-4, atol=1e-6)
     free.step(streams())
-    assert not torch.equal(free.dropout.logit, start)
+    assert not torch.equal(free.noise.learnt, start)
 
 
 def test_the_effective_number_of_images_is_ten_times_theirs_unless_it_is_given():
@@ -157,7 +157,7 @@ def test_p_stays_in_its_bounds_under_a_huge_rate():
     for _ in range(4):
         metrics = pgnas.step(streams())
         assert all(value.isfinite() for value in metrics.values())
-    p = pgnas.dropout.logit.detach().double().sigmoid()
+    p = pgnas.noise.learnt.detach().double().sigmoid()
     assert 1e-6 <= p.min() < 1.001e-6
     assert p.max() <= 1 - 1e-6
 
@@ -183,14 +183,14 @@ def test_health_is_that_of_the_whole_network_and_of_samples_on_the_held_out_imag
 
     assert batch["held_out"].position == 0
     images, labels = batch["held_out"].all, batch["held_out"].all_labels
-    masks = pgnas.dropout.hard(WATCHED, RUNTIME.generator(0, "watched"))
+    masks = pgnas.noise.module.hard(WATCHED, RUNTIME.generator(0, "watched"))
     pgnas.network.eval()
     with torch.no_grad():
         # Trained with dropout that scales nothing, evaluated with inputs times 1 - p.
         kept = torch.cat(
             [
                 1 - torch.sigmoid(logit).expand(group.size)
-                for logit, group in zip(pgnas.dropout.logit, pgnas.network.graph.groups, strict=True)
+                for logit, group in zip(pgnas.noise.learnt, pgnas.network.graph.groups, strict=True)
             ]
         )
         whole = pgnas.network(images, masks=kept[None])
@@ -202,7 +202,7 @@ def test_health_is_that_of_the_whole_network_and_of_samples_on_the_held_out_imag
     assert health["sampled_loss"] == pytest.approx(sum(losses) / WATCHED, rel=1e-5)
     assert health["sampled_accuracy"] == pytest.approx(sum(rights) / WATCHED)
     sizes = [group.size for group in pgnas.network.graph.groups]
-    p = pgnas.dropout.logit.detach().double().sigmoid().tolist()
+    p = pgnas.noise.learnt.detach().double().sigmoid().tolist()
     mean = sum(size * q for size, q in zip(sizes, p, strict=True)) / sum(sizes)
     assert [health[name] for name in ("kept_share", "drop_mean", "drop_min", "drop_max")] == pytest.approx(
         [1 - mean, mean, min(p), max(p)], rel=1e-5
@@ -217,7 +217,7 @@ def test_the_distribution_has_the_networks_weights_and_is_independent_of_it():
     assert found.weights.keys() == state.keys()
     assert all((found.weights[name] == values.numpy()).all() for name, values in state.items())
     sizes = [group.size for group in found.graph.groups]
-    p = torch.repeat_interleave(pgnas.dropout.probabilities().detach(), torch.tensor(sizes))
+    p = torch.repeat_interleave(pgnas.noise.module.probabilities().detach(), torch.tensor(sizes))
     torch.testing.assert_close(torch.from_numpy(found.probabilities).float(), p)
     kept = {name: values.copy() for name, values in found.weights.items()}
     pgnas.step(streams())
@@ -257,6 +257,105 @@ def test_another_search_goes_on_with_logits_and_weights():
 def test_what_does_not_go_together_is_told(changes, message):
     with pytest.raises(UsageError, match=message):
         method(**changes).start_from(posterior(method()))
+
+
+def test_a_search_with_pooling_paths_goes_on_with_one_that_has_them():
+    with_paths = {"space": "enas", "width": 4, "pooling_paths": True}
+    start = posterior(method(**with_paths))
+    assert start.distribution.pooling_paths
+    assert start.distribution.sample(1, 1).pooling_paths
+    with pytest.raises(UsageError, match="the posterior has pooling paths, this search none: give --pooling-paths"):
+        method(**{**with_paths, "pooling_paths": False}).start_from(start)
+    with pytest.raises(UsageError, match="no branch of resnet-mb pools"):
+        method(pooling_paths=True)
+
+
+def test_the_drop_prior_pulls_every_channel_towards_it():
+    """Beside the paper's gradient of logit p, c / N p (1 - p) log((1 - u) / u)."""
+    settings = {"momentum": 0.0, "effective_images": 200.0, "initial_dropout": 0.3}
+    before = method(**settings).noise.learnt.detach().clone()
+    moved = {}
+    for u in (0.0, 0.1):
+        pgnas = method(drop_prior=u, **settings)
+        pgnas.step(streams())
+        moved[u] = pgnas.noise.learnt.detach() - before
+    sizes = torch.tensor([group.size for group in pgnas.network.graph.groups])
+    pull = -0.05 * sizes / 200 * 0.3 * 0.7 * math.log(0.9 / 0.1)
+    torch.testing.assert_close(moved[0.1] - moved[0.0], pull, rtol=1e-3, atol=1e-6)
+
+
+def test_a_gaussian_step_is_sgd_down_the_cross_entropy_and_the_divergence():
+    """In plain formulas, by the divergences of torch.distributions; the deviations learn on their own scale."""
+    settings = {"noise": "gaussian", "weight_prior": 30.0, "momentum": 0.0, "effective_images": 200.0}
+    pgnas, batch = method(**settings, arch_lr_scale=7.0), streams()
+    scaled = pgnas.noise.learnt.detach().clone().requires_grad_()
+    deviations = (scaled * pgnas.noise.module.scale).exp()
+    weights = dict(pgnas.network.named_parameters())
+    generator, noisy, divergence = RUNTIME.generator(0, "masks", 0), dict(weights), torch.zeros(())
+    for sigma, conv in zip(deviations, pgnas.network.graph.masked, strict=True):  # each has one source
+        weight = weights[f"{conv}.weight"]
+        noisy[f"{conv}.weight"] = weight + sigma * torch.randn(weight.shape, generator=generator)
+        own = torch.distributions.Normal(weight, sigma)
+        divergence = divergence + torch.distributions.kl_divergence(own, torch.distributions.Normal(0, 30**-0.5)).sum()
+    logits = torch.func.functional_call(pgnas.network, noisy, (batch["train"].images,))
+    fit = F.cross_entropy(logits, batch["train"].labels)
+    gradients = torch.autograd.grad(fit + divergence / 200, [*weights.values(), scaled])
+    expected = [w.detach() - 0.05 * g for w, g in zip(weights.values(), gradients[:-1], strict=True)]
+
+    fresh = method(**settings, arch_lr_scale=7.0)
+    metrics = fresh.step(batch)
+    for (name, now), then in zip(fresh.network.named_parameters(), expected, strict=True):
+        torch.testing.assert_close(now, then, rtol=1e-4, atol=1e-6, msg=name)
+    then = scaled.detach() - 7 * 0.05 * gradients[-1]
+    torch.testing.assert_close(fresh.noise.learnt.detach(), then, rtol=1e-4, atol=1e-5)
+    assert metrics["train_loss"].item() == pytest.approx(fit.item(), rel=1e-5)
+    assert metrics["penalty"].item() == pytest.approx(divergence.item() / 200, rel=1e-4)
+
+
+def test_gaussian_health_is_that_of_the_mean_and_of_samples():
+    pgnas, batch = method(noise="gaussian", initial_dropout=0.3, effective_images=1e5), streams()
+    pgnas.step(batch)
+    before = {name: value.clone() for name, value in pgnas.network.state_dict().items()}
+    health = pgnas.health(batch)
+    assert all(torch.equal(value, before[name]) for name, value in pgnas.network.state_dict().items())
+    assert pgnas.network.training
+    images, labels = batch["held_out"].all, batch["held_out"].all_labels
+    generator, losses = RUNTIME.generator(0, "watched"), []
+    for number in range(1 + WATCHED):
+        state = dict(before)
+        for sigma, conv in zip(pgnas.noise.values().exp(), pgnas.network.graph.masked, strict=True):
+            if number:
+                weight = state[f"{conv}.weight"]
+                state[f"{conv}.weight"] = weight + sigma * torch.randn(weight.shape, generator=generator)
+        with torch.no_grad():
+            logits = torch.func.functional_call(pgnas.network.eval(), state, (images,))
+        losses.append(F.cross_entropy(logits, labels).item())
+    assert health["supernet_loss"] == pytest.approx(losses[0], rel=1e-5)
+    assert health["sampled_loss"] == pytest.approx(sum(losses[1:]) / WATCHED, rel=1e-5)
+    # The deviations start at sqrt(0.3 / 0.7) of the weights' root mean square, and one step moves neither far.
+    assert 0.5 < health["noise_min"] <= health["noise_mean"] <= health["noise_max"] < 0.8
+
+
+def test_the_noise_of_a_start_must_be_that_of_the_search():
+    pgnas = method(noise="gaussian")
+    pgnas.step(streams())
+    other = method(noise="gaussian")
+    other.start_from(posterior(pgnas))
+    theirs = pgnas.distribution()
+    for name, values in other.distribution().log_deviations.items():
+        assert values == pytest.approx(theirs.log_deviations[name], rel=1e-6)
+    with pytest.raises(UsageError, match="learnt with the noise gaussian, this search has dropout: give --noise gaus"):
+        method().start_from(posterior(pgnas))
+    with pytest.raises(UsageError, match="learnt with the noise dropout, this search has gaussian: give --noise dro"):
+        method(noise="gaussian").start_from(posterior(method()))
+
+
+@pytest.mark.parametrize(
+    "given", [{"drop_prior": 0.1}, {"pooling_paths": True}, {"weight_prior": 0.0}], ids=lambda given: next(iter(given))
+)
+def test_what_makes_no_sense_with_gaussian_noise(given):
+    with pytest.raises(ValueError, match=next(iter(given))):
+        PgnasSettings(noise="gaussian", **given)
 
 
 def test_other_images_of_the_same_shape_may_be_split_otherwise():

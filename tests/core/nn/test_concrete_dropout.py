@@ -197,3 +197,117 @@ def test_probabilities_stay_in_their_bounds(sign):
     assert module.logit.grad.isfinite().all()
     masks = module.relaxed(1000, generator())
     assert masks.isfinite().all()
+
+
+SPIKE = 0.01
+"""s, the standard deviation of what is dropped and of what is kept, as in `docs/pgnas-prior.md`."""
+
+PER_WEIGHT = 0.5 * (4.0 * SPIKE**2 - 1 - math.log(4.0 * SPIKE**2))
+"""C for one weight with l² = 4: what a narrow Gaussian at 0 costs against the slab."""
+
+
+def divergence(p, m, u, *, spike=SPIKE, precision=4.0):
+    """KL(q || prior) for one channel of one weight by quadrature, q = p N(0, s²) + (1 - p) N(m, s²), prior
+    u N(0, s²) + (1 - u) N(0, 1/l²).
+    """
+    grid = torch.linspace(-3, 3, 600_001, dtype=torch.float64)
+
+    def log_normal(centre, deviation):
+        return -0.5 * ((grid - centre) / deviation) ** 2 - math.log(deviation) - 0.5 * math.log(2 * math.pi)
+
+    log_q = torch.logaddexp(math.log(p) + log_normal(0.0, spike), math.log(1 - p) + log_normal(m, spike))
+    log_prior = math.log1p(-u) + log_normal(0.0, precision**-0.5)
+    if u:
+        log_prior = torch.logaddexp(math.log(u) + log_normal(0.0, spike), log_prior)
+    return torch.trapezoid(log_q.exp() * (log_q - log_prior), grid).item()
+
+
+def penalty(p, m, u, channels=3):
+    """The penalty of so many channels of one weight m each, per channel, N = 1 and l² = 4."""
+    module = dropout(sizes=(channels,)).double()
+    with torch.no_grad():
+        module.logit.fill_(math.log(p / (1 - p)))
+    norms = torch.tensor([channels * m**2], dtype=torch.float64)
+    return module.penalty(norms, weight_prior=4.0, images=1.0, drop_prior=u).item() / channels
+
+
+@pytest.mark.parametrize(("p", "m", "u"), [(0.1, 1.5, 0.3), (0.6, -0.7, 0.9), (0.97, 1.0, 0.05), (0.3, 1.1, 0.5)])
+def test_with_a_drop_prior_the_penalty_is_the_divergence_of_the_pairs(p, m, u):
+    """Of "dropped or not" and weight: the sum over both cases of an integral each, exact for any s, here a wide one."""
+    spike = 0.4
+    grid = torch.linspace(-9, 9, 200_001, dtype=torch.float64)
+
+    def log_normal(centre, deviation):
+        return -0.5 * ((grid - centre) / deviation) ** 2 - math.log(deviation) - 0.5 * math.log(2 * math.pi)
+
+    total = 0.0
+    for share, prior, centre in ((p, u, 0.0), (1 - p, 1 - u, m)):
+        log_q = math.log(share) + log_normal(centre, spike)
+        total += torch.trapezoid(log_q.exp() * (log_q - math.log(prior) - log_normal(0.0, 0.5)), grid).item()
+    constant = 0.5 * (4.0 * spike**2 - 1 - math.log(4.0 * spike**2))
+    assert penalty(p, m, u) == pytest.approx(total - constant, abs=1e-7)
+
+
+@pytest.mark.parametrize(("p", "m", "u"), [(0.1, 1.5, 0.3), (0.6, -0.7, 0.9), (0.3, 1.1, 0.5)])
+def test_against_a_spike_and_slab_it_leaves_out_what_a_kept_weight_costs(p, m, u):
+    """The mixture's own divergence has (1 - p) C more; C grows without bounds as s falls. Its spike is as wide as q's."""
+    constant, last = PER_WEIGHT, math.inf
+    for spike in (SPIKE, SPIKE / 10, SPIKE / 100):
+        constant = 0.5 * (4.0 * spike**2 - 1 - math.log(4.0 * spike**2))
+        missing = penalty(p, m, u) + (1 - p) * constant - divergence(p, m, u, spike=spike)
+        # What is dropped is a little likelier than the prior's spike alone says, as the slab is there, too: by a e^(z²/2)
+        # at z deviations from 0, so that E log(1 + a e^(z²/2)) is about a times the width of |z| < sqrt(2 log 1/a).
+        a = (1 - u) / u * 2.0 * spike
+        assert 0 < missing < p * a * (2 * math.sqrt(2 * math.log(1 / a)) / math.sqrt(2 * math.pi) + 0.5)
+        assert missing < last
+        last = missing
+    assert constant > PER_WEIGHT > 3.4
+
+
+@pytest.mark.parametrize("p", [0.1, 0.6])
+def test_the_limit_of_no_spike_is_the_papers_form_and_not_that_of_a_small_u(p):
+    """u -> 0 with s fixed: both components are compared with the slab, and C is a constant. Odds of e^-C are the
+    crossing: there leaving C out turns the mixture's u into 1/2, whose gradients are those of the paper's form.
+    """
+    m = 1.3
+    assert divergence(p, m, 1e-9) == pytest.approx(penalty(p, m, 0.0) + PER_WEIGHT, abs=1e-6)
+    assert divergence(p, m, 0.0) == pytest.approx(penalty(p, m, 0.0) + PER_WEIGHT, abs=1e-6)
+    assert penalty(p, m, 0.5) == pytest.approx(penalty(p, m, 0.0) + math.log(2), rel=1e-12)
+    assert penalty(p, m, 1e-9) > penalty(p, m, 0.0) + 20 * p - 1
+
+
+def test_its_gradient_is_that_of_the_integral():
+    """By finite differences of the spike and slab's divergence, C taken off, where hardly any slab is near 0."""
+    p, m, u, step = 0.6, 1.2, 0.9, 1e-4
+    logit = torch.tensor([math.log(p / (1 - p))], dtype=torch.float64)
+    module = dropout(sizes=(1,)).double()
+    with torch.no_grad():
+        module.logit.copy_(logit)
+    weight = torch.tensor([m], dtype=torch.float64, requires_grad=True)
+    module.penalty(weight.square(), weight_prior=4.0, images=1.0, drop_prior=u).backward()
+
+    def there(by_logit, by_weight):
+        now = torch.sigmoid(logit + by_logit).item()
+        return divergence(now, m + by_weight, u, spike=1e-3) - (1 - now) * constant
+
+    constant = 0.5 * (4e-6 - 1 - math.log(4e-6))
+    slopes = [(there(*(step * v for v in e)) - there(*(-step * v for v in e))) / (2 * step) for e in ((1, 0), (0, 1))]
+    assert module.logit.grad.item() == pytest.approx(slopes[0], abs=2e-4)
+    assert weight.grad.item() == pytest.approx(slopes[1], rel=1e-4)
+
+
+def test_without_images_a_weightless_channel_is_dropped_with_the_probability_u():
+    for u, expected in ((0.2, 0.2), (0.9, 0.9), (0.0, 0.5)):
+        module = dropout(sizes=(2,)).double()
+        with torch.no_grad():
+            module.logit.fill_(math.log(expected / (1 - expected)))
+        module.penalty(torch.zeros(1, dtype=torch.float64), weight_prior=4.0, images=7.0, drop_prior=u).backward()
+        assert module.logit.grad.item() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_no_drop_prior_is_the_papers_form_to_the_bit():
+    module, norms = dropout(0.3), torch.tensor([2.0, 0.5, 7.0])
+    drop, keep = module.logit.sigmoid(), (-module.logit).sigmoid()
+    entropy = drop * F.logsigmoid(module.logit) + keep * F.logsigmoid(-module.logit)
+    expected = (10.0 / 2 * keep * norms + module.sizes * entropy).sum() / 70.0
+    assert torch.equal(module.penalty(norms, weight_prior=10.0, images=70.0), expected)
