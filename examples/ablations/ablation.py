@@ -26,7 +26,7 @@ from nascli.artifacts.load import load_artifact
 from nascli.artifacts.truth import TruthTable, load_table
 from nascli.cli.main import run
 
-QUICK = ("--epochs", "1", "--limit-train", "200", "--batch-size", "16") if os.environ.get("NASCLI_QUICK") else ()
+QUICK = ("--epochs", "1", "--limit-train", "80", "--batch-size", "16") if os.environ.get("NASCLI_QUICK") else ()
 """For tests: NASCLI_QUICK=1 makes everything tiny."""
 
 BY_TABLE = (
@@ -71,8 +71,6 @@ class Ablation:
         self.seeds = range(options.seeds)
         self._images = ("--dataset", options.dataset, "--data-dir", options.data_dir)
         self._table, self._listed = options.table, set[str]()
-        if not self.dry_run:
-            self.folder.mkdir(parents=True, exist_ok=True)
 
     def nascli(self, *words: object) -> str:
         """Run a command and return what it prints; leave with its exit code if it fails."""
@@ -83,6 +81,7 @@ class Ablation:
                 self._listed.add(line)
             return "{}"
         print(line, file=sys.stderr, flush=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         with redirect_stdout(io.StringIO()) as printed:
             code = run([*map(str, words), "--quiet"])
         if code:
@@ -104,6 +103,8 @@ class Ablation:
 
     def cells(self, method: str, *words: str, by_table: bool = True, seeds: int = 0, small: str = "") -> list[Found]:
         """What searches from `seeds` seeds (0: all) find. small: further words where the ablation is small."""
+        if by_table and self.small and not self._table and not self.dry_run:
+            sys.exit("--small looks up true accuracies: give --table FILE (examples/nas_bench_201_table.py writes it)")
         scale = (*(BY_TABLE if by_table else ON_DIGITS), *small.split())
         return [self._found(method, seed, words, scale, by_table) for seed in self.seeds[: seeds or None]]
 
@@ -135,8 +136,6 @@ class Ablation:
 
     def _true_error(self, cell: Path) -> float:
         """In per cent, of the network that NAS-Bench-201's authors trained."""
-        if self._table is None:
-            sys.exit("--small looks up true accuracies: give --table FILE (examples/nas_bench_201_table.py writes it)")
         if self.dry_run:
             return 0.0
         genotype = load_artifact(cell).holding(GenotypeFile).value.genotype

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from math import nan
 from pathlib import Path
 
 from ablation import QUICK, Ablation
@@ -32,7 +31,7 @@ class Network:
     run: Path
     cell: Path
     seed: int
-    held_out: float = nan
+    held_out: float = 0.0
     probability: float = 0.1
     """Of uniform dropout at the same mean size."""
 
@@ -54,7 +53,7 @@ class Posterior:
         model = name.with_suffix(".safetensors")
         chosen = () if count is None else ("--candidates", str(count))
         told = study.nascli("derive", run, *chosen, "--resume", "--json", "-o", name, "--model", model)
-        facts = {"accuracy": nan, "uniform_probability": 0.1, **json.loads(told)}
+        facts = {"accuracy": 0.0, "uniform_probability": 0.1, **json.loads(told)}
         return self._measured(model, run, name, seed, facts["accuracy"], facts["uniform_probability"])
 
     def tuned(self, network: Network) -> Network:
@@ -73,7 +72,7 @@ class Posterior:
         self._study.nascli("train", cell, *words, *QUICK, "--seed", seed, "--resume", "-o", model)
 
     def _measured(
-        self, model: Path, run: Path, cell: Path, seed: int, held_out: float = nan, probability: float = 0.1
+        self, model: Path, run: Path, cell: Path, seed: int, held_out: float = 0.0, probability: float = 0.1
     ) -> Network:
-        facts = {"top1": nan, "parameters": 0, **json.loads(self._study.nascli("eval", model, "--json"))}
+        facts = {"top1": 0.0, "parameters": 0, **json.loads(self._study.nascli("eval", model, "--json"))}
         return Network(100 * (1 - facts["top1"]), facts["parameters"], run, cell, seed, held_out, probability)

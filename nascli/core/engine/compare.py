@@ -92,9 +92,7 @@ def contest(
             "it is --keep best)"
         )
     if any(is_pipe(source) for source in sources if isinstance(source, str | Path)):
-        raise UsageError(
-            "the best cell is printed by its name, which standard input has not: give files instead of '-'"
-        )
+        raise UsageError("--keep-best prints the best cell as it was given, and '-' cannot be given on: name a file")
     genotypes = artifacts(sources, GenotypeFile)
     targets = targets_of(genotypes, seeds, destination)
     different: list[tuple[LoadedGenotype, Destination]] = []

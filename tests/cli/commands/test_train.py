@@ -185,3 +185,59 @@ def test_val_beside_test_watches_a_training(here, nascli, monkeypatch):
     assert held_out.code == 0
     other = json.loads((here / "other.run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert other["validation_accuracy"] * 6 == pytest.approx(round(other["validation_accuracy"] * 6)), "a quarter of 24"
+
+
+def test_of_several_cells_the_best_is_printed_alone(here, nascli):
+    words = ["darts-v1", "enas", *TINY, "--validation", 0.3, "--keep-best", "-o", "m.safetensors"]
+    done = nascli("train", *words)
+    assert done.code == 0, done.err
+    assert done.out in ("darts-v1\n", "enas\n")
+    header, first, second, table = done.err.splitlines()[-4:]
+    assert header.split()[:4] == ["rank", "cell", "validation", "accuracy"]
+    assert first.split()[:2] == ["1", done.out.strip()]
+    assert second.split()[0] == "2"
+    assert table == "table: m-ranked.csv"
+    told = json.loads(nascli("train", *words, "--resume", "--json", "-q").out)
+    assert (told["best"], told["table"]) == (done.out.strip(), "m-ranked.csv")
+    assert [cell["cell"] for cell in told["cells"]] == [first.split()[1], second.split()[1]]
+    assert told["cells"][0]["validation_accuracy"] >= told["cells"][1]["validation_accuracy"]
+    assert nascli("train", *words, "-q").err.startswith("nascli: m-ranked.csv exists")
+    # What is printed is what the next command takes.
+    assert nascli("train", done.out.strip(), *TINY, "-q").out == "model.safetensors\n"
+
+
+def test_a_text_is_printed_as_it_was_given(here, nascli):
+    cells = [f"|{op}~0|+|none~0|{op}~1|+|none~0|none~1|{op}~2|" for op in ("nor_conv_3x3", "avg_pool_3x3")]
+    done = nascli("train", *cells, *TINY, "--validation", 0.3, "--keep-best", "-q")
+    assert done.out.rstrip("\n") in cells
+
+
+def test_a_dry_run_of_a_comparison(here, nascli):
+    words = ["darts-v1", "darts-v1", "enas", *TINY, "--keep-best", "--dry-run", "-q"]
+    assert "--keep-best needs validation images" in nascli("train", *words).err
+    done = nascli("train", *words, "--validation", 0.3)
+    assert done.code == 0, done.err
+    assert "# darts-v1, to model-1.safetensors:" in done.out
+    assert "# enas, to model-3.safetensors:" in done.out
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["darts-v1", "--keep-best"], "--keep-best chooses among several cells, and one is given"),
+        (["--keep-best"], "and none is given"),
+        (["--keep-best", "--resume"], "and none is given"),
+        (["-", "enas", "--keep-best"], "'-' cannot be given on"),
+        (["darts-v1", "enas", "--keep-best"], "--keep-best needs validation images"),
+        (["darts-v1", "enas", "--keep-b"], "No such option: --keep-b"),
+        (["darts-v1", "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|", "--keep-best"], "comes with space 'darts'"),
+        (["darts-v1", "enas", "--keep-best", "-o", "-"], "cannot share standard output"),
+    ],
+)
+def test_mistakes_with_a_comparison_are_one_line(words, message, here, nascli):
+    done = nascli("train", *words, *TINY)
+    assert (done.code, done.out) == (2, ""), done.err
+    assert message in done.err
+    assert done.err.count("\n") == 1
+    assert list(here.iterdir()) == []

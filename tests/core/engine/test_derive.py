@@ -13,12 +13,12 @@ from nascli.artifacts.distributions.limits import CellLimits
 from nascli.artifacts.files.disk import sha256
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedArtifact, read_artifact
-from nascli.core.engine.derive import Choice, Mode, Sample, Top, derive, derive_several
+from nascli.core.engine.derive import Choice, Mode, Sample, Top, derive, derive_each, derive_several
 from nascli.core.engine.destination import Destination
 from nascli.core.engine.offers import MOST
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces.darts import Darts
-from tests.artifacts.examples import bytes_of, categorical, mixture, trials
+from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, trials
 
 
 def loaded(distribution: Distribution) -> LoadedArtifact:
@@ -179,3 +179,24 @@ def test_bounds() -> None:
 def test_several_into_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder: name a file in it"):
         derive_several(CATEGORICAL, Top(2), Destination(tmp_path))
+
+
+def test_the_genotype_of_each_of_several_searches(tmp_path: Path) -> None:
+    """As if each were derived alone, in one call; searches of different kinds, too."""
+    starts = [CATEGORICAL, MIXTURE]
+    made = derive_each(starts, destination=Destination(tmp_path / "cell.json"))
+    assert [Path(one.where).name for one in made] == ["cell-1.json", "cell-2.json"]
+    alone = [derive(start, Destination(tmp_path / f"{number}.json")) for number, start in enumerate(starts)]
+    assert [one.sha256 for one in made] == [one.sha256 for one in alone]
+    limited = derive_each([MIXTURE], Mode(max_skips=0))
+    assert file(limited[0]).genotype == file(derive_several(MIXTURE, Mode(max_skips=0))[0]).genotype
+
+
+def test_of_several_searches_nothing_is_written_unless_all_can_be(tmp_path: Path) -> None:
+    posterior_has_no_mode = read_artifact(bytes_of(posterior()), "posterior.safetensors")
+    with pytest.raises(UsageError, match="no mode"):
+        derive_each([MIXTURE, posterior_has_no_mode], destination=Destination(tmp_path / "cell.json"))
+    (tmp_path / "cell-2.json").write_text("mine")
+    with pytest.raises(UsageError, match=r"cell-2\.json exists"):
+        derive_each([MIXTURE, CATEGORICAL], destination=Destination(tmp_path / "cell.json"))
+    assert [path.name for path in tmp_path.iterdir()] == ["cell-2.json"]
