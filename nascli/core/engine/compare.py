@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from nascli.artifacts.files.disk import check_output, is_pipe, write_output
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import LoadedGenotype, LoadedModel
@@ -27,17 +29,18 @@ from nascli.core.engine.train import check_watched
 from nascli.core.engine.train_all import Member, targets_of, train_members, with_seeds
 from nascli.data import open_data
 from nascli.errors import UsageError
-from nascli.frozen import Frozen
 
 COLUMNS = ("rank", "cell", "same_as", "validation_accuracy", "validation_loss", "parameters", "seeds", "models")
 
 
-class ComparedCell(Frozen):
+class ComparedCell(BaseModel):
     """A cell, and how its networks do on the held-out images: the means over the seeds; accuracies are in [0, 1].
 
     `number` counts the given cells from 1. `same_as` names further ones that are the same cell, and `models` the files
     of its networks, "" where they were not written. `validation_loss` is None where one of them is not finite.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int
     number: int

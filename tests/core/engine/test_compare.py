@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 import nascli
 from nascli.artifacts.files.disk import sha256
 from nascli.artifacts.genotypes.published import load
-from nascli.core.engine.compare import Contest, ranked
+from nascli.core.engine.compare import Contest, contest, ranked
 from nascli.core.engine.destination import Destination
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.train import TrainJob
@@ -113,16 +114,15 @@ def test_each_is_trained_as_it_would_be_alone(whole, tmp_path, monkeypatch):
     assert (tmp_path / "alone.safetensors").read_bytes() == (folder / "m-2-seed4.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("at", [STEPS, 3 * STEPS + 1])
-def test_an_interrupted_comparison_is_resumed_to_the_same_bytes(at, whole, tmp_path, monkeypatch):
-    """In the last step of the first training, and in the last training."""
+def test_an_interrupted_comparison_is_resumed_to_the_same_bytes(whole, tmp_path, monkeypatch):
+    """In the second of four trainings."""
     monkeypatch.setattr("nascli.core.engine.train.FEW_STEPS", 0)
     step, count = TrainJob.step, 0
 
     def counted(self):
         nonlocal count
         count += 1
-        if count == at:
+        if count == STEPS + 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return step(self)
 
@@ -143,16 +143,16 @@ def test_an_interrupted_comparison_is_resumed_to_the_same_bytes(at, whole, tmp_p
 
 def test_equal_cells_are_trained_once_and_keep_their_numbers(tmp_path):
     (tmp_path / "copy.json").write_bytes(load("darts-v1").model_dump_json().encode())
-    notes: list[str] = []
-    reporter = Silent()
-    reporter.notice = notes.append
     sources = ["darts-v1", tmp_path / "copy.json", "enas"]
-    found = nascli.compare(sources, config(), Destination(tmp_path / "m.safetensors"), reporter)
-    assert {path.name for path in tmp_path.glob("*.safetensors")} == {"m-1.safetensors", "m-3.safetensors"}
-    by_cell = {cell.cell: cell for cell in found.cells}
-    assert by_cell["darts-v1"].same_as == (str(tmp_path / "copy.json"),)
-    assert by_cell["enas"].number == 3
-    assert f"{tmp_path / 'copy.json'} is the same cell as darts-v1: it is trained once" in notes
+    planned = contest(sources, [5], Destination(tmp_path / "m.safetensors"))
+    assert [Path(member.destination.output).name for member in planned.members] == [
+        "m-1-seed5.safetensors",
+        "m-3-seed5.safetensors",
+    ]
+    first, last = (member.genotype for member in planned.members)
+    assert (planned.numbers[first.sha256], planned.numbers[last.sha256]) == (1, 3)
+    assert planned.copies == {first.sha256: (str(tmp_path / "copy.json"),), last.sha256: ()}
+    assert planned.notices == (f"{tmp_path / 'copy.json'} is the same cell as darts-v1: it is trained once",)
 
 
 def test_one_cell_given_twice_is_told_and_is_the_best(monkeypatch):
