@@ -15,6 +15,7 @@ from nascli.artifacts.genotypes import published
 from nascli.errors import UsageError
 from nascli.visualize import FORMATS, visualize
 from nascli.visualize.sources import _names
+from tests.artifacts.examples import gaussian
 from tests.visualize.examples import (
     GENOTYPE,
     PARTLY_NONE,

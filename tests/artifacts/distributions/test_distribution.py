@@ -81,7 +81,7 @@ def of_space(**changes: object) -> dict[str, Any]:
         (altered(kind=None), "the document's fields are not those of a distribution"),
         (altered(more=1), "the document's fields are not those of a distribution"),
         (altered(kind="mixtur"), "kind: unknown kind of distribution 'mixtur': did you mean 'mixture'?"),
-        (altered(kind="ranking"), "'ranking'. Known: categorical, mixture, posterior, trials"),
+        (altered(kind="ranking"), "'ranking'. Known: categorical, gaussian, mixture, posterior, trials"),
         (altered(kind=3), "kind: must be text, not 3"),
         (altered(settings=[]), "settings: must be an object"),
         (altered(settings={"nodes": 4}), 'a mixture needs "space" (text)'),

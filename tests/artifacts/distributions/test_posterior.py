@@ -186,7 +186,8 @@ def test_what_a_continued_search_must_share() -> None:
         "limit_train": 100,
     }
     bare = posterior("densenet121", image_size=32).shared_settings(provenance(config={}, seed=None))
-    assert bare == {"space": "densenet121", "width": 4, "depth": 1}
+    alone = {"space": "densenet121", "width": 4, "depth": 1, "pooling_paths": False, "noise": "dropout"}
+    assert bare == alone
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])

@@ -212,3 +212,26 @@ def test_the_schema_has_both_kinds_with_their_bounds() -> None:
     pattern = re.compile(of_channels["kept"]["additionalProperties"]["pattern"])
     assert all(pattern.fullmatch(text) for text in channels_genotype().kept.values())
     assert not any(pattern.fullmatch(text) for text in ("0-", "0,,2", "007", "1.5", ",", "-3"))
+
+
+def test_only_a_file_with_pooling_paths_speaks_of_them() -> None:
+    graph = supernet("enas", 4, (1, 1, 1), classes=1, image_channels=1, image_size=4, pooling_paths=True)
+    kept = {conv: range(sum(op.sources)) for conv, op in graph.masked.items()}
+    with_paths = ChannelsGenotype.of("enas", 4, (1, 1, 1), kept, pooling_paths=True)
+    data = genotype_bytes(GenotypeFile(genotype=with_paths, provenance=provenance()))
+    read = parse_genotype(data, "x").genotype
+    assert isinstance(read, ChannelsGenotype)
+    assert read == with_paths
+    assert [name for name in read.channels if name.endswith(".stand_in")]
+    assert b"pooling_paths" not in genotype_bytes(GenotypeFile(genotype=channels_genotype(), provenance=provenance()))
+    without = data.replace(b'"pooling_paths": true', b'"pooling_paths": false')
+    with pytest.raises(ArtifactError, match=r"stand_in: is no masked convolution of enas"):
+        parse_genotype(without, "x")
+
+
+def test_a_super_network_without_poolings_has_no_pooling_paths() -> None:
+    data = genotype_bytes(GenotypeFile(genotype=channels_genotype(), provenance=provenance()))
+    claimed = data.replace(b'"kind": "channels"', b'"kind": "channels", "pooling_paths": true')
+    assert claimed != data
+    with pytest.raises(ArtifactError, match="pooling_paths: no branch of resnet-mb pools"):
+        parse_genotype(claimed, "x")

@@ -250,13 +250,14 @@ def test_with_a_drop_prior_the_penalty_is_the_divergence_of_the_pairs(p, m, u):
 
 @pytest.mark.parametrize(("p", "m", "u"), [(0.1, 1.5, 0.3), (0.6, -0.7, 0.9), (0.3, 1.1, 0.5)])
 def test_against_a_spike_and_slab_it_leaves_out_what_a_kept_weight_costs(p, m, u):
-    """The mixture's own divergence has (1 - p) C more; C grows without bounds as s falls. Its spike is as wide as q's."""
+    """The mixture's own divergence, whose spike is as wide as q's, has (1 - p) C more; C grows as s falls."""
     constant, last = PER_WEIGHT, math.inf
     for spike in (SPIKE, SPIKE / 10, SPIKE / 100):
         constant = 0.5 * (4.0 * spike**2 - 1 - math.log(4.0 * spike**2))
         missing = penalty(p, m, u) + (1 - p) * constant - divergence(p, m, u, spike=spike)
-        # What is dropped is a little likelier than the prior's spike alone says, as the slab is there, too: by a e^(z²/2)
-        # at z deviations from 0, so that E log(1 + a e^(z²/2)) is about a times the width of |z| < sqrt(2 log 1/a).
+        # What is dropped is a little likelier than the prior's spike alone says, as the slab is there, too: by
+        # 1 + a e^(z²/2) at z deviations from 0, whose mean logarithm is about a / sqrt(2 pi) times the width of
+        # |z| < sqrt(2 log 1/a).
         a = (1 - u) / u * 2.0 * spike
         assert 0 < missing < p * a * (2 * math.sqrt(2 * math.log(1 / a)) / math.sqrt(2 * math.pi) + 0.5)
         assert missing < last

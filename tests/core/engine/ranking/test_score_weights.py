@@ -43,14 +43,14 @@ def ranked_in(folder: Path, **given: object) -> Ranking:
     folder.mkdir(exist_ok=True)
     destination = Destination(folder / "cell.json", resume=resume)
     model = folder / "model.safetensors"
-    return rank(gaussian(), settings(candidates=20, **given), destination, Silent(), model=model)
+    return rank(gaussian(), settings(candidates=4, **given), destination, Silent(), model=model)
 
 
 def test_the_best_sample_is_written_as_it_was_scored(tmp_path: Path) -> None:
     """The model's weights are m + sigma epsilon, and its accuracy and loss on the held-out images are the scores."""
     result = ranked_in(tmp_path)
     (scored,) = result.rounds
-    assert [(s.population, s.number) for s in scored.scores] == [("posterior", n) for n in range(1, 21)] + [("mean", 1)]
+    assert [(s.population, s.number) for s in scored.scores] == [("posterior", n) for n in range(1, 5)] + [("mean", 1)]
     best = min(scored.of("posterior"), key=lambda s: (-s.accuracy, s.loss))
     assert result.best == (best,)
     assert result.genotypes[0].value.genotype == gaussian().value.distribution.genotype
@@ -93,6 +93,7 @@ def test_statistics_of_its_own_are_those_of_the_calibration_images() -> None:
 
 
 def test_a_stopped_ranking_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nascli.core.engine.ranking.score_weights.PER_PASS", 2)
     whole = ranked_in(tmp_path / "whole")
     calls, scores = [], WeightScorer.scores
 
