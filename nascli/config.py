@@ -6,7 +6,7 @@ read back.
 """
 
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, 
 from nascli import recipes
 from nascli.errors import UsageError, escaped, unknown
 from nascli.milestones import milestones
-from nascli.registry import DATASETS, METHODS, SPACES_OF, kind_of_space, lookup
+from nascli.registry import DATASETS, METHODS, SCENES, SPACES, SPACES_OF, kind_of_space, lookup
 from nascli.settings import Settings, settings_class
 from nascli.settings.fields import (
     Auxiliary,
@@ -108,7 +108,7 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _known_dataset_and_a_name_that_files_can_hold(self) -> Self:
-        lookup(DATASETS, "dataset", self.dataset)
+        self._check_dataset()
         try:
             str(self.data_dir).encode()
         except UnicodeEncodeError:
@@ -117,6 +117,24 @@ class Config(BaseModel):
                 f"--data-dir {escaped(str(self.data_dir))} is not in UTF-8: give the folder another name"
             ) from None
         return self
+
+    def _check_dataset(self) -> None:
+        """Raise UsageError for an unknown data set, or one of another task."""
+        check_dataset(self.dataset)
+
+
+def check_dataset(name: str) -> None:
+    """Raise UsageError for an unknown data set, or one whose pictures have boxes."""
+    if name in SCENES:
+        raise UsageError(f"{name} has boxes, not one class for each picture: it is for 'nascli train --task detect'")
+    lookup(DATASETS, "dataset", name)
+
+
+def check_scenes(name: str) -> None:
+    """Raise UsageError for an unknown data set, or one whose pictures have no boxes."""
+    if name in DATASETS:
+        raise UsageError(f"{name} has no boxes: a detector takes --dataset {' or '.join(SCENES)}")
+    lookup(SCENES, "dataset", name)
 
 
 def fitting_batch(part: int, usual: int) -> int:
@@ -140,6 +158,7 @@ def _recipe_name(stage: str, method: str, given: dict[str, Any], variants: Seque
     if given.get("recipe"):
         return str(given["recipe"])
     dataset = str(given.get("dataset") or "digits")
+    check_dataset(dataset)
     kind = lookup(DATASETS, "dataset", dataset).recipe
     large = kind == "cifar10" and (given.get("image_size") or 0) > LARGEST_SMALL_IMAGE
     names = ("pictures",) if large else (dataset, kind)
@@ -316,8 +335,100 @@ class TrainConfig(Config):
         name = _recipe_name(cls.stage, method, given, variants)
         if given.get("space"):
             recipes.check_space(cls.stage, method, name, given["space"])
+        others = _options(given.keys() & (DetectConfig.model_fields.keys() - cls.model_fields.keys()))
+        if others:
+            raise UsageError(f"{others}: for detectors only; give --task detect, too")
         _refuse_others(cls.stage, given, cls.model_fields)
         return {**recipes.load(cls.stage, method, name), "recipe": name, **_without_none(given)}
+
+
+class SceneConfig(Config):
+    """What stages with pictures and boxes have in common."""
+
+    dataset: str = Field("digits-scenes", description="data set (see 'nascli list datasets')")
+
+    def _check_dataset(self) -> None:
+        check_scenes(self.dataset)
+
+
+class DetectConfig(SceneConfig):
+    """The training of a detector: the network of a genotype as the backbone of an SSD."""
+
+    stage: ClassVar[str] = "train"
+
+    task: Literal["detect"] = Field("detect", description="what the network learns")
+    method: str = Field("pc-darts", description="method that found the genotype")
+    space: str | None = Field(None, description="space of the genotype, whose sizes the recipe gives")
+    recipe: str | None = Field(None, description="recipe for all that is not given; if unset, the data set's")
+    weights: Literal["fresh", "inherited"] = Field(
+        "fresh", description="weights at the start: random ones, or those of a classifier"
+    )
+    epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
+    batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
+    layers: int | None = Field(None, ge=1, le=200, description="cells in the network")
+    channels: int | None = Field(None, ge=1, le=4096, description="channels of the first cell")
+    stem: Literal["cifar", "imagenet"] | None = Field(
+        None, description="'cifar' keeps the image size, 'imagenet' divides it by 8"
+    )
+    lr: LearningRate = 0.025
+    lr_min: LastLearningRate = 0.0
+    schedule: Literal["cosine", "linear", "step", "restarts", "milestones"] = Field(
+        "cosine", description="how the learning rate falls"
+    )
+    lr_decay: float = Field(0.97, gt=0, le=1, description="factor per epoch of the 'step' schedule")
+    lr_milestones: Milestones = ""
+    restart_epochs: RestartEpochs = 10
+    restart_factor: RestartFactor = 2
+    lr_warmup_epochs: RisingEpochs = 0
+    momentum: Momentum = 0.9
+    nesterov: Nesterov = False
+    weight_decay: WeightDecay = 4e-5
+    clip: Clip = 0.0
+    augmentation: Literal["ssd", "ssdlite", "none"] = Field(
+        "ssdlite",
+        description="random views of a training picture; ssdlite: windows and mirror images; ssd: other colours and "
+        "wider borders, too",
+    )
+    extra_channels: int = Field(
+        512, ge=4, le=4096, description="channels of the first of the smaller maps behind the backbone"
+    )
+    anchor_min: float = Field(0.2, gt=0, lt=1, description="side of the least default boxes, as a share of the image's")
+    anchor_max: float = Field(0.95, gt=0, le=1, description="side of the largest default boxes, as a share")
+    force: bool = Field(False, description="train a cell even if it is disconnected, so that it can only guess")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        milestones(self.lr_milestones)
+        if self.anchor_min >= self.anchor_max:
+            raise UsageError(f"--anchor-min {self.anchor_min:g} is not below --anchor-max {self.anchor_max:g}")
+        if self.fit not in (None, "squash"):
+            raise UsageError(f"a detector sees pictures squashed to squares: leave --fit {self.fit} out")
+        if self.compile or self.cuda_graphs:
+            raise UsageError("detectors are neither compiled nor captured: leave --compile and --cuda-graphs out")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        stray = given.keys() - cls.model_fields.keys()
+        if others := _options(stray & TrainConfig.model_fields.keys()):
+            raise UsageError(f"{others}: for classifiers only; leave it out with --task detect")
+        if stray:
+            raise UsageError("; ".join(unknown("setting for --task detect", key, cls.model_fields) for key in stray))
+        check_scenes(str(given.get("dataset") or "digits-scenes"))
+        name = str(given.get("recipe") or given.get("dataset") or "digits-scenes")
+        return {
+            **recipes.of_task("detect", name, given.get("space") or next(iter(SPACES))),
+            "recipe": name,
+            **_without_none(given),
+        }
+
+
+def _options(names: Iterable[str]) -> str:
+    """Fields as the options that set them."""
+    return ", ".join("--" + name.replace("_", "-") for name in sorted(names))
 
 
 class DeriveConfig(Config):
@@ -381,6 +492,12 @@ class EvalConfig(_OfModel):
     command: ClassVar[str] = "eval"
 
     batch_size: int = Field(256, ge=1, le=1_000_000, description="images per step")
+
+
+class SceneEvalConfig(SceneConfig):
+    """The evaluation of a detector on test pictures; if `dataset` is unset, on those of the detector's own data."""
+
+    batch_size: int = Field(64, ge=1, le=1_000_000, description="images per step")
 
 
 class PredictConfig(_OfModel):

@@ -61,6 +61,38 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Task:
+    """What a network is trained for.
+
+    `train`, `eval` and `predict` are "module:function" of the command's part for it; empty where the command does it
+    itself, as for classes. `artifact` is the kind of its result.
+    """
+
+    summary: str
+    artifact: str
+    train: str = ""
+    eval: str = ""
+    predict: str = ""
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """A data set of pictures with boxes: `target` is "module:function" returning a `nascli.data.scenes.SceneSource`.
+
+    `flip`: whether a mirrored picture keeps its classes. `classes`, `image_size` and `image_channels` are those of the
+    published data and of its recipe, for sizing a detector without loading a picture.
+    """
+
+    target: str
+    summary: str
+    flip: bool
+    classes: int
+    image_size: int
+    image_channels: int
+    built_in: bool = False
+
+
+@dataclass(frozen=True)
 class Space:
     """A search space of cells: `target` is "module:Class" of the shape of `nascli.spaces.protocol.CellSpace`.
 
@@ -385,6 +417,44 @@ DATASETS: Mapping[str, Dataset] = {
         training_part="nascli.data.sources.arrays:find_training_part",
     ),
 }
+
+
+SCENES: Mapping[str, SceneSet] = {
+    "coco": SceneSet(
+        "nascli.data.scenes.coco:coco",
+        "pictures with boxes in COCO's JSON format, your own included (train --task detect)",
+        flip=True,
+        classes=80,
+        image_size=320,
+        image_channels=3,
+    ),
+    "digits-scenes": SceneSet(
+        "nascli.data.scenes.digits_scenes:digits_scenes",
+        "the digits enlarged and pasted on 128x128 canvases, with boxes, built in (train --task detect)",
+        flip=False,
+        classes=10,
+        image_size=128,
+        image_channels=1,
+        built_in=True,
+    ),
+}
+"""The data sets of the task "detect"."""
+
+TASKS: Mapping[str, Task] = {
+    "classify": Task("one class for every picture", "model"),
+    "detect": Task(
+        "boxes around things, and their classes",
+        "detector",
+        train="nascli.cli.detection.train:train",
+        eval="nascli.cli.detection.eval:evaluate",
+        predict="nascli.cli.detection.predict:predict",
+    ),
+}
+
+
+def task_of(artifact: str) -> Task | None:
+    """The task whose result is an artifact of this kind; None for other artifacts."""
+    return next((task for task in TASKS.values() if task.artifact == artifact), None)
 
 
 def lookup(table: Mapping[str, Row], what: str, name: str) -> Row:

@@ -62,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.artifacts",
         "nascli.config",
         "nascli.errors",
+        "nascli.faults",
         "nascli.registry",
         "nascli.seeds",
         "nascli.upload",

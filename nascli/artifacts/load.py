@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-from nascli.artifacts import model
+from nascli.artifacts import detector, model
+from nascli.artifacts.detector import DetectorFile
 from nascli.artifacts.distributions import distribution
 from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
 from nascli.artifacts.files import formats, tensor_file, tensors
@@ -22,7 +23,7 @@ from nascli.errors import ArtifactError, unknown
 from nascli.faults import shorten, shorten_name
 from nascli.spaces import space_of_text
 
-Artifact: TypeAlias = GenotypeFile | DistributionFile | ModelFile
+Artifact: TypeAlias = GenotypeFile | DistributionFile | ModelFile | DetectorFile
 File = TypeVar("File", bound=Artifact)
 _Artifact_co = TypeVar("_Artifact_co", bound=Artifact, covariant=True)
 
@@ -32,6 +33,11 @@ _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("genotype", "model"): "make one with 'nascli train {source}'",
     ("genotype", "distribution"): "make one with 'nascli search'",
     ("model", "distribution"): "make one with 'nascli search'",
+    ("detector", "model"): "it finds boxes; classes come from a model of 'nascli train' without --task detect",
+    ("detector", "genotype"): "give the one that it was trained from",
+    ("detector", "distribution"): "make one with 'nascli search'",
+    ("genotype", "detector"): "make one with 'nascli train {source} --task detect'",
+    ("model", "detector"): "make one with 'nascli train --task detect --from {source}'",
     ("model", "genotype"): "give the one that it was trained from, or 'nascli train --from {source}'",
 }
 LONGEST_NAME = 1000
@@ -84,6 +90,7 @@ class LoadedArtifact(Generic[_Artifact_co]):
 LoadedGenotype: TypeAlias = LoadedArtifact[GenotypeFile]
 LoadedDistribution: TypeAlias = LoadedArtifact[DistributionFile]
 LoadedModel: TypeAlias = LoadedArtifact[ModelFile]
+LoadedDetector: TypeAlias = LoadedArtifact[DetectorFile]
 
 
 def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None = None) -> LoadedArtifact[Artifact]:
@@ -198,6 +205,8 @@ def _parse(data: bytes, where: str) -> Artifact:
             return distribution.from_parts(values, document, where)
         case model.FORMAT:
             return model.from_parts(values, document, where)
+        case detector.FORMAT:
+            return detector.from_parts(values, document, where)
         case formats.CHECKPOINT:
             raise ArtifactError(f"{where} is the checkpoint of a run: go on with --resume")
         case None:

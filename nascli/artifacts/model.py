@@ -60,6 +60,34 @@ class ModelFile:
         return self.genotype.graph(self.network)
 
 
+def parse_network(value: object, info: ValidationInfo) -> object:
+    """The settings of a document's network, of the class that its genotype asks for. For a plain field validator."""
+    genotype = info.data.get("genotype")
+    if genotype is None:
+        return value  # only the genotype's own faults are reported
+    given = value.model_dump() if isinstance(value, DataShape) else value
+    try:
+        settings: DataShape = genotype.leaves_open.model_validate(given, strict=True)
+        return settings
+    except ValidationError as error:
+        raise custom_error(faults_of(error)) from None
+
+
+def unfitting(network: DataShape, data: DataInfo) -> list[Fault]:
+    """Where a network does not fit the images that it is said to be for."""
+    faults: list[Fault] = []
+    if network.classes != len(data.classes):
+        text = f"{network.classes} outputs for {len(data.classes)} classes"
+        faults.append((("network", "classes"), text))
+    if network.image_channels != data.channels:
+        text = f"{network.image_channels} for images of {data.channels}"
+        faults.append((("network", "image_channels"), text))
+    if network.image_size != data.image_size:
+        text = f"{network.image_size} for images of {data.image_size} pixels a side"
+        faults.append((("network", "image_size"), text))
+    return faults
+
+
 class _Document(Frozen):
     format: Literal["nascli-model"] = "nascli-model"
     version: Literal[1] = 1
@@ -72,28 +100,11 @@ class _Document(Frozen):
     @field_validator("network", mode="plain")
     @classmethod
     def _parse_network(cls, value: object, info: ValidationInfo) -> object:
-        genotype = info.data.get("genotype")
-        if genotype is None:
-            return value  # only the genotype's own faults are reported
-        given = value.model_dump() if isinstance(value, DataShape) else value
-        try:
-            settings: DataShape = genotype.leaves_open.model_validate(given, strict=True)
-            return settings
-        except ValidationError as error:
-            raise custom_error(faults_of(error)) from None
+        return parse_network(value, info)
 
     @model_validator(mode="after")
     def _network_fits_data(self) -> Self:
-        faults: list[Fault] = []
-        if self.network.classes != len(self.data.classes):
-            text = f"{self.network.classes} outputs for {len(self.data.classes)} classes"
-            faults.append((("network", "classes"), text))
-        if self.network.image_channels != self.data.channels:
-            text = f"{self.network.image_channels} for images of {self.data.channels}"
-            faults.append((("network", "image_channels"), text))
-        if self.network.image_size != self.data.image_size:
-            text = f"{self.network.image_size} for images of {self.data.image_size} pixels a side"
-            faults.append((("network", "image_size"), text))
+        faults = unfitting(self.network, self.data)
         if not faults:
             try:
                 self.genotype.graph(self.network)

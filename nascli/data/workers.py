@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ FEWEST_PER_WORKER = 100
 if TYPE_CHECKING:
     from torchvision.transforms.v2 import RandomResizedCrop
 
+Given = TypeVar("Given")
+
 Answer = tuple[Tensor, Tensor, tuple[UnreadableImage, ...]]
 """The readable images of a request, their labels, and an error for each other image."""
 
@@ -53,7 +55,7 @@ class WorkerFeed:
         self.images = images
         self.source: Readable = images
         self.format = format
-        self.workers = min(cores(), MOST_WORKERS, len(images) // FEWEST_PER_WORKER) if workers is None else workers
+        self.workers = usual_workers(len(images)) if workers is None else workers
         self.device = device
 
     def read(
@@ -74,15 +76,15 @@ class WorkerFeed:
             sampler=requests,
             num_workers=workers,
             multiprocessing_context="fork" if forked and workers else None,
-            collate_fn=_unchanged,
-            worker_init_fn=_detach,
+            collate_fn=unchanged,
+            worker_init_fn=detach,
             pin_memory=self.device.type == "cuda",
             # The loader draws a seed, which would otherwise come from the global generator.
             generator=torch.Generator(),
         )
         answers = iter(loader)
         try:
-            while (answer := _next(answers)) is not None:
+            while (answer := next_answer(answers)) is not None:
                 images, labels, lost = answer
                 yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True), lost
         finally:
@@ -109,7 +111,12 @@ class WorkerFeed:
         return "put it back and go on with --resume, or begin again (--overwrite) without it, or with --skip-corrupt"
 
 
-def _next(answers: Iterator[Answer]) -> Answer | None:
+def usual_workers(images: int) -> int:
+    """How many processes read so many images: one per core, as far as they are kept busy."""
+    return min(cores(), MOST_WORKERS, images // FEWEST_PER_WORKER)
+
+
+def next_answer(answers: Iterator[Given]) -> Given | None:
     """The next answer; None at the end. Raises NascliError if a worker has died."""
     try:
         return next(answers, None)
@@ -152,7 +159,7 @@ class _Batches(Dataset[Answer]):
             if self.transform is None:
                 batch[row] = self.format.evaluated(image)
             else:
-                with _seeded_generator(derive_seed(request.seed, "image", index, *again)):
+                with seeded_generator(derive_seed(request.seed, "image", index, *again)):
                     batch[row] = self.transform(image)
         return batch[: len(kept)], self.labels[kept], tuple(lost)
 
@@ -189,7 +196,7 @@ def _random_window(crop: "RandomResizedCrop", image: Tensor) -> Tensor:
 
 
 @contextmanager
-def _seeded_generator(seed: int) -> Iterator[None]:
+def seeded_generator(seed: int) -> Iterator[None]:
     """Seed the global generator, from which torchvision's transforms draw, and restore its state afterwards."""
     state = torch.default_generator.get_state()
     torch.default_generator.manual_seed(seed)
@@ -199,11 +206,12 @@ def _seeded_generator(seed: int) -> Iterator[None]:
         torch.default_generator.set_state(state)
 
 
-def _unchanged(answer: Any) -> Any:
+def unchanged(answer: Any) -> Any:
+    """What a worker answers, as it is: for a loader that is given whole batches."""
     return answer
 
 
-def _detach(worker: int) -> None:
+def detach(worker: int) -> None:
     """Keep Ctrl-C and other signals to the process group away from a worker; the main process ends the worker."""
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)

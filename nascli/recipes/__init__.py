@@ -113,6 +113,26 @@ def load(stage: str, method: str, name: str) -> dict[str, Any]:
     return {key: value for key, value in _completed(recipes[name]).items() if key != "source"}
 
 
+def of_task(task: str, name: str, space: str | None = None) -> dict[str, Any]:
+    """The settings of a recipe of another task than classification, with the sizes that its table gives for a space.
+
+    Raises UsageError for a recipe that does not exist.
+    """
+    table = lookup(_document(task), f"recipe for --task {task}", name)
+    sizes = table.get("sizes", {}).get(space, {})
+    return {**{key: value for key, value in table.items() if key not in ("source", "sizes")}, **sizes}
+
+
+def names_of_task(task: str) -> list[str]:
+    """The recipes of a task other than classification."""
+    return sorted(_document(task))
+
+
+def source_of_task(task: str, name: str) -> str:
+    """Where the numbers of such a recipe come from."""
+    return str(_document(task)[name]["source"])
+
+
 def check_space(stage: str, method: str, name: str, space: str) -> None:
     """Raise UsageError for a recipe that is made for another space than this one."""
     others = (

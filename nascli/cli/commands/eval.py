@@ -12,6 +12,7 @@ from nascli.cli.options.shared import OUTPUT_PANEL, ConfigFile, Json, Overwrite
 from nascli.cli.session import Session, command
 from nascli.config import EvalConfig
 from nascli.errors import UsageError
+from nascli.registry import load, task_of
 
 
 @command(*options(EvalConfig))
@@ -47,9 +48,18 @@ def evaluate(
 
     The table of --errors has the path of each picture, its true class, the answer, and the probabilities of both; of
     an ensemble, what all answer together. 'nascli visualize' draws its first pictures.
+
+    Of a detector, the average precision and recall of its boxes are measured, as COCO does.
     """
     if errors is not None and is_pipe(errors) and json:
         raise UsageError("--errors - and --json both write to standard output: name a file for one of them")
+    if len(sources) == 1:
+        from nascli.artifacts.load import load_artifact
+
+        found = load_artifact(sources[0])
+        if (task := task_of(found.kind)) is not None and task.eval:
+            load(task.eval)(session, given, found, errors, config, json=json)
+            return
     resolved = resolve(EvalConfig, given, file=config)
 
     from nascli.cli.output.evaluation_table import ensemble_table, table
@@ -61,7 +71,7 @@ def evaluate(
     figures = sys.stderr if errors is not None and is_pipe(errors) else sys.stdout
     if len(sources) == 1:
         with progress(session) as reporter:
-            alone = evaluate_one(sources[0], resolved, reporter, errors=errors, overwrite=overwrite)
+            alone = evaluate_one(found, resolved, reporter, errors=errors, overwrite=overwrite)
         print_json(alone.model_dump(mode="json")) if json else print(table(alone), file=figures)
         return
     with progress(session) as reporter:

@@ -10,7 +10,7 @@ from nascli.cli.options.shared import TRUTH_PANEL, Json, Table
 from nascli.cli.output.printing import print_json
 from nascli.cli.session import Session, command
 from nascli.errors import UsageError, unknown
-from nascli.registry import DATASETS, SUPERNETS
+from nascli.registry import DATASETS, SCENES, SUPERNETS, TASKS, lookup
 
 SCHEMAS = ("genotype",)
 LATENCY_PANEL = "Latency"
@@ -53,7 +53,7 @@ def info(
         typer.Option(
             "--dataset",
             help="data set whose training recipe sizes the network; by default that of the search or the publication",
-            autocompletion=among(lambda: DATASETS),
+            autocompletion=among(lambda: [*DATASETS, *SCENES]),
             rich_help_panel=SIZE_PANEL,
         ),
     ] = None,
@@ -85,6 +85,16 @@ def info(
     image_size: Annotated[
         int | None, typer.Option("--image-size", help="side of the images, in pixels", rich_help_panel=SIZE_PANEL)
     ] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            metavar="|".join(TASKS),
+            help="what the network is for; detect: as the backbone of a detector",
+            autocompletion=among(lambda: TASKS),
+            rich_help_panel=SIZE_PANEL,
+        ),
+    ] = "classify",
     latency: Annotated[
         bool,
         typer.Option(
@@ -128,10 +138,15 @@ def info(
 
     With --supernet instead of a file: how big a super-network is. With --table: the true accuracy of a cell, too.
 
+    With --task detect: how big a detector with the genotype's network as its backbone is.
+
     With --latency: the milliseconds of a forward pass of one image and of a batch, the median of many in turn.
     """
     if not latency and (batch_size is not None or device is not None):
         raise UsageError("--batch-size and --device say how to measure: give --latency, too")
+    lookup(TASKS, "--task", task)
+    if task != "classify" and (source is None or table is not None or latency):
+        raise UsageError(f"--task {task} sizes the network of a genotype: name one, without --table and --latency")
     measured = {"batch_size": batch_size or 32, "device": device or "auto"} if latency else None
     if schema is not None:
         _print_schema(schema)
@@ -157,7 +172,7 @@ def info(
         if expected and table is None:
             raise UsageError("--expected is for the accuracies of a table: give --table, too")
         asked = {"layers": layers, "channels": channels, "classes": classes, "image_size": image_size}
-        _print_artifact(source, dataset, asked, table, measured, expected=expected, json=json)
+        _print_artifact(source, dataset, asked, table, measured, expected=expected, json=json, task=task)
 
 
 def _print_schema(schema: str) -> None:
@@ -187,6 +202,7 @@ def _print_artifact(
     *,
     expected: bool,
     json: bool,
+    task: str,
 ) -> None:
     """Print the facts about a file and, with a table, its true accuracies; `measured`: how to measure its latency."""
     from nascli.artifacts.files.disk import read_once
@@ -195,7 +211,13 @@ def _print_artifact(
 
     read_once(source, table)
     found = load_artifact(source)
-    facts = describe_artifact(found, dataset, {name: value for name, value in asked.items() if value is not None})
+    given = {name: value for name, value in asked.items() if value is not None}
+    if task == "detect":
+        from nascli.cli.descriptions.detector import describe_as_detector
+
+        facts = describe_as_detector(found, dataset, given)
+    else:
+        facts = describe_artifact(found, dataset, given)
     if table is not None:
         from nascli.artifacts.truth import load_table
         from nascli.cli.descriptions.truth import truth_facts

@@ -11,7 +11,7 @@ from nascli.cli.options.shared import Json
 from nascli.cli.output.printing import aligned, print_json
 from nascli.cli.session import Session, command
 from nascli.errors import UsageError, unknown
-from nascli.registry import DATASETS, METHODS, SPACES, SUPERNETS
+from nascli.registry import DATASETS, METHODS, SCENES, SPACES, SUPERNETS, Dataset, SceneSet
 
 Rows = list[dict[str, object]]
 
@@ -85,16 +85,17 @@ def _figures(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _datasets() -> Rows:
-    return [
-        {
-            "name": name,
-            "summary": row.summary,
-            "classes": row.classes,
-            "image_size": row.image_size,
-            "image_channels": row.image_channels,
-        }
-        for name, row in DATASETS.items()
-    ]
+    return [_shape(name, row) for table in (DATASETS, SCENES) for name, row in table.items()]
+
+
+def _shape(name: str, row: Dataset | SceneSet) -> dict[str, object]:
+    return {
+        "name": name,
+        "summary": row.summary,
+        "classes": row.classes,
+        "image_size": row.image_size,
+        "image_channels": row.image_channels,
+    }
 
 
 def _genotypes() -> Rows:
@@ -104,12 +105,16 @@ def _genotypes() -> Rows:
 
 
 def _recipes() -> Rows:
-    return [
+    rows: Rows = [
         {"name": f"{method}/{name}", "stage": stage, "summary": recipes.source(stage, method, name)}
         for method in METHODS
         for stage in (*recipes.STAGES, recipes.RANKING)
         for name in recipes.names(stage, method)
     ]
+    detectors = recipes.names_of_task("detect")
+    source = recipes.source_of_task
+    rows += [{"name": name, "stage": "detect", "summary": source("detect", name)} for name in detectors]
+    return rows
 
 
 TABLES: Mapping[str, Callable[[], Rows]] = {

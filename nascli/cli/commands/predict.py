@@ -16,6 +16,7 @@ from nascli.cli.options.shared import OUTPUT_PANEL, ConfigFile, Json, Overwrite
 from nascli.cli.session import Session, command
 from nascli.config import PredictConfig
 from nascli.errors import DataError, UsageError, escaped
+from nascli.registry import load, task_of
 
 
 @command(*options(PredictConfig))
@@ -36,11 +37,33 @@ def predict(
             "--csv", metavar="FILE", help="write a table of all pictures to FILE", rich_help_panel=OUTPUT_PANEL
         ),
     ] = None,
+    score: Annotated[
+        float | None,
+        typer.Option(
+            "--score",
+            min=0,
+            max=1,
+            metavar="X",
+            help="of a detector: the least score of a box, from 0 to 1; default 0.3",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(
+            "--draw",
+            metavar="FOLDER",
+            help="of a detector: write the pictures with their boxes to FOLDER",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Name the classes of pictures, with their probabilities.
+    """Name the classes of pictures, with their probabilities, or find things in them.
+
+    A detector prints a line for every box: class, score, left, top, right and bottom in pixels.
 
     Several models answer as an ensemble: with the mean of their probabilities.
 
@@ -52,13 +75,26 @@ def predict(
         if json:
             raise UsageError("--json and --csv are two forms of the same: give one of them")
         check_output(csv, overwrite, ending=".csv")
+
+    from nascli.artifacts.load import load_artifact
+
+    found = [load_artifact(sources[0])] if len(sources) == 1 else []
+    if found and (task := task_of(found[0].kind)) is not None and task.predict:
+        if csv is not None:
+            raise UsageError("--csv has a row for a picture, and a detector finds several boxes: give --json")
+        named = _from_standard_input() if places == [PIPE] else places
+        kind = {"score": score, "draw": draw, "overwrite": overwrite, "json": json}
+        load(task.predict)(session, given, found[0], named, config, **kind)
+        return
+    if score is not None or draw is not None:
+        raise UsageError("--score and --draw are for the boxes of a detector")
     resolved = resolve(PredictConfig, given, file=config)
 
     from nascli.cli.output.predictions import Csv, JsonLines, Table
     from nascli.cli.output.progress import progress
     from nascli.core.engine.predict import models_and_pictures, predictions
 
-    models, paths = models_and_pictures(sources, _from_standard_input() if places == [PIPE] else places)
+    models, paths = models_and_pictures(found or sources, _from_standard_input() if places == [PIPE] else places)
     classes = models[0].value.data.classes
     if csv is not None:
         output: Csv | JsonLines | Table = Csv(min(resolved.top, len(classes)))

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascli.cli.options.of_config import options, resolve
+from nascli.cli.options.completion import among
+from nascli.cli.options.of_config import options_of, resolve
 from nascli.cli.options.shared import RECIPE_PANEL, GenotypeSources, Seeds, StageOptions
 from nascli.cli.session import Session, command
-from nascli.config import TrainConfig, read_file
+from nascli.config import DetectConfig, TrainConfig, read_file
 from nascli.errors import UsageError
+from nascli.registry import TASKS, load, lookup
 
 if TYPE_CHECKING:
     from nascli.artifacts.load import Artifact, LoadedArtifact
@@ -18,12 +20,22 @@ if TYPE_CHECKING:
     from nascli.core.engine.destination import Destination
 
 
-@command(*options(TrainConfig), output="model.safetensors")
+@command(*options_of(TrainConfig, DetectConfig), output="model.safetensors")
 def train(
     session: Session,
     given: dict[str, Any],
     stage: StageOptions,
     sources: GenotypeSources = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            metavar="|".join(TASKS),
+            help="what the networks learn: one class for a picture, or boxes around things and their classes",
+            autocompletion=among(lambda: TASKS),
+            rich_help_panel=RECIPE_PANEL,
+        ),
+    ] = "classify",
     seeds: Seeds = None,
     keep_best: Annotated[
         bool,
@@ -56,7 +68,15 @@ def train(
 
     --keep-best compares several genotypes on validation images, such as those of --validation 0.1, and prints the best
     one, to be trained on all images. The table goes to model-ranked.csv. Test images are read by 'nascli eval' alone.
+
+    With --task detect the network becomes the backbone of a detector, an SSD, for a data set of pictures with boxes:
+    --dataset coco, or the built-in digits-scenes. --from then names a classifier.
     """
+    if part := lookup(TASKS, "--task", task).train:
+        if keep_best:
+            raise UsageError("--keep-best compares classifiers: train detectors one by one, and leave it out")
+        load(part)(session, given, stage, sources, seeds, start)
+        return
     from nascli.artifacts.files.disk import read_once
     from nascli.artifacts.load import LoadedGenotype
     from nascli.artifacts.model import ModelFile

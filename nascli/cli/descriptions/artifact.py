@@ -5,11 +5,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nascli.artifacts.detector import DetectorFile
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
+from nascli.cli.descriptions.detector import detector_facts, maps_text
 from nascli.cli.descriptions.truth import truth_table
 from nascli.cli.options.of_file import inherited_method
 from nascli.cli.output.printing import aligned
@@ -31,6 +33,8 @@ def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, give
             f"{found.where} is a {found.kind}; --dataset, --layers and so on size the network of a genotype"
         )
     match found.value:
+        case DetectorFile():
+            content = detector_facts(found.value)
         case GenotypeFile():
             content = _genotype(found, found.value, dataset, given)
         case DistributionFile(distribution=distribution):
@@ -112,7 +116,7 @@ def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
 
     origin = facts["provenance"]["config"]
     rows = [
-        (LABELS[key], _percent(value) if key in _SHARES else _shown(value))
+        (LABELS[key], _percent(value) if key in _SHARES else maps_text(value) if key == "maps" else _shown(value))
         for key, value in facts.items()
         if key in LABELS
     ]
@@ -148,6 +152,9 @@ LABELS = {
     "dropped_convolutions": "convolutions dropped",
     "gone_convolutions": "convolutions gone",
     "auxiliary_parameters": "auxiliary tower",
+    "backbone": "of these the backbone",
+    "maps": "boxes on maps of",
+    "default_boxes": "default boxes",
     "weights": "weights",
     "metrics": "metrics",
     "dataset": "sized for",

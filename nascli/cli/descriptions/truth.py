@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import exp
 from typing import Any
 
+from nascli.artifacts.detector import DetectorFile
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile, as_text
 from nascli.artifacts.load import Artifact, LoadedArtifact
@@ -43,7 +44,7 @@ def truth_facts(found: LoadedArtifact[Artifact], table: TruthTable, *, expected:
 def _genotype(found: LoadedArtifact[Artifact]) -> Genotype:
     """The genotype to look up. Raises UsageError for a distribution that stands for none."""
     match found.value:
-        case GenotypeFile(genotype=genotype) | ModelFile(genotype=genotype):
+        case GenotypeFile(genotype=genotype) | ModelFile(genotype=genotype) | DetectorFile(genotype=genotype):
             return genotype
         case DistributionFile(distribution=distribution):
             if not isinstance(distribution, OffersMode):

@@ -22,6 +22,7 @@ from nascli.cli.session import parameter
 from nascli.config import (
     Config,
     DeriveConfig,
+    DetectConfig,
     EvalConfig,
     FinetuneConfig,
     PredictConfig,
@@ -31,7 +32,7 @@ from nascli.config import (
 )
 from nascli.errors import UsageError, unknown
 from nascli.fitted_config import AnyConfig, configure
-from nascli.registry import DATASETS, METHODS, SPACES_OF
+from nascli.registry import DATASETS, METHODS, SCENES, SPACES_OF
 from nascli.settings import settings_class
 from nascli.settings.fields import START_ONLY, UNLISTED
 
@@ -46,6 +47,7 @@ INHERITED: Mapping[type[Config], frozenset[str]] = {
 _LOOK = frozenset({"flip", "fit", "background"})
 UNUSED: Mapping[type[Config], frozenset[str]] = {
     TrainConfig: frozenset({"weights", "space"}),
+    DetectConfig: frozenset({"task", "weights", "space"}),
     DeriveConfig: _LOOK | {"method", "image_size", "limit_train", "skip_corrupt", "compile", "cuda_graphs"},
     EvalConfig: _LOOK | {"limit_train", "seed", "cache", "cuda_graphs"},
     PredictConfig: _LOOK
@@ -71,6 +73,12 @@ def options(model: type[Config]) -> list[inspect.Parameter]:
         if not (issubclass(model, FinetuneConfig) and all(_marked(field, START_ONLY) for field in owners.values())):
             found.append(_setting_option(name, owners))
     return found
+
+
+def options_of(*models: type[Config]) -> list[inspect.Parameter]:
+    """The options of a command with several configurations, each once: the first that has it declares it."""
+    found = {option.name: option for model in reversed(models) for option in reversed(options(model))}
+    return list(reversed(found.values()))
 
 
 def resolve(
@@ -99,6 +107,8 @@ def flag(name: str) -> str:
 def _recipe_keys(model: type[Config]) -> set[str]:
     """The fields that some recipe of this stage sets, so that the default in the class does not count."""
     stage = getattr(model, "stage", None)
+    if issubclass(model, DetectConfig):
+        return {key for name in recipes.names_of_task("detect") for key in recipes.of_task("detect", name)}
     tables = (
         [recipes.load(stage, method, name) for method in METHODS for name in recipes.names(stage, method)]
         if stage
@@ -176,7 +186,7 @@ def _named_values(model: type[Config]) -> dict[str, Iterable[str]]:
     stage = getattr(model, "stage", None)
     named: dict[str, Iterable[str]] = {
         "method": METHODS,
-        "dataset": DATASETS,
+        "dataset": [*DATASETS, *SCENES],
         "space": [name for table in SPACES_OF.values() for name in table],
         "device": ("auto", "cpu", "cuda"),
     }

@@ -52,6 +52,11 @@ def _print_config(config: Mapping[str, Any], stage: str) -> None:
 
 def _print_costs(plan: Mapping[str, Any]) -> None:
     print(f"# {plan['parameters']:,} parameters, {plan['multiply_adds']:,} multiply-adds for one image")
+    if "backbone" in plan:
+        body = plan["backbone"]
+        print(f"# of these {body['parameters']:,} and {body['multiply_adds']:,} in the backbone")
+        maps = ", ".join(f"{one['side']}x{one['side']}" for one in plan["maps"])
+        print(f"# {plan['default_boxes']:,} default boxes on maps of {maps}")
     if plan.get("auxiliary_parameters"):
         print(f"# {plan['auxiliary_parameters']:,} more parameters in the auxiliary tower while it trains")
     print(f"# {plan['peak_memory_bytes'] / 2**20:,.0f} MiB at the peak: {plan['peak_memory_of']}")

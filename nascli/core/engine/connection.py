@@ -6,7 +6,7 @@ from itertools import islice
 from nascli.artifacts.distributions.distribution import Distribution
 from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.artifacts.load import LoadedGenotype
-from nascli.config import TrainConfig
+from nascli.config import DetectConfig, TrainConfig
 from nascli.core.engine.offers import OffersLimits, OffersSamples, OffersTop
 from nascli.core.engine.reporter import Reporter
 from nascli.errors import UsageError
@@ -47,7 +47,7 @@ def tell_disconnected(genotypes: Sequence[Genotype], distribution: Distribution,
     reporter.notice(f"{faults[1]}: {another}search longer")
 
 
-def check_connected(genotype: LoadedGenotype, config: TrainConfig) -> None:
+def check_connected(genotype: LoadedGenotype, config: TrainConfig | DetectConfig) -> None:
     """Raise UsageError for a genotype that cannot learn, unless `config.force`."""
     if not config.force and (fault := disconnection(genotype.value.genotype)):
         raise UsageError(f"{genotype.where}: {fault}; --force trains it all the same")

@@ -16,14 +16,14 @@ from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import Artifact, LoadedArtifact, LoadedGenotype, load_artifact, read_artifact
 from nascli.artifacts.provenance import Ancestor, DataDescription, Provenance
 from nascli.artifacts.runs.rundir import CONFIG, RunDir
-from nascli.config import UNBOUND, DeriveConfig, FinetuneConfig, SearchConfig, TrainConfig
+from nascli.config import UNBOUND, DeriveConfig, DetectConfig, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.engine.inputs import Output
 from nascli.core.engine.replan import check_plan, revisable
 from nascli.core.engine.same_data import difference
 from nascli.errors import ArtifactError, DataError, UsageError
 from nascli.settings import settings_class
 
-Stage = SearchConfig | FinetuneConfig | TrainConfig | DeriveConfig
+Stage = SearchConfig | FinetuneConfig | TrainConfig | DetectConfig | DeriveConfig
 
 GENOTYPE = "genotype"
 """The key of the genotype in the configuration that a training keeps."""

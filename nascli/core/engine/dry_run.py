@@ -67,12 +67,12 @@ def plan_search(
         with fitting_threads(runtime, config.batch_size * data.info.image_size**2), as_kept(data, pictures):
             if warmup:
                 reporter.notice("measuring two steps of the architecture's warm-up")
-                costs.append(_measure(job, method.network, warmup))
+                costs.append(measure(job, method.network, warmup))
             if others:
                 reporter.notice("measuring two steps")
                 method.steps_done = warmup
-                costs.append(_measure(job, method.network, others))
-    return {"config": config.model_dump(mode="json"), **size, **_total(costs, runtime, pictures)}
+                costs.append(measure(job, method.network, others))
+    return {"config": config.model_dump(mode="json"), **size, **total(costs, runtime, pictures)}
 
 
 def plan_train(
@@ -99,18 +99,18 @@ def plan_train(
         pictures = planned_keeping(data, config, destination, reporter)
         reporter.notice("measuring two steps")
         with fitting_threads(runtime, config.batch_size * data.info.image_size**2), as_kept(data, pictures):
-            cost = _measure(job, job.network, config.epochs * job.steps_per_epoch)
+            cost = measure(job, job.network, config.epochs * job.steps_per_epoch)
     return {
         "config": config.model_dump(mode="json"),
         "parameters": graph.parameters,
         "auxiliary_parameters": graph.tower_parameters if job.settings.auxiliary else 0,
         "multiply_adds": graph.multiply_adds,
-        **_total([cost], runtime, pictures),
+        **total([cost], runtime, pictures),
     }
 
 
 @dataclass(frozen=True)
-class _Cost:
+class Cost:
     """What one step of a kind takes, in seconds and bytes, and how many of them the run has."""
 
     steps: int
@@ -118,8 +118,10 @@ class _Cost:
     memory: int
 
 
-def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
-    """Take two steps. The first warms up (buffers, kernels, compilation), the second is timed, if there is one."""
+def measure(job: Job, network: nn.Module, steps: int) -> Cost:
+    """Take two of a job's `steps`. The first warms up (buffers, kernels, compilation), the second is timed, if there is
+    one.
+    """
     meter = MemoryMeter(job.device, ignore=tensors_in(job.state_dict()))
     with meter:
         seconds = _timed_step(job)
@@ -134,10 +136,10 @@ def _measure(job: Job, network: nn.Module, steps: int) -> _Cost:
         kept = (*tensors_in(job.state_dict()), *network.buffers(), *gradients)
         storages = (tensor.untyped_storage() for tensor in kept)
         memory += sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-    return _Cost(steps, seconds, memory)
+    return Cost(steps, seconds, memory)
 
 
-def _total(costs: list[_Cost], runtime: Runtime, pictures: Keeping | None) -> dict[str, Any]:
+def total(costs: list[Cost], runtime: Runtime, pictures: Keeping | None) -> dict[str, Any]:
     """The cost of a run with one kind of step, or of a warm-up and another kind, whose `seconds_per_step` is given."""
     *before, cost = costs
     warmup = {"warmup_steps": before[0].steps, "warmup_seconds_per_step": before[0].seconds} if before else {}

@@ -1,14 +1,23 @@
 """What the stages share around their work: device, memory, a run that may be complete, its directory, its threads."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
+from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import File, LoadedArtifact
 from nascli.artifacts.provenance import Ancestor
-from nascli.config import DeriveConfig, EvalConfig, PredictConfig, SearchConfig, TrainConfig
+from nascli.config import (
+    DeriveConfig,
+    DetectConfig,
+    EvalConfig,
+    PredictConfig,
+    SceneEvalConfig,
+    SearchConfig,
+    TrainConfig,
+)
 from nascli.core.engine.destination import Destination, check_destination, finished, open_run
 from nascli.core.engine.loop import Job, drive
 from nascli.core.engine.pictures import room, watches_validation
@@ -16,11 +25,35 @@ from nascli.core.engine.replan import NewPlan, replan
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StopRequest
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
-from nascli.data import DataModule
+from nascli.data import Room
+
+Learning = SearchConfig | TrainConfig | DetectConfig
+Working = Learning | DeriveConfig | EvalConfig | SceneEvalConfig | PredictConfig
+
+
+class LearntData(Protocol):
+    """The images that a job learns from, as far as their frame must know them; see `nascli.data.DataModule`."""
+
+    @property
+    def info(self) -> DataInfo:
+        """What they are."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are others to watch the training with."""
+
+    @property
+    def lost(self) -> str:
+        """What to say of images that became unreadable; empty if none did."""
+
+    def kept(
+        self, room: Room, tell: Callable[[str], None], *, validation: bool = False
+    ) -> AbstractContextManager[None]:
+        """Within the block they may be kept decoded; at its end they are left alone."""
 
 
 @contextmanager
-def working(config: SearchConfig | TrainConfig | DeriveConfig | EvalConfig | PredictConfig) -> Iterator[Runtime]:
+def working(config: Working) -> Iterator[Runtime]:
     """The device and the precision that a stage works with.
 
     Raises UsageError where they are not to be had; MemoryExhausted, which names a smaller batch, where work needs more
@@ -33,7 +66,7 @@ def working(config: SearchConfig | TrainConfig | DeriveConfig | EvalConfig | Pre
 
 def complete(
     destination: Destination,
-    config: SearchConfig | TrainConfig,
+    config: Learning,
     made_from: Ancestor | None,
     reporter: Reporter,
     file: type[File],
@@ -52,11 +85,11 @@ def complete(
 
 def learn(
     job: Job,
-    config: SearchConfig | TrainConfig,
+    config: Learning,
     destination: Destination,
     reporter: Reporter,
     *,
-    data: DataModule,
+    data: LearntData,
     made_from: Ancestor | None,
     facts: Mapping[str, object],
     runtime: Runtime,
@@ -70,7 +103,7 @@ def learn(
     with (
         open_run(destination, config, made_from, data.info, genotype, weights_from) as run,
         threads,
-        data.kept(room(config, run), reporter.notice, validation=watches_validation(config, data)),
+        data.kept(room(config, run), reporter.notice, validation=watches_validation(config, data.has_validation)),
     ):
         if run is not None and destination.resume and (plan := replan(run, config)):
             reporter.notice(_told(plan, job, config))
@@ -92,7 +125,7 @@ def learn(
     return rows
 
 
-def _told(plan: NewPlan, job: Job, config: SearchConfig | TrainConfig) -> str:
+def _told(plan: NewPlan, job: Job, config: Learning) -> str:
     """How a change of the epochs changes the learning rate of the next step."""
     changed = f"epochs were {plan.before} and are {plan.epochs}"
     if plan.step >= plan.epochs * job.steps_per_epoch:

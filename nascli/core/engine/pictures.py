@@ -18,9 +18,9 @@ def room(config: Config, run: RunDir | None) -> Room:
     return Room(config.cache, None if run is None else run.path, available_memory())
 
 
-def watches_validation(config: Config, data: DataModule) -> bool:
-    """Whether a stage reads the validation images of the data, after every epoch."""
-    return isinstance(config, TrainConfig) and config.validation == 0 and data.has_validation
+def watches_validation(config: Config, there: bool) -> bool:
+    """Whether a stage reads the validation images of the data, after every epoch, if they are `there`."""
+    return isinstance(config, TrainConfig) and config.validation == 0 and there
 
 
 def planned_keeping(
@@ -32,7 +32,7 @@ def planned_keeping(
     """
     path = destination.run_path
     place = room(config, None if path is None else RunDir(path))
-    planned = data.plan_keeping(place, validation=watches_validation(config, data), chosen=chosen)
+    planned = data.plan_keeping(place, validation=watches_validation(config, data.has_validation), chosen=chosen)
     if planned is not None:
         reporter.notice(planned.notice(place))
     return planned if planned is not None and planned.place is not None else None

@@ -12,7 +12,7 @@ from typing import Any
 
 from nascli.artifacts.files.disk import is_pipe
 from nascli.artifacts.runs.rundir import RunDir
-from nascli.config import DeriveConfig, SearchConfig, TrainConfig
+from nascli.config import DeriveConfig, DetectConfig, SearchConfig, TrainConfig
 from nascli.core.engine.best_epoch import told_without_gain, without_gain
 from nascli.errors import UsageError
 from nascli.registry import METHODS
@@ -30,7 +30,9 @@ class NewPlan:
     step: int
 
 
-def revisable(before: Mapping[str, Any], config: SearchConfig | TrainConfig | DeriveConfig) -> frozenset[str]:
+def revisable(
+    before: Mapping[str, Any], config: SearchConfig | TrainConfig | DetectConfig | DeriveConfig
+) -> frozenset[str]:
     """The fields that may differ from the configuration `before` of the run that `config` resumes.
 
     A patience may grow, since a run then goes on as if it had always had it.
@@ -38,12 +40,16 @@ def revisable(before: Mapping[str, Any], config: SearchConfig | TrainConfig | De
     if isinstance(config, TrainConfig):
         grows = config.patience == 0 or 0 < before.get("patience", 0) <= config.patience
         return frozenset({"epochs", "patience"} if grows else {"epochs"})
+    if isinstance(config, DetectConfig):
+        return frozenset({"epochs"})
     if isinstance(config, SearchConfig) and not METHODS[config.method].shares_epochs:
         return frozenset({"epochs"})
     return frozenset()
 
 
-def check_plan(run: RunDir, config: SearchConfig | TrainConfig | DeriveConfig, output: str | Path | None) -> None:
+def check_plan(
+    run: RunDir, config: SearchConfig | TrainConfig | DetectConfig | DeriveConfig, output: str | Path | None
+) -> None:
     """Raise UsageError for new epochs of the run in `run` that are fewer than it has done, or would not be trained."""
     saved = run.read_config()
     if isinstance(config, DeriveConfig) or saved is None or saved["config"]["epochs"] == config.epochs:
@@ -61,7 +67,7 @@ def check_plan(run: RunDir, config: SearchConfig | TrainConfig | DeriveConfig, o
         )
 
 
-def replan(run: RunDir, config: SearchConfig | TrainConfig) -> NewPlan | None:
+def replan(run: RunDir, config: SearchConfig | TrainConfig | DetectConfig) -> NewPlan | None:
     """Keep in `run`, which is locked and was begun, that it goes on by `config`.
 
     Returns the change of the epochs, None where there is none.

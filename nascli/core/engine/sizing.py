@@ -5,11 +5,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.detector import DetectorSettings, layout_of
 from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
 from nascli.artifacts.genotypes.genotype import Genotype
 from nascli.artifacts.provenance import Provenance
-from nascli.config import LARGEST_SMALL_IMAGE, Config, SearchConfig, TrainConfig, describe
+from nascli.config import LARGEST_SMALL_IMAGE, Config, DetectConfig, SearchConfig, TrainConfig, describe
 from nascli.errors import UsageError
+from nascli.graphs.detector import DetectorLayout
 from nascli.graphs.graph import Graph
 from nascli.registry import DATASETS, METHODS, SPACES_OF, kind_of_space, lookup
 from nascli.settings.groups import NETWORK_SIZE, Limited
@@ -88,9 +90,18 @@ def drawing_limits(config: SearchConfig, shape: DataShape) -> CellLimits:
 def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -> tuple[DataShape, Graph]:
     """The network that `config` trains; with the auxiliary tower if it is wanted and the maps allow it.
 
+    Raises as `network_settings`, and UsageError where the images are too small.
+    """
+    settings = network_settings(genotype, config, shape)
+    graph = genotype.graph(settings)
+    return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and graph.tower_fits}), graph
+
+
+def network_settings(genotype: Genotype, config: TrainConfig | DetectConfig, shape: DataShape) -> DataShape:
+    """What the genotype leaves open about the network that `config` trains, without an auxiliary tower.
+
     The configuration must give the sizes that the genotype leaves open, and no others. Raises UsageError where the two
-    don't go together or the images are too small, and pydantic's ValidationError for sizes beyond what a model's file
-    may have.
+    don't go together, and pydantic's ValidationError for sizes beyond what a model's file may have.
     """
     kind = kind_of_space(genotype.space)
     if (meant := config.space or next(iter(SPACES_OF[kind]))) != genotype.space:
@@ -109,11 +120,24 @@ def derived_network(genotype: Genotype, config: TrainConfig, shape: DataShape) -
     if missing := [name for name in needed if name not in given]:
         raise UsageError(_no_sizes(config, missing))
     settings: DataShape = genotype.leaves_open(**shape.model_dump(exclude={"auxiliary"}), **given)
-    graph = genotype.graph(settings)
-    return settings.model_copy(update={"auxiliary": config.auxiliary > 0 and graph.tower_fits}), graph
+    return settings
 
 
-def _no_sizes(config: TrainConfig, missing: list[str]) -> str:
+def detector_layout(
+    genotype: Genotype, config: DetectConfig, shape: DataShape
+) -> tuple[DataShape, DetectorSettings, DetectorLayout]:
+    """The detector that `config` trains: what the genotype leaves open, what is behind the backbone, and its sizes.
+
+    Raises as `network_settings`, and UsageError for a network that cannot be a backbone.
+    """
+    network = network_settings(genotype, config, shape)
+    settings = DetectorSettings(
+        extra_channels=config.extra_channels, anchor_min=config.anchor_min, anchor_max=config.anchor_max
+    )
+    return network, settings, layout_of(genotype, network, settings)
+
+
+def _no_sizes(config: TrainConfig | DetectConfig, missing: list[str]) -> str:
     return (
         f"the recipe {config.method}/{config.recipe} has no {' and no '.join(missing)} for a network of cells: "
         f"give {_flags(missing)}, or another --method"

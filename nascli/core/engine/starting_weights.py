@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nascli.artifacts.data_info import DataInfo
+from nascli.artifacts.detector import DetectorFile
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.of_supernet import OfSupernet
 from nascli.artifacts.files.disk import sha256
@@ -45,8 +46,8 @@ class Transferred:
 def starting_file(source: Source) -> Start:
     """The artifact that a training starts from. Raises ArtifactError for a genotype."""
     found = source if isinstance(source, LoadedArtifact) else load_artifact(source, expect={"distribution", "model"})
-    if isinstance(found.value, GenotypeFile):
-        raise ArtifactError(f"{found.where} holds a genotype, not a distribution or a model")
+    if isinstance(found.value, GenotypeFile | DetectorFile):
+        raise ArtifactError(f"{found.where} holds a {found.kind}, not a distribution or a model")
     return LoadedArtifact(found.value, found.sha256, found.where)
 
 
@@ -88,12 +89,12 @@ def inherited_weights(
             "(weights = 'inherited' takes them)"
         )
     if isinstance(start.value, ModelFile):
-        _check_kind(genotype, start.value, start.where)
+        check_kind(genotype, start.value, start.where)
         return Transferred(start.value, start.where)
     return _of_search(genotype, start.holding(DistributionFile))
 
 
-def _check_kind(genotype: LoadedGenotype, model: ModelFile, where: str) -> None:
+def check_kind(genotype: LoadedGenotype, model: ModelFile, where: str) -> None:
     """Raise UsageError unless layers of one name have one meaning in the model and in the genotype's network."""
     found, theirs = genotype.value.genotype, model.genotype
     if found.kind != theirs.kind:

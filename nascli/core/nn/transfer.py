@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nascli.core.nn import auxiliary
-from nascli.core.nn.graph_network import GraphNetwork
+from nascli.core.nn.graph_network import GraphModules, GraphNetwork
 
 SHOWN = 4
 """New tensors that a message names."""
@@ -49,8 +49,19 @@ def transfer(network: GraphNetwork, weights: Mapping[str, np.ndarray], rows: Seq
     A layer takes all of its tensors or none. The auxiliary tower, which no model has, takes none. rows: for each class
     of the network, its row in the classifier of `weights`; None: the classes are others, and the classifier stays.
     """
+    return _transfer(network, weights, network.graph.nodes[-1].name, rows)
+
+
+def transfer_to_backbone(backbone: GraphModules, weights: Mapping[str, np.ndarray]) -> Transfer:
+    """The same for a part of a network that has no classifier."""
+    return _transfer(backbone, weights, "", None)
+
+
+def _transfer(
+    network: GraphModules, weights: Mapping[str, np.ndarray], classifier: str, rows: Sequence[int] | None
+) -> Transfer:
+    """`classifier`: the name of the layer that answers with the classes; empty: there is none."""
     own = {name: value for name, value in network.state_dict().items() if not name.startswith(auxiliary.PREFIX)}
-    classifier = network.graph.nodes[-1].name
     strange = {_layer(name) for name, value in own.items() if name not in weights or not _alike(value, weights[name])}
     if rows is None:
         strange.add(classifier)

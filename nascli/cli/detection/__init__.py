@@ -1,0 +1,1 @@
+"""What the commands do for detectors: a file per command."""
