@@ -40,7 +40,7 @@ class SceneData:
                 "give --dataset coco, too"
             )
         source: SceneSource = load(row.target)(config, training=like is None)
-        self._config, self._device, self._in_memory = config, device, row.built_in
+        self._config, self._device = config, device
         self._flip = row.flip if config.flip is None else config.flip
         self._streams: list[SceneStream] = []
         notices = list(source.notices)
@@ -103,7 +103,7 @@ class SceneData:
     def _reading(self) -> dict[str, Any]:
         channels = lookup(SCENES, "dataset", self._config.dataset).image_channels
         workers = self._config.workers
-        return {"channels": channels, "workers": workers, "device": self._device, "in_memory": self._in_memory}
+        return {"channels": channels, "workers": workers, "device": self._device}
 
     @property
     def has_validation(self) -> bool:

@@ -62,14 +62,13 @@ def read(
     channels: int,
     workers: int | None,
     device: torch.device,
-    in_memory: bool,
 ) -> Iterator[Batch]:
     """What answers the requests, on the device. Plain pictures have no targets.
 
-    workers: processes, which don't affect the pixels; None: none for pictures that lie in memory, else as many as keep
-    busy. Raises DataError for a picture that cannot be read.
+    workers: processes, which don't affect the pixels; None: as many as are kept busy. Raises DataError for a picture
+    that cannot be read.
     """
-    count = (0 if in_memory else usual_workers(len(scenes))) if workers is None else workers
+    count = usual_workers(len(scenes)) if workers is None else workers
     loader: DataLoader[_Answer] = DataLoader(
         _Batches(scenes, views, channels),
         batch_size=None,
@@ -107,12 +106,11 @@ class SceneStream:
         channels: int,
         workers: int | None,
         device: torch.device,
-        in_memory: bool,
     ) -> None:
         self.batch_size = batch_size
         self.batches_per_pass = len(scenes) // batch_size
         self._scenes, self._views, self._seed = scenes, views, seed
-        self._reading = {"channels": channels, "workers": workers, "device": device, "in_memory": in_memory}
+        self._reading = {"channels": channels, "workers": workers, "device": device}
         self._position = 0
         self._answers: Iterator[Batch] | None = None
 
