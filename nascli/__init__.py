@@ -18,6 +18,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Comparison": "nascli.core.engine.compare",
     "DeriveConfig": "nascli.config",
+    "DetectConfig": "nascli.config",
+    "DetectorEvaluation": "nascli.core.engine.detection.evaluate",
     "Destination": "nascli.core.engine.destination",
     "EnsembleEvaluation": "nascli.core.engine.ensemble",
     "EvalConfig": "nascli.config",
@@ -26,7 +28,9 @@ _HOMES = {
     "FinetuneConfig": "nascli.config",
     "NascliError": "nascli.errors",
     "PredictConfig": "nascli.config",
+    "PictureBoxes": "nascli.core.engine.detection.predict",
     "Prediction": "nascli.core.engine.predict",
+    "SceneEvalConfig": "nascli.config",
     "SearchConfig": "nascli.config",
     "TrainConfig": "nascli.config",
     "Mode": "nascli.core.engine.derive",
@@ -40,8 +44,10 @@ _HOMES = {
     "derive_several": "nascli.core.engine.derive",
     "draw": "nascli.visualize.sources",
     "evaluate": "nascli.core.engine.evaluate",
+    "evaluate_detector": "nascli.core.engine.detection.evaluate",
     "evaluate_ensemble": "nascli.core.engine.ensemble",
     "export": "nascli.core.engine.export.export",
+    "find_boxes": "nascli.core.engine.detection.predict",
     "finetune": "nascli.core.engine.search",
     "load_artifact": "nascli.artifacts.load",
     "load_network": "nascli.core.engine.evaluate",
@@ -51,6 +57,7 @@ _HOMES = {
     "search_all": "nascli.core.engine.search_all",
     "train": "nascli.core.engine.train",
     "train_all": "nascli.core.engine.train_all",
+    "train_detector": "nascli.core.engine.detection.train",
 }
 
 __all__ = ["__version__", *_HOMES]
@@ -58,9 +65,11 @@ __all__ = ["__version__", *_HOMES]
 if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.artifacts.load import load_artifact as load_artifact
     from nascli.config import DeriveConfig as DeriveConfig
+    from nascli.config import DetectConfig as DetectConfig
     from nascli.config import EvalConfig as EvalConfig
     from nascli.config import FinetuneConfig as FinetuneConfig
     from nascli.config import PredictConfig as PredictConfig
+    from nascli.config import SceneEvalConfig as SceneEvalConfig
     from nascli.config import SearchConfig as SearchConfig
     from nascli.config import TrainConfig as TrainConfig
     from nascli.core.engine.compare import Comparison as Comparison
@@ -72,6 +81,11 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.core.engine.derive import derive_each as derive_each
     from nascli.core.engine.derive import derive_several as derive_several
     from nascli.core.engine.destination import Destination as Destination
+    from nascli.core.engine.detection.evaluate import DetectorEvaluation as DetectorEvaluation
+    from nascli.core.engine.detection.evaluate import evaluate_detector as evaluate_detector
+    from nascli.core.engine.detection.predict import PictureBoxes as PictureBoxes
+    from nascli.core.engine.detection.predict import find_boxes as find_boxes
+    from nascli.core.engine.detection.train import train_detector as train_detector
     from nascli.core.engine.ensemble import EnsembleEvaluation as EnsembleEvaluation
     from nascli.core.engine.ensemble import evaluate_ensemble as evaluate_ensemble
     from nascli.core.engine.evaluate import Evaluation as Evaluation

@@ -7,8 +7,10 @@ import nascli
 from nascli.core.engine.reporter import Silent
 from nascli.core.engine.search import SearchJob
 from nascli.metrics import FROZEN, GENOTYPE, METRICS, PANELS, shown
+from tests.core.engine.detection.test_train import config
 from tests.core.engine.ranking.example import run, settings
 from tests.core.methods.test_contract import CASES, Running, configured
+from tests.data.scenes.folders import document, simple, write
 
 NO_METRICS = {"epoch", "step", GENOTYPE, FROZEN}
 
@@ -33,12 +35,14 @@ def true_accuracies():
     return SearchJob(running.config, running.method, running.streams, running.runtime, truth).start_metrics()
 
 
-def test_every_number_that_is_reported_is_in_the_table_and_every_row_of_it_is_reported():
+def test_every_number_that_is_reported_is_in_the_table_and_every_row_of_it_is_reported(tmp_path):
     rows = Rows()
     for case in {method: (method, space) for method, space in CASES}.values():
         nascli.search(configured(case), reporter=rows)
     small = {"limit_train": 60, "batch_size": 20, "layers": 3, "channels": 4, "epochs": 1}
     nascli.train("darts-v2", nascli.TrainConfig(dataset="digits", validation=0.3, **small), reporter=rows)
+    write(tmp_path / "val.json", tmp_path / "val", document(3, first=80))  # beside train and test: it is watched
+    nascli.train_detector("darts-v2", config(simple(tmp_path), epochs=1), reporter=rows)
     nascli.rank(run(), settings(candidates=2), reporter=rows)
     reported = set()
     for row in (*rows.all, true_accuracies()):

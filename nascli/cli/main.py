@@ -38,7 +38,10 @@ COMMANDS: Mapping[str, Row] = {
     "derive": Row("nascli.cli.commands.derive:derive", "Write the best network of a search, or several, as genotypes."),
     "train": Row("nascli.cli.commands.train:train", "Train the networks of genotypes and write the models."),
     "eval": Row("nascli.cli.commands.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
-    "predict": Row("nascli.cli.commands.predict:predict", "Name the classes of pictures, with their probabilities."),
+    "predict": Row(
+        "nascli.cli.commands.predict:predict",
+        "Name the classes of pictures, with their probabilities, or find things in them.",
+    ),
     "export": Row("nascli.cli.commands.export:export", "Write a model for use elsewhere: ONNX, torch.export, code."),
     "visualize": Row(
         "nascli.cli.commands.visualize:visualize",

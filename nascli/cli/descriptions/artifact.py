@@ -1,6 +1,6 @@
 """The facts about an artifact: a dictionary for machines, and its text for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
-from nascli.cli.descriptions.detector import detector_facts, maps_text
+from nascli.cli.descriptions.detector import detector_facts, maps_text, size_text
 from nascli.cli.descriptions.truth import truth_table
 from nascli.cli.options.of_file import inherited_method
 from nascli.cli.output.printing import aligned
@@ -115,11 +115,7 @@ def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
     from nascli.visualize.text import plain
 
     origin = facts["provenance"]["config"]
-    rows = [
-        (LABELS[key], _percent(value) if key in _SHARES else maps_text(value) if key == "maps" else _shown(value))
-        for key, value in facts.items()
-        if key in LABELS
-    ]
+    rows = [(LABELS[key], _FORMS.get(key, _shown)(value)) for key, value in facts.items() if key in LABELS]
     rows += [(label, _shown(origin[key])) for key, label in _BY_TABLE.items() if key in origin]
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
@@ -161,9 +157,6 @@ LABELS = {
 }
 """The facts in the first lines of the text, with their labels; the text of `nascli visualize` says the rest."""
 
-_SHARES = {"of_supernet", "dropped_channels", "dropped_operations"}
-"""Facts that are shares of a whole, shown in per cent."""
-
 _BY_TABLE = {"choose_by": "chosen by", "column": "reported"}
 """Columns of the table of true accuracies that a search used."""
 
@@ -186,6 +179,16 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)
+
+
+_SHARES = ("of_supernet", "dropped_channels", "dropped_operations")
+
+_FORMS: Mapping[str, Callable[[Any], str]] = {
+    **dict.fromkeys(_SHARES, _percent),
+    "maps": maps_text,
+    "backbone": size_text,
+}
+"""How facts are shown that are more than a number, a name or a list of them: _SHARES are of a whole."""
 
 
 def _descent(digest: str, artifact: str, provenance: Mapping[str, Any] | None) -> Iterator[str]:

@@ -62,5 +62,10 @@ def maps_text(maps: Sequence[Mapping[str, int]]) -> str:
     return ", ".join(f"{one['side']}x{one['side']} ({one['channels']} channels)" for one in maps)
 
 
+def size_text(size: Mapping[str, int]) -> str:
+    """A part's share of the size, in words."""
+    return f"{size['parameters']:,} parameters, {size['multiply_adds']:,} multiply-adds"
+
+
 def _shown(network: DataShape) -> dict[str, Any]:
     return network.model_dump(mode="json", exclude={"auxiliary"})

@@ -37,11 +37,10 @@ def predict(
 
     from nascli.artifacts.detector import DetectorFile
     from nascli.cli.output.progress import progress
-    from nascli.core.engine.detection.predict import SCORE, boxes_in
-    from nascli.data import find_pictures
+    from nascli.core.engine.detection.predict import SCORE, boxes_in, pictures_in
 
     detector = source.holding(DetectorFile)
-    paths = find_pictures(places)
+    paths = pictures_in(places)
     drawings = _drawings(draw, paths, overwrite=overwrite)
     width = max(map(len, detector.value.data.classes))
     unreadable = 0

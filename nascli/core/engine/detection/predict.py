@@ -66,7 +66,12 @@ def find_boxes(
     """
     places = [pictures] if isinstance(pictures, str | Path) else pictures
     loaded = artifact(source, DetectorFile)
-    return list(boxes_in(loaded, find_pictures(places), config or PredictConfig(), score))
+    return list(boxes_in(loaded, pictures_in(places), config or PredictConfig(), score))
+
+
+def pictures_in(places: Iterable[str | Path]) -> list[Path]:
+    """The pictures in files and folders, as `find_pictures`. Raises as it."""
+    return find_pictures(places)
 
 
 def boxes_in(
