@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, Row] = {
     "eval": Row("nascli.cli.commands.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
     "predict": Row(
         "nascli.cli.commands.predict:predict",
-        "Name the classes of pictures, with their probabilities, or find things in them.",
+        "Name the classes of pictures, or find things in them.",
     ),
     "export": Row("nascli.cli.commands.export:export", "Write a model for use elsewhere: ONNX, torch.export, code."),
     "visualize": Row(

@@ -61,7 +61,7 @@ def predict(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Name the classes of pictures, with their probabilities, or find things in them.
+    """Name the classes of pictures, or find things in them.
 
     A detector prints a line for every box: class, score, left, top, right and bottom in pixels.
 

@@ -6,7 +6,7 @@ import pytest
 
 from nascli.artifacts.genotypes import published
 from nascli.artifacts.genotypes.genotype import genotype_bytes
-from nascli.registry import DATASETS, METHODS, SPACES, SUPERNETS
+from nascli.registry import DATASETS, METHODS, SCENES, SPACES, SUPERNETS
 from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, trials
 
 
@@ -95,7 +95,7 @@ def test_lists_have_every_row(nascli):
         return [row["name"] for row in rows]
 
     assert listed("methods") == list(METHODS)
-    assert listed("datasets") == list(DATASETS)
+    assert listed("datasets") == [*DATASETS, *SCENES]
     assert listed("genotypes") == list(published.names())
     assert listed("spaces", headings=1) == [*SPACES, *SUPERNETS]
     assert "pc-darts/cifar10" in listed("recipes")
