@@ -225,7 +225,7 @@ def test_only_a_file_with_pooling_paths_speaks_of_them() -> None:
     assert [name for name in read.channels if name.endswith(".stand_in")]
     assert b"pooling_paths" not in genotype_bytes(GenotypeFile(genotype=channels_genotype(), provenance=provenance()))
     without = data.replace(b'"pooling_paths": true', b'"pooling_paths": false')
-    with pytest.raises(ArtifactError, match=r"stand_in: is no masked convolution of enas"):
+    with pytest.raises(ArtifactError, match=r"stand_in.]: is no masked convolution of enas"):
         parse_genotype(without, "x")
 
 
