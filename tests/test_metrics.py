@@ -39,6 +39,7 @@ def test_every_number_that_is_reported_is_in_the_table_and_every_row_of_it_is_re
     rows = Rows()
     for case in {method: (method, space) for method, space in CASES}.values():
         nascli.search(configured(case), reporter=rows)
+    nascli.search(configured(("pgnas", "resnet-mb"), noise="gaussian"), reporter=rows)
     small = {"limit_train": 60, "batch_size": 20, "layers": 3, "channels": 4, "epochs": 1}
     nascli.train("darts-v2", nascli.TrainConfig(dataset="digits", validation=0.3, **small), reporter=rows)
     write(tmp_path / "val.json", tmp_path / "val", document(3, first=80))  # beside train and test: it is watched

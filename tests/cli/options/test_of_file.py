@@ -87,7 +87,7 @@ IMAGES = {"method": "pgnas", "dataset": "digits", "image_size": 8}
 
 
 def test_a_posterior_passes_on_its_network_and_the_images_that_it_held_out():
-    network = {"space": "resnet-mb", "width": 4, "depth": 1}
+    network = {"space": "resnet-mb", "width": 4, "depth": 1, "pooling_paths": False, "noise": "dropout"}
     assert inherited(run(), {}) == IMAGES | network | {"held_out": 0.2, "seed": 9, "limit_train": 500}
     # Of other images neither their whereabouts nor their number count.
     assert inherited(run(), {"dataset": "cifar10"}) == network | {"method": "pgnas", "held_out": 0.2, "seed": 9}
