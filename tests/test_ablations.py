@@ -106,6 +106,9 @@ def test_the_papers_settings_by_default(monkeypatch, capsys):
         ("cifar10", 50, 256, 16)
     }
     assert sum(words[0] == "search" for words in listed) == 20
+    listed = commands(monkeypatch, capsys, "pc_darts_table3", "--dataset", "imagenet")
+    assert {one.settings.partial_channels for one in configs(listed, "search")} == {1, 2}
+    assert {given(words)["epochs"] for words in listed if words[0] == "train"} == {100}
     listed = commands(monkeypatch, capsys, "pc_darts_table4")
     searches = configs(listed, "search")
     assert {one.epochs for one in searches} == {50, 75, 100, 125}

@@ -68,6 +68,7 @@ class Ablation:
         )
         options = parser.parse_args()
         self.folder, self.small, self.dry_run = options.folder, options.small, options.dry_run
+        self.dataset: str = options.dataset
         self.seeds = range(options.seeds)
         self._images = ("--dataset", options.dataset, "--data-dir", options.data_dir)
         self._table, self._listed = options.table, set[str]()
@@ -101,15 +102,20 @@ class Ablation:
         self.nascli("search", "--method", method, *given, "--seed", seed, "--resume", "-o", path)
         return path
 
-    def cells(self, method: str, *words: str, by_table: bool = True, seeds: int = 0, small: str = "") -> list[Found]:
-        """What searches from `seeds` seeds (0: all) find. small: further words where the ablation is small."""
+    def cells(
+        self, method: str, *words: str, by_table: bool = True, seeds: int = 0, small: str = "", trained: str = ""
+    ) -> list[Found]:
+        """What searches from `seeds` seeds (0: all) find.
+
+        small: further words for a search where the ablation is small; trained: for the trainings where it is not.
+        """
         if by_table and self.small and not self._table and not self.dry_run:
             sys.exit("--small looks up true accuracies: give --table FILE (examples/nas_bench_201_table.py writes it)")
         scale = (*(BY_TABLE if by_table else ON_DIGITS), *small.split())
-        return [self._found(method, seed, words, scale, by_table) for seed in self.seeds[: seeds or None]]
+        runs = {seed: self.search(method, seed, *words, scale=scale) for seed in self.seeds[: seeds or None]}
+        return [self._found(seed, run_file, by_table, trained.split()) for seed, run_file in runs.items()]
 
-    def _found(self, method: str, seed: int, words: Sequence[str], scale: Sequence[str], by_table: bool) -> Found:
-        run_file = self.search(method, seed, *words, scale=scale)
+    def _found(self, seed: int, run_file: Path, by_table: bool, trained: Sequence[str]) -> Found:
         cell = run_file.with_suffix(".json")
         if by_table and self.small:
             # As the papers do: `none` is no operation of a cell.
@@ -117,7 +123,7 @@ class Ablation:
             return Found(self._true_error(cell), self.seconds(run_file))
         self.nascli("derive", run_file, "--overwrite", "-o", cell)
         model = self.named(run_file.stem, "trained")
-        self.train(cell, model, "--seed", str(seed))
+        self.train(cell, model, *(() if self.small else trained), "--seed", str(seed))
         return Found(self.test_error(model), self.seconds(run_file))
 
     def train(self, cell: Path, model: Path, *words: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ablation import Ablation, spread
 from posterior import Posterior
 
+from nascli.artifacts.files.disk import write_atomically
 from nascli.artifacts.genotypes.channels import ChannelsGenotype
 from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.load import load_artifact
@@ -50,7 +51,7 @@ def whole(study: Ablation, cell: Path) -> Path:
     graph = supernet(found.supernet, found.width, found.stages, classes=1, image_channels=1, image_size=side)
     kept = {name: range(sum(conv.sources)) for name, conv in graph.masked.items()}
     full = ChannelsGenotype.of(found.supernet, found.width, found.stages, kept)
-    path.write_bytes(genotype_bytes(file.model_copy(update={"genotype": full})))
+    write_atomically(path, genotype_bytes(file.model_copy(update={"genotype": full})))
     return path
 
 
