@@ -295,7 +295,7 @@ class TrainConfig(Config):
     keep: Literal["last", "best"] = Field(
         "last",
         description="epoch whose weights the model gets: the last, or the best on the validation images by accuracy, "
-        "then by loss",
+        "then by loss (of several cells: --keep-best)",
     )
     patience: int = Field(
         0,

@@ -184,10 +184,13 @@ def test_without_a_table_there_is_nothing_to_look_up(monkeypatch):
 
 def test_how_differences_are_told_from_chance(monkeypatch):
     """By hand: of the six ways to deal 1, 2, 3, 4 into pairs two have means that are 2 apart, four 1 or more."""
-    from ablation import chance, spread
+    from ablation import chance, paired, spread
 
     assert chance([1, 2], [3, 4]) == "0.33"
     assert chance([1, 3], [2, 4]) == "0.67"
     assert chance([1, 2], [1, 2]) == chance([1], [2, 3]) == ""
+    # Of the eight ways to give 2, 3 and 4 signs two have a sum of 9, and four one of 5 or more, as 2 - 3 - 4 has.
+    assert paired([3, 4, 5], [1, 1, 1]) == "+3.00 (3 pairs, chance 0.25)"
+    assert paired([3, 1, 1], [1, 4, 5]) == "-1.67 (3 pairs, chance 0.5)"
     assert spread([1, 3]) == "2.00 ± 1.41"
     assert spread([2]) == "2.00"

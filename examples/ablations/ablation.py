@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
+from operator import mul
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -185,3 +186,11 @@ def chance(values: Sequence[float], others: Sequence[float]) -> str:
     total = sum(both)
     sums = [sum(both[place] for place in way) for way in ways]
     return f"{mean(abs(own / len(values) - (total - own) / len(others)) >= distance for own in sums):.2g}"
+
+
+def paired(values: Sequence[float], others: Sequence[float]) -> str:
+    """The mean difference of pairs, and how often it is as large if each difference had either sign: exact, as text."""
+    differences = [one - other for one, other in zip(values, others, strict=True)]
+    sums = [abs(sum(map(mul, differences, signs))) for signs in product((1, -1), repeat=len(differences))]
+    as_large = mean(own >= abs(sum(differences)) - 1e-9 for own in sums)
+    return f"{mean(differences):+.2f} ({len(differences)} pairs, chance {as_large:.2g})"
