@@ -7,7 +7,7 @@ import pytest
 
 TINY = ["--method", "spos", "--space", "nas-bench-201", "--epochs", 1, "--limit-train", 64, "--batch-size", 16]
 TINY += ["--layers", 3, "--channels", 2]
-DARTS = ["--method", "darts", *TINY[2:]]
+WITH_MODE = ["--method", "parsec", "--samples", 1, *TINY[2:]]
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_every_path_is_printed_alone_and_each_is_derived(here, nascli):
-    done = nascli("search", *DARTS, "--seeds", "4,0", "-o", "r.safetensors")
+    done = nascli("search", *WITH_MODE, "--seeds", "4,0", "-o", "r.safetensors")
     assert (done.code, done.out.splitlines()) == (0, ["r-seed4.safetensors", "r-seed0.safetensors"]), done.err
     assert "search 2 of 2: seed 0, to r-seed0.safetensors" in done.err
     # Settings need not be told again, and what is complete is not done again.
