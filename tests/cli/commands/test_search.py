@@ -7,7 +7,7 @@ import pytest
 
 TINY = ["--method", "spos", "--space", "nas-bench-201", "--epochs", 1, "--limit-train", 64, "--batch-size", 16]
 TINY += ["--layers", 3, "--channels", 2]
-WITH_MODE = ["--method", "parsec", "--samples", 1, *TINY[2:]]
+WITH_MODE = ["--method", "parsec", "--samples", 2, *TINY[2:]]
 
 
 @pytest.fixture(autouse=True)
