@@ -27,7 +27,7 @@ from nascli.artifacts.load import load_artifact
 from nascli.artifacts.truth import TruthTable, load_table
 from nascli.cli.main import run
 
-QUICK = ("--epochs", "1", "--limit-train", "80", "--batch-size", "16") if os.environ.get("NASCLI_QUICK") else ()
+QUICK = ("--epochs", "1", "--limit-train", "40", "--batch-size", "8") if os.environ.get("NASCLI_QUICK") else ()
 """For tests: NASCLI_QUICK=1 makes everything tiny."""
 
 BY_TABLE = (

@@ -39,8 +39,8 @@ def main() -> None:
     channels = ("1", partial)
     by_channels = [[error for (k, _), own in found.items() if k == of for error in errors(own)] for of in channels]
     gains = {"edge normalisation": by_edges, "partial channels": by_channels}
-    rows = [(what, paired(present, absent)) for what, (absent, present) in gains.items()]
-    study.table("What each changes, pairs of a seed", ("", "difference of the test error"), rows)
+    differences = [(what, paired(present, absent)) for what, (absent, present) in gains.items()]
+    study.table("What each changes, pairs of a seed", ("", "difference of the test error"), differences)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from nascli.core.engine.train import TrainJob
 from nascli.data import DataModule, open_data
 from nascli.errors import Interrupted, UsageError
 
-SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 64, "batch_size": 16, "layers": 3, "channels": 2}
+SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 40, "batch_size": 10, "layers": 3, "channels": 2}
 STEPS = 3
-"""Steps of a training: 48 images, 16 at a time."""
+"""Steps of a training: 30 images, 10 at a time."""
 
 CELLS = ["darts-v1", "enas"]
 
