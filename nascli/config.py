@@ -335,6 +335,8 @@ class TrainConfig(Config):
         name = _recipe_name(cls.stage, method, given, variants)
         if given.get("space"):
             recipes.check_space(cls.stage, method, name, given["space"])
+        if given.get("task") is not None:
+            raise UsageError("these are the settings of a detector's training: give --task detect, too")
         others = _options(given.keys() & (DetectConfig.model_fields.keys() - cls.model_fields.keys()))
         if others:
             raise UsageError(f"{others}: for detectors only; give --task detect, too")

@@ -67,6 +67,12 @@ def test_from_a_cell_to_boxes(here, nascli):
     none = nascli("predict", "d.safetensors", "data/test/50.png", "-q", "--score", 1)
     assert none.out.split() == ["-", "data/test/50.png"]
 
+    resumed = nascli("train", "--task", "detect", "--resume", "-o", "d.safetensors")
+    assert (resumed.code, resumed.err) == (0, "note: this run is complete: nothing to resume\n")
+    mistaken = nascli("train", "--resume", "-o", "d.safetensors")
+    assert (mistaken.code, mistaken.err.count("\n")) == (2, 1)
+    assert "these are the settings of a detector's training: give --task detect, too" in mistaken.err
+
     # Where a classifier, or something to search with, is wanted.
     model = "d.safetensors holds a detector, not a model: it finds boxes; classes come from a model of 'nascli train' "
     for words, told in (

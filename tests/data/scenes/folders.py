@@ -18,7 +18,12 @@ def document(count: int = 4, first: int = 0) -> Document:
     """`count` pictures of 32 x 32 pixels with a box each, in turn of classes "square" and "bar", the last without."""
     images = [{"id": first + k, "file_name": f"{first + k}.png", "width": SIDE, "height": SIDE} for k in range(count)]
     annotations = [
-        {"id": 100 + k, "image_id": first + k, "category_id": 1 + k % 2 * 6, "bbox": [4 + k, 6, 12, 12 - 6 * (k % 2)]}
+        {
+            "id": 100 + k,
+            "image_id": first + k,
+            "category_id": 1 + k % 2 * 6,
+            "bbox": [4 + k % 8, 6, 12, 12 - 6 * (k % 2)],
+        }
         for k in range(count - 1)
     ]
     return {

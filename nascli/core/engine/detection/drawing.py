@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import torch
 from PIL import Image
@@ -29,9 +30,17 @@ def drawn(file: DetectorFile, found: PictureBoxes) -> bytes:
         corners = torch.tensor(found.corners).reshape(-1, 4) * factor
         names = [f"{name} {score:.2f}" for name, score in zip(found.classes, found.scores, strict=True)]
         colours = [COLOURS[file.data.classes.index(name) % len(COLOURS)] for name in found.classes]
-        width = max(2, max(pixels.shape[1:]) // 250)
+        side = max(pixels.shape[1:])
         pixels = draw_bounding_boxes(
-            pixels, corners, names, colours, width=width, label_colors=["white"] * len(names), fill_labels=True
+            pixels,
+            corners,
+            names,
+            colours,
+            width=max(2, side // 250),
+            font=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"),
+            font_size=max(12, side // 30),
+            label_colors=["white"] * len(names),
+            fill_labels=True,
         )
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())).save(stream, "PNG", optimize=True)
