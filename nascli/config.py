@@ -400,6 +400,7 @@ class DetectConfig(SceneConfig):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        lookup(METHODS, "method", self.method)
         milestones(self.lr_milestones)
         if self.anchor_min >= self.anchor_max:
             raise UsageError(f"--anchor-min {self.anchor_min:g} is not below --anchor-max {self.anchor_max:g}")
