@@ -151,19 +151,22 @@ def _existing(rows: Mapping[int, Row], folder: Path, file: Path, skip_corrupt: b
         path = folder / name
         if not path.is_file():
             lost.append(path)
-        elif not skip_corrupt or _whole(path):
+        elif not skip_corrupt or _whole(path, row):
             yield key, path
     if lost and not skip_corrupt:
         more = f", and {len(lost) - 1:,} more of {len(rows):,}" if len(lost) > 1 else ""
         raise DataError(f"{lost[0]} is missing{more}: {file} lists it; {ADVICE.format(what='pictures')}")
 
 
-def _whole(path: Path) -> bool:
+def _whole(path: Path, row: Row) -> bool:
+    """Whether a picture can be read to its end, and has the sides that its row tells, upright or turned."""
     try:
         check(path)
+        header = read_header(path)
     except UnreadableImage:
         return False
-    return True
+    given = {row.get("width", header.width), row.get("height", header.height)}
+    return given == {header.width, header.height}
 
 
 def _size(row: Row, path: Path, file: Path) -> tuple[int, int]:

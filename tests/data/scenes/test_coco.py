@@ -153,6 +153,7 @@ def test_a_picture_of_another_size_than_its_annotations_is_unreadable(tmp_path):
     changed(simple(tmp_path), lambda it: it["images"][0].update(width=40))
     with pytest.raises(DataError, match=r"0\.png: has 32x32 pixels, and the boxes are for 40x32"):
         opened(tmp_path).train.read(0)
+    assert [Path(name).name for name in opened(tmp_path, skip_corrupt=True).train.names] == ["1.png", "2.png", "3.png"]
 
 
 def test_sizes_come_from_the_pictures_where_the_file_has_none(tmp_path):
