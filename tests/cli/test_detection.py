@@ -144,6 +144,9 @@ def test_a_picture_that_breaks_later_ends_the_training_in_one_line(here, nascli)
 
 
 def test_classifiers_are_told_of_tasks_too(here, nascli):
+    wrong = nascli("predict", "darts-v2", "data/test")
+    assert (wrong.code, wrong.err.count("\n")) == (3, 1)
+    assert "darts-v2 holds a genotype, not a model: make one with 'nascli train darts-v2'" in wrong.err
     for words, told in (
         (["train", "darts-v2", "--dataset", "coco"], "coco has boxes, not one class for each picture: it is for"),
         (["search", "--dataset", "digits-scenes"], "digits-scenes has boxes, not one class"),

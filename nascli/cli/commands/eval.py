@@ -62,6 +62,7 @@ def evaluate(
             return
     resolved = resolve(EvalConfig, given, file=config)
 
+    from nascli.artifacts.model import ModelFile
     from nascli.cli.output.evaluation_table import ensemble_table, table
     from nascli.cli.output.printing import print_json
     from nascli.cli.output.progress import progress
@@ -71,7 +72,7 @@ def evaluate(
     figures = sys.stderr if errors is not None and is_pipe(errors) else sys.stdout
     if len(sources) == 1:
         with progress(session) as reporter:
-            alone = evaluate_one(found, resolved, reporter, errors=errors, overwrite=overwrite)
+            alone = evaluate_one(found.holding(ModelFile), resolved, reporter, errors=errors, overwrite=overwrite)
         print_json(alone.model_dump(mode="json")) if json else print(table(alone), file=figures)
         return
     with progress(session) as reporter:

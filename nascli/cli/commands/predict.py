@@ -90,11 +90,13 @@ def predict(
         raise UsageError("--score and --draw are for the boxes of a detector")
     resolved = resolve(PredictConfig, given, file=config)
 
+    from nascli.artifacts.model import ModelFile
     from nascli.cli.output.predictions import Csv, JsonLines, Table
     from nascli.cli.output.progress import progress
     from nascli.core.engine.predict import models_and_pictures, predictions
 
-    models, paths = models_and_pictures(found or sources, _from_standard_input() if places == [PIPE] else places)
+    known = [one.holding(ModelFile) for one in found] or sources
+    models, paths = models_and_pictures(known, _from_standard_input() if places == [PIPE] else places)
     classes = models[0].value.data.classes
     if csv is not None:
         output: Csv | JsonLines | Table = Csv(min(resolved.top, len(classes)))
