@@ -142,8 +142,8 @@ def search(device: torch.device, method: str, space: str, **given: Any) -> Runs:
 
     def logits(batch: Tensor) -> Tensor:
         if isinstance(searching, Pgnas):
-            masks = searching.dropout.relaxed(len(batch), torch.Generator().manual_seed(0))
-            return searching.network(batch, masks=masks)
+            drawn = searching.noise.drawn(len(batch), torch.Generator().manual_seed(0))
+            return searching.network(batch, **drawn)
         if isinstance(searching, SinglePaths):
             child = CategoricalDistribution.uniform(searching._space).sample(0, 0)
             return searching.network(batch, searching._graph(child))
