@@ -415,11 +415,9 @@ class DetectConfig(SceneConfig):
     def _fill(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        stray = given.keys() - cls.model_fields.keys()
-        if others := _options(stray & TrainConfig.model_fields.keys()):
+        if others := _options(given.keys() & (TrainConfig.model_fields.keys() - cls.model_fields.keys())):
             raise UsageError(f"{others}: for classifiers only; leave it out with --task detect")
-        if stray:
-            raise UsageError("; ".join(unknown("setting for --task detect", key, cls.model_fields) for key in stray))
+        _refuse_others("--task detect", given, cls.model_fields)
         check_scenes(str(given.get("dataset") or "digits-scenes"))
         name = str(given.get("recipe") or given.get("dataset") or "digits-scenes")
         return {

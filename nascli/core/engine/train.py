@@ -16,6 +16,7 @@ from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
 from nascli.core.answer import answer
 from nascli.core.engine.best_epoch import ACCURACY, LOSS, better
 from nascli.core.engine.connection import check_connected
+from nascli.core.engine.descent import training_schedule, training_sgd
 from nascli.core.engine.destination import Destination, provenance
 from nascli.core.engine.evaluate import Tally, count_answers
 from nascli.core.engine.frame import complete, learn, working
@@ -37,7 +38,6 @@ from nascli.core.engine.starting_weights import (
 )
 from nascli.core.nn import auxiliary
 from nascli.core.nn.drop_path import draw_paths, growing_probability
-from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import (
     Runtime,
     check_maps,
@@ -46,7 +46,6 @@ from nascli.core.runtime import (
 from nascli.data import Augmentation, DataModule, class_weights, open_data
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Size
-from nascli.milestones import milestones
 from nascli.seeds import derive_seed
 from nascli.spaces.network_settings import DataShape
 
@@ -268,27 +267,8 @@ class TrainJob:
         self.network = runtime.place(network)
         self._runnable = runtime.runnable(self.network)
         self._auxiliary = settings.auxiliary
-        self.schedule = Schedule(
-            config.lr,
-            config.lr_min,
-            config.epochs,
-            self.steps_per_epoch,
-            config.lr_warmup_epochs,
-            config.schedule,
-            config.lr_decay,
-            milestones(config.lr_milestones),
-            config.restart_epochs,
-            config.restart_factor,
-            config.lr_tail_epochs,
-        )
-        self._weights = sgd(
-            self.network.parameters(),
-            runtime,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            clip=config.clip,
-            nesterov=config.nesterov,
-        )
+        self.schedule = training_schedule(config, self.steps_per_epoch)
+        self._weights = training_sgd(self.network.parameters(), config, runtime)
         self.steps_done = 0
         self._best: dict[str, Any] | None = None
 

@@ -7,12 +7,11 @@ from torch import Tensor
 from torchvision.models.detection.ssd import SSD
 
 from nascli.config import DetectConfig
+from nascli.core.engine.descent import training_schedule, training_sgd
 from nascli.core.engine.detection.average_precision import average_precisions
 from nascli.core.engine.detection.found import find
-from nascli.core.optimization import Schedule, sgd
 from nascli.core.runtime import Runtime
 from nascli.data.scenes import SceneData, Scenes
-from nascli.milestones import milestones
 
 
 class DetectJob:
@@ -25,26 +24,8 @@ class DetectJob:
         self.batch_size = self._stream.batch_size
         self.steps_per_epoch: int = self._stream.batches_per_pass
         self.network = runtime.place(network)
-        self.schedule = Schedule(
-            config.lr,
-            config.lr_min,
-            config.epochs,
-            self.steps_per_epoch,
-            config.lr_warmup_epochs,
-            config.schedule,
-            config.lr_decay,
-            milestones(config.lr_milestones),
-            config.restart_epochs,
-            config.restart_factor,
-        )
-        self._weights = sgd(
-            self.network.parameters(),
-            runtime,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            clip=config.clip,
-            nesterov=config.nesterov,
-        )
+        self.schedule = training_schedule(config, self.steps_per_epoch)
+        self._weights = training_sgd(self.network.parameters(), config, runtime)
         self.steps_done = 0
 
     def step(self) -> Mapping[str, Tensor]:
