@@ -102,11 +102,8 @@ def train(
             )
         if (trained := kept["step"]) < FEW_STEPS:
             job.settle()
-            steps = f"{trained} step{'' if trained == 1 else 's'}"
-            reporter.notice(
-                f"after {steps} the running statistics of batch norms lag behind the weights: the model's are those of "
-                "one pass over the training images"
-            )
+            reporter.notice(_told_settled(trained, watched=ACCURACY in kept, keep=config.keep))
+            kept = {**kept, **job.watched()}  # of the network that is written
         weights = {
             k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(auxiliary.PREFIX)
         }
@@ -123,6 +120,17 @@ def train(
         path = destination.write(content)
         reporter.end(path)
     return read_back(content, path, ModelFile)
+
+
+def _told_settled(steps: int, *, watched: bool, keep: str) -> str:
+    """What the user should know of a model whose batch norms have other statistics than its last epoch."""
+    texts = [
+        f"after {steps} step{'' if steps == 1 else 's'} the running statistics of batch norms lag behind the weights: "
+        "the model's are those of one pass over the training images"
+    ]
+    if watched:
+        texts.append("so are its validation figures" + (", but not the choice of the epoch" if keep == "best" else ""))
+    return "; ".join(texts)
 
 
 def _measured(kept: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -38,7 +38,6 @@ def contents(folder) -> dict[str, str]:
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     patched = pytest.MonkeyPatch()
-    patched.setattr("nascli.core.engine.train.FEW_STEPS", 0)  # the models' statistics are those that were measured
     patched.setattr(DataModule, "test_batches", lambda *_: pytest.fail("the test images are read"))
     with patched.context():
         found = nascli.compare(CELLS, config(), Destination(folder / "m.safetensors"), seeds=[0, 4])
@@ -107,16 +106,14 @@ def test_the_table_says_the_same(whole):
     assert [float(row["validation_accuracy"]) for row in rows] == [one.validation_accuracy for one in found.cells]
 
 
-def test_each_is_trained_as_it_would_be_alone(whole, tmp_path, monkeypatch):
+def test_each_is_trained_as_it_would_be_alone(whole, tmp_path):
     folder, _ = whole
-    monkeypatch.setattr("nascli.core.engine.train.FEW_STEPS", 0)
     nascli.train("enas", config(seed=4), Destination(tmp_path / "alone.safetensors"))
     assert (tmp_path / "alone.safetensors").read_bytes() == (folder / "m-2-seed4.safetensors").read_bytes()
 
 
 def test_an_interrupted_comparison_is_resumed_to_the_same_bytes(whole, tmp_path, monkeypatch):
     """In the second of four trainings."""
-    monkeypatch.setattr("nascli.core.engine.train.FEW_STEPS", 0)
     step, count = TrainJob.step, 0
 
     def counted(self):
