@@ -41,7 +41,7 @@ Cache = Literal["auto", "ram", "disk", "none"]
 LARGEST_SMALL_IMAGE = 64
 """Sides up to this many pixels use the settings for small images, which lie on the device as a whole."""
 
-PLACE = frozenset({"data_dir", "workers", "cache", "device", "compile", "cuda_graphs"})
+PLACE = frozenset({"data_dir", "workers", "cache", "device", "compile", "cuda_graphs", "dist_timeout"})
 """Fields that say where a run works and how fast, not what it does."""
 
 UNBOUND = PLACE | {"force", "max_latency"}
@@ -90,6 +90,9 @@ class Config(BaseModel):
     compile: bool = Field(False, description="compile the network with torch.compile; for GPUs")
     cuda_graphs: bool = Field(
         False, description="capture passes as CUDA graphs and replay them; no GPU has measured it yet"
+    )
+    dist_timeout: int = Field(
+        600, ge=1, le=86_400, description="seconds after which a process that does not answer ends a run of several"
     )
     deterministic: bool = Field(False, description="give the same bytes on a GPU each time; slower there")
 
@@ -195,6 +198,9 @@ class SearchConfig(Config):
     recipe: str | None = Field(None, description="recipe for all that is not given; if unset, the data set's")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
+    sync_batch_norm: bool = Field(
+        True, description="batch norms of a run of several processes see the whole batch, not each process's part"
+    )
     settings: SerializeAsAny[Settings] = Field(description="the method's own settings")
 
     @property
@@ -247,6 +253,9 @@ class TrainConfig(Config):
     recipe: str | None = Field(None, description="recipe for all that is not given; if unset, the data set's")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(ge=1, le=1_000_000, description="images per step")
+    sync_batch_norm: bool = Field(
+        True, description="batch norms of a run of several processes see the whole batch, not each process's part"
+    )
     space: str | None = Field(None, description="space of the genotype, whose recipe is used if it has one")
     weights: Literal["fresh", "inherited"] = Field(
         "fresh", description="weights at the start: random ones, or those of the given run"

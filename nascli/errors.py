@@ -45,6 +45,10 @@ class Diverged(NascliError):
     """The loss is no longer a finite number; the message names the step, the learning rate and the last checkpoint."""
 
 
+class LostRanks(NascliError):
+    """Another process of the same run has ended, or does not answer in time."""
+
+
 class Interrupted(NascliError):
     """SIGINT or SIGTERM ended the run after it wrote a checkpoint."""
 

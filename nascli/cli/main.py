@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ from typer.main import get_command
 
 from nascli import __version__
 from nascli.cli.failures import CLOSED_PIPE, explained
+from nascli.distributed import launch
+from nascli.distributed.outcome import Outcome
 from nascli.errors import NascliError
 from nascli.registry import load
 
@@ -123,21 +126,33 @@ def run(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     for stream in (sys.stdout, sys.stderr):
         _replace_unprintable(stream)
+    if launch.count() > 1:
+        from nascli.distributed.torchrun import work_together
+
+        # Bound to the stream that a rank has when it starts: the message is that of all ranks.
+        return work_together(partial(_outcome, arguments), partial(_say, stream=sys.stderr))
+    end = _outcome(arguments)
+    if end.failed:
+        _say(end.message, sys.stderr)
+    return end.code
+
+
+def _outcome(arguments: Sequence[str] | None) -> Outcome:
+    """How a command ends."""
     try:
         code = get_command(app).main(arguments, prog_name="nascli", standalone_mode=False)
         sys.stdout.flush()
     except NascliError as error:
-        return _fail(str(error), error.exit_code)
+        return Outcome.of_error(error)
     except typer.TyperException as error:
-        return _fail(_one_line(error), error.exit_code)
+        return Outcome(error.exit_code, _one_line(error))
     except typer.Abort:
-        return _fail("aborted", 130)
+        return Outcome(130, "aborted")
     except Exception as error:  # outside every command: the last flush, or a module that does not import
         if isinstance(error, OSError):
             _silence(sys.stdout)
-        known = explained(error)
-        return _fail(str(known), known.exit_code)
-    return code if isinstance(code, int) else 0
+        return Outcome.of_error(explained(error))
+    return Outcome(code if isinstance(code, int) else 0)
 
 
 def _replace_unprintable(stream: Any) -> None:
@@ -158,12 +173,11 @@ def _one_line(error: typer.TyperException) -> str:
     return f"{message}{'' if message.endswith('?') else '.'} See '{path} --help'"
 
 
-def _fail(message: str, exit_code: int) -> int:
+def _say(message: str, stream: Any) -> None:
     try:
-        print(f"nascli: {message}", file=sys.stderr, flush=True)
+        print(f"nascli: {message}", file=stream, flush=True)
     except OSError:  # standard error is closed as well: the exit code is all that is left to say
-        _silence(sys.stderr)
-    return exit_code
+        _silence(stream)
 
 
 def _silence(stream: Any) -> None:

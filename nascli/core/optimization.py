@@ -88,14 +88,15 @@ class Updater(Generic[Kind]):
     """An optimiser with its gradient scaler and clipping; its state is all that a resumed run needs.
 
     A group of parameters with an "lr_scale" learns at the rate times this factor. A step takes a few operators for all
-    parameters together. ("fused" would take one, but on a CPU it goes by the order in memory, and is wrong where a
+    parameters together. With several processes, each has the gradients of its part of the loss; a step adds them up
+    over the ranks first. ("fused" would take one, but on a CPU it goes by the order in memory, and is wrong where a
     gradient or a momentum is laid out otherwise than its parameter: torch 2.11.)
     """
 
     def __init__(self, optimizer: Kind, runtime: Runtime, clip: float = 0.0) -> None:
         self.optimizer = optimizer
         self.clip = clip
-        self._scaler = runtime.scaler()
+        self._scaler, self._ranks = runtime.scaler(), runtime.ranks
         self.parameters: Sequence[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
 
     def update(self, loss: Tensor, lr: float | None = None) -> Tensor:
@@ -127,6 +128,7 @@ class Updater(Generic[Kind]):
         if lr is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr * group.get("lr_scale", 1.0)
+        self._ranks.sum_([parameter.grad for parameter in self.parameters if parameter.grad is not None], "gradients")
         self._scaler.unscale_(self.optimizer)
         norm = get_total_norm([parameter.grad for parameter in self.parameters if parameter.grad is not None])
         if self.clip > 0:

@@ -13,9 +13,11 @@ from torch import nn
 from torch.amp.grad_scaler import GradScaler
 
 from nascli.config import Config
+from nascli.core.answer import BatchParts
 from nascli.core.cuda_graphs import GraphedNetwork
 from nascli.core.memory_guard import guarded_memory
 from nascli.core.nn.memory_format import BEST_MEMORY_FORMAT
+from nascli.distributed.ranks import ALONE, Ranks, world
 from nascli.errors import MemoryExhausted, UsageError
 from nascli.seeds import derive_seed
 
@@ -38,8 +40,19 @@ class Runtime:
     precision: str = "fp32"
     compile: bool = False
     cuda_graphs: bool = False
+    ranks: Ranks = ALONE
+    synchronise: bool = True
+    """Whether batch norms see the whole of a batch that is spread over ranks."""
     listeners: list[Callable[[str], None]] = field(default_factory=list, compare=False)
     """Who is told what happens while work goes on, such as a pass that cannot be captured."""
+
+    def parts(self, images: int) -> BatchParts | None:
+        """How a batch of so many images is spread over the ranks; None if there is only one."""
+        return BatchParts(self.ranks, images, self.synchronise) if self.ranks.count > 1 else None
+
+    def rows(self, batch_size: int, own: int) -> tuple[int, slice]:
+        """For how many images of a batch random numbers are drawn, and which of them are for the `own` images here."""
+        return (batch_size, self.ranks.share.rows(batch_size)) if self.ranks.count > 1 else (own, slice(None))
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -121,9 +134,10 @@ class Runtime:
 
 def open_runtime(config: Config) -> Runtime:
     """The runtime that a configuration asks for. Raises UsageError where this machine cannot provide it."""
-    if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("nascli runs in one process so far: start it without torchrun, or with --nproc-per-node 1")
-    device = _select_device(config.device)
+    ranks = world()
+    device = _select_device(config.device, ranks)
+    if ranks.count > 1:
+        _check_ranks(config, ranks)
     if config.precision == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16 needs a GPU: use bf16 or fp32 on a CPU")
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as torch looks for it
@@ -136,12 +150,31 @@ def open_runtime(config: Config) -> Runtime:
         torch.backends.cudnn.benchmark = False
     elif device.type == "cuda":
         torch.backends.cudnn.benchmark = True
-    return Runtime(device, config.precision, config.compile, config.cuda_graphs)
+    synchronise = getattr(config, "sync_batch_norm", True)
+    return Runtime(device, config.precision, config.compile, config.cuda_graphs, ranks, synchronise)
 
 
-def _select_device(name: str) -> torch.device:
+def _check_ranks(config: Config, ranks: Ranks) -> None:
+    """Raise UsageError for what does not go with several processes."""
+    alone = {"--compile": config.compile, "--cuda-graphs": config.cuda_graphs, "--skip-corrupt": config.skip_corrupt}
+    if given := [flag for flag, given in alone.items() if given]:
+        raise UsageError(
+            f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for one process: leave "
+            f"{'it' if len(given) == 1 else 'them'} out under torchrun"
+        )
+    batch = getattr(config, "batch_size", ranks.count)
+    if batch < ranks.count:
+        raise UsageError(
+            f"a batch of {batch} cannot be spread over {ranks.count} processes: start fewer, or give "
+            f"--batch-size {ranks.count} or more"
+        )
+
+
+def _select_device(name: str, ranks: Ranks = ALONE) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and ranks.count > 1:
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -48,6 +48,7 @@ def unrolled_gradient(
     *,
     exact_train_loss: Loss | None = None,
     step: float = STEP,
+    add_up: Callable[[Sequence[Tensor]], None] = lambda _: None,
 ) -> Unrolled[Measured]:
     """The gradient of L_search(w', a) in the architecture a. Eq. 7, its last term by Eq. 8.
 
@@ -55,16 +56,20 @@ def unrolled_gradient(
     four calls in all. `search_loss` also returns anything else that is wanted from its pass. optimizer: that of the
     weights; it gives the weights w, momentum and decay, and is not changed. rate: xi. exact_train_loss: `train_loss` in
     full precision, for the two calls whose difference is taken: bfloat16 would round away the step between them and
-    leave only noise. step: see `mixed_product`.
+    leave only noise. step: see `mixed_product`. add_up: where each process has its part of the losses, adds up
+    gradients over all of them, in place. The result is then this process's part of the gradient.
 
     Leaves the weights exactly as they were, even when a loss raises; what the losses do to buffers is up to the caller.
     """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    direction = step_direction(optimizer, _gradients(train_loss(), weights))
+    of_train = _gradients(train_loss(), weights)
+    add_up(of_train)
+    direction = step_direction(optimizer, of_train)
     with shifted(weights, -rate, direction):
         loss, measured = search_loss()
         both = _gradients(loss, [*architecture, *weights])
     along, vector = both[: len(architecture)], both[len(architecture) :]
+    add_up(vector)
     product = mixed_product(exact_train_loss or train_loss, weights, architecture, vector, step)
     gradient = tuple(first - rate * second for first, second in zip(along, product, strict=True))
     return Unrolled(gradient, loss.detach(), measured)

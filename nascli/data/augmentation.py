@@ -64,6 +64,10 @@ class Draws:
     row: Tensor
     column: Tensor
 
+    def of(self, rows: slice) -> Self:
+        """The draws of some images."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
     def to(self, device: torch.device) -> Self:
         """The same draws on a device."""
         return type(self)(*(upload(getattr(self, field.name), device) for field in fields(self)))
@@ -147,10 +151,15 @@ def augment(
     normalize: Normalization,
     generator: torch.Generator,
     memory_format: torch.memory_format = torch.contiguous_format,
+    drawn: tuple[int, slice] | None = None,
 ) -> Tensor:
-    """Crop, flip, normalise and cut out a batch. uint8 [B, C, H, W] -> float32 [B, C, H, W]."""
+    """Crop, flip, normalise and cut out a batch. uint8 [B, C, H, W] -> float32 [B, C, H, W].
+
+    drawn: the images are these rows of a batch of this size, for all of which the choices are drawn.
+    """
     batch, _, height, width = images.shape
-    draws = draw(augmentation, batch, height, width, generator).to(images.device)
+    size, rows = drawn or (batch, slice(None))
+    draws = draw(augmentation, size, height, width, generator).of(rows).to(images.device)
     if augmentation.crop_padding or augmentation.flip:
         images = crop_and_flip(images, draws, augmentation.crop_padding, augmentation.flip)
     normal = normalize(images, memory_format)

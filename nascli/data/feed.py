@@ -15,11 +15,18 @@ from nascli.data.format import Format
 class Request:
     """One batch: indices int64 [batch], and a seed from which that of each image is derived.
 
-    An index that comes several times stands for as many views of its image.
+    An index that comes several times stands for as many views of its image. rows: those of the batch that are answered, as in
+    the answer to the whole batch; None: all.
     """
 
     indices: np.ndarray
     seed: int = 0
+    rows: slice | None = None
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """The indices that are answered."""
+        return self.indices if self.rows is None else self.indices[self.rows]
 
 
 class Readable(Protocol):

@@ -22,6 +22,7 @@ from nascli.data.room import Keeping, Room
 from nascli.data.sources.source import Source
 from nascli.data.stream import Stream
 from nascli.data.workers import WorkerFeed
+from nascli.distributed.share import WHOLE, Share
 from nascli.errors import UsageError
 from nascli.registry import DATASETS, load, lookup
 from nascli.seeds import derive_seed
@@ -180,15 +181,24 @@ class DataModule:
         ]
 
     def batches(
-        self, indices: np.ndarray | None, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format
+        self,
+        indices: np.ndarray | None,
+        batch_size: int,
+        memory_format: torch.memory_format = torch.contiguous_format,
+        share: Share = WHOLE,
     ) -> Batches:
-        """One pass over these training images (None: all), unchanged and in order; the last batch may be smaller."""
-        chosen = np.arange(len(self._train.labels)) if indices is None else indices
-        return self._pass(self._train, chosen, batch_size, memory_format)
+        """One pass over these training images (None: all), unchanged and in order; the last batch may be smaller.
 
-    def test_batches(self, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format) -> Batches:
-        """One pass over the test images, unchanged; the last batch may be smaller."""
-        return self._pass(self._test, np.arange(len(self._test.labels)), batch_size, memory_format)
+        share: its batches alone.
+        """
+        chosen = np.arange(len(self._train.labels)) if indices is None else indices
+        return self._pass(self._train, chosen, batch_size, memory_format, share)
+
+    def test_batches(
+        self, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format, share: Share = WHOLE
+    ) -> Batches:
+        """One pass over the test images, unchanged; the last batch may be smaller. `share` as in `batches`."""
+        return self._pass(self._test, np.arange(len(self._test.labels)), batch_size, memory_format, share)
 
     def test_paths(self) -> list[Path] | None:
         """The files of the images that `test_batches` has given, in that order; None where they are not in files."""
@@ -205,15 +215,17 @@ class DataModule:
         return self._source.validation is not None
 
     def validation_batches(
-        self, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format
+        self, batch_size: int, memory_format: torch.memory_format = torch.contiguous_format, share: Share = WHOLE
     ) -> Batches:
-        """One pass over the validation images, unchanged; the last batch may be smaller."""
+        """One pass over the validation images, unchanged; the last batch may be smaller. `share` as in `batches`."""
         part = self._validation
-        return self._pass(part, np.arange(len(part.labels)), batch_size, memory_format)
+        return self._pass(part, np.arange(len(part.labels)), batch_size, memory_format, share)
 
-    def _pass(self, part: Part, indices: np.ndarray, batch_size: int, memory_format: torch.memory_format) -> Batches:
+    def _pass(
+        self, part: Part, indices: np.ndarray, batch_size: int, memory_format: torch.memory_format, share: Share
+    ) -> Batches:
         requests = [Request(indices[k : k + batch_size]) for k in range(0, len(indices), batch_size)]
-        for images, labels in part.feed.read(requests):
+        for images, labels in part.feed.read(share.turns(requests)):
             yield self._normalize(images, memory_format), labels
 
     @cached_property

@@ -24,5 +24,5 @@ class ResidentFeed:
             "for large images only"
         )
         for request in requests:
-            indices = upload(torch.from_numpy(request.indices), self.pixels.device)
+            indices = upload(torch.from_numpy(request.chosen), self.pixels.device)
             yield self.pixels.index_select(0, indices), self.labels.index_select(0, indices)

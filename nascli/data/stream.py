@@ -11,6 +11,7 @@ from nascli.data.augmentation import Augmentation, Normalization, augment
 from nascli.data.balance import BalancedOrder
 from nascli.data.feed import Feed, Request
 from nascli.data.permutation import permutation
+from nascli.distributed.share import WHOLE, Share
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 
@@ -57,6 +58,7 @@ class Stream:
         self._order = lru_cache(maxsize=1)(self._shuffled)
         self._position = 0
         self._answers: Iterator[tuple[Tensor, Tensor]] | None = None
+        self._share = WHOLE
 
     @property
     def position(self) -> int:
@@ -70,11 +72,15 @@ class Stream:
         self.close()
         self._position = position
 
-    def next(self) -> tuple[Tensor, Tensor]:
+    def next(self, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
         """The next batch, on the device: float32 images [B, C, H, W] of mean 0 and deviation 1, int64 labels [B].
 
-        Raises DataError for an image that cannot be read.
+        share: only its rows of the batch; they are what they are in the whole batch. A change of it costs as much as
+        a change of `position`. Raises DataError for an image that cannot be read.
         """
+        if share != self._share:
+            self.close()
+            self._share = share
         if self._answers is None:
             self._answers = self._feed.read(self._requests(self._position), self._augmentation)
         try:
@@ -85,16 +91,17 @@ class Stream:
         # Drawn on the CPU: the same numbers on every device.
         generator = torch.Generator().manual_seed(derive_seed(self._seed, self.name, "augmentation", self._position))
         self._position += 1
-        return augment(images, self._augmentation, self._normalize, generator, self._memory_format), labels
+        drawn = None if share == WHOLE else (self.batch_size, share.rows(self.batch_size))
+        return augment(images, self._augmentation, self._normalize, generator, self._memory_format, drawn), labels
 
-    def once(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def once(self, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, unchanged, in batches of nearly equal size, so that none has too few images for statistics.
 
-        The order mixes the classes and is always the same. `position` does not change.
+        The order mixes the classes and is always the same. `position` does not change. share: its batches alone.
         """
         order = self._indices[permutation(len(self._indices), derive_seed(self._seed, self.name, "once"))]
         batches = np.array_split(order, -(-len(order) // self.batch_size))
-        for images, labels in self._feed.read(map(Request, batches)):
+        for images, labels in self._feed.read(map(Request, share.turns(batches))):
             yield self._normalize(images, self._memory_format), labels
 
     def close(self) -> None:
@@ -106,11 +113,11 @@ class Stream:
             number, within = divmod(batch, self.batches_per_pass)
             start = within * self.batch_size
             indices = self._order(number)[start : start + self.batch_size]
+            rows = self._share.rows(self.batch_size)
             # An image that comes again in a pass must not look the same: every batch has a seed of its own then.
             once = self._balanced is None
-            yield Request(
-                indices, derive_seed(self._seed, self.name, *(("pass", number) if once else ("batch", batch)))
-            )
+            seed = derive_seed(self._seed, self.name, *(("pass", number) if once else ("batch", batch)))
+            yield Request(indices, seed, rows)
             batch += 1
 
     def _shuffled(self, number: int) -> np.ndarray:

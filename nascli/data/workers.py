@@ -142,13 +142,16 @@ class _Batches(Dataset[Answer]):
         channels, side = self.format.channels, self.format.side
         # The layout in which pictures are decoded and networks run: neither cropping nor normalising rearranges pixels.
         layout = torch.channels_last
-        batch = torch.empty((len(request.indices), channels, side, side), dtype=torch.uint8, memory_format=layout)
+        wanted = range(len(request.indices))[request.rows or slice(None)]
+        batch = torch.empty((len(wanted), channels, side, side), dtype=torch.uint8, memory_format=layout)
         kept: list[int] = []
         lost: list[UnreadableImage] = []
         views: Counter[int] = Counter()
-        for index in request.indices.tolist():
+        for place, index in enumerate(request.indices.tolist()):
             again = (views[index],) if views[index] else ()
             views[index] += 1
+            if place not in wanted:
+                continue
             try:
                 image = self.source.load(index, self.format)
             except UnreadableImage as error:

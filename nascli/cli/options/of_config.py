@@ -56,7 +56,10 @@ UNUSED: Mapping[type[Config], frozenset[str]] = {
 }
 """Fields that are not options: the stage has no use for them, or another option sets them."""
 
-_MACHINE = {"seed", "device", "precision", "compile", "cuda_graphs", "deterministic", "workers", "cache"}
+_MACHINE = {
+    *("seed", "device", "precision", "compile", "cuda_graphs", "deterministic", "workers", "cache"),
+    *("dist_timeout", "sync_batch_norm"),
+}
 _METAVARS = {int: "N", float: "X", bool: "", Path: "PATH"}
 _ALSO_CALLED = {"space": ("--supernet",), "trials": ("--candidates",)}
 """Other names of an option: the space of PGNAS is a super-network, and the trials of random search are candidates."""

@@ -29,6 +29,14 @@ class Calibration:
         self._images += len(confidence)
         self._excess = self._excess.to(confidence.device) + (confidence - right.double()) @ member
 
+    def counts(self) -> Tensor:
+        """What several processes add up. [1 + BINS], float64."""
+        return torch.cat((torch.tensor([float(self._images)], dtype=torch.float64), self._excess.cpu()))
+
+    def take(self, counts: Tensor) -> None:
+        """The inverse of `counts`."""
+        self._images, self._excess = int(counts[0]), counts[1:].clone()
+
     @property
     def error(self) -> float:
         """The expected calibration error, 0 to 1."""

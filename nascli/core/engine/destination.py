@@ -20,6 +20,7 @@ from nascli.config import UNBOUND, DeriveConfig, DetectConfig, FinetuneConfig, S
 from nascli.core.engine.inputs import Output
 from nascli.core.engine.replan import check_plan, revisable
 from nascli.core.engine.same_data import difference
+from nascli.distributed.ranks import world
 from nascli.errors import ArtifactError, DataError, UsageError
 from nascli.settings import settings_class
 
@@ -70,10 +71,11 @@ class Destination:
         return [replace(self, output=path.with_name(name)) for name in names]
 
     def write(self, data: bytes) -> Path | None:
-        """Write the result. Returns its path, None for a pipe or nowhere."""
+        """Write the result, on the first rank. Returns its path, None for a pipe or nowhere."""
         if self.output is None:
             return None
-        write_output(self.output, data, overwrite=self.overwrite or self.resume)
+        if world().first:
+            write_output(self.output, data, overwrite=self.overwrite or self.resume)
         return None if self.is_pipe else Path(self.output)
 
 
@@ -82,8 +84,7 @@ def stored_config(destination: Destination, stage: str, method: str | None = Non
 
     Raises UsageError where that run is of another stage, or of another than the given method.
     """
-    path = destination.run_path
-    saved = RunDir(path).read_config() if path is not None else None
+    path, saved = _saved_config(destination)
     if path is None or saved is None:
         return {}
     _same_stage(path, saved, stage)
@@ -93,10 +94,15 @@ def stored_config(destination: Destination, stage: str, method: str | None = Non
     return config
 
 
+def _saved_config(destination: Destination) -> tuple[Path | None, dict[str, Any] | None]:
+    """The run directory, if there is one, and what it says of its run, if that has begun; as the first rank sees it."""
+    path = destination.run_path
+    return path, None if path is None else world().from_first(RunDir(path).read_config)
+
+
 def stored_genotype(destination: Destination) -> LoadedGenotype:
     """The genotype of the training that `destination` would resume. Raises UsageError where there is none."""
-    path = destination.run_path
-    saved = RunDir(path).read_config() if path is not None else None
+    path, saved = _saved_config(destination)
     if path is None or saved is None or not isinstance(saved.get(GENOTYPE), dict):
         raise UsageError(f"no genotype is given, and {path or 'the run'} holds none: name the one to train")
     _same_stage(path, saved, TrainConfig.stage)
@@ -111,7 +117,20 @@ def finished(
     """The result of a run that is to be resumed and was completed before; None where there is still work.
 
     The result itself says which run it came from, so one that `--overwrite` was about to replace does not count.
+    The first rank looks, and the others get what it finds.
     """
+    ranks = world()
+    found = _finished(destination, config, made_from, weights_from) if ranks.first else None
+    if ranks.count == 1:
+        return found
+    content = ranks.bytes_from_first(b"" if found is None else Path(str(destination.output)).read_bytes(), "results")
+    return read_artifact(content, str(destination.output)) if content else None
+
+
+def _finished(
+    destination: Destination, config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None
+) -> LoadedArtifact[Artifact] | None:
+    """As `finished`, in this process."""
     if not destination.resume or destination.output is None or destination.is_pipe:
         return None
     if not Path(destination.output).exists():
@@ -143,7 +162,12 @@ def finished(
 def check_destination(
     destination: Destination, config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None = None
 ) -> None:
-    """Raise UsageError for whatever would keep the result from being written, before any work is done for it."""
+    """Raise UsageError for whatever would keep the result from being written, before any work is done for it.
+
+    Only the first rank writes, and looks.
+    """
+    if not world().first:
+        return
     replace = destination.overwrite or destination.resume
     if destination.output is not None:
         check_output(destination.output, replace, ending=BINARY)
@@ -178,7 +202,7 @@ def open_run(
 
     Raises UsageError; DataError where a resumed run would see other images than before.
     """
-    if destination.run_path is None:
+    if destination.run_path is None or not world().first:
         yield None
         return
     run = RunDir(destination.run_path)

@@ -132,9 +132,10 @@ def evaluate_ensemble(
         )
         seconds = sum(member.images / member.images_per_second for member in members)
         wrong = WrongAnswers()
-        ensemble = evaluation(
-            mean.tally(len(first.classes), *(() if errors is None else (wrong,))), data, runtime, together, seconds
-        )
+        tally = mean.tally(len(first.classes), *(() if errors is None else (wrong,)))
+        for count in (tally, wrong):
+            count.add_up(runtime.ranks)
+        ensemble = evaluation(tally, data, runtime, together, seconds)
         write_table(errors, overwrite, wrong, data, reporter)
     return EnsembleEvaluation(members=tuple(members), ensemble=ensemble)
 

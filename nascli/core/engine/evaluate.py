@@ -23,6 +23,7 @@ from nascli.core.nn import build
 from nascli.core.nn.graph_network import TrainedNetwork
 from nascli.core.runtime import Runtime, fitting_threads
 from nascli.data import DataModule, open_data
+from nascli.distributed.ranks import Ranks
 from nascli.errors import UsageError
 from nascli.graphs.graph import Size
 
@@ -91,6 +92,17 @@ class Tally:
         pairs = labels * self._classes + best.indices[:, 0]
         self._confusion = self._confusion.to(log_p.device) + torch.bincount(pairs, minlength=self._classes**2)
         self._calibration.add(best.values[:, 0].exp(), right[:, 0])
+
+    def add_up(self, ranks: Ranks) -> None:
+        """Add the counts of all ranks."""
+        if ranks.count == 1:
+            return
+        own = (torch.tensor(self.images), self._loss, self._top5, self._confusion, self._calibration.counts())
+        flat = torch.cat([part.cpu().double().flatten() for part in own])
+        images, loss, top5, confusion, calibration = ranks.summed(flat, "counts").split([part.numel() for part in own])
+        self.images, self._loss, self._top5 = int(images), loss[0], top5[0]
+        self._confusion = confusion.long()
+        self._calibration.take(calibration)
 
     @property
     def loss(self) -> float:
@@ -170,6 +182,7 @@ def evaluate(
         data = test_data(model, config, runtime, model.data.classes)
         wrong = WrongAnswers()
         result = evaluate_on(data, loaded, config, runtime, *(() if errors is None else (wrong,)))
+        wrong.add_up(runtime.ranks)
         for notice in data.notices:
             reporter.notice(notice)
         write_table(errors, overwrite, wrong, data, reporter)
@@ -200,9 +213,10 @@ def evaluate_on(
     """Evaluate a model on what `test_data` opened. `counts` get its logits, in the order of the data's classes."""
     network = network_for(loaded, data.info.classes, runtime.device)
     tally = Tally(len(data.info.classes))
-    batches = data.test_batches(config.batch_size, memory_format=runtime.memory_format)
+    batches = data.test_batches(config.batch_size, runtime.memory_format, runtime.ranks.share)
     with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
         seconds = count_answers(runtime.runnable(network), batches, runtime, tally, *counts)
+    tally.add_up(runtime.ranks)
     return evaluation(tally, data, runtime, loaded.value.graph.size, seconds)
 
 

@@ -26,6 +26,7 @@ from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StopRequest
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Room
+from nascli.distributed.ranks import joined, world
 
 Learning = SearchConfig | TrainConfig | DetectConfig
 Working = Learning | DeriveConfig | EvalConfig | SceneEvalConfig | PredictConfig
@@ -59,9 +60,10 @@ def working(config: Working) -> Iterator[Runtime]:
     Raises UsageError where they are not to be had; MemoryExhausted, which names a smaller batch, where work needs more
     memory than there is.
     """
-    runtime = open_runtime(config)
-    with memory_errors(config.batch_size):
-        yield runtime
+    with joined(replace(world(), seconds=config.dist_timeout)):
+        runtime = open_runtime(config)
+        with memory_errors(config.batch_size):
+            yield runtime
 
 
 def complete(

@@ -20,6 +20,7 @@ from nascli.core.engine.best_epoch import told_without_gain, without_gain
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StoppedAtOnce, StopRequest, stop_on_signals
 from nascli.core.optimization import Schedule
+from nascli.distributed.ranks import Ranks, world
 from nascli.errors import Diverged, Interrupted
 
 CHECKPOINT_SECONDS = 300.0
@@ -97,24 +98,28 @@ class _Progress:
 
     def __init__(self, job: Job, run: RunDir | None, reporter: Reporter, steps_per_epoch: int) -> None:
         self._job, self._run, self._reporter, self._steps_per_epoch = job, run, reporter, steps_per_epoch
+        self._ranks = world()
+        self.keeps = self._ranks.from_first(lambda: run is not None)
         self.step = 0
         self.rows: list[dict[str, Any]] = []
         self._means = _Means()
         self.start_clocks()
 
-    def resume(self, run: RunDir) -> None:
-        """Go on from the checkpoint in `run`, if there is one yet."""
-        saved = run.read_checkpoint()
-        if saved is None:
-            self._reporter.notice(f"there is no checkpoint in {run.path} yet: starting from the beginning")
+    def resume(self, run: RunDir | None) -> None:
+        """Go on from the checkpoint in `run`, which only the first rank has, if there is one yet."""
+        saved = self._ranks.bytes_from_first((run and run.read_checkpoint()) or b"", "checkpoints")
+        where = "the run directory" if run is None else str(run.path)
+        if not saved:
+            self._reporter.notice(f"there is no checkpoint in {where} yet: starting from the beginning")
         else:
-            state = load_checkpoint(saved, str(run.checkpoint))
+            state = load_checkpoint(saved, where if run is None else str(run.checkpoint))
             self._job.load_state_dict(state["job"])
             self.step = state["step"]
             self._means.sums = {name: value.to(self._job.device) for name, value in state["sums"].items()}
             self._means.counts = dict(state["counts"])
-        run.truncate_metrics(self.step // self._steps_per_epoch if self.step else -1)
-        self.rows = run.read_metrics()
+        if run is not None:
+            run.truncate_metrics(self.step // self._steps_per_epoch if self.step else -1)
+        self.rows = self._ranks.from_first(lambda: [] if run is None else run.read_metrics(), "checkpoints")
 
     def record_start(self) -> None:
         """Keep what is worth knowing before the first step."""
@@ -137,7 +142,7 @@ class _Progress:
         self._means.add(metrics)
         self.step += 1
         ends_epoch = self.step % self._steps_per_epoch == 0
-        due = self._run is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS
+        due = self.keeps and time.monotonic() - self._saved > CHECKPOINT_SECONDS
         saving = ends_epoch or due or stopping
         if saving or self._job.device.type == "cpu" or self.step % READ_EVERY == 0:
             values = self._finite_means(with_weights=saving)
@@ -166,6 +171,7 @@ class _Progress:
         return values
 
     def _end_epoch(self, epoch: int, means: Mapping[str, float], rate: float) -> None:
+        self._check_ranks()
         seconds = time.monotonic() - self._epoch_began
         row = {"epoch": epoch, "step": self.step, "lr": self._job.learning_rate(), **means}
         row |= {**self._job.epoch_metrics(), "seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
@@ -175,6 +181,12 @@ class _Progress:
         if self._run is not None:
             self._run.append_metrics(row)
         self._reporter.epoch(row)
+
+    def _check_ranks(self) -> None:
+        """Raise NascliError where the ranks no longer have the same weights and architecture."""
+        if self._ranks.count > 1:
+            named = enumerate(tensors_in(self._job.state_dict()))
+            self._ranks.check_alike({str(number): tensor for number, tensor in named}, "weights or architecture")
 
     def _save(self) -> None:
         if self._run is not None:
@@ -207,8 +219,9 @@ def drive(
     Raises Diverged when a metric stops being finite, Interrupted after SIGINT or SIGTERM; both leave the last good
     checkpoint in `run`.
     """
+    ranks = world()
     course = _Progress(job, run, reporter, steps_per_epoch)
-    if run is not None and resume:
+    if course.keeps and resume:
         course.resume(run)
     if course.step == 0:
         course.record_start()
@@ -219,17 +232,24 @@ def drive(
         while not course.ended(total, patience):
             first = compiles and course.step == began
             metrics = _interruptible_step(job, stop) if first else job.step()
-            stopped_by = stop.signal_number
+            stopped_by = _signal_of_all(stop, ranks)
             course.count(metrics, stopping=stopped_by is not None)
             if stopped_by is not None and not course.ended(total, patience):
                 kept = "no run directory, so nothing is kept"
-                if run is not None:
-                    kept = f"checkpoint in {run.path}; continue with --resume"
+                if course.keeps:
+                    kept = f"checkpoint in {'the run directory' if run is None else run.path}; continue with --resume"
                 name = signal.Signals(stopped_by).name
                 raise Interrupted(f"stopped by {name} after step {course.step} of {total}: {kept}", stopped_by)
     if course.step < total:
         reporter.notice(f"stopped after epoch {course.rows[-1]['epoch']} of {epochs}: {told_without_gain(course.rows)}")
     return course.rows
+
+
+def _signal_of_all(stop: StopRequest, ranks: Ranks) -> int | None:
+    """The signal that ends the run after this step, on whichever rank it has arrived. All must stop at one step."""
+    if ranks.any(stop.signal_number is not None):
+        return stop.signal_number or signal.SIGTERM
+    return None
 
 
 def _interruptible_step(job: Job, stop: StopRequest) -> Mapping[str, Tensor]:

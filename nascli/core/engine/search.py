@@ -185,7 +185,17 @@ def build_method(
     """
     steps, seed = streams["train"].batches_per_pass, drawing_seed(config, earlier)
     limits = drawing_limits(config, shape_of(data))
-    plan = Plan(config.method, config.space, data, config.epochs, steps, seed, split_seed=config.seed, limits=limits)
+    plan = Plan(
+        config.method,
+        config.space,
+        data,
+        config.epochs,
+        steps,
+        seed,
+        split_seed=config.seed,
+        limits=limits,
+        batch_size=config.batch_size,
+    )
     method: SearchMethod = load(METHODS[config.method].target)(plan, runtime, config.settings)
     return method
 

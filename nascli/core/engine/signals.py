@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from nascli.distributed.ranks import world
+
 
 class StoppedAtOnce(BaseException):
     """A signal came that must not wait for the next step. Not an Exception, which a compiler would take for its own."""
@@ -34,7 +36,8 @@ def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
 
     def note(number: int, _frame: FrameType | None) -> None:
         request.signal_number = number
-        restore()
+        if world().count == 1:  # torchrun gives the signal of a terminal a second time, and ends itself what hangs
+            restore()
         if request.at_once:
             raise StoppedAtOnce
 

@@ -282,28 +282,29 @@ class TrainJob:
 
     def step(self) -> Mapping[str, Tensor]:
         """One SGD step on the cross-entropy of the network, and of its auxiliary tower, on one batch."""
-        batch = self._stream.next()
+        batch = self._stream.next(self._runtime.ranks.share)
         with self._runtime.autocast():
             found = answer(
                 self._runnable,
                 batch,
-                self._paths(len(batch[1])),
+                self._paths(*self._runtime.rows(self.batch_size, len(batch[1]))),
                 auxiliary=self._config.auxiliary if self._auxiliary else 0.0,
                 label_smoothing=self._config.label_smoothing,
                 class_weights=self._class_weights,
+                parts=self._runtime.parts(self.batch_size),
             )
         norm = self._weights.update(found.objective, self.schedule(self.steps_done))
         self.steps_done += 1
         return {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
 
-    def _paths(self, batch: int) -> Tensor | None:
-        """Drop-path multipliers of this step; None where nothing is dropped."""
+    def _paths(self, batch: int, rows: slice) -> Tensor | None:
+        """Drop-path multipliers of this step, for these rows of the batch; None where nothing is dropped."""
         epoch = self.steps_done // self.steps_per_epoch
         probability = growing_probability(self._config.drop_path, epoch, self._config.epochs)
         if probability == 0:
             return None
         draw = self._runtime.generator(self._config.seed, "drop_path", self.steps_done)
-        return draw_paths(self.network.path_count, batch, probability, draw, self._runtime.device)
+        return draw_paths(self.network.path_count, batch, probability, draw, self._runtime.device, rows)
 
     def learning_rate(self) -> float:
         return self.schedule(max(0, self.steps_done - 1))
@@ -321,15 +322,16 @@ class TrainJob:
 
     def watched(self) -> Mapping[str, float]:
         """Loss and accuracy on images that the training does not see, where there are any: held out, or of val/."""
-        form = self._runtime.memory_format
+        form, ranks = self._runtime.memory_format, self._runtime.ranks
         if len(self._held_out):
-            batches = self._data.batches(self._held_out, self.batch_size, memory_format=form)
+            batches = self._data.batches(self._held_out, self.batch_size, form, ranks.share)
         elif self._data.has_validation:
-            batches = self._data.validation_batches(self.batch_size, memory_format=form)
+            batches = self._data.validation_batches(self.batch_size, form, ranks.share)
         else:
             return {}
         tally = Tally(len(self._data.info.classes))
         count_answers(self._runnable, batches, self._runtime, tally)
+        tally.add_up(ranks)
         return {LOSS: tally.loss, ACCURACY: tally.top1}
 
     def take_best(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

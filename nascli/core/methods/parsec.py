@@ -18,6 +18,7 @@ from nascli.core.methods.cells import check_space, never_learns, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.methods.single_paths import SinglePaths
 from nascli.core.runtime import Runtime
+from nascli.distributed.share import WHOLE
 from nascli.metrics import DRIFT, FROZEN
 from nascli.settings.single_paths import ParsecSettings
 from nascli.spaces.cell_genotype import CellGenotype
@@ -92,16 +93,21 @@ class Parsec(SinglePaths):
         if self.steps_done < self._first_architecture_step:
             return self.uniform_step(streams["train"])
         now = self.distribution()
-        search = streams["search"].next()  # line 5
         choices = self._draw(now)  # line 7
+        # Children are spread over several processes; where there are more processes than children, the images are.
+        spread = len(choices) >= self._runtime.ranks.count
+        share = WHOLE if spread else self._runtime.ranks.share
+        search = streams["search"].next(share)  # line 5
         drawn = [self._space.genotype(child) for child in choices.tolist()]
         children, which = distinct(drawn)
         graphs = [self._graph(child) for child in children]
 
-        log_likelihood = self._log_likelihood(*search, graphs)[which]  # line 8
+        log_likelihood = self._log_likelihood(*search, graphs, spread=spread)[which]  # line 8
         weights = importance_weights(log_likelihood)  # line 10
         shares = torch.zeros(len(children), dtype=weights.dtype).index_add(0, which, weights)
-        trained = self._train(*streams["train"].next(), graphs, shares.tolist())  # lines 11, 13 and 16
+        trained = self._train(
+            *streams["train"].next(share), graphs, shares.tolist(), spread=spread
+        )  # lines 11, 13 and 16
         self.categoricals.ascend(now, choices, weights.numpy())  # lines 14 and 17
         self._step_drift(weights.numpy())
 
@@ -151,9 +157,12 @@ class Parsec(SinglePaths):
         child = self._graph(mode)
         right: Tensor | int = 0
         images_seen = 0
-        for images, labels in streams["search"].once():
+        ranks = self._runtime.ranks
+        for images, labels in streams["search"].once(ranks.share):
             right += self.right_answers(images, labels, child)
             images_seen += len(labels)
+        counts = torch.tensor([int(right), images_seen])
+        right, images_seen = ranks.summed(counts, "held-out images").tolist()
         entropies = zip(now.decisions, [e for cell in self._space.cells for e in now.entropies(cell)], strict=True)
         return {
             "entropy": now.total_entropy(),

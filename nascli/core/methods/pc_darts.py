@@ -80,10 +80,11 @@ class PcDarts:
         With order 2 the former looks ahead to the latter, on the same train batch (Liu et al., Algorithm 1).
         """
         metrics: dict[str, Tensor] = {}
-        train = streams["train"].next()
+        ranks = self._runtime.ranks
+        train = streams["train"].next(ranks.share)
         if self.steps_done >= self._first_architecture_step:
             descend = self._descend_unrolled if self._second_order else self._descend
-            loss, accuracy = descend(streams["search"].next(), train)
+            loss, accuracy = descend(streams["search"].next(ranks.share), train)
             metrics |= {"search_loss": loss, "search_accuracy": accuracy}
         with torch.no_grad():
             mixture = self._mixture()
@@ -124,6 +125,7 @@ class PcDarts:
                 self._architecture.parameters,
                 rate=self.schedule(self.steps_done),
                 exact_train_loss=partial(train_loss, exactly=True),
+                add_up=partial(self._runtime.ranks.sum_, purpose="gradients"),
             )
         for parameter, gradient in zip(self._architecture.parameters, unrolled.gradient, strict=True):
             parameter.grad = gradient
@@ -149,7 +151,8 @@ class PcDarts:
         channels = self._channels(purpose, batch[0].device)
         auxiliary = self._auxiliary if purpose == "train" else 0.0
         with self._runtime.full_precision() if exactly else self._runtime.autocast():
-            return answer(self._runnable, batch, *mixture, channels, auxiliary=auxiliary)
+            parts = self._runtime.parts(self._plan.batch_size)
+            return answer(self._runnable, batch, *mixture, channels, auxiliary=auxiliary, parts=parts)
 
     def _channels(self, purpose: str, device: torch.device) -> list[Tensor] | None:
         """The channels that each edge mixes in this step (Eq. 1); None for the first ones and a shuffle (Section 4)."""

@@ -113,14 +113,17 @@ class Pgnas:
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """Algorithm 1, lines 2 to 5: the logits of p and the weights m move together."""
-        batch = streams["train"].next()  # line 2
-        count = len(batch[1])
-        drawn = self.noise.drawn(count, self._generator("masks", self.steps_done))  # line 3, relaxed
+        ranks = self._runtime.ranks
+        batch = streams["train"].next(ranks.share)  # line 2
+        count, rows = self._runtime.rows(self._plan.batch_size, len(batch[1]))
+        drawn = self.noise.drawn(count, self._generator("masks", self.steps_done), rows)  # line 3, relaxed
+        parts = self._runtime.parts(self._plan.batch_size)
         with self._runtime.autocast():
-            found = answer(self._runnable, batch, self._paths(count), auxiliary=self._auxiliary_weight, **drawn)
+            paths = self._paths(count, rows)
+            found = answer(self._runnable, batch, paths, auxiliary=self._auxiliary_weight, parts=parts, **drawn)
         penalty = self.noise.penalty(self._images)
         self._updater.clear()
-        self._updater.accumulate(found.objective + penalty)  # the gradients of lines 4 and 5
+        self._updater.accumulate(found.objective + penalty / ranks.count)  # the gradients of lines 4 and 5
         if self.steps_done < self._first_dropout_step:
             assert self.noise.learnt.grad is not None, "`clear` has made one"
             self.noise.learnt.grad.zero_()
@@ -134,14 +137,14 @@ class Pgnas:
             "gradient_norm": norm,
         }
 
-    def _paths(self, batch: int) -> Tensor | None:
-        """Drop-path multipliers of this step; None where nothing is dropped."""
+    def _paths(self, batch: int, rows: slice) -> Tensor | None:
+        """Drop-path multipliers of this step, for these rows of the batch; None where nothing is dropped."""
         epoch = self.steps_done // self._plan.steps_per_epoch
         probability = growing_probability(self._settings.drop_path, epoch, self._plan.epochs)
         if probability == 0 or not self.network.path_count:
             return None
         draw = self._generator("drop_path", self.steps_done)
-        return draw_paths(self.network.path_count, batch, probability, draw, self._runtime.device)
+        return draw_paths(self.network.path_count, batch, probability, draw, self._runtime.device, rows)
 
     def _generator(self, *purpose: str | int) -> torch.Generator:
         return self._runtime.generator(self._plan.seed, *purpose)
@@ -173,13 +176,14 @@ class Pgnas:
         loss = torch.zeros(1 + WATCHED, device=self._runtime.device, dtype=torch.float64)
         right, seen = torch.zeros_like(loss), 0
         with self._runtime.autocast():
-            for images, labels in stream.once():
+            for images, labels in stream.once(self._runtime.ranks.share):
                 logits = networks(images).float()
                 each = labels.expand(1 + WATCHED, -1)
                 loss += F.cross_entropy(logits.transpose(1, 2), each, reduction="none").sum(dim=1).double()
                 right += (logits.argmax(dim=2) == each).sum(dim=1)
                 seen += len(labels)
-        losses, accuracies = (loss / seen).tolist(), (right / seen).tolist()
+        totals = self._runtime.ranks.summed(torch.cat((loss, right, loss.new_tensor([seen]))), "held-out images")
+        losses, accuracies = (part.tolist() for part in (totals[:-1] / totals[-1]).chunk(2))
         return {
             "supernet_accuracy": accuracies[0],
             "supernet_loss": losses[0],

@@ -37,8 +37,11 @@ class Noise(Protocol):
     def take(self, values: Tensor) -> None:
         """The inverse of `values`."""
 
-    def drawn(self, images: int, generator: torch.Generator) -> dict[str, Any]:
-        """What a step gives the network besides its batch: Algorithm 1, line 3."""
+    def drawn(self, images: int, generator: torch.Generator, rows: slice = slice(None)) -> dict[str, Any]:
+        """What a step gives the network besides its batch: Algorithm 1, line 3.
+
+        rows: the images of the batch that the network sees here, where several processes share it.
+        """
 
     def penalty(self, images: float) -> Tensor:
         """The divergence from the prior, per image of the training set of effective size `images`."""
@@ -84,8 +87,8 @@ class Dropout:
         with torch.no_grad():
             self.learnt.copy_(values)
 
-    def drawn(self, images: int, generator: torch.Generator) -> dict[str, Any]:
-        return {"masks": self.module.relaxed(images, generator)}
+    def drawn(self, images: int, generator: torch.Generator, rows: slice = slice(None)) -> dict[str, Any]:
+        return {"masks": self.module.relaxed(images, generator, rows)}
 
     def penalty(self, images: float) -> Tensor:
         given, norms = self._given, squared_norms(self._network)
@@ -142,7 +145,7 @@ class Gaussian:
     def take(self, values: Tensor) -> None:
         self.module.set_(values)
 
-    def drawn(self, images: int, generator: torch.Generator) -> dict[str, Any]:
+    def drawn(self, images: int, generator: torch.Generator, rows: slice = slice(None)) -> dict[str, Any]:
         return {"noise": self.module.drawn(self._network, generator)}
 
     def penalty(self, images: float) -> Tensor:

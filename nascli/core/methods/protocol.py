@@ -11,6 +11,7 @@ from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
 from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
 from nascli.core.optimization import Schedule
+from nascli.distributed.share import WHOLE, Share
 from nascli.settings.groups import CellNetwork
 from nascli.spaces.network_settings import DataShape, NetworkSettings
 
@@ -20,7 +21,7 @@ class Plan:
     """What a method is told besides its own settings.
 
     seed: for all that the method draws. split_seed: for the split of the images, if it is another; None: the same.
-    limits: those within which cells are drawn.
+    limits: those within which cells are drawn. batch_size: of the streams; only several processes need it.
     """
 
     method: str
@@ -31,6 +32,7 @@ class Plan:
     seed: int
     split_seed: int | None = None
     limits: CellLimits = NO_LIMITS
+    batch_size: int = 0
 
     @property
     def shape(self) -> DataShape:
@@ -50,11 +52,14 @@ class Stream(Protocol):
     position: int
     batch_size: int
 
-    def next(self) -> tuple[Tensor, Tensor]:
-        """Images [batch, channels, side, side] float32, normalised; labels [batch] int64."""
+    def next(self, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
+        """Images [batch, channels, side, side] float32, normalised; labels [batch] int64. share: only its rows."""
 
-    def once(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images of the stream once, not augmented, in batches; always the same. Leaves `position` alone."""
+    def once(self, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images of the stream once, not augmented, in batches; always the same. Leaves `position` alone.
+
+        share: its batches alone.
+        """
 
 
 class SearchMethod(Protocol):

@@ -94,9 +94,9 @@ class RandomSearch:
         if number != self._number:
             # Not earlier: the network that was evaluated stays available until its successor's first step.
             self._begin(number)
-        batch = streams["train"].next()
+        batch = streams["train"].next(self._runtime.ranks.share)
         with self._runtime.autocast():
-            found = answer(self._runnable, batch)
+            found = answer(self._runnable, batch, parts=self._runtime.parts(self._plan.batch_size))
         norm = self._weights.update(found.objective, self.schedule(within))
         self.steps_done += 1
         metrics = {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
@@ -112,14 +112,16 @@ class RandomSearch:
         loss = right = torch.zeros((), dtype=torch.float64, device=self._runtime.device)
         self.network.eval()
         with torch.inference_mode():
-            for batch, labels in stream.once():
+            for batch, labels in stream.once(self._runtime.ranks.share):
                 with self._runtime.autocast():
                     logits = self._runnable(batch)
                 images += len(labels)
                 loss = loss + F.cross_entropy(logits.float(), labels, reduction="sum").double()
                 right = right + (logits.argmax(dim=1) == labels).sum()
         self.network.train()
-        return loss / images, right / images
+        counts = torch.stack((loss, right.double(), loss.new_tensor(images)))
+        loss, right, seen = self._runtime.ranks.summed(counts, "held-out images").unbind()
+        return loss / seen, right / seen
 
     def logits(self, images: Tensor) -> Tensor:
         """The logits of the present trial's network. [B, C, H, W] -> [B, classes]."""

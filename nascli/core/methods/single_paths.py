@@ -1,6 +1,7 @@
 """Weights that all cells of a space share, and their training one path at a time: what PARSEC and SPOS both do."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn import auxiliary
 from nascli.core.nn.build import seeded
 from nascli.core.nn.shared_network import SharedNetwork, Siblings
+from nascli.core.nn.synced import synchronised
 from nascli.core.optimization import cosine_of, sgd_of
 from nascli.core.runtime import Runtime, check_memory
 from nascli.graphs.graph import Graph
@@ -54,44 +56,76 @@ class SinglePaths:
     def uniform_step(self, stream: Stream) -> Mapping[str, Tensor]:
         """A step of SGD on one uniform child."""
         (choices,) = draw(self._uniform, 1, self._plan.seed, "single path", self.steps_done).tolist()
-        metrics = self._train(*stream.next(), [self._graph(self._space.genotype(choices))], [1.0])
+        ranks = self._runtime.ranks
+        metrics = self._train(*stream.next(ranks.share), [self._graph(self._space.genotype(choices))], [1.0])
         self.steps_done += 1
         return metrics
 
     def _graph(self, child: CellGenotype) -> Graph:
         return self._space.graph(child, self._size, self._wiring)
 
-    def _log_likelihood(self, images: Tensor, labels: Tensor, children: Sequence[Graph]) -> Tensor:
-        """log p(y | X, v, alpha) of each child: the sum over a search batch. -> [children], float64, on the CPU."""
-        siblings = Siblings(self.network, children)
+    def _log_likelihood(
+        self, images: Tensor, labels: Tensor, children: Sequence[Graph], *, spread: bool = False
+    ) -> Tensor:
+        """log p(y | X, v, alpha) of each child: the sum over a search batch. -> [children], float64, on the CPU.
+
+        spread: the children are spread over the ranks, which all have the whole batch; else each has a part of it.
+        """
+        ranks = self._runtime.ranks
+        mine = ranks.share.turns(range(len(children))) if spread else range(len(children))
+        siblings = Siblings(self.network, [children[number] for number in mine])
         sums = torch.zeros(len(children), dtype=torch.float64, device=images.device)
-        with torch.no_grad(), self._runtime.autocast():
+        with torch.no_grad(), self._runtime.autocast(), self._synchronised(len(labels), spread):
             for turn in siblings.turns:
                 logits = siblings(images, turn).double()
-                sums[turn.place] = -F.cross_entropy(logits, labels, reduction="sum")
-        return sums.cpu()
+                sums[mine[turn.place]] = -F.cross_entropy(logits, labels, reduction="sum")
+        return ranks.summed(sums.cpu(), "log-likelihoods")
+
+    def _synchronised(self, own: int, spread: bool) -> AbstractContextManager[None]:
+        """Where a batch is spread over the ranks, batch norms see the whole of it."""
+        parts = None if spread else self._runtime.parts(self._plan.batch_size)
+        if parts is None or not parts.synchronise:
+            return nullcontext()
+        return synchronised(parts.ranks, images=parts.images, own=own)
 
     def _train(
-        self, images: Tensor, labels: Tensor, children: Sequence[Graph], shares: Sequence[float]
+        self,
+        images: Tensor,
+        labels: Tensor,
+        children: Sequence[Graph],
+        shares: Sequence[float],
+        *,
+        spread: bool = False,
     ) -> dict[str, Tensor]:
-        """SGD on the weights along the children's gradients weighted by `shares`, in the memory of one child."""
+        """SGD on the weights along the children's gradients weighted by `shares`, in the memory of one child.
+
+        spread: as in `_log_likelihood`.
+        """
         self._weights.clear()
         tower = self._auxiliary_weight if self.network.auxiliary is not None else 0.0
         zero = torch.zeros((), device=images.device)
         loss, accuracy = zero, zero
         counted = [(child, share) for child, share in zip(children, shares, strict=True) if share >= LEAST_SHARE]
+        ranks = self._runtime.ranks
+        trained = len(counted)
+        if spread:
+            counted = list(ranks.share.turns(counted))
+        parts = None if spread else self._runtime.parts(self._plan.batch_size)
         siblings = Siblings(self.network, [child for child, _ in counted])
         for turn in siblings.turns:
             _, share = counted[turn.place]
             with self._runtime.autocast():
-                part = answer(siblings, (images, labels), turn, auxiliary=tower)
+                part = answer(siblings, (images, labels), turn, auxiliary=tower, parts=parts)
             siblings.backward(turn, self._weights.scaled(share * part.objective))
             loss, accuracy = loss + share * part.objective.detach(), accuracy + share * part.accuracy
+        if ranks.count > 1:
+            own = accuracy if spread else accuracy / ranks.count  # of parts of a batch, each rank knows the whole
+            loss, accuracy = ranks.summed(torch.stack((loss, own.to(loss.dtype))), "losses").unbind()
         norm = self._weights.apply(self.schedule(self.steps_done))
         return {
             "train_loss": loss,
             "train_accuracy": accuracy,
-            "trained_children": torch.tensor(float(len(counted))),
+            "trained_children": torch.tensor(float(trained)),
             "gradient_norm": norm,
         }
 

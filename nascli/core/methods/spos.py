@@ -4,6 +4,7 @@ with parameter sharing of Li & Talwalkar, UAI 2019, is the same.
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
@@ -33,10 +34,13 @@ class Spos(SinglePaths):
         """The accuracy of uniform children on the search part, a different child for each batch."""
         right: Tensor | int = 0
         seen = 0
-        for number, (images, labels) in enumerate(streams[SEARCH].once()):
+        ranks = self._runtime.ranks
+        for turn, (images, labels) in enumerate(streams[SEARCH].once(ranks.share)):
+            number = turn * ranks.count + ranks.rank
             right += self.right_answers(images, labels, self._graph(self._uniform.sample(self._plan.seed, number)))
             seen += len(labels)
-        return {"sampled_accuracy": float(right) / seen}
+        right, seen = ranks.summed(torch.tensor([int(right), seen]), "held-out images").tolist()
+        return {"sampled_accuracy": right / seen}
 
     def distribution(self) -> CategoricalDistribution:
         return self._uniform

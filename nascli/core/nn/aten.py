@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nascli.core.nn.synced import present_sync, synced_gradients
+
 EPS = 1e-5
 """Added to variances, as in torch's batch norm."""
 
@@ -111,6 +113,7 @@ class BatchNorms:
 
     def __init__(self, statistics: Tensor, *, training: bool) -> None:
         self.statistics, self.training = statistics, training
+        self.sync = present_sync() if training else None
 
     def __call__(self, maps: Tensor, scale: Tensor | None, place: slice) -> Tensor:
         """The normalised maps, times the scale [C] of each channel."""
@@ -119,6 +122,11 @@ class BatchNorms:
             result: Tensor = _aten.native_batch_norm(maps, scale, None, mean, other, False, 0.0, EPS)[0]
             return result
         scale = self._scale(maps, scale)
+        if self.sync is not None:
+            found = self.sync.moments(*_aten.batch_norm_update_stats(maps, None, None, 0.0))
+            mean.copy_(found[0])
+            other.copy_((found[1] + EPS).rsqrt_())
+            return self._by_statistics(maps, scale, mean, other)
         if torch.compiler.is_compiling():  # which cannot write to a part of a tensor that is given
             out, *found = _aten.native_batch_norm(maps, scale, None, None, None, True, 0.0, EPS)
             mean.copy_(found[0])
@@ -136,6 +144,8 @@ class BatchNorms:
         if not self.training:
             return self(maps, None, place)
         scale = self._scale(maps, None)
+        if self.sync is not None:
+            return self._by_statistics(maps, scale, *self.statistics[:, place].unbind())
         result: Tensor = _aten.native_batch_norm(maps, scale, None, None, None, True, 0.0, EPS)[0]
         return result
 
@@ -145,11 +155,21 @@ class BatchNorms:
         """To the maps, and to the scale if that is wanted."""
         mean, other = self.statistics[:, place].unbind()
         running, batch = ((None, None), (mean, other)) if self.training else ((mean, other), (None, None))
+        if self.sync is not None:
+            scale = self._scale(maps, scale)
+            d_maps, d_scale, _ = synced_gradients(self.sync, gradient, maps, scale, mean, other, EPS)
+            return d_maps, d_scale if wanted else None
         scale = self._scale(maps, scale)
         d_maps, d_scale, _ = _aten.native_batch_norm_backward(
             gradient, maps, scale, *running, *batch, self.training, EPS, [True, wanted, False]
         )
         return d_maps, d_scale
+
+    def _by_statistics(self, maps: Tensor, scale: Tensor | None, mean: Tensor, inverse: Tensor) -> Tensor:
+        """The normalised maps, by means and 1 / deviations."""
+        variance = inverse.reciprocal().square_().sub_(EPS)
+        result: Tensor = _aten.native_batch_norm(maps, scale, None, mean, variance, False, 0.0, EPS)[0]
+        return result
 
     def _scale(self, maps: Tensor, scale: Tensor | None) -> Tensor | None:
         """Ones where there is no scale in half precision: from its type torch takes that of the statistics."""

@@ -6,6 +6,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascli.core.nn.folded_norm import CountingBatchNorm2d
 from nascli.errors import UsageError
 from nascli.graphs.tower import POOLING_WINDOW, WIDTHS, TowerForm
 
@@ -25,9 +26,9 @@ class AuxiliaryTower(nn.Module):
         self.form = form
         first, second = WIDTHS
         self.reduce = nn.Conv2d(channels, first, 1, bias=False)
-        self.reduce_norm = nn.BatchNorm2d(first)
+        self.reduce_norm = CountingBatchNorm2d(first)
         self.spread = nn.Conv2d(first, second, 2, bias=False)
-        self.spread_norm = nn.BatchNorm2d(second) if form.last_norm else nn.Identity()
+        self.spread_norm = CountingBatchNorm2d(second) if form.last_norm else nn.Identity()
         self.classifier = nn.Linear(second, classes)
 
     def forward(self, x: Tensor) -> Tensor:

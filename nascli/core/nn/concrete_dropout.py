@@ -40,14 +40,18 @@ class ConcreteDropout(nn.Module):
         """The probabilities p of dropping a channel. -> [groups]"""
         return self.logit.sigmoid()
 
-    def relaxed(self, batch: int, generator: torch.Generator) -> Tensor:
+    def relaxed(self, batch: int, generator: torch.Generator, rows: slice = slice(None)) -> Tensor:
         """A relaxed mask for every image, differentiable in the logits. -> [batch, entries], each in [0, 1]; 1 is kept.
+
+        rows: only those of these images of the batch.
 
         1 - sigmoid((logit p + log(-log r2) - log(-log r1)) / tau), Eq. 16. The difference of the two Gumbel variables
         is logistic, that is, the logit of one uniform number. The generator must be on the CPU.
         """
         # A uniform number of 0 has the logit -inf, and the mask is then 1: the gradient there is 0, not NaN.
-        return torch.sigmoid((self.logit[self.group] + self._uniforms(batch, generator).logit()) / -self.temperature)
+        return torch.sigmoid(
+            (self.logit[self.group] + self._uniforms(batch, generator, rows).logit()) / -self.temperature
+        )
 
     def hard(self, count: int, generator: torch.Generator) -> Tensor:
         """Masks of 0 and 1: a channel is dropped with probability p. -> [count, entries]"""
@@ -55,9 +59,9 @@ class ConcreteDropout(nn.Module):
             kept = self._uniforms(count, generator) >= self.probabilities()[self.group]
             return kept.to(self.logit.dtype)
 
-    def _uniforms(self, rows: int, generator: torch.Generator) -> Tensor:
-        drawn = torch.rand(rows, len(self.group), generator=generator, dtype=self.logit.dtype)
-        return upload(drawn, self.logit.device)
+    def _uniforms(self, count: int, generator: torch.Generator, rows: slice = slice(None)) -> Tensor:
+        drawn = torch.rand(count, len(self.group), generator=generator, dtype=self.logit.dtype)
+        return upload(drawn[rows], self.logit.device)
 
     def penalty(self, squared_norms: Tensor, *, weight_prior: float, images: float, drop_prior: float = 0.0) -> Tensor:
         """The part of the loss that is the divergence from the prior, per image of the training set. -> scalar

@@ -22,15 +22,17 @@ def draw_paths(
     probability: float,
     generator: torch.Generator,
     device: torch.device | None = None,
+    rows: slice = slice(None),
 ) -> Tensor:
     """Multipliers of the paths: 0 with `probability`, otherwise 1 / (1 - probability). -> [path_count, batch], float32.
 
     Their expectation is 1, so that nothing is rescaled when the network is evaluated. They are drawn by a generator
-    on the CPU and moved to `device`, if there is one. Raises ValueError unless 0 <= probability < 1.
+    on the CPU and moved to `device`, if there is one. rows: only those of these images of the batch.
+    Raises ValueError unless 0 <= probability < 1.
     """
     if not 0.0 <= probability < 1.0:
         raise ValueError(f"a path is dropped with a probability in [0, 1), not {probability}")
-    draws = torch.rand(path_count, batch, generator=generator)
+    draws = torch.rand(path_count, batch, generator=generator)[:, rows]
     multipliers = (draws >= probability).float() / (1.0 - probability)
     return multipliers if device is None else upload(multipliers, device)
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nascli.core.nn.aten import channels_last, rows
+from nascli.core.nn.synced import SyncedNorm, present_sync
 from nascli.core.nn.tracing import is_traced
 
 VECTOR = 8
@@ -41,17 +42,26 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         mean, variance = self.running_mean, self.running_var
         on_batch = self.training or mean is None
+        if self.training and (sync := present_sync()) is not None:
+            result, of_batch, spread = SyncedNorm.apply(input, self.weight, self.bias, sync, self.eps)
+            self._keep(of_batch, spread, sync.pixels(input))
+            synced: Tensor = result
+            return synced
         parts = parts_of(input) if on_batch else 1
         if parts == 1:
             return F.batch_norm(input, mean, variance, self.weight, self.bias, on_batch, self._rate(), self.eps)
         result, of_batch, spread = _FoldedNorm.apply(input, self.weight, self.bias, parts, self.eps)
+        self._keep(of_batch, spread, input.numel() // input.shape[1])
+        normalised: Tensor = result
+        return normalised
+
+    def _keep(self, of_batch: Tensor, spread: Tensor, pixels: int) -> None:
+        """Let a batch's means and variances enter the running ones, if there are any."""
+        mean, variance = self.running_mean, self.running_var
         if mean is not None and variance is not None:
-            pixels = input.numel() // input.shape[1]
             with torch.no_grad():
                 mean.lerp_(of_batch, self._rate())
                 variance.lerp_(spread * (pixels / (pixels - 1)), self._rate())
-        normalised: Tensor = result
-        return normalised
 
     def _rate(self) -> float:
         """The weight of a batch's statistics in the running ones."""
@@ -59,6 +69,15 @@ class BatchNorm2d(nn.BatchNorm2d):
             return self.momentum
         # No momentum: the running statistics are the means over all batches.
         return 1 / float(self.num_batches_tracked) if self.training and self.num_batches_tracked is not None else 0.0
+
+
+class CountingBatchNorm2d(BatchNorm2d):
+    """The same, which counts its batches itself: for a norm that runs outside a network's own count."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        return super().forward(input)
 
 
 def parts_of(maps: Tensor) -> int:

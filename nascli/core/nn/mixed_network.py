@@ -15,6 +15,7 @@ from nascli.core.nn.graph_mixture import check_partial_channels, draw_some
 from nascli.core.nn.graph_network import GraphModules, tower_of
 from nascli.core.nn.mixed_cell import MixedCell, update
 from nascli.core.nn.mixed_layout import CellSize
+from nascli.core.nn.synced import again_synchronised, values_of_channel
 from nascli.graphs.builder import Builder
 from nascli.spaces.darts import STEM_MULTIPLE, Darts, reduction_cells
 from nascli.spaces.network_settings import NetworkSettings
@@ -95,10 +96,16 @@ class MixedNetwork(GraphModules):
             is_final = position == len(self.cells) - 1
             arguments = (before, last, mixtures[kind], drawn, is_final)
             if self.recompute and torch.is_grad_enabled():
-                output, statistics = checkpoint(cell, *arguments, use_reentrant=False, preserve_rng_state=False)
+                output, statistics = checkpoint(
+                    cell,
+                    *arguments,
+                    use_reentrant=False,
+                    preserve_rng_state=False,
+                    context_fn=again_synchronised,
+                )
             else:
                 output, statistics = cell(*arguments)
-            seen.append((cell, statistics, last[:, 0].numel(), output[:, 0].numel()))
+            seen.append((cell, statistics, values_of_channel(last), values_of_channel(output)))
             before, last = last, output
             if tower is not None and position == self._tower_position:
                 auxiliary_logits = tower(last)  # begins with a ReLU of its own, which leaves a ReLU's output as it is

@@ -93,6 +93,7 @@ class Apart:
         if self.norms.training:
             for part, span in present:
                 self._measure(part, self.norms.statistics[:, source.slots][:, span])
+            self._finish(self.norms.statistics[:, source.slots])
         mean, inverse = self._moments(source)
         factor = scale * inverse
         width = len(source.targets) * source.mixed_channels
@@ -113,7 +114,10 @@ class Apart:
         factor = scale * inverse
         present = list(_present(kept, source))
         products = [_entries(torch.mm(rows(part).t(), gradient)) for part, _ in present]
-        along = torch.cat(products) - (mean.view(-1, width) * summed).flatten()  # D above
+        own = along = torch.cat(products) - (mean.view(-1, width) * summed).flatten()  # D above
+        if (sync := self.norms.sync) is not None:
+            summed, along = sync.sums(summed, along)
+            count = count // sync.own * sync.images
         constants = (factor.view(-1, width) * (summed / -count)).flatten()
         slopes = factor * along * inverse.square() / -count
         results: list[Tensor | None] = [None] * len(kept)
@@ -128,13 +132,21 @@ class Apart:
             else:
                 d_part = torch.mm(gradient, matrix)
             results[number] = maps_like(d_part, part)
-        return results, along * inverse if wanted else None
+        return results, own * inverse if wanted else None
 
     def _measure(self, part: Tensor, statistics: Tensor) -> None:
-        """Write the means and 1 / deviations of its channels, once for every target of a pooling."""
-        mean, variance = moments(part, math.gcd(part[:, 0].numel(), ROWS) if part.shape[1] < WIDE else 1)
-        for row, values in zip(statistics, (mean, (variance + EPS).rsqrt_()), strict=True):
+        """Write the means and variances of its channels, once for every target of a pooling."""
+        found = moments(part, math.gcd(part[:, 0].numel(), ROWS) if part.shape[1] < WIDE else 1)
+        for row, values in zip(statistics, found, strict=True):
             row.view(-1, len(values)).copy_(values)
+
+    def _finish(self, statistics: Tensor) -> None:
+        """Turn variances into 1 / deviations, those of the whole batch where several processes have it."""
+        mean, other = statistics.unbind()
+        if self.norms.sync is not None:
+            for row, values in zip((mean, other), self.norms.sync.moments(mean, other), strict=True):
+                row.copy_(values)
+        other.add_(EPS).rsqrt_()
 
     def _moments(self, source: Source) -> tuple[Tensor, Tensor]:
         """The mean and 1 / deviation of every slot."""

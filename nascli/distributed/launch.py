@@ -1,0 +1,8 @@
+"""Whether torchrun has started this process beside others. Needs no torch."""
+
+import os
+
+
+def count() -> int:
+    """How many processes torchrun has started for this run, on all machines; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
