@@ -16,7 +16,7 @@ from nascli import __version__
 from nascli.cli.failures import CLOSED_PIPE, explained
 from nascli.distributed import launch
 from nascli.distributed.outcome import Outcome
-from nascli.errors import NascliError
+from nascli.errors import NascliError, UsageError
 from nascli.registry import load
 
 SPIN_COUNT = "10000"
@@ -33,14 +33,22 @@ class Row:
 
     target: str
     summary: str
+    together: bool = False
+    """Whether several processes under torchrun may share the work."""
 
 
 COMMANDS: Mapping[str, Row] = {
-    "search": Row("nascli.cli.commands.search:search", "Search for a network and write what was learnt."),
-    "finetune": Row("nascli.cli.commands.finetune:finetune", "Continue a search at another size or on other data."),
-    "derive": Row("nascli.cli.commands.derive:derive", "Write the best network of a search, or several, as genotypes."),
-    "train": Row("nascli.cli.commands.train:train", "Train the networks of genotypes and write the models."),
-    "eval": Row("nascli.cli.commands.eval:evaluate", "Measure a trained model, or an ensemble, on the test images."),
+    "search": Row("nascli.cli.commands.search:search", "Search for a network and write what was learnt.", True),
+    "finetune": Row(
+        "nascli.cli.commands.finetune:finetune", "Continue a search at another size or on other data.", True
+    ),
+    "derive": Row(
+        "nascli.cli.commands.derive:derive", "Write the best network of a search, or several, as genotypes.", True
+    ),
+    "train": Row("nascli.cli.commands.train:train", "Train the networks of genotypes and write the models.", True),
+    "eval": Row(
+        "nascli.cli.commands.eval:evaluate", "Measure a trained model, or an ensemble, on the test images.", True
+    ),
     "predict": Row(
         "nascli.cli.commands.predict:predict",
         "Name the classes of pictures, or find things in them.",
@@ -59,6 +67,8 @@ COMMANDS: Mapping[str, Row] = {
 def command(name: str) -> TyperCommand:
     """The command called `name`, with its module imported and its options declared."""
     row = COMMANDS[name]
+    if launch.count() > 1 and not row.together:
+        raise UsageError(f"'nascli {name}' is for one process: start it without torchrun")
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
     single.command(name)(load(row.target))
     made = get_command(single)

@@ -15,8 +15,8 @@ from nascli.data.format import Format
 class Request:
     """One batch: indices int64 [batch], and a seed from which that of each image is derived.
 
-    An index that comes several times stands for as many views of its image. rows: those of the batch that are answered, as in
-    the answer to the whole batch; None: all.
+    An index that comes several times stands for as many views of its image. rows: those of the batch that are answered,
+    as in the answer to the whole batch; None: all.
     """
 
     indices: np.ndarray

@@ -1,4 +1,4 @@
-"""Whether torchrun has started this process beside others. Needs no torch."""
+"""Whether torchrun has started this process beside others, and as which. Needs no torch."""
 
 import os
 
@@ -6,3 +6,8 @@ import os
 def count() -> int:
     """How many processes torchrun has started for this run, on all machines; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+
+
+def is_first() -> bool:
+    """Whether this process writes files, as the only one."""
+    return count() == 1 or os.environ.get("RANK") == "0"

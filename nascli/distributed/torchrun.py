@@ -13,10 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from nascli.distributed.outcome import Outcome, verdict
@@ -38,7 +40,7 @@ Say = Callable[[str], None]
 class _Store:
     """What the ranks leave for each other. Nothing here waits."""
 
-    def __init__(self, store: "dist.Store", count: int) -> None:
+    def __init__(self, store: Store, count: int) -> None:
         self._store, self._count = store, count
 
     def leave(self, rank: int, outcome: Outcome) -> None:
@@ -140,7 +142,7 @@ def _silenced(silent: bool) -> Iterator[None]:
         yield
         return
     with (
-        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         contextlib.redirect_stdout(nowhere),
         contextlib.redirect_stderr(nowhere),
     ):

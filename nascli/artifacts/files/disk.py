@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from nascli.distributed import launch
 from nascli.errors import ArtifactError, NascliError, UsageError, escaped
 
 PIPE = "-"
@@ -83,6 +84,8 @@ def read_bytes(source: str | Path, limit: int = LARGEST_INPUT) -> bytes:
     Raises ArtifactError for a missing or unreadable file, a folder or device, empty standard input, or more than
     `limit` bytes; UsageError if standard input is a terminal.
     """
+    if is_pipe(source) and launch.count() > 1:
+        raise UsageError("standard input is for one process, and there are several: name a file")
     if is_pipe(source):
         return _read_standard_input(limit)
     if not str(source):
@@ -113,6 +116,8 @@ def check_output(target: str | Path, overwrite: bool, *, ending: str | None = No
     `ending` is that of the content's format, such as ".json". A name that promises another format is refused, and
     BINARY content is not sent to a terminal.
     """
+    if not launch.is_first():
+        return
     if is_pipe(target):
         _check_standard_output()
         if ending == BINARY and sys.stdout.isatty():
@@ -173,6 +178,8 @@ def write_output(target: str | Path, data: bytes, overwrite: bool = False) -> No
 
     A file that has appeared since `check_output` is not overwritten either. Raises UsageError or NascliError.
     """
+    if not launch.is_first():
+        return
     if is_pipe(target):
         _write_standard_output(data)
     else:

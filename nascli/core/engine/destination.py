@@ -71,11 +71,10 @@ class Destination:
         return [replace(self, output=path.with_name(name)) for name in names]
 
     def write(self, data: bytes) -> Path | None:
-        """Write the result, on the first rank. Returns its path, None for a pipe or nowhere."""
+        """Write the result. Returns its path, None for a pipe or nowhere."""
         if self.output is None:
             return None
-        if world().first:
-            write_output(self.output, data, overwrite=self.overwrite or self.resume)
+        write_output(self.output, data, overwrite=self.overwrite or self.resume)
         return None if self.is_pipe else Path(self.output)
 
 

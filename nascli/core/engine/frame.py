@@ -27,6 +27,7 @@ from nascli.core.engine.signals import StopRequest
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Room
 from nascli.distributed.ranks import joined, world
+from nascli.errors import UsageError
 
 Learning = SearchConfig | TrainConfig | DetectConfig
 Working = Learning | DeriveConfig | EvalConfig | SceneEvalConfig | PredictConfig
@@ -60,6 +61,8 @@ def working(config: Working) -> Iterator[Runtime]:
     Raises UsageError where they are not to be had; MemoryExhausted, which names a smaller batch, where work needs more
     memory than there is.
     """
+    if world().count > 1 and isinstance(config, DetectConfig | SceneEvalConfig):
+        raise UsageError("detectors are trained and evaluated in one process: start nascli without torchrun")
     with joined(replace(world(), seconds=config.dist_timeout)):
         runtime = open_runtime(config)
         with memory_errors(config.batch_size):

@@ -54,6 +54,11 @@ def prepared(origin: Rankable, config: DeriveConfig, count: int, reporter: Repor
             "gives it: 'nascli info CELL --latency' measures it"
         )
     with working(config) as runtime:
+        if config.max_latency is not None and runtime.ranks.count > 1:
+            raise UsageError(
+                "--max-latency measures time, and several processes disturb each other: derive without it, and then "
+                "once more with it and --resume, in one process"
+            )
         data, images = held_out_images(origin, config, runtime.device, reporter)
         source = kind(origin.start, origin.search, data.info, config)
         candidates, probability = draw(source, config, count, reporter)  # line 7

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from nascli.core.engine.ranking.candidates import Candidate, Scorer
 from nascli.core.engine.reporter import Reporter
 from nascli.core.engine.signals import StopRequest, stop_on_signals
 from nascli.data.splits import split
+from nascli.distributed.ranks import world
 from nascli.errors import ArtifactError, Interrupted
 from nascli.seeds import derive_seed
 
@@ -76,16 +78,19 @@ class Rounds:
         scores, size = _Scores(candidates, self.run, shortlist=shortlist), self.scorer.per_pass(len(images))
         scores.resume(size)
         self._begin(scores, len(candidates), len(images))
-        stop = StopRequest()
+        stop, ranks = StopRequest(), world()
         with stop_on_signals(stop):
-            while waiting := scores.waiting[:size]:  # line 9
-                drawn = [candidate.draw() for candidate in waiting]
-                found = self.scorer.scores(drawn, images, lambda: stop.signal_number is not None)  # line 10
-                if found is None:
-                    raise self._interrupted(stop, scores)
-                scores.add(found)
+            while waiting := scores.waiting[: size * ranks.count]:  # line 9
+                mine = waiting[size * ranks.rank :][:size]  # of the next passes, one for each rank
+                drawn = [candidate.draw() for candidate in mine]
+                found = self.scorer.scores(drawn, images, lambda: stop.signal_number is not None) if drawn else []
+                if found is None or ranks.count > 1:
+                    if ranks.any(found is None):
+                        raise self._interrupted(stop, scores)
+                    found = [score for part in ranks.gathered(found, "scores") for score in part]
+                scores.add(found)  # line 10
                 self.reporter.step(1, scores.done, _progress(scores.rows))
-            if shortlist and stop.signal_number is not None:  # in the last pass, with the other round still to come
+            if shortlist and ranks.any(stop.signal_number is not None):  # with the other round still to come
                 raise self._interrupted(stop, scores)
         return Round(len(images), tuple(scores.rows))
 
@@ -101,13 +106,13 @@ class Rounds:
         )
 
     def _interrupted(self, stop: StopRequest, scores: "_Scores") -> Interrupted:
-        assert stop.signal_number is not None
+        number = stop.signal_number or signal.SIGTERM  # another rank's
         kept = "no run directory, so nothing is kept"
         if self.run is not None:
             kept = f"the scores are in {self.run.path}; continue with --resume"
-        name = signal.Signals(stop.signal_number).name
+        name = signal.Signals(number).name
         done = f"{scores.done} of {scores.total} candidates"
-        return Interrupted(f"stopped by {name} after {done}: {kept}", stop.signal_number)
+        return Interrupted(f"stopped by {name} after {done}: {kept}", number)
 
 
 class _Scores:
@@ -130,18 +135,25 @@ class _Scores:
 
     def resume(self, size: int) -> None:
         """Take over the whole passes, of `size` networks, that an earlier process finished."""
-        if self._run is None:
+        kept = world().from_first(self._read, "scores")
+        if kept is None:
             return
+        where = "the run directory" if self._run is None else str(self._run.path)
         known: dict[Hashable, tuple[float, float]] = {}
-        rows = [Scored.of(row, str(self._run.path)) for row in self._run.read_candidates(shortlist=self._shortlist)]
+        rows = [Scored.of(row, where) for row in kept]
         for row, candidate in zip(rows, self._candidates, strict=False):
             if (row.population, row.number) != (candidate.population, candidate.number):
-                raise ArtifactError(f"{self._run.path}: the scores are not those of this run: give --overwrite")
+                raise ArtifactError(f"{where}: the scores are not those of this run: give --overwrite")
             known[candidate.twin_of] = (row.accuracy, row.loss)
         # An incomplete pass is done again: which candidates share a forward pass decides their scores' last bits.
         whole = self.total if len(known) == self.total else len(known) // size * size
         self._take(known[candidate.twin_of] for candidate in self.waiting[:whole])
-        self._run.truncate_candidates(len(self.rows), shortlist=self._shortlist)
+        if self._run is not None:
+            self._run.truncate_candidates(len(self.rows), shortlist=self._shortlist)
+
+    def _read(self) -> list[Any] | None:
+        """The rows that an earlier process has kept; None where nothing is kept."""
+        return None if self._run is None else list(self._run.read_candidates(shortlist=self._shortlist))
 
     def add(self, found: Sequence[tuple[float, float]]) -> None:
         """Keep the accuracy and the loss of the next waiting candidates."""
