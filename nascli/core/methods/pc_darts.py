@@ -130,7 +130,7 @@ class PcDarts:
         for parameter, gradient in zip(self._architecture.parameters, unrolled.gradient, strict=True):
             parameter.grad = gradient
         self._architecture.apply()
-        return unrolled.loss, unrolled.measured
+        return self._runtime.ranks.summed(unrolled.loss, "losses"), unrolled.measured
 
     def _mixture(self) -> Mixture:
         """softmax(alpha) over the operations of an edge, softmax(beta) over the edges into a node."""
