@@ -112,6 +112,8 @@ def test_from_a_cell_to_boxes(here, nascli):
         (["--fit", "crop"], 2, "a detector sees pictures squashed to squares"),
         (["--compile"], 2, "detectors are neither compiled nor captured"),
         (["--data-dir", "nowhere"], 4, "nowhere does not exist: it should hold train/"),
+        (["--batch-size", 1], 2, "batches of one image: a map of this network has one pixel"),
+        (["--batch-size", 1, "--dry-run"], 2, "batches of one image: a map of this network has one pixel"),
         (["--image-size", 16], 2, "images of 16x16 are too small"),
         (["--from", "pc-darts-cifar10"], 3, "holds a genotype"),
         (["--task", "detct"], 2, "unknown --task 'detct': did you mean 'detect'?"),
