@@ -251,7 +251,8 @@ def test_training_recipes_are_the_papers(method, dataset):
 def test_the_recipe_of_detectors_is_torchvisions():
     """references/detection/README.md, SSDlite320 MobileNetV3-Large: --epochs 660 --lr-scheduler cosineannealinglr
     --lr 0.15 --batch-size 24 --weight-decay 0.00004 --data-augmentation ssdlite, on 8 GPUs, so the rate is for 8 x 24
-    images; train.py's momentum is 0.9. Boxes from 0.2 to 0.95 on images of 320 pixels: models/detection/ssdlite.py.
+    images; train.py's momentum is 0.9. Boxes from 0.2 to 0.95 on images of 320 pixels: models/detection/ssdlite.py. The
+    backbone's size: Xu et al., Section 4.3.
     """
     held = DetectConfig(method="pc-darts", dataset="coco").model_dump()
     wanted = {
