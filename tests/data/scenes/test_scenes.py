@@ -142,7 +142,9 @@ def test_classes_without_a_training_box_are_left_out_and_one_that_is_only_in_tes
     assert data.info.classes == ("square", "bar")
     assert any("1 of the categories: 'things'" in text for text in data.notices)
     changed(tmp_path, lambda it: it["annotations"].pop(1))
-    with pytest.raises(DataError, match=r"51\.png has a box of class 'bar', which is none of the 1 classes of"):
+    with pytest.raises(
+        DataError, match=r"51\.png has a box of class 'bar', which is none of the 1 classes of .*: train with"
+    ):
         opened(tmp_path)
 
 
