@@ -69,9 +69,25 @@ def test_from_a_cell_to_boxes(here, nascli):
 
     resumed = nascli("train", "--task", "detect", "--resume", "-o", "d.safetensors")
     assert (resumed.code, resumed.err) == (0, "note: this run is complete: nothing to resume\n")
-    mistaken = nascli("train", "--resume", "-o", "d.safetensors")
-    assert (mistaken.code, mistaken.err.count("\n")) == (2, 1)
-    assert "these are the settings of a detector's training: give --task detect, too" in mistaken.err
+    # The task is in the run's folder, as genotype and settings are, also where the result is missing.
+    result = (here / "d.safetensors").read_bytes()
+    (here / "d.safetensors").unlink()
+    alone = nascli("train", "--resume", "-q", "-o", "d.safetensors")
+    assert (alone.code, alone.out, alone.err) == (0, "d.safetensors\n", "")
+    assert (here / "d.safetensors").read_bytes() == result
+    mistaken = nascli("train", "--task", "classify", "--resume", "-o", "d.safetensors")
+    assert (mistaken.code, mistaken.err) == (
+        2,
+        "nascli: d.run holds a training with --task detect: leave --task classify out\n",
+    )
+
+    (here / "m.run").mkdir()
+    (here / "m.run" / "config.json").write_text('{"stage": "train", "config": {}}')
+    mistaken = nascli("train", "--task", "detect", "--resume", "-o", "m.safetensors")
+    assert (mistaken.code, mistaken.err) == (
+        2,
+        "nascli: m.run holds a training with --task classify: leave --task detect out\n",
+    )
 
     # Where a classifier, or something to search with, is wanted.
     model = "d.safetensors holds a detector, not a model: it finds boxes; classes come from a model of 'nascli train' "

@@ -21,6 +21,7 @@ from nascli.core.engine.inputs import Output
 from nascli.core.engine.replan import check_plan, revisable
 from nascli.core.engine.same_data import difference
 from nascli.errors import ArtifactError, DataError, UsageError
+from nascli.registry import TASKS
 from nascli.settings import settings_class
 
 Stage = SearchConfig | FinetuneConfig | TrainConfig | DetectConfig | DeriveConfig
@@ -91,6 +92,21 @@ def stored_config(destination: Destination, stage: str, method: str | None = Non
     if method not in (None, before := config.get("method")):
         raise _other_settings(path, [_change("method", before, method)])
     return config
+
+
+def task_of_run(destination: Destination, given: str | None = None) -> str | None:
+    """What the training that `destination` would resume is for, a row of TASKS; where there is none, the given task.
+
+    Raises UsageError where that is for another task than the given one.
+    """
+    path = destination.run_path
+    saved = RunDir(path).read_config() if path is not None else None
+    if saved is None or saved["stage"] != TrainConfig.stage:
+        return given
+    stored = str(saved["config"].get("task", next(iter(TASKS))))
+    if given not in (None, stored):
+        raise UsageError(f"{path} holds a training with --task {stored}: leave --task {given} out")
+    return stored
 
 
 def stored_genotype(destination: Destination) -> LoadedGenotype:
