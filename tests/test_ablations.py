@@ -411,3 +411,18 @@ def test_how_differences_are_told_from_chance(monkeypatch):
     assert paired([3, 1, 1], [1, 4, 5]) == "-1.67 (3 pairs, chance 0.5)"
     assert spread([1, 3]) == "2.00 ± 1.41"
     assert spread([2]) == "2.00"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["out", "--small", "--seeds", 0, "--dry-run"], "--seeds 0: at least one search is needed"),
+        (["file", "--small"], "file is no folder: name one for the results"),
+        (["file/deeper", "--small", "--table", "t.csv"], "file/deeper cannot be made: Not a directory"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(words, told, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as left:
+        run(monkeypatch, "parsec_samples", *words)
+    assert left.value.code == told
