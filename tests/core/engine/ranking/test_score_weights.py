@@ -136,8 +136,11 @@ def test_sizes_are_no_choice(given: dict[str, object], tmp_path: Path) -> None:
 
 
 def test_a_genotype_alone_says_nothing(tmp_path: Path) -> None:
-    message = "give --model FILE for the network of the best, and leave --top out"
-    with pytest.raises(UsageError, match=message):
-        rank(gaussian(), settings(), Destination(tmp_path / "cell.json"))
-    with pytest.raises(UsageError, match=message):
-        rank(gaussian(), settings(), Destination(tmp_path / "c.json"), count=2, model=tmp_path / "m.safetensors")
+    model = tmp_path / "m.safetensors"
+    for count, named, ways in (
+        (1, None, "give --model FILE for the network of the best"),
+        (2, model, "leave --top out"),
+        (2, None, "give --model FILE for the network of the best, and leave --top out"),
+    ):
+        with pytest.raises(UsageError, match=f"of the whole super-network: {ways}$"):
+            rank(gaussian(), settings(), Destination(tmp_path / "cell.json"), count=count, model=named)
