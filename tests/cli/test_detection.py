@@ -69,6 +69,12 @@ def test_from_a_cell_to_boxes(here, nascli):
 
     resumed = nascli("train", "--task", "detect", "--resume", "-o", "d.safetensors")
     assert (resumed.code, resumed.err) == (0, "note: this run is complete: nothing to resume\n")
+    for place, told in (("./data/../data", ""), ("other", "; those in other are not read")):
+        elsewhere = nascli("train", "--resume", "--data-dir", place, "-o", "d.safetensors")
+        assert (elsewhere.code, elsewhere.out) == (0, "d.safetensors\n")
+        told = f". It was made with the images in data{told}" if told else ""
+        assert elsewhere.err == f"note: this run is complete: nothing to resume{told}\n"
+
     # The task is in the run's folder, as genotype and settings are, also where the result is missing.
     result = (here / "d.safetensors").read_bytes()
     (here / "d.safetensors").unlink()
@@ -187,6 +193,11 @@ def test_the_size_of_a_detector_before_any_training(here, nascli):
     weights = sum(one["channels"] * 6 * 10 * one["side"] ** 2 for one in facts["maps"])
     assert more["multiply_adds"] - facts["multiply_adds"] == weights
     assert nascli("info", "--task", "detect", "--supernet", "enas").code == 2
+    wrong = nascli("info", "pc-darts-imagenet", "--task", "detect", "--dataset", "cifar10")
+    assert (wrong.code, wrong.err) == (
+        2,
+        "nascli: cifar10 has no boxes: a detector takes --dataset coco or digits-scenes\n",
+    )
     plan = nascli(*TRAIN, "--dry-run", "--json", "-q")
     assert json.loads(plan.out)["backbone"]["parameters"] > 0
     assert sorted(path.name for path in here.iterdir()) == ["data"]
