@@ -55,6 +55,19 @@ def test_from_a_cell_to_boxes(here, nascli):
         assert 0 <= box["score"] <= 1
     assert rows[0]["boxes"]
     assert sorted(path.name for path in (here / "drawn").iterdir()) == ["50.png", "51.png", "52.png"]
+    assert [row.get("drawing") for row in rows] == ["drawn/50.png", "drawn/51.png", "drawn/52.png", None]
+    (here / "more").mkdir()
+    (here / "more" / "50.png").write_bytes((here / "data" / "test" / "50.png").read_bytes())
+    pictures = ("data/test/50.png", "more/50.png")
+    same = nascli("predict", "d.safetensors", *pictures, "--json", "--draw", "deep/drawn", "-q")
+    assert [json.loads(line)["drawing"] for line in same.out.splitlines()] == [
+        "deep/drawn/50.png",
+        "deep/drawn/50-2.png",
+    ]
+    for impossible in ("/proc/drawn", "/proc"):  # told before any picture is looked at
+        refused = nascli("predict", "d.safetensors", *pictures, "--draw", impossible)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+        assert refused.err.startswith(f"nascli: {impossible} cannot be written: ")
     with Image.open(here / "drawn" / "50.png") as drawing:
         assert min(drawing.size) >= 320  # small pictures are enlarged
     again = nascli("predict", "d.safetensors", "data/test", "--draw", "drawn")
