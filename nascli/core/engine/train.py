@@ -26,7 +26,7 @@ from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
 from nascli.core.engine.settling import FEW_STEPS, settled_notice
 from nascli.core.engine.signals import StopRequest
-from nascli.core.engine.sizing import batch_notice, derived_network, shape_of, stem_notice, tower_notice
+from nascli.core.engine.sizing import batch_notice, check_batch, derived_network, shape_of, stem_notice, tower_notice
 from nascli.core.engine.starting_weights import (
     Inherited,
     Transferred,
@@ -47,6 +47,7 @@ from nascli.core.runtime import (
 from nascli.data import Augmentation, DataModule, class_weights, open_data
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Size
+from nascli.graphs.operations import Norm
 from nascli.seeds import derive_seed
 from nascli.spaces.network_settings import DataShape
 
@@ -177,6 +178,9 @@ def open_training(
     tower = graph.tower_parameters if settings.auxiliary else 0
     check_memory(graph.parameters + tower, runtime.device, smaller)
     check_maps(config.batch_size, graph.largest_map, data.info.image_size, runtime, config.stem)
+    normed = [graph.shapes[node.name].side for node in graph.nodes if isinstance(node.op, Norm)]
+    last_of_tower = [1] if settings.auxiliary and graph.tower is not None and graph.tower.form.last_norm else []
+    check_batch(config.batch_size, [*normed, *last_of_tower])
     job = TrainJob(found, graph, settings, config, data, runtime, inherited)
     if inherited is not None and job.transfer is not None:
         reporter.notice(f"inherited from {inherited.where}: {job.transfer}")
