@@ -62,8 +62,12 @@ class Config(BaseModel):
     image_size: int | None = Field(
         None, ge=4, le=4096, description="side of the images, in pixels; if unset, the data's own"
     )
-    limit_train: int | None = Field(None, ge=1, description="use only N training images, equally many of each class")
-    skip_corrupt: bool = Field(False, description="leave out images that cannot be read, instead of stopping")
+    limit_train: int | None = Field(
+        None, ge=1, description="use only N training images, equally many of each class; of pictures with boxes any N"
+    )
+    skip_corrupt: bool = Field(
+        False, description="leave out images that cannot be read, and boxes that are not in theirs, instead of stopping"
+    )
     flip: bool | None = Field(
         None,
         description="mirror training images left and right at random; if unset, where the data set says that this "

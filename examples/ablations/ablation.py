@@ -68,6 +68,10 @@ class Ablation:
             help="true accuracies for --small, default $NASCLI_TEST_TABLE",
         )
         options = parser.parse_args()
+        if options.seeds < 1:
+            sys.exit(f"--seeds {options.seeds}: at least one search is needed")
+        if options.folder.exists() and not options.folder.is_dir():
+            sys.exit(f"{options.folder} is no folder: name one for the results")
         self.folder, self.small, self.dry_run = options.folder, options.small, options.dry_run
         self.dataset: str = options.dataset
         self.seeds = range(options.seeds)
@@ -83,7 +87,10 @@ class Ablation:
                 self._listed.add(line)
             return "{}"
         print(line, file=sys.stderr, flush=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            sys.exit(f"{self.folder} cannot be made: {error.strerror}")
         with redirect_stdout(io.StringIO()) as printed:
             code = run([*map(str, words), "--quiet"])
         if code:

@@ -2,7 +2,7 @@
 
     python examples/ablations/pc_darts_k.py FOLDER [--small --table T] [--data-dir DIR]
 
-One search of each on CIFAR-10, as in the paper; `--seeds N` for more.
+One search of each on CIFAR-10; `--seeds N` for more. The paper does not say how many it has.
 """
 
 from ablation import Ablation, chance, errors, spread

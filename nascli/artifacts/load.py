@@ -12,7 +12,7 @@ from nascli.artifacts.detector import DetectorFile
 from nascli.artifacts.distributions import distribution
 from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
 from nascli.artifacts.files import formats, tensor_file, tensors
-from nascli.artifacts.files.disk import LARGEST_INPUT, display_name, is_pipe, read_bytes, sha256
+from nascli.artifacts.files.disk import LARGEST_INPUT, PROMISES, display_name, is_pipe, read_bytes, sha256
 from nascli.artifacts.genotypes import published
 from nascli.artifacts.genotypes.genotype import LARGEST_FILE as LARGEST_GENOTYPE
 from nascli.artifacts.genotypes.genotype import GenotypeFile, parse_genotype
@@ -181,7 +181,9 @@ def _not_found(source: str) -> str:
     path = Path(source)
     if path.suffix or path.name != source:
         try:
-            neighbours = [item.name for item in path.parent.iterdir()]
+            # Who names a file, by its ending, does not mean a folder.
+            files_only = path.suffix in PROMISES
+            neighbours = [item.name for item in path.parent.iterdir() if not files_only or item.is_file()]
         except OSError:
             neighbours = []
         close = difflib.get_close_matches(path.name, neighbours, n=1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from nascli.data.augmentation import Augmentation, Normalization, augment
 from nascli.data.balance import BalancedOrder
 from nascli.data.feed import Feed, Request
-from nascli.data.permutation import permutation
+from nascli.data.permutation import even_batches, permutation
 from nascli.distributed.share import WHOLE, Share
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
@@ -100,8 +100,7 @@ class Stream:
         The order mixes the classes and is always the same. `position` does not change. share: its batches alone.
         """
         order = self._indices[permutation(len(self._indices), derive_seed(self._seed, self.name, "once"))]
-        batches = np.array_split(order, -(-len(order) // self.batch_size))
-        for images, labels in self._feed.read(map(Request, share.turns(batches))):
+        for images, labels in self._feed.read(map(Request, share.turns(even_batches(order, self.batch_size)))):
             yield self._normalize(images, self._memory_format), labels
 
     def close(self) -> None:

@@ -72,6 +72,14 @@ class _Posterior(Settings):
     )
 
 
+_OF_DROPOUT = {
+    "drop_prior": "drops no channels",
+    "pooling_paths": "drops no pooling",
+    "temperature": "has no relaxed masks",
+}
+"""Settings that Gaussian noise has no use for, and why."""
+
+
 class PgnasSettings(AsTrained, Warmup, _Posterior):
     """The settings of PGNAS. The only weight decay is the prior's."""
 
@@ -110,12 +118,12 @@ class PgnasSettings(AsTrained, Warmup, _Posterior):
     def _suits_the_noise(self) -> Self:
         if self.noise == "dropout":
             return self
-        if self.drop_prior:
-            raise ValueError("drop_prior: Gaussian noise drops no channels; leave it out, or take the noise dropout")
-        if self.pooling_paths:
-            raise ValueError("pooling_paths: Gaussian noise drops no pooling; leave it out, or take the noise dropout")
+        for name, why in _OF_DROPOUT.items():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option}: Gaussian noise {why}; leave it out, or take --noise dropout")
         if not self.weight_prior:
-            raise ValueError("weight_prior: with Gaussian noise it must be above 0, or the noise would grow for ever")
+            raise ValueError("--weight-prior: with Gaussian noise it must be above 0, or the noise would grow for ever")
         return self
 
     @model_validator(mode="after")

@@ -187,9 +187,12 @@ def test_what_a_file_holds_is_known_once_it_is_asked_for(tmp_path: Path) -> None
 def test_what_is_not_there_is_answered_with_what_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     put(tmp_path, b"", "run.safetensors")
+    (tmp_path / "pool.run").mkdir()
     for source, message in {
         "pc-dart-cifar10": "^no such file, and unknown published genotype 'pc-dart-cifar10': did you mean 'pc-darts",
         "runn.safetensors": r"^no such file: runn\.safetensors; did you mean run\.safetensors\?",
+        "pool.json": r"^no such file: pool\.json$",
+        "pool.rum": r"^no such file: pool\.rum; did you mean pool\.run\?$",
         "some/where/cell.json": "^no such file: some/where/cell.json$",
     }.items():
         with pytest.raises(ArtifactError, match=message):

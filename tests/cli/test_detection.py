@@ -55,6 +55,19 @@ def test_from_a_cell_to_boxes(here, nascli):
         assert 0 <= box["score"] <= 1
     assert rows[0]["boxes"]
     assert sorted(path.name for path in (here / "drawn").iterdir()) == ["50.png", "51.png", "52.png"]
+    assert [row.get("drawing") for row in rows] == ["drawn/50.png", "drawn/51.png", "drawn/52.png", None]
+    (here / "more").mkdir()
+    (here / "more" / "50.png").write_bytes((here / "data" / "test" / "50.png").read_bytes())
+    pictures = ("data/test/50.png", "more/50.png")
+    same = nascli("predict", "d.safetensors", *pictures, "--json", "--draw", "deep/drawn", "-q")
+    assert [json.loads(line)["drawing"] for line in same.out.splitlines()] == [
+        "deep/drawn/50.png",
+        "deep/drawn/50-2.png",
+    ]
+    for impossible in ("/proc/drawn", "/proc"):  # told before any picture is looked at
+        refused = nascli("predict", "d.safetensors", *pictures, "--draw", impossible)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+        assert refused.err.startswith(f"nascli: {impossible} cannot be written: ")
     with Image.open(here / "drawn" / "50.png") as drawing:
         assert min(drawing.size) >= 320  # small pictures are enlarged
     again = nascli("predict", "d.safetensors", "data/test", "--draw", "drawn")
@@ -69,9 +82,31 @@ def test_from_a_cell_to_boxes(here, nascli):
 
     resumed = nascli("train", "--task", "detect", "--resume", "-o", "d.safetensors")
     assert (resumed.code, resumed.err) == (0, "note: this run is complete: nothing to resume\n")
-    mistaken = nascli("train", "--resume", "-o", "d.safetensors")
-    assert (mistaken.code, mistaken.err.count("\n")) == (2, 1)
-    assert "these are the settings of a detector's training: give --task detect, too" in mistaken.err
+    for place, told in (("./data/../data", ""), ("other", "; those in other are not read")):
+        elsewhere = nascli("train", "--resume", "--data-dir", place, "-o", "d.safetensors")
+        assert (elsewhere.code, elsewhere.out) == (0, "d.safetensors\n")
+        told = f". It was made with the images in data{told}" if told else ""
+        assert elsewhere.err == f"note: this run is complete: nothing to resume{told}\n"
+
+    # The task is in the run's folder, as genotype and settings are, also where the result is missing.
+    result = (here / "d.safetensors").read_bytes()
+    (here / "d.safetensors").unlink()
+    alone = nascli("train", "--resume", "-q", "-o", "d.safetensors")
+    assert (alone.code, alone.out, alone.err) == (0, "d.safetensors\n", "")
+    assert (here / "d.safetensors").read_bytes() == result
+    mistaken = nascli("train", "--task", "classify", "--resume", "-o", "d.safetensors")
+    assert (mistaken.code, mistaken.err) == (
+        2,
+        "nascli: d.run holds a training with --task detect: leave --task classify out\n",
+    )
+
+    (here / "m.run").mkdir()
+    (here / "m.run" / "config.json").write_text('{"stage": "train", "config": {}}')
+    mistaken = nascli("train", "--task", "detect", "--resume", "-o", "m.safetensors")
+    assert (mistaken.code, mistaken.err) == (
+        2,
+        "nascli: m.run holds a training with --task classify: leave --task detect out\n",
+    )
 
     # Where a classifier, or something to search with, is wanted.
     model = "d.safetensors holds a detector, not a model: it finds boxes; classes come from a model of 'nascli train' "
@@ -112,6 +147,8 @@ def test_from_a_cell_to_boxes(here, nascli):
         (["--fit", "crop"], 2, "a detector sees pictures squashed to squares"),
         (["--compile"], 2, "detectors are neither compiled nor captured"),
         (["--data-dir", "nowhere"], 4, "nowhere does not exist: it should hold train/"),
+        (["--batch-size", 1], 2, "batches of one image: a map of this network has one pixel"),
+        (["--batch-size", 1, "--dry-run"], 2, "batches of one image: a map of this network has one pixel"),
         (["--image-size", 16], 2, "images of 16x16 are too small"),
         (["--from", "pc-darts-cifar10"], 3, "holds a genotype"),
         (["--task", "detct"], 2, "unknown --task 'detct': did you mean 'detect'?"),
@@ -169,6 +206,11 @@ def test_the_size_of_a_detector_before_any_training(here, nascli):
     weights = sum(one["channels"] * 6 * 10 * one["side"] ** 2 for one in facts["maps"])
     assert more["multiply_adds"] - facts["multiply_adds"] == weights
     assert nascli("info", "--task", "detect", "--supernet", "enas").code == 2
+    wrong = nascli("info", "pc-darts-imagenet", "--task", "detect", "--dataset", "cifar10")
+    assert (wrong.code, wrong.err) == (
+        2,
+        "nascli: cifar10 has no boxes: a detector takes --dataset coco or digits-scenes\n",
+    )
     plan = nascli(*TRAIN, "--dry-run", "--json", "-q")
     assert json.loads(plan.out)["backbone"]["parameters"] > 0
     assert sorted(path.name for path in here.iterdir()) == ["data"]

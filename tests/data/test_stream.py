@@ -17,6 +17,7 @@ from torchvision.transforms import v2
 from nascli.config import SearchConfig
 from nascli.data import Augmentation, DataModule, Stream, open_data
 from nascli.data.augmentation import Normalization
+from nascli.data.permutation import even_batches
 from nascli.data.resident import ResidentFeed
 from nascli.errors import DataError, UsageError
 from tests.data.pictures import CPU, make_folder, read
@@ -108,6 +109,17 @@ def test_once_shows_each_image_as_it_is_in_batches_of_nearly_one_size_and_leaves
     assert sorted(order) == list(range(3, 25)) != order
     assert [label for _, labels in stream.once() for label in labels.tolist()] == order
     assert [label for _, labels in numbered_stream(30, 5, seed=1, **given).once() for label in labels.tolist()] != order
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "sizes"),
+    [(57, 19, [19, 19, 19]), (7, 3, [3, 2, 2]), (3, 2, [3]), (5, 2, [3, 2]), (5, 1, [3, 2]), (2, 1, [2]), (1, 1, [1])],
+)
+def test_no_even_batch_has_a_single_image(images: int, batch: int, sizes: list[int]):
+    """Whose maps of one pixel have no statistics; unless there is only one image."""
+    found = even_batches(np.arange(images) * 10, batch)
+    assert [len(one) for one in found] == sizes
+    assert np.concatenate(found).tolist() == list(range(0, 10 * images, 10))
 
 
 def test_faults_of_the_caller():

@@ -7,7 +7,7 @@ Xu et al., ICLR 2020, Sections 4.2 and 4.3; Liu et al., ICLR 2019, Appendix A; C
 import pytest
 
 from nascli import recipes
-from nascli.config import FinetuneConfig, SearchConfig, TrainConfig
+from nascli.config import DetectConfig, FinetuneConfig, SearchConfig, TrainConfig
 from nascli.errors import UsageError
 from nascli.milestones import milestones
 from nascli.registry import DATASETS, METHODS, SPACES, SUPERNETS
@@ -245,6 +245,22 @@ def test_search_recipes_are_the_papers(method, dataset):
 def test_training_recipes_are_the_papers(method, dataset):
     held = TrainConfig(method=method, dataset=dataset).model_dump()
     wanted = TRAININGS[method, dataset]
+    assert {name: held[name] for name in wanted} == wanted
+
+
+def test_the_recipe_of_detectors_is_torchvisions():
+    """references/detection/README.md, SSDlite320 MobileNetV3-Large: --epochs 660 --lr-scheduler cosineannealinglr
+    --lr 0.15 --batch-size 24 --weight-decay 0.00004 --data-augmentation ssdlite, on 8 GPUs, so the rate is for 8 x 24
+    images; train.py's momentum is 0.9. Boxes from 0.2 to 0.95 on images of 320 pixels: models/detection/ssdlite.py. The
+    backbone's size: Xu et al., Section 4.3.
+    """
+    held = DetectConfig(method="pc-darts", dataset="coco").model_dump()
+    wanted = {
+        "image_size": 320, "epochs": 660, "batch_size": 24, "lr": 0.15 / 8, "lr_min": 0.0, "lr_warmup_epochs": 0,
+        "schedule": "cosine", "momentum": 0.9, "nesterov": False, "weight_decay": 4e-5, "clip": 0.0,
+        "augmentation": "ssdlite", "extra_channels": 512, "anchor_min": 0.2, "anchor_max": 0.95,
+        "layers": 14, "channels": 48, "stem": "imagenet",
+    }  # fmt: skip
     assert {name: held[name] for name in wanted} == wanted
 
 

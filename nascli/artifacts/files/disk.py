@@ -232,6 +232,19 @@ def check_output_folder(target: Path, overwrite: bool, own: Collection[str]) -> 
             raise UsageError(f"{target} cannot be written: the folder {target.parent} is read-only")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, unless it is there. Raises UsageError or NascliError if files can't be put in it.
+
+    Some places, such as /proc, only tell when this is tried.
+    """
+    check_name(folder)
+    with folder_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".nascli-{secrets.token_hex(8)}.tmp"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+
+
 def write_folder(target: Path, files: Mapping[str, bytes], overwrite: bool = False) -> None:
     """Write a folder with these files. It is made under a temporary name, so that it is whole or not there at all.
 

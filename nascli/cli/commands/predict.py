@@ -53,7 +53,8 @@ def predict(
         typer.Option(
             "--draw",
             metavar="FOLDER",
-            help="of a detector: write the pictures with their boxes to FOLDER",
+            help="of a detector: write the pictures with their boxes to FOLDER, as NAME.png, small ones enlarged by a "
+            "whole factor; --json tells the file of each",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,

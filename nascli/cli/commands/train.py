@@ -27,15 +27,16 @@ def train(
     stage: StageOptions,
     sources: GenotypeSources = None,
     task: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--task",
             metavar="|".join(TASKS),
-            help="what the networks learn: one class for a picture, or boxes around things and their classes",
+            help="what the networks learn: one class for a picture, or boxes around things and their classes; "
+            f"default {next(iter(TASKS))}, with --resume that of the run",
             autocompletion=among(lambda: TASKS),
             rich_help_panel=RECIPE_PANEL,
         ),
-    ] = "classify",
+    ] = None,
     seeds: Seeds = None,
     keep_best: Annotated[
         bool,
@@ -60,8 +61,8 @@ def train(
     """Train the networks of genotypes and write the models.
 
     A genotype is a file (JSON, or the text of DARTS or NAS-Bench-201), such a text itself, '-', or a published cell.
-    --resume needs none, since the run has it. The weights start at random, or with --from from those of a search or of
-    a model, which may have had other classes. Without a genotype, that of the model is trained.
+    --resume needs none, nor --task, since the run has both. The weights start at random, or with --from from those of
+    a search or of a model, which may have had other classes. Without a genotype, that of the model is trained.
 
     Several genotypes, or --seeds, give several models, trained one after another: model-1.safetensors,
     model-seed0.safetensors or model-1-seed0.safetensors, and so on. 'nascli eval' takes them as an ensemble.
@@ -72,7 +73,7 @@ def train(
     With --task detect the network becomes the backbone of a detector, an SSD, for a data set of pictures with boxes:
     --dataset coco, or the built-in digits-scenes. --from then names a classifier.
     """
-    if part := lookup(TASKS, "--task", task).train:
+    if part := lookup(TASKS, "--task", _task(task, stage)).train:
         if keep_best:
             raise UsageError("--keep-best compares classifiers: train detectors one by one, and leave it out")
         load(part)(session, given, stage, sources, seeds, start)
@@ -144,6 +145,16 @@ def train(
     if not session.quiet:
         print(models_table(models), file=sys.stderr)
     print_results([(model, member.destination) for model, member in zip(models, planned, strict=True)], stage.json)
+
+
+def _task(given: str | None, stage: StageOptions) -> str:
+    """The task that is given, that of the run which is resumed, or the first. Raises UsageError where they differ."""
+    if stage.resume and (given is None or given in TASKS):
+        from nascli.cli.output.results import stage_destination
+        from nascli.core.engine.destination import task_of_run
+
+        given = task_of_run(stage_destination(stage), given)
+    return given or next(iter(TASKS))
 
 
 def _compare(

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from nascli.artifacts.detector import DetectorFile
 from nascli.artifacts.genotypes.genotype import GenotypeFile
 from nascli.artifacts.load import Artifact, LoadedArtifact
-from nascli.config import DetectConfig, describe
+from nascli.config import DetectConfig, check_scenes, describe
 from nascli.errors import UsageError
-from nascli.registry import SCENES, lookup
+from nascli.registry import SCENES
 from nascli.spaces.network_settings import DataShape
 
 
@@ -33,7 +33,8 @@ def describe_as_detector(
 
     genotype = found.holding(GenotypeFile).value.genotype
     name = dataset or "coco"
-    row = lookup(SCENES, "dataset", name)
+    check_scenes(name)
+    row = SCENES[name]
     own = {key: value for key, value in given.items() if key in DetectConfig.model_fields}
     try:
         config = DetectConfig(dataset=name, space=genotype.space, **own)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nascli.artifacts.files.disk import PIPE, write_output
+from nascli.artifacts.files.disk import PIPE, make_folder, write_output
 from nascli.cli.options.of_config import resolve
 from nascli.cli.session import Session
 from nascli.config import PredictConfig
@@ -37,11 +37,14 @@ def predict(
 
     from nascli.artifacts.detector import DetectorFile
     from nascli.cli.output.progress import progress
+    from nascli.core.engine.detection.drawing import drawn
     from nascli.core.engine.detection.predict import SCORE, boxes_in, pictures_in
 
     detector = source.holding(DetectorFile)
     paths = pictures_in(places)
     drawings = _drawings(draw, paths, overwrite=overwrite)
+    if draw is not None:
+        make_folder(draw)
     width = max(map(len, detector.value.data.classes))
     unreadable = 0
     shown = session if not sys.stdout.isatty() else replace(session, quiet=True)
@@ -53,17 +56,20 @@ def predict(
             if found.error is not None:
                 unreadable += 1
                 print(f"cannot read {escaped(found.error)}", file=sys.stderr)
-            print(
-                json_format.dumps(found.document()) if json else _lines(found, width),
-                end="\n" if json else "",
-                flush=True,
-            )
-            if drawings and found.error is None:
-                _draw(detector.value, found, drawings[number - 1], overwrite=overwrite)
+            drawing = drawings[number - 1] if drawings and found.error is None else None
+            if drawing is not None:
+                write_output(drawing, drawn(detector.value, found), overwrite=overwrite)
+            print(_json_line(found, drawing) if json else _lines(found, width), end="", flush=True)
             reporter.step(1, number, {})
         reporter.end(draw)
     if unreadable:
         raise DataError(f"{unreadable:,} of {len(paths):,} pictures cannot be read, as told above")
+
+
+def _json_line(found: "PictureBoxes", drawing: Path | None) -> str:
+    """What there is of a picture as a line of JSON, with the file that it was drawn into, if it was."""
+    drawn_into = {} if drawing is None else {"drawing": str(drawing)}
+    return json_format.dumps({**found.document(), **drawn_into}) + "\n"
 
 
 def _lines(found: "PictureBoxes", width: int) -> str:
@@ -103,10 +109,3 @@ def _drawings(folder: Path | None, paths: Sequence[Path], *, overwrite: bool) ->
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists: replace it with --overwrite, or name another folder for --draw")
     return named
-
-
-def _draw(detector: Any, found: "PictureBoxes", path: Path, *, overwrite: bool) -> None:
-    from nascli.core.engine.detection.drawing import drawn
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_output(path, drawn(detector, found), overwrite=overwrite)

@@ -35,8 +35,6 @@ def train(
     genotype, classifier = _inputs(target, sources, start, resume=stage.resume)
     own = {**given, **({"weights": "inherited"} if classifier is not None else {})}
     stored = stored_config(target, DetectConfig.stage, own.get("method")) if stage.resume else {}
-    if stored and "task" not in stored:
-        raise UsageError(f"{target.run_path} holds the training of a classifier: leave --task detect out")
     if not stored:
         stored = _inherited(genotype, classifier, stage.config, own)
     config = resolve(DetectConfig, own, file=stage.config, stored=stored)

@@ -26,6 +26,9 @@ def print_plans(plans: Mapping[str, Mapping[str, Any]], *, stage: str, json: boo
     for name, plan in plans.items():
         print(f"# {name}:")
         _print_costs(plan)
+    if len(plans) > 1:
+        seconds = sum(plan["seconds"] for plan in plans.values())
+        print(f"# all {len(plans)}, one after another: {duration(seconds)}")
 
 
 def print_ranking_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> None:

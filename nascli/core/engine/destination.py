@@ -22,6 +22,7 @@ from nascli.core.engine.replan import check_plan, revisable
 from nascli.core.engine.same_data import difference
 from nascli.distributed.ranks import world
 from nascli.errors import ArtifactError, DataError, UsageError
+from nascli.registry import TASKS
 from nascli.settings import settings_class
 
 Stage = SearchConfig | FinetuneConfig | TrainConfig | DetectConfig | DeriveConfig
@@ -97,6 +98,20 @@ def _saved_config(destination: Destination) -> tuple[Path | None, dict[str, Any]
     """The run directory, if there is one, and what it says of its run, if that has begun; as the first rank sees it."""
     path = destination.run_path
     return path, None if path is None else world().from_first(RunDir(path).read_config)
+
+
+def task_of_run(destination: Destination, given: str | None = None) -> str | None:
+    """What the training that `destination` would resume is for, a row of TASKS; where there is none, the given task.
+
+    Raises UsageError where that is for another task than the given one.
+    """
+    path, saved = _saved_config(destination)
+    if saved is None or saved["stage"] != TrainConfig.stage:
+        return given
+    stored = str(saved["config"].get("task", next(iter(TASKS))))
+    if given not in (None, stored):
+        raise UsageError(f"{path} holds a training with --task {stored}: leave --task {given} out")
+    return stored
 
 
 def stored_genotype(destination: Destination) -> LoadedGenotype:

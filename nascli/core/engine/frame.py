@@ -23,6 +23,7 @@ from nascli.core.engine.loop import Job, drive
 from nascli.core.engine.pictures import room, watches_validation
 from nascli.core.engine.replan import NewPlan, replan
 from nascli.core.engine.reporter import Reporter
+from nascli.core.engine.same_data import same_place
 from nascli.core.engine.signals import StopRequest
 from nascli.core.runtime import Runtime, fitting_threads, memory_errors, open_runtime
 from nascli.data import Room
@@ -82,10 +83,18 @@ def complete(
     Raises UsageError for whatever would keep its result from being written.
     """
     if done := finished(destination, config, made_from, weights_from):
-        reporter.notice("this run is complete: nothing to resume")
+        reporter.notice(f"this run is complete: nothing to resume{_of_others(done, config)}")
         return done.holding(file)
     check_destination(destination, config, made_from, weights_from)
     return None
+
+
+def _of_others(done: LoadedArtifact[Any], config: Learning) -> str:
+    """What to say where a complete run is resumed with images in another place, which nothing needs to read."""
+    then = done.provenance.config.get("data_dir")
+    if same_place(then, config.data_dir):
+        return ""
+    return f". It was made with the images in {then or 'the usual place'}; those in {config.data_dir} are not read"
 
 
 def learn(

@@ -159,15 +159,16 @@ class _Progress:
     def _finite_means(self, *, with_weights: bool) -> dict[str, float]:
         """The means of the epoch so far. Raises Diverged where one, or a weight of the job, is not finite."""
         values = self._means.read()
-        bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
         if not bad and with_weights and not all_finite(self._job.state_dict()):
-            bad = "a weight"
+            bad = ["a weight"]
         if bad:
+            told = f"{', '.join(bad)} {'is' if len(bad) == 1 else 'are'}"
             kept = "no checkpoint was written yet"
             if self._run is not None and self._run.checkpoint.exists():
                 kept = f"the last good checkpoint is {self._run.checkpoint}"
             rate = f"learning rate {self._job.learning_rate():.3g}"
-            raise Diverged(f"{bad} is no longer finite at step {self.step} ({rate}); {kept}. Try a lower --lr.")
+            raise Diverged(f"{told} no longer finite at step {self.step} ({rate}); {kept}. Try a lower --lr.")
         return values
 
     def _end_epoch(self, epoch: int, means: Mapping[str, float], rate: float) -> None:

@@ -21,7 +21,7 @@ from nascli.core.engine.offers import OffersMode
 from nascli.core.engine.replan import earlier_plans
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.signals import StopRequest
-from nascli.core.engine.sizing import batch_notice, drawing_limits, shape_of, stem_notice
+from nascli.core.engine.sizing import batch_notice, check_batch, drawing_limits, shape_of, stem_notice
 from nascli.core.engine.truth import Truth, check_truth, search_by_table
 from nascli.core.methods.protocol import Plan, SearchMethod
 from nascli.core.nn.measure import count_parameters
@@ -123,6 +123,8 @@ def open_search(
     config: SearchConfig, start: LoadedDistribution | None, runtime: Runtime, truth: Truth | None = None
 ) -> tuple[DataModule, "SearchJob"]:
     """The images of a search, and the search before its first step: from the distribution `start`, if there is one."""
+    if config.batch_size == 1:
+        check_batch(1, [1])  # in a search's cells and its tower, maps of one pixel are common
     if config.image_size is not None:  # before any image is enlarged
         largest = config.settings.largest_map(config.space, config.image_size)
         check_maps(config.batch_size, largest, config.image_size, runtime, config.settings.known_stem)

@@ -1,5 +1,6 @@
 """The network that a training would build. Where the registry's tables know too little, headers of images are read."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
@@ -135,6 +136,18 @@ def detector_layout(
         extra_channels=config.extra_channels, anchor_min=config.anchor_min, anchor_max=config.anchor_max
     )
     return network, settings, layout_of(genotype, network, settings)
+
+
+def check_batch(batch_size: int, sides: Iterable[int]) -> None:
+    """Raise UsageError where a batch norm would see one value of a channel: one image, and a map of one pixel.
+
+    sides: of the maps that are normalised.
+    """
+    if batch_size == 1 and 1 in sides:
+        raise UsageError(
+            "batches of one image: a map of this network has one pixel, and batch norm takes its statistics from two "
+            "values or more: give --batch-size 2 or more"
+        )
 
 
 def _no_sizes(config: TrainConfig | DetectConfig, missing: list[str]) -> str:

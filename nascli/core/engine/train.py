@@ -24,8 +24,9 @@ from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwr
 from nascli.core.engine.replan import earlier_plans
 from nascli.core.engine.reporter import Reporter, Silent
 from nascli.core.engine.same_data import changed_since
+from nascli.core.engine.settling import FEW_STEPS, settled_notice
 from nascli.core.engine.signals import StopRequest
-from nascli.core.engine.sizing import batch_notice, derived_network, shape_of, stem_notice, tower_notice
+from nascli.core.engine.sizing import batch_notice, check_batch, derived_network, shape_of, stem_notice, tower_notice
 from nascli.core.engine.starting_weights import (
     Inherited,
     Transferred,
@@ -46,11 +47,9 @@ from nascli.core.runtime import (
 from nascli.data import Augmentation, DataModule, class_weights, open_data
 from nascli.errors import UsageError
 from nascli.graphs.graph import Graph, Size
+from nascli.graphs.operations import Norm
 from nascli.seeds import derive_seed
 from nascli.spaces.network_settings import DataShape
-
-FEW_STEPS = 100
-"""After fewer, running statistics still reflect earlier weights: each step contributes only a tenth."""
 
 
 def train(
@@ -102,7 +101,8 @@ def train(
             )
         if (trained := kept["step"]) < FEW_STEPS:
             job.settle()
-            reporter.notice(_told_settled(trained, watched=ACCURACY in kept, keep=config.keep))
+            text = settled_notice(trained, "model", watched=ACCURACY in kept)
+            reporter.notice(text + (", but not the choice of the epoch" if config.keep == "best" else ""))
             kept = {**kept, **job.watched()}  # of the network that is written
         weights = {
             k: v.detach().cpu() for k, v in job.network.state_dict().items() if not k.startswith(auxiliary.PREFIX)
@@ -120,17 +120,6 @@ def train(
         path = destination.write(content)
         reporter.end(path)
     return read_back(content, path, ModelFile)
-
-
-def _told_settled(steps: int, *, watched: bool, keep: str) -> str:
-    """What the user should know of a model whose batch norms have other statistics than its last epoch."""
-    texts = [
-        f"after {steps} step{'' if steps == 1 else 's'} the running statistics of batch norms lag behind the weights: "
-        "the model's are those of one pass over the training images"
-    ]
-    if watched:
-        texts.append("so are its validation figures" + (", but not the choice of the epoch" if keep == "best" else ""))
-    return "; ".join(texts)
 
 
 def _measured(kept: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -189,6 +178,9 @@ def open_training(
     tower = graph.tower_parameters if settings.auxiliary else 0
     check_memory(graph.parameters + tower, runtime.device, smaller)
     check_maps(config.batch_size, graph.largest_map, data.info.image_size, runtime, config.stem)
+    normed = [graph.shapes[node.name].side for node in graph.nodes if isinstance(node.op, Norm)]
+    last_of_tower = [1] if settings.auxiliary and graph.tower is not None and graph.tower.form.last_norm else []
+    check_batch(config.batch_size, [*normed, *last_of_tower])
     job = TrainJob(found, graph, settings, config, data, runtime, inherited)
     if inherited is not None and job.transfer is not None:
         reporter.notice(f"inherited from {inherited.where}: {job.transfer}")

@@ -288,8 +288,8 @@ class Pgnas:
         ]
         if differences:
             raise UsageError(
-                f"the posterior has learnt from images that would be held out here for ranking; "
-                f"hold out the same: {', '.join(differences)}"
+                "the earlier search has learnt from images that this run would keep apart, to rank candidates on: keep "
+                f"the same ones apart with {', '.join(differences)}"
             )
 
     def state_dict(self) -> dict[str, Any]:

@@ -100,7 +100,8 @@ def _folded(maps: Tensor, parts: int) -> Tensor:
 
 def moments(maps: Tensor, parts: int) -> tuple[Tensor, Tensor]:
     """Mean and variance [C] of channels-last maps whose pixels are folded into so many parts."""
-    wide = _folded(maps, parts) if parts > 1 else maps
+    # Maps of one image may be laid out otherwise, which their strides don't always tell: then they are copied.
+    wide = rows(maps).reshape(1, -1, 1, parts * maps.shape[1]).permute(0, 3, 1, 2) if parts > 1 else maps
     means, variances = torch.ops.aten.batch_norm_update_stats(wide, None, None, 0.0)
     if parts == 1:
         return means, variances

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from os.path import normpath
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -104,6 +105,8 @@ def _document(file: Path) -> Mapping[str, Any]:
             raise DataError(f"{file} is not in COCO's format: it has no list '{name}'")
         if (wrong := next((k for k, row in enumerate(rows) if not isinstance(row, dict)), None)) is not None:
             raise DataError(f"{file}: {name}[{wrong}] is not an object")
+    if not document["images"]:
+        raise DataError(f"{file} has no images: its list 'images' is empty")
     return document
 
 
@@ -141,10 +144,15 @@ def _existing(rows: Mapping[int, Row], folder: Path, file: Path, skip_corrupt: b
     """
     seen: set[str] = set()
     lost: list[Path] = []
-    for key, row in rows.items():
+    for number, (key, row) in enumerate(rows.items()):
         name = row.get("file_name")
         if not isinstance(name, str) or not name or "\0" in name:
             raise DataError(f"{file}: the image {key} has no file_name")
+        if _leaves(name):
+            raise DataError(
+                f"{file}: images[{number}].file_name is {shorten(name)}, outside of {folder}: write it "
+                "as a path in there"
+            )
         if name in seen:
             raise DataError(f"{file}: the picture {name} is listed twice")
         seen.add(name)
@@ -156,6 +164,11 @@ def _existing(rows: Mapping[int, Row], folder: Path, file: Path, skip_corrupt: b
     if lost and not skip_corrupt:
         more = f", and {len(lost) - 1:,} more of {len(rows):,}" if len(lost) > 1 else ""
         raise DataError(f"{lost[0]} is missing{more}: {file} lists it; {ADVICE.format(what='pictures')}")
+
+
+def _leaves(name: str) -> bool:
+    """Whether a path does not stay in the folder that it is told for, as it is written. Links are followed."""
+    return Path(name).is_absolute() or Path(normpath(name)).parts[:1] == ("..",)
 
 
 def _whole(path: Path, row: Row) -> bool:
@@ -199,6 +212,9 @@ def _boxes(
             if own in ids if isinstance(own, int | str) else True:
                 raise DataError(f"{file}: {where}.id: {shorten(own)} is there twice, or no number")
             ids.add(own)
+        crowd = row.get("iscrowd", 0)
+        if not isinstance(crowd, int) or crowd not in (0, 1):
+            raise DataError(f"{file}: {where}.iscrowd is {shorten(crowd)}, neither 0 nor 1")
         image, category = row.get("image_id"), row.get("category_id")
         if not isinstance(image, int) or image not in images:
             raise DataError(f"{file}: {where}.image_id: {shorten(image)} is none of the 'images'")
@@ -214,7 +230,7 @@ def _boxes(
         area = row.get("area")
         if not _is_number(area) or area <= 0:
             area = (corners[2] - corners[0]) * (corners[3] - corners[1])
-        found[image].append((cut, place[category], bool(row.get("iscrowd", 0)), float(area)))
+        found[image].append((cut, place[category], bool(crowd), float(area)))
     return {key: _packed(boxes) for key, boxes in found.items()}, wrong
 
 

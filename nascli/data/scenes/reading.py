@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nascli.data.decoding import UnreadableImage
-from nascli.data.permutation import permutation
+from nascli.data.permutation import even_batches, permutation
 from nascli.data.scenes.scenes import Scenes
 from nascli.data.scenes.views import Target, Views
 from nascli.data.workers import detach, next_answer, unchanged, usual_workers
@@ -136,6 +136,17 @@ class SceneStream:
             raise
         self._position += 1
         return batch
+
+    def once(self) -> Iterator[Tensor]:
+        """All pictures once, as evaluation sees them, in batches of nearly equal size, so that none has too few for
+        statistics.
+
+        The order is always the same. `position` does not change.
+        """
+        order = permutation(len(self._scenes), derive_seed(self._seed, "scenes", "once"))
+        requests = [Request(one.tolist()) for one in even_batches(order, self.batch_size)]
+        for images, _ in read(self._scenes, requests, self._views, **self._reading):  # type: ignore[arg-type]
+            yield images
 
     def close(self) -> None:
         """End the worker processes, if there are any. The stream can still be used."""

@@ -69,7 +69,7 @@ class Scenes:
             if len(strange := boxes.labels[place[boxes.labels] < 0]):
                 raise DataError(
                     f"{name} has a box of class {self.classes[strange[0]]!r}, which is none of the {len(classes)} "
-                    f"classes of {whose}"
+                    f"classes of {whose}: train with boxes of this class, too, or take them out of these annotations"
                 )
         placed = [replace(one, labels=place[one.labels]) for one in self.boxes]
         return replace(self, boxes=placed, classes=classes)

@@ -26,13 +26,17 @@ MOST_LARGE_DOTS = 300
 
 
 def draw_candidates(candidates: Candidates, form: str, title: str | None) -> bytes:
-    """A histogram of both populations with their means and the best, and accuracies by size. svg, png or pdf."""
+    """A histogram of both populations with their means and the best, and accuracies by size, if sizes differ.
+
+    svg, png or pdf.
+    """
     left, right, above, below = INSETS
     top = MARGIN + (TITLE if title else 0)
     lines = LINE * (len(candidates.populations) + 1)
     histogram = HEADING + lines + above + HISTOGRAM + below
     scatter = HEADING + above + SCATTER + below
     width = WIDTH - 2 * MARGIN - left - right
+    by_size = len(candidates.sizes) > 1
 
     def draw(figure: Figure) -> None:
         page = pixel_axes(figure)
@@ -47,11 +51,13 @@ def draw_candidates(candidates: Candidates, form: str, title: str | None) -> byt
         _name_best(page, top + HEADING + lines - LINE / 2 - 4, candidates)
         y = top + HEADING + lines + above
         _draw_histogram(add_axes(figure, MARGIN + left, y, width, HISTOGRAM), candidates)
+        if not by_size:
+            return
         y = top + histogram + MARGIN / 2
         draw_panel(page, y, scatter, "Accuracy by size", "parameters of their networks")
         _draw_scatter(add_axes(figure, MARGIN + left, y + HEADING + above, width, SCATTER), candidates)
 
-    return picture(WIDTH, top + histogram + MARGIN / 2 + scatter + MARGIN, draw, form)
+    return picture(WIDTH, top + histogram + (MARGIN / 2 + scatter if by_size else 0) + MARGIN, draw, form)
 
 
 def bins(accuracies: Sequence[float]) -> list[float]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from nascli.artifacts.runs.scores import POPULATIONS, Scored, ranked
+from nascli.artifacts.runs.scores import MEAN, POPULATIONS, Scored, ranked
 from nascli.errors import UsageError
 
 
@@ -23,6 +23,11 @@ class Candidates:
             raise UsageError("no candidate has a score yet: there is nothing to draw")
         return cls({name: scored for name, scored in found.items() if scored})
 
+    @property
+    def sizes(self) -> frozenset[int]:
+        """The numbers of parameters that candidates have."""
+        return frozenset(one.parameters for scored in self.populations.values() for one in scored)
+
     def best(self) -> Scored:
         """The most accurate of the first population; ties go to the least loss, then to the first."""
         return ranked(next(iter(self.populations.values())))[0]
@@ -31,11 +36,15 @@ class Candidates:
 def summary(scored: tuple[Scored, ...]) -> str:
     """A population on one line: number, best accuracy, mean ± standard deviation, and mean size."""
     accuracies = [100 * one.accuracy for one in scored]
-    spread = f" ± {stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
+    if len(scored) == 1:
+        what = "network of the mean weights" if scored[0].population == MEAN else "candidate"
+        return f"1 {what}: {accuracies[0]:.2f} %, {short(scored[0].parameters)} parameters"
+    spread = f" ± {stdev(accuracies):.2f}"
     parameters = mean(one.parameters for one in scored)
+    each = "each" if len({one.parameters for one in scored}) == 1 else "on average"
     return (
-        f"{len(scored):,} {'candidate' if len(scored) == 1 else 'candidates'}: best {max(accuracies):.2f} %, "
-        f"mean {mean(accuracies):.2f}{spread} %, {short(parameters)} parameters on average"
+        f"{len(scored):,} candidates: best {max(accuracies):.2f} %, mean {mean(accuracies):.2f}{spread} %, "
+        f"{short(parameters)} parameters {each}"
     )
 
 

@@ -3,6 +3,7 @@
 from math import floor, log10
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nascli.artifacts.distributions.gaussian import GaussianDistribution
 from nascli.visualize.canvas import WIDTH, bar, picture, pixel_axes, write
@@ -17,6 +18,25 @@ CHART = 230.0
 INSETS = (72.0, 24.0, 24.0, 34.0)  # left, right, above, below
 LEGEND = 34.0
 ENTRY = 110.0
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers in a range on a scale of logarithms, at least two: 1, 2 and 5 times powers of ten if these do.
+
+    >>> ticks(0.08, 0.6)
+    [0.1, 0.2, 0.5]
+    >>> ticks(0.31, 0.35)
+    [0.31, 0.32, 0.33, 0.34, 0.35]
+    """
+    powers = range(floor(log10(low)) - 1, floor(log10(high)) + 2)
+    coarse = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    # A range of less than one decade is nearly linear.
+    fine = [float(f"{value:.9g}") for value in MaxNLocator(5, steps=(1, 2, 5, 10)).tick_values(low, high)]
+    for found in (coarse, fine):
+        inside = [value for value in found if low <= value <= high]
+        if len(inside) > 1:
+            return inside
+    return inside
 
 
 def draw_gaussian(posterior: GaussianDistribution, form: str, title: str | None) -> bytes:
@@ -37,13 +57,8 @@ def draw_gaussian(posterior: GaussianDistribution, form: str, title: str | None)
         low, high = log10(min(ratios)), log10(max(ratios))
         margin = 0.06 * (high - low) + 0.02
         axes.set(ylim=(low - margin, high + margin))
-        shown = [
-            (log10(digit) + power, f"{digit * 10.0**power:g}")
-            for power in range(floor(low) - 1, floor(high) + 2)
-            for digit in (1, 2, 5)
-        ]
-        inside = [(place, text) for place, text in shown if low - margin <= place <= high + margin]
-        axes.set_yticks([place for place, _ in inside], [text for _, text in inside])
+        labels = ticks(10 ** (low - margin), 10 ** (high + margin))
+        axes.set_yticks(list(map(log10, labels)), [f"{label:g}" for label in labels])
         for number, (name, colour) in enumerate(colours.items()):
             x = MARGIN + 16 + number * ENTRY
             bar(page, x, top + height + LEGEND / 2 - 6, 12, 12, 6, facecolor=colour, edgecolor=colour)

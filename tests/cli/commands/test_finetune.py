@@ -92,9 +92,9 @@ def test_a_posterior_goes_on_with_its_weights_and_holds_out_the_same_images(post
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seed", 4], "hold out the same: --seed 3 (here 4)"),
-        (["--held-out", 0.3], "hold out the same: --held-out 0.2 (here 0.3)"),
-        (["--limit-train", 100], "hold out the same: --limit-train 120 (here 100)"),
+        (["--seed", 4], "keep the same ones apart with --seed 3 (here 4)"),
+        (["--held-out", 0.3], "keep the same ones apart with --held-out 0.2 (here 0.3)"),
+        (["--limit-train", 100], "keep the same ones apart with --limit-train 120 (here 100)"),
         (["--width", 4], "is of width 3, this search of width 4: give --width 3"),
         (["--method", "parsec", "--layers", 3, "--channels", 4], "give --method pgnas"),
         (

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from nascli.cli.output.dry_run import duration, print_plan, print_ranking_plan
+from nascli.cli.output.dry_run import duration, print_plan, print_plans, print_ranking_plan
 
 TINY = ["--dry-run", "--epochs", 4, "--limit-train", 64, "--layers", 3, "--channels", 4, "--batch-size", 16]
 PLAN = {
@@ -42,6 +42,15 @@ def test_a_plan_in_words(capsys):
     assert "# 2,048 MiB of decoded pictures, made in 0:01:05\n# 5,000 steps" in capsys.readouterr().out
     print_plan({**PLAN, "warmup_steps": 1500, "warmup_seconds_per_step": 1.0}, stage="search", json=False)
     assert "# 5,000 steps, 2 s each (1 s in the first 1,500, the warm-up): 2:21:40 in all" in capsys.readouterr().out
+
+
+def test_plans_of_several_runs_end_with_the_time_of_all(capsys):
+    print_plans({"seed 0": PLAN, "seed 1": {**PLAN, "seconds": 100.0}}, stage="search", json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("# seed")] == ["# seed 0:", "# seed 1:"]
+    assert lines[-1] == "# all 2, one after another: 2:23:20"
+    print_plans({"seed 0": PLAN}, stage="search", json=False)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("# 5,000 steps")
 
 
 def test_a_plan_of_a_ranking_in_words(capsys):

@@ -137,6 +137,15 @@ def test_a_weight_that_is_not_finite_stops_the_run_though_the_loss_is(tmp_path):
     assert torch.isfinite(resumed.weight).all()
 
 
+def test_several_numbers_that_are_not_finite_are_told_together(tmp_path):
+    class Broken(Parabola):
+        def step(self):
+            return {**super().step(), "train_loss": torch.tensor(float("nan")), "b": torch.tensor(float("inf"))}
+
+    with pytest.raises(Diverged, match="^train_loss, b are no longer finite at step 1 "):
+        run(Broken(), tmp_path / "run")
+
+
 def test_every_tensor_of_a_state_is_asked_whether_it_is_finite():
     good = {"a": [torch.ones(2), (torch.zeros(0), {"b": torch.tensor(3)})], "c": 1.5, "d": None}
     assert all_finite(good)

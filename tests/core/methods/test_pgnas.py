@@ -249,7 +249,7 @@ def test_another_search_goes_on_with_logits_and_weights():
             r"is for 4 classes and 1 x 8 x 8 images, this search for 4 classes and 1 x 12 x 12 images",
         ),
         ({"data": images_of(classes=("a", "b"))}, r"is for 4 classes .* this search for 2 classes"),
-        ({"seed": 1}, r"held out here for ranking; hold out the same: --seed 0 \(here 1\)$"),
+        ({"seed": 1}, r"would keep apart.*: keep the same ones apart with --seed 0 \(here 1\)$"),
         ({"held_out": 0.2}, r"--held-out 0.1 \(here 0.2\)$"),
         ({"data": images_of(train_images=30)}, r"--limit-train 40 \(here 30\)$"),
     ],
@@ -351,11 +351,14 @@ def test_the_noise_of_a_start_must_be_that_of_the_search():
 
 
 @pytest.mark.parametrize(
-    "given", [{"drop_prior": 0.1}, {"pooling_paths": True}, {"weight_prior": 0.0}], ids=lambda given: next(iter(given))
+    "given",
+    [{"drop_prior": 0.1}, {"pooling_paths": True}, {"temperature": 0.5}, {"weight_prior": 0.0}],
+    ids=lambda given: next(iter(given)),
 )
 def test_what_makes_no_sense_with_gaussian_noise(given):
-    with pytest.raises(ValueError, match=next(iter(given))):
+    with pytest.raises(ValueError, match=f"--{next(iter(given)).replace('_', '-')}: .*Gaussian noise"):
         PgnasSettings(noise="gaussian", **given)
+    assert PgnasSettings(noise="gaussian", temperature=0.2, drop_prior=0.0).noise == "gaussian"
 
 
 def test_other_images_of_the_same_shape_may_be_split_otherwise():

@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.detector import DetectorSettings, layout_of
@@ -137,3 +139,24 @@ def test_images_are_normalised_and_not_resized_before_the_backbone():
     for module in (network.train(), network.eval()):
         seen, _ = module.transform(list(images), None)
         torch.testing.assert_close(seen.tensors, (images - 0.4) / 0.2, rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_not_the_papers_is_as_in_torchvisions_ssdlite():
+    """Batch norms and first weights behind the backbone, and which answers count: those of SSDLite320."""
+    theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
+    own = build_detector(LAYOUT, SETTINGS, DATA, seed=0)
+    for name in ("score_thresh", "nms_thresh", "topk_candidates"):
+        assert getattr(own, name) == getattr(theirs, name), name
+    parts = {
+        network: [*extras.modules(), *network.head.modules()]
+        for network, extras in ((own, own.backbone.extras), (theirs, theirs.backbone.extra))
+    }
+    (wanted,) = {(one.eps, one.momentum) for one in parts[theirs] if isinstance(one, nn.BatchNorm2d)}
+    norms = [(one.eps, one.momentum) for one in parts[own] if isinstance(one, nn.BatchNorm2d)]
+    assert norms == [wanted] * len(norms)
+    assert len(norms) == 3 + 2 * 3  # of one smaller map, and of two heads on three maps
+    spread = {
+        network: float(torch.cat([m.weight.detach().flatten() for m in found if isinstance(m, nn.Conv2d)]).std())
+        for network, found in parts.items()
+    }
+    assert spread[own] == pytest.approx(spread[theirs], rel=0.05)

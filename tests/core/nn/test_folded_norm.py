@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nascli.core.nn import folded_norm
-from nascli.core.nn.folded_norm import BatchNorm2d, parts_of
+from nascli.core.nn.folded_norm import BatchNorm2d, moments, parts_of
 
 
 def maps(channels: int, side: int = 8, batch: int = 4) -> Tensor:
@@ -66,3 +66,12 @@ def test_without_running_statistics_those_of_the_batch_count_in_evaluation_too()
     norm = BatchNorm2d(3, track_running_stats=False).double().eval()
     y = norm(maps(3))
     torch.testing.assert_close(y.mean(dim=(0, 2, 3)), torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+def test_moments_of_one_image_in_either_layout(form):
+    """Strides of one image do not always tell the layout."""
+    maps = torch.randn(1, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    mean, variance = moments(maps.contiguous(memory_format=form), 32)
+    torch.testing.assert_close(mean, maps.mean((0, 2, 3)))
+    torch.testing.assert_close(variance, maps.var((0, 2, 3), correction=0))

@@ -87,6 +87,10 @@ def row(number, **values):
     return lambda it: it["annotations"][number].update(values)
 
 
+def image(number, **values):
+    return lambda it: it["images"][number].update(values)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -103,6 +107,19 @@ def row(number, **values):
         (lambda it: it["images"][1].update(id=0), "images[1].id: 0 is there twice"),
         (lambda it: it["images"][1].update(file_name="0.png"), "the picture 0.png is listed twice"),
         (lambda it: it["images"][1].update(file_name="no.png"), "no.png is missing: "),
+        (
+            image(1, file_name="/etc/passwd"),
+            "images[1].file_name is '/etc/passwd', outside of",
+        ),
+        (
+            image(2, file_name="a/../../test/51.png"),
+            "images[2].file_name is 'a/../../test/51.png', outside of",
+        ),
+        (image(1, file_name=".."), "images[1].file_name is '..', outside of"),
+        (row(1, iscrowd="x"), "annotations[1].iscrowd is 'x', neither 0 nor 1"),
+        (row(0, iscrowd=2), "annotations[0].iscrowd is 2, neither 0 nor 1"),
+        (row(0, iscrowd=None), "annotations[0].iscrowd is None, neither 0 nor 1"),
+        (lambda it: it.update(images=[]), "has no images: its list 'images' is empty"),
         (lambda it: it["images"][1].update(width=0), "the image 1.png has the size (0, 32), not a width and a height"),
         (lambda it: it["images"][1].pop("id"), "images[1].id is None, not a whole number"),
         (lambda it: it["categories"][1].update(id=7), "categories[1].id: 7 is there twice"),
@@ -119,6 +136,20 @@ def test_a_file_that_contradicts_itself_is_refused_in_one_line(tmp_path, change,
     assert told in str(error.value)
     assert "train.json" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_pictures_may_lie_deeper_in_their_folder_and_crowds_be_booleans(tmp_path):
+    def move(it):
+        it["images"][1]["file_name"] = "deeper/..more/../1.png"
+        it["annotations"][1]["iscrowd"] = True
+
+    changed(simple(tmp_path), move)
+    (tmp_path / "train" / "deeper" / "..more").mkdir(parents=True)
+    (tmp_path / "train" / "1.png").rename(tmp_path / "train" / "deeper" / "1.png")
+    source = opened(tmp_path)
+    assert source.train.boxes[1].crowd.tolist() == [True]
+    assert source.train.read(1).shape == (3, 32, 32)
+    assert source.fingerprint
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "\xff"])

@@ -1,4 +1,4 @@
-from itertools import islice
+from itertools import combinations, islice
 
 import numpy as np
 import pytest
@@ -76,6 +76,34 @@ def test_a_pass_shows_no_picture_twice(tmp_path):
     assert [request.indices for request in requests[:3]] != [request.indices for request in requests[3:]]
 
 
+def test_no_batch_has_a_single_picture(tmp_path):
+    """Batch norm takes its statistics from two values or more, and the smallest map has one pixel."""
+    stream = opened(simple(tmp_path, train=5), workers=0).stream(2, "none")
+    assert [len(request.indices) for request in islice(stream._requests(0), 6)] == [2] * 6
+    passed = list(stream.once())
+    assert [len(images) for images in passed] == [3, 2]
+    assert stream.position == 0
+    # All five, as evaluation sees them, in another order.
+    data = opened(tmp_path, workers=0)
+    plain, _ = next(data.batches(data._train, 5))
+    together = torch.cat(passed)
+    distances = (together[:, None] - plain[None]).abs().flatten(2).amax(2)
+    assert (distances == 0).sum(1).tolist() == (distances == 0).sum(0).tolist() == [1] * 5
+
+
+def test_boxes_of_a_scene_do_not_overlap(monkeypatch):
+    monkeypatch.setattr(digits_scenes, "SCENES", {"train": 40, "test": 20})
+    source = scenes_of_digits(SceneConfig(), training=True)
+    pairs = 0
+    for boxes in (*source.train.boxes, *source.test.boxes):
+        for one, other in combinations(boxes.corners.tolist(), 2):
+            width = min(one[2], other[2]) - max(one[0], other[0])
+            height = min(one[3], other[3]) - max(one[1], other[1])
+            assert min(width, height) <= 0
+            pairs += 1
+    assert pairs > 100
+
+
 def test_a_mirrored_picture_has_mirrored_boxes_and_a_squashed_one_squashed_boxes():
     pixels = torch.zeros(1, 20, 40, dtype=torch.uint8)
     pixels[0, 4:12, 2:10] = 200
@@ -114,7 +142,9 @@ def test_classes_without_a_training_box_are_left_out_and_one_that_is_only_in_tes
     assert data.info.classes == ("square", "bar")
     assert any("1 of the categories: 'things'" in text for text in data.notices)
     changed(tmp_path, lambda it: it["annotations"].pop(1))
-    with pytest.raises(DataError, match=r"51\.png has a box of class 'bar', which is none of the 1 classes of"):
+    with pytest.raises(
+        DataError, match=r"51\.png has a box of class 'bar', which is none of the 1 classes of .*: train with"
+    ):
         opened(tmp_path)
 
 

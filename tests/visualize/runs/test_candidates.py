@@ -1,5 +1,6 @@
 """Histograms hold every candidate once, and the best is the one that the ranking would take."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -73,7 +74,22 @@ def test_the_best_is_the_posteriors_by_accuracy_then_loss_then_number() -> None:
 
 def test_summary_by_hand() -> None:
     three = Candidates.of([scored("posterior", n, a) for n, a in enumerate((0.5, 0.6, 0.7))]).populations["posterior"]
-    assert summary(three) == "3 candidates: best 70.00 %, mean 60.00 ± 10.00 %, 10 parameters on average"
+    assert summary(three) == "3 candidates: best 70.00 %, mean 60.00 ± 10.00 %, 10 parameters each"
+    other = replace(three[0], parameters=25)
+    assert summary((*three[1:], other)) == "3 candidates: best 70.00 %, mean 60.00 ± 10.00 %, 15 parameters on average"
+    assert summary((scored("posterior", 1, 0.5),)) == "1 candidate: 50.00 %, 10 parameters"
+    assert summary((scored("mean", 1, 0.5),)) == "1 network of the mean weights: 50.00 %, 10 parameters"
+
+
+def test_where_all_have_one_size_nothing_is_drawn_by_size(drawn) -> None:
+    rows = [scored("posterior", number, 0.5 + 0.01 * number) for number in range(9)]
+    figure = drawn(Candidates.of([*rows, scored("mean", 1, 0.5)]))
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "accuracy (%)"]
+    assert "Accuracy by size" not in [text.get_text() for text in texts(figure.axes[0])]
+    assert overlaps(figure) == []
+    both = drawn(Candidates.of([*rows, replace(rows[0], number=10, parameters=25)]))
+    assert len(both.axes) == 3
+    assert both.get_figheight() > figure.get_figheight() + 2
 
 
 def test_without_candidates_there_is_nothing_to_draw() -> None:

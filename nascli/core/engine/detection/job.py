@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 from torchvision.models.detection.ssd import SSD
 
 from nascli.config import DetectConfig
@@ -61,6 +63,11 @@ class DetectJob:
         sized = ((images, [scenes.sizes[k] for k in numbers]) for images, numbers in batches)
         return list(find(self.network, sized, self._runtime))
 
+    def settle(self) -> None:
+        """Give batch norms the statistics of the training pictures, not augmented, under the present weights."""
+        with torch.no_grad(), self._runtime.autocast():
+            update_bn(self._stream.once(), _Forward(self.network))
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "steps_done": self.steps_done,
@@ -74,3 +81,15 @@ class DetectJob:
         self.network.load_state_dict(state["network"])
         self._weights.load_state_dict(state["optimizer"])
         self._stream.position = state["stream"]
+
+
+class _Forward(nn.Module):
+    """All layers of a detector on images [B, C, side, side], without a loss or boxes."""
+
+    def __init__(self, network: SSD) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, images: Tensor) -> None:
+        seen, _ = self._network.transform(list(images))
+        self._network.head(list(self._network.backbone(seen.tensors).values()))

@@ -20,7 +20,8 @@ from nascli.core.engine.frame import complete, learn, working
 from nascli.core.engine.inputs import Source, artifact, read_back, refuse_overwriting_artifacts
 from nascli.core.engine.replan import earlier_plans
 from nascli.core.engine.reporter import Reporter, Silent
-from nascli.core.engine.sizing import detector_layout
+from nascli.core.engine.settling import few_steps, settled_notice
+from nascli.core.engine.sizing import check_batch, detector_layout
 from nascli.core.engine.starting_weights import check_kind, starting_file, weights_from
 from nascli.core.nn.detector import build_detector
 from nascli.core.nn.transfer import Transfer, transfer_to_backbone
@@ -65,6 +66,11 @@ def train_detector(
             genotype=genotype.value,
             weights_from=model,
         )
+        last = rows[-1]
+        if last["step"] < few_steps(opened.job.network):
+            opened.job.settle()
+            reporter.notice(settled_notice(last["step"], "detector", watched=opened.data.has_validation))
+            last = {**last, **opened.job.epoch_metrics()}  # of the network that is written
         content = detector_bytes(
             DetectorFile(
                 weights={name: value.detach().cpu() for name, value in opened.job.network.state_dict().items()},
@@ -72,7 +78,7 @@ def train_detector(
                 network=opened.network,
                 settings=opened.settings,
                 data=opened.data.info,
-                metrics=_measured(rows[-1]),
+                metrics=_measured(last),
                 provenance=provenance(config, opened.data.info, made_from, earlier_plans(destination.run_path), model),
             )
         )
@@ -148,6 +154,7 @@ def _open(
         sized, settings, layout = detector_layout(found, config, shape)
     except ValidationError as error:
         raise UsageError(describe(error)) from None
+    check_batch(config.batch_size, (one.side for one in layout.maps))
     if text := layout.backbone.notice:
         reporter.notice(text)
     smaller = "a genotype that keeps less" if config.layers is None else "fewer --channels or --layers"

@@ -37,8 +37,11 @@ class Results:
     ) -> None:
         if model is not None and (why := candidates_of(start).no_model):
             raise UsageError(why)
-        if (model is None or count > 1) and (why := candidates_of(start).only_model):
-            raise UsageError(why)
+        if why := candidates_of(start).only_model:
+            ways = ["give --model FILE for the network of the best"] if model is None else []
+            ways += ["leave --top out"] if count > 1 else []
+            if ways:
+                raise UsageError(f"{why}: {', and '.join(ways)}")
         self._start, self._config = start, config
         self._genotypes, self._model = destination.numbered(count), replace(destination, output=model)
         self._folder = replace(destination, output=None, run_dir=destination.run_path)

@@ -27,7 +27,7 @@ class WeightCandidates:
     no_model: ClassVar[str] = ""
     only_model: ClassVar[str] = (
         "samples of a Gaussian posterior differ in their weights alone, and all have the genotype of the whole "
-        "super-network: give --model FILE for the network of the best, and leave --top out"
+        "super-network"
     )
 
     def __init__(self, start: LoadedDistribution, search: SearchConfig, info: DataInfo, config: DeriveConfig) -> None:

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,3 +73,12 @@ def test_without_the_package_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(sys.modules["nascli.core.engine.detection.average_precision"], "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'nascli\[detection\]'"):
         average_precisions(scenes([(0, 0, 50, 50, 0)]), [found()])
+
+
+def test_small_is_a_small_thing_in_a_large_box():
+    """COCO's area is the thing's: 900 pixels of a box of 50 x 50, and below 32 x 32."""
+    truth = scenes([(0, 0, 50, 50, 0)])
+    thin = replace(truth, boxes=[replace(truth.boxes[0], areas=np.array([900.0]))])
+    right = [found((0, 0, 50, 50, 0, 0.9))]
+    results = [average_precisions(one, right) for one in (truth, thin)]
+    assert [(one.ap_small, one.ap_medium) for one in results] == [(None, pytest.approx(1)), (pytest.approx(1), None)]

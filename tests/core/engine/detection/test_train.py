@@ -1,8 +1,12 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch import nn
+from torchvision.transforms import v2
 
 from nascli.artifacts.data_info import DataInfo
 from nascli.artifacts.load import load_artifact
@@ -13,6 +17,7 @@ from nascli.core.engine.detection.job import DetectJob
 from nascli.core.engine.detection.train import plan_detector, train_detector
 from nascli.core.engine.reporter import Silent
 from nascli.core.nn.build import build_network
+from nascli.core.nn.detector import build_detector
 from nascli.errors import UsageError
 from nascli.spaces.network_settings import NetworkSettings
 from tests.core.engine.kept import genotype_file, mask_of, run_file
@@ -160,6 +165,77 @@ def test_the_first_step_is_sgd_on_the_sum_of_both_losses(tmp_path):
     assert after
     for (weight, gradient), now in zip(before, after, strict=True):
         torch.testing.assert_close(now, weight - 0.1 * (gradient + 0.01 * weight), rtol=1e-4, atol=1e-6)
+
+
+def test_the_rate_falls_with_every_step(tmp_path):
+    """Half a cosine over all four steps of two epochs, as the optimiser has it and as it is told."""
+    simple(tmp_path / "data")
+    rates = []
+
+    class Watched(DetectJob):
+        def step(self):
+            metrics = super().step()
+            rates.append((float(self._weights.optimizer.param_groups[0]["lr"]), self.learning_rate()))
+            return metrics
+
+    given = config(tmp_path / "data", lr=0.1, lr_warmup_epochs=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nascli.core.engine.detection.train.DetectJob", Watched)
+        train_detector(CELL, given)
+    expected = [0.1, 0.1 * (1 + 0.5**0.5) / 2, 0.05, 0.1 * (1 - 0.5**0.5) / 2]
+    assert [own for own, _ in rates] == pytest.approx(expected)
+    assert [told for _, told in rates] == pytest.approx(expected)
+
+
+def test_after_few_steps_batch_norms_have_the_statistics_of_the_training_pictures(tmp_path, monkeypatch):
+    """All four are one batch, so each norm's are the mean and the variance of what it then sees, not augmented."""
+    simple(tmp_path / "data")
+    notices = Notices()
+    given = config(tmp_path / "data", batch_size=4, augmentation="ssd", image_size=64)
+    file = train_detector(CELL, given, reporter=notices).value
+    assert any(text.startswith("after 2 steps the running statistics of batch norms lag") for text in notices.texts)
+    network = build_detector(file.layout, file.settings, file.data, seed=1)
+    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in file.weights.items()})
+    norms = {name: one for name, one in network.named_modules() if isinstance(one, nn.BatchNorm2d)}
+    learnt = {name: (one.running_mean.clone(), one.running_var.clone()) for name, one in norms.items()}
+    seen = {}
+    for name, norm in norms.items():
+        norm.register_forward_pre_hook(lambda _, inputs, name=name: seen.update({name: inputs[0]}))
+    paths = [tmp_path / "data" / "train" / f"{k}.png" for k in range(4)]
+    pixels = torch.stack([torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) for path in paths])
+    images = v2.functional.resize(pixels, [64, 64]) / 255
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (file.data.mean, file.data.std))
+    with torch.no_grad():
+        network.head(list(network.backbone((images - mean) / std).values()))
+    assert {name.split(".")[0] for name in seen} == {"backbone", "head"}
+    assert any(name.startswith("backbone.extras") for name in seen)
+    assert len(seen) == len(norms)
+    for name, maps in seen.items():
+        values = maps.transpose(0, 1).flatten(1)
+        torch.testing.assert_close(learnt[name][0], values.mean(1), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(learnt[name][1], values.var(1), rtol=1e-3, atol=1e-4)
+    monkeypatch.setattr("nascli.core.engine.settling.FEW_STEPS", 0)
+    train_detector(CELL, given, reporter=(later := Notices()))
+    assert not any("lag behind" in text for text in later.texts)
+
+
+def test_validation_figures_after_few_steps_are_those_of_the_detector_that_is_written(tmp_path, monkeypatch):
+    simple(tmp_path / "data")
+    write(tmp_path / "data" / "val.json", tmp_path / "data" / "val", document(3, first=80))
+    measured = []
+
+    def counted(scenes, found):
+        measured.append(len(found))
+        return SimpleNamespace(ap=len(measured) / 10)
+
+    monkeypatch.setattr("nascli.core.engine.detection.job.average_precisions", counted)
+    notices = Notices()
+    result = train_detector(CELL, config(tmp_path / "data"), Destination(tmp_path / "d.safetensors"), notices)
+    rows = [json.loads(line) for line in (tmp_path / "d.run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["validation_ap"] for row in rows] == [0.1, 0.2]
+    assert result.value.metrics["validation_ap"] == 0.3
+    assert measured == [3, 3, 3]
+    assert any(text.endswith("so are its validation figures") for text in notices.texts)
 
 
 def test_validation_pictures_are_watched_and_a_plan_writes_nothing(tmp_path):

@@ -92,6 +92,22 @@ def test_statistics_of_its_own_are_those_of_the_calibration_images() -> None:
     assert scores[0][1] == pytest.approx(expected, rel=0.03)  # running variances are unbiased, a batch's are not
 
 
+def test_samples_with_statistics_of_their_own_keep_their_noise() -> None:
+    """Their weights are m + 0.1 epsilon, and their scores no two the same."""
+    source, (data, images) = gaussian().value.distribution, held_out()
+    ((batch, _),) = list(data.batches(images, 64, memory_format=CPU.memory_format))
+    scorer = WeightScorer(source, data, settings(), CPU, "x", [batch])
+    scores = scorer.scores([0, 1, 2], images)
+    assert scores is not None
+    assert len({loss for _, loss in scores}) == 3
+    for number in (1, 2):
+        learnt, generator = scorer._sampled(number).state_dict(), CPU.generator(0, "sample", number)
+        for name in source.graph.masked:
+            mean = torch.from_numpy(source.weights[f"{name}.weight"].copy())
+            expected = mean + 0.1 * torch.randn(mean.shape, generator=generator)
+            torch.testing.assert_close(learnt[f"{name}.weight"], expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_stopped_ranking_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nascli.core.engine.ranking.score_weights.PER_PASS", 2)
     whole = ranked_in(tmp_path / "whole")
@@ -120,8 +136,11 @@ def test_sizes_are_no_choice(given: dict[str, object], tmp_path: Path) -> None:
 
 
 def test_a_genotype_alone_says_nothing(tmp_path: Path) -> None:
-    message = "give --model FILE for the network of the best, and leave --top out"
-    with pytest.raises(UsageError, match=message):
-        rank(gaussian(), settings(), Destination(tmp_path / "cell.json"))
-    with pytest.raises(UsageError, match=message):
-        rank(gaussian(), settings(), Destination(tmp_path / "c.json"), count=2, model=tmp_path / "m.safetensors")
+    model = tmp_path / "m.safetensors"
+    for count, named, ways in (
+        (1, None, "give --model FILE for the network of the best"),
+        (2, model, "leave --top out"),
+        (2, None, "give --model FILE for the network of the best, and leave --top out"),
+    ):
+        with pytest.raises(UsageError, match=f"of the whole super-network: {ways}$"):
+            rank(gaussian(), settings(), Destination(tmp_path / "cell.json"), count=count, model=named)
