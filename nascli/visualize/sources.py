@@ -23,9 +23,9 @@ from nascli.visualize.runs.scored import Candidates
 def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
     """What `visualize` draws for these sources.
 
-    It is one artifact (of a part of a ranking, its candidates), the metrics of one or more run directories, the candidates that a derivation has scored in its
-    directory, or the wrong answers of an evaluation. Raises ArtifactError for what cannot be read, UsageError for
-    sources that don't fit into one picture.
+    It is one artifact, the metrics of one or more run directories, the candidates that a derivation has scored, in its
+    directory or in the file of a part, or the wrong answers of an evaluation. Raises ArtifactError for what cannot be
+    read, UsageError for sources that don't fit into one picture.
     """
     # A source may be a genotype as text, longer than any path: os.path.isdir says no, Path.is_dir would raise.
     named = [source for source in sources if not isinstance(source, LoadedArtifact)]

@@ -32,8 +32,8 @@ def plan_rank(
 ) -> dict[str, Any]:
     """Configuration, sizes and time of a ranking of which the `count` best are wanted. Nothing is written.
 
-    `destination`: where its run directory would be. `shard`: plan this part of it alone. Raises as `rank` would before its first score, and MemoryExhausted
-    where a pass does not fit.
+    `destination`: where its run directory would be. `shard`: plan this part of it alone. Raises as `rank` would before
+    its first score, and MemoryExhausted where a pass does not fit.
     """
     origin = rankable(source)
     config = config or origin.recipe()
