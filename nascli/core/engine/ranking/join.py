@@ -168,7 +168,5 @@ def _check_complete(parts: Sequence[LoadedRankingPart]) -> None:
     if missing := [number for number in range(1, count + 1) if number not in numbers]:
         named = ", ".join(f"{number}/{count}" for number in missing[:SHOWN])
         more = f" and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
-        are = "part is" if len(missing) == 1 else "parts are"
-        raise UsageError(
-            f"{len(missing):,} {are} missing: {named}{more}; derive each with --shard {missing[0]}/{count}"
-        )
+        which = f"part {named} is" if len(missing) == 1 else f"parts {named}{more} are"
+        raise UsageError(f"{which} missing: name its file, or score it with --shard {missing[0]}/{count}")
