@@ -1,13 +1,14 @@
 """`nascli derive --shard` and `--join`: what is printed where, pipes, and options that go with neither."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from nascli.artifacts.distributions.distribution import distribution_bytes
 from tests.core.engine.ranking.example import run
 
-FEW = ["--candidates", 9, "-q"]
+FEW = ["--candidates", 9, "--no-uniform", "-q"]
 
 
 @pytest.fixture
@@ -44,16 +45,26 @@ def test_an_array_of_jobs(here, nascli):
 
 
 def bytes_of(number):
-    with open(f"part-{number}.safetensors", "rb") as stream:
-        return stream.read()
+    return Path(f"part-{number}.safetensors").read_bytes()
 
 
 def test_what_is_told_of_a_part(here, nascli):
-    made = nascli("derive", "run.safetensors", "--candidates", 9, "--shard", "1/2", "--json", "-o", "p.safetensors")
+    made = nascli(
+        "derive",
+        "run.safetensors",
+        "--candidates",
+        9,
+        "--no-uniform",
+        "--shard",
+        "1/2",
+        "--json",
+        "-o",
+        "p.safetensors",
+    )
     told = json.loads(made.out)
     assert (told["path"], told["artifact"], told["shard"]) == ("p.safetensors", "ranking part", "1/2")
-    assert (told["networks"], told["images"]) == (18, 30)
-    assert f"part 1/2: {told['scored']} of 18 networks" in made.err
+    assert (told["networks"], told["images"]) == (9, 30)
+    assert f"part 1/2: {told['scored']} of 9 networks" in made.err
     described = json.loads(nascli("info", "p.safetensors", "--json").out)
     assert (described["shard"], described["candidates"], described["scored"]) == ("1/2", 9, told["scored"])
     text = nascli("info", "p.safetensors").out
@@ -61,7 +72,9 @@ def test_what_is_told_of_a_part(here, nascli):
     assert "posterior 9 candidates: best" in text
     picture = nascli("visualize", "p.safetensors", "-o", "p.svg")
     assert (picture.code, (here / "p.svg").read_bytes()[:5]) == (0, b"<?xml")
-    empty = nascli("derive", "run.safetensors", "--candidates", 2, "--shard", "9/9", "-o", "e.safetensors")
+    empty = nascli(
+        "derive", "run.safetensors", "--candidates", 2, "--no-uniform", "--shard", "9/9", "-o", "e.safetensors"
+    )
     assert "part 9/9 is empty" in empty.err
     assert nascli("info", "e.safetensors").code == 0
     nothing = nascli("visualize", "e.safetensors", "-o", "e.svg")
@@ -74,10 +87,10 @@ def test_a_dry_run_plans_a_part_and_writes_nothing(here, nascli):
     before = sorted(here.iterdir())
     plan = ["derive", "run.safetensors", *FEW, "--dry-run"]
     whole, part = (json.loads(nascli(*plan, "--json", *more).out) for more in ([], ["--shard", "2/2"]))
-    assert part["different"] == whole["different"] == 18
-    assert (part["shard"], part["in_shard"]) == ("2/2", 0)  # all 18 are in one forward pass
+    assert part["different"] == whole["different"] == 9
+    assert (part["shard"], part["in_shard"]) == ("2/2", 0)  # all nine are in one forward pass
     assert part["seconds"] == 0
-    assert "# part 1/2 of the ranking: 18 of the different ones" in nascli(*plan, "--shard", "1/2").out
+    assert "# part 1/2 of the ranking: 9 of the different ones" in nascli(*plan, "--shard", "1/2").out
     assert sorted(here.iterdir()) == before
 
 
