@@ -72,9 +72,7 @@ def test_what_is_told_of_a_part(here, nascli):
     assert "posterior 9 candidates: best" in text
     picture = nascli("visualize", "p.safetensors", "-o", "p.svg")
     assert (picture.code, (here / "p.svg").read_bytes()[:5]) == (0, b"<?xml")
-    empty = nascli(
-        "derive", "run.safetensors", "--candidates", 2, "--no-uniform", "--shard", "9/9", "-o", "e.safetensors"
-    )
+    empty = nascli("derive", "run.safetensors", *FEW[:3], "--shard", "9/9", "-o", "e.safetensors")
     assert "part 9/9 is empty" in empty.err
     assert nascli("info", "e.safetensors").code == 0
     nothing = nascli("visualize", "e.safetensors", "-o", "e.svg")
@@ -132,9 +130,7 @@ def test_options_that_do_not_go_together(here, nascli, options, told):
     ],
 )
 def test_files_that_are_no_parts(here, nascli, arguments, told):
-    nascli(
-        "derive", "run.safetensors", "--candidates", 2, "--no-uniform", "-q", "--shard", "1/1", "-o", "p.safetensors"
-    )
+    nascli("derive", "run.safetensors", *FEW, "--shard", "2/2", "-o", "p.safetensors")
     data = (here / "p.safetensors").read_bytes()
     (here / "cut.safetensors").write_bytes(data[:-5])
     (here / "damaged.safetensors").write_bytes(data[:-1] + bytes([data[-1] ^ 8]))

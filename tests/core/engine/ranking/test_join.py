@@ -24,12 +24,13 @@ from tests.core.engine.ranking.example import files, run, settings
 from tests.core.engine.ranking.test_score_weights import gaussian
 
 FEW = settings(uniform=False)
-THREE = [Shard(number=number, count=3) for number in (1, 2, 3)]
+OTHER = settings(uniform=False, seed=1)
+TWO, THREE = ([Shard(number=number, count=count) for number in range(1, count + 1)] for count in (2, 3))
 
 
 @cache
 def cells(method: str) -> LoadedArtifact:
-    sizes = {"limit_train": 120, "layers": 3, "channels": 4, "epochs": 1, "batch_size": 30}
+    sizes = {"limit_train": 60, "layers": 3, "channels": 4, "epochs": 1, "batch_size": 30}
     return search(SearchConfig(method=method, space="nas-bench-201", dataset="digits", **sizes))
 
 
@@ -124,7 +125,7 @@ def test_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> 
 
 @pytest.mark.usefixtures("five_together")
 def test_a_part_that_was_killed_goes_on(tmp_path: Path) -> None:
-    config, shard = FEW, Shard(number=1, count=3)
+    config, shard = FEW, TWO[0]
 
     def scored(folder: Path, *, resume: bool = False) -> None:
         folder.mkdir(exist_ok=True)
@@ -158,31 +159,29 @@ def test_a_part_resumes_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         patched.setattr(ChannelScorer, "scores", stopped)
         patched.setattr("nascli.core.engine.ranking.rounds.Rounds._interrupted", raising)
         with pytest.raises(Interrupted):
-            rank_shard(run(), THREE[0], FEW, target)
+            rank_shard(run(), TWO[0], FEW, target)
     assert not (tmp_path / "part.safetensors").exists()
     again = replace(target, resume=True)
-    with pytest.raises(UsageError, match=r"part\.run holds part 1/3 of a ranking, not part 2/3 of a ranking"):
-        rank_shard(run(), THREE[1], FEW, again)
-    with pytest.raises(UsageError, match=r"part\.run holds part 1/3 of a ranking, not a whole ranking"):
+    with pytest.raises(UsageError, match=r"part\.run holds part 1/2 of a ranking, not part 2/2 of a ranking"):
+        rank_shard(run(), TWO[1], FEW, again)
+    with pytest.raises(UsageError, match=r"part\.run holds part 1/2 of a ranking, not a whole ranking"):
         rank(run(), FEW, Destination(tmp_path / "cell.json", tmp_path / "part.run", resume=True))
     with pytest.raises(UsageError, match="holds a run already: continue it with --resume"):
-        rank_shard(run(), THREE[0], FEW, target)
-    rank_shard(run(), THREE[0], FEW, again)
-    fresh = rank_shard(run(), THREE[0], FEW)
+        rank_shard(run(), TWO[0], FEW, target)
+    rank_shard(run(), TWO[0], FEW, again)
+    fresh = rank_shard(run(), TWO[0], FEW)
     assert (tmp_path / "part.safetensors").read_bytes() == ranking_part_bytes(fresh.value)
     with pytest.raises(UsageError, match=r"part\.safetensors exists"):
-        rank_shard(run(), THREE[0], FEW, target)
+        rank_shard(run(), TWO[0], FEW, target)
 
 
 def test_a_limit_of_the_latency_is_measured_when_parts_are_joined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_enough, "SECONDS", 0.01)
+    monkeypatch.setattr(fast_enough, "SECONDS", 0.001)
     result = join(run(), three(), settings(uniform=False, max_latency=1e4))
     assert result.latencies[0].median_ms < 1e4
     assert result.best == rank(run(), FEW).best
-    with pytest.raises(UsageError, match="candidates take at most 1e-06 ms"):
-        join(run(), three(), settings(uniform=False, max_latency=1e-6), Destination(tmp_path / "cell.json"))
 
 
 def test_a_join_replaces_nothing_unasked(tmp_path: Path) -> None:
