@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from nascli.artifacts.distributions.distribution import distribution_bytes
+from nascli.artifacts.ranking_part import ranking_part_bytes
+from tests.artifacts.test_ranking_part import part
 from tests.core.engine.ranking.example import run
 
 FEW = ["--candidates", 9, "--no-uniform", "-q"]
@@ -130,8 +132,8 @@ def test_options_that_do_not_go_together(here, nascli, options, told):
     ],
 )
 def test_files_that_are_no_parts(here, nascli, arguments, told):
-    nascli("derive", "run.safetensors", *FEW, "--shard", "1/2", "-o", "p.safetensors")
-    data = (here / "p.safetensors").read_bytes()
+    data = ranking_part_bytes(part())
+    (here / "p.safetensors").write_bytes(data)
     (here / "cut.safetensors").write_bytes(data[:-5])
     (here / "damaged.safetensors").write_bytes(data[:-1] + bytes([data[-1] ^ 8]))
     done = nascli("derive", *arguments)

@@ -185,7 +185,10 @@ def test_a_limit_of_the_latency_is_measured_when_parts_are_joined(
 
 
 def test_a_join_replaces_nothing_unasked(tmp_path: Path) -> None:
-    parts, target = parts_of(run(), FEW, tmp_path), Destination(tmp_path / "cell.json")
+    target = Destination(tmp_path / "cell.json")
+    parts = [tmp_path / f"part-{part.value.shard.number}.safetensors" for part in three()]
+    for path, part in zip(parts, three(), strict=True):
+        path.write_bytes(ranking_part_bytes(part.value))
     join(run(), parts, None, target)
     written = files(tmp_path)
     with pytest.raises(UsageError, match=r"cell\.json exists"):
