@@ -7,7 +7,7 @@ import pytest
 
 from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.ranking_part import ranking_part_bytes
-from tests.artifacts.test_ranking_part import part
+from tests.artifacts.test_ranking_part import part as a_part
 from tests.core.engine.ranking.example import run
 
 FEW = ["--candidates", 9, "--no-uniform", "-q"]
@@ -132,7 +132,7 @@ def test_options_that_do_not_go_together(here, nascli, options, told):
     ],
 )
 def test_files_that_are_no_parts(here, nascli, arguments, told):
-    data = ranking_part_bytes(part())
+    data = ranking_part_bytes(a_part())
     (here / "p.safetensors").write_bytes(data)
     (here / "cut.safetensors").write_bytes(data[:-5])
     (here / "damaged.safetensors").write_bytes(data[:-1] + bytes([data[-1] ^ 8]))
