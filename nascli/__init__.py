@@ -35,6 +35,7 @@ _HOMES = {
     "TrainConfig": "nascli.config",
     "Mode": "nascli.core.engine.derive",
     "Ranking": "nascli.core.engine.ranking.rank",
+    "Shard": "nascli.artifacts.ranking_part",
     "Sample": "nascli.core.engine.derive",
     "Top": "nascli.core.engine.derive",
     "compare": "nascli.core.engine.compare",
@@ -49,10 +50,12 @@ _HOMES = {
     "export": "nascli.core.engine.export.export",
     "find_boxes": "nascli.core.engine.detection.predict",
     "finetune": "nascli.core.engine.search",
+    "join": "nascli.core.engine.ranking.join",
     "load_artifact": "nascli.artifacts.load",
     "load_network": "nascli.core.engine.evaluate",
     "predict": "nascli.core.engine.predict",
     "rank": "nascli.core.engine.ranking.rank",
+    "rank_shard": "nascli.core.engine.ranking.shard",
     "search": "nascli.core.engine.search",
     "search_all": "nascli.core.engine.search_all",
     "train": "nascli.core.engine.train",
@@ -64,6 +67,7 @@ __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.artifacts.load import load_artifact as load_artifact
+    from nascli.artifacts.ranking_part import Shard as Shard
     from nascli.config import DeriveConfig as DeriveConfig
     from nascli.config import DetectConfig as DetectConfig
     from nascli.config import EvalConfig as EvalConfig
@@ -95,8 +99,10 @@ if TYPE_CHECKING:  # `as` says to type checkers that these are for users
     from nascli.core.engine.export.export import export as export
     from nascli.core.engine.predict import Prediction as Prediction
     from nascli.core.engine.predict import predict as predict
+    from nascli.core.engine.ranking.join import join as join
     from nascli.core.engine.ranking.rank import Ranking as Ranking
     from nascli.core.engine.ranking.rank import rank as rank
+    from nascli.core.engine.ranking.shard import rank_shard as rank_shard
     from nascli.core.engine.search import finetune as finetune
     from nascli.core.engine.search import search as search
     from nascli.core.engine.search_all import search_all as search_all

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-from nascli.artifacts import detector, model
+from nascli.artifacts import detector, model, ranking_part
 from nascli.artifacts.detector import DetectorFile
 from nascli.artifacts.distributions import distribution
 from nascli.artifacts.distributions.distribution import Distribution, DistributionFile
@@ -19,11 +19,12 @@ from nascli.artifacts.genotypes.genotype import GenotypeFile, parse_genotype
 from nascli.artifacts.mistakes import is_mistakes_csv
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import LONGEST_DESCENT, Ancestor, ArtifactKind, Provenance
+from nascli.artifacts.ranking_part import RankingPartFile
 from nascli.errors import ArtifactError, unknown
 from nascli.faults import shorten, shorten_name
 from nascli.spaces import space_of_text
 
-Artifact: TypeAlias = GenotypeFile | DistributionFile | ModelFile | DetectorFile
+Artifact: TypeAlias = GenotypeFile | DistributionFile | ModelFile | DetectorFile | RankingPartFile
 File = TypeVar("File", bound=Artifact)
 _Artifact_co = TypeVar("_Artifact_co", bound=Artifact, covariant=True)
 
@@ -38,6 +39,10 @@ _HOW_TO_MAKE: Mapping[tuple[str, str], str] = {
     ("detector", "distribution"): "make one with 'nascli search'",
     ("genotype", "detector"): "make one with 'nascli train {source} --task detect'",
     ("model", "detector"): "make one with 'nascli train --task detect --from {source}'",
+    ("ranking part", "genotype"): "put all parts together with 'nascli derive RUN --join PART PART …'",
+    ("ranking part", "model"): "put all parts together with 'nascli derive RUN --join PART PART …'",
+    ("ranking part", "distribution"): "name the run that is ranked first, then --join and the parts",
+    ("distribution", "ranking part"): "make one with 'nascli derive {source} --shard 1/8'",
     ("model", "genotype"): "give the one that it was trained from, or 'nascli train --from {source}'",
 }
 LONGEST_NAME = 1000
@@ -91,6 +96,7 @@ LoadedGenotype: TypeAlias = LoadedArtifact[GenotypeFile]
 LoadedDistribution: TypeAlias = LoadedArtifact[DistributionFile]
 LoadedModel: TypeAlias = LoadedArtifact[ModelFile]
 LoadedDetector: TypeAlias = LoadedArtifact[DetectorFile]
+LoadedRankingPart: TypeAlias = LoadedArtifact[RankingPartFile]
 
 
 def load_artifact(source: str | Path, *, expect: Collection[ArtifactKind] | None = None) -> LoadedArtifact[Artifact]:
@@ -209,6 +215,8 @@ def _parse(data: bytes, where: str) -> Artifact:
             return model.from_parts(values, document, where)
         case detector.FORMAT:
             return detector.from_parts(values, document, where)
+        case ranking_part.FORMAT:
+            return ranking_part.from_parts(values, document, where)
         case formats.CHECKPOINT:
             raise ArtifactError(f"{where} is the checkpoint of a run: go on with --resume")
         case None:

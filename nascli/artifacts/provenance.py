@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_seri
 
 from nascli.frozen import Frozen
 
-ArtifactKind = Literal["genotype", "distribution", "model", "detector"]
+ArtifactKind = Literal["genotype", "distribution", "model", "detector", "ranking part"]
 Stage = Literal["search", "finetune", "derive", "train", "published"]
 
 LONGEST_DESCENT = 16

@@ -8,6 +8,7 @@ from typing import Any
 from nascli.artifacts.files.disk import check_output, read_once, refuse_overwriting, write_output
 from nascli.artifacts.load import Artifact, LoadedArtifact, read_artifact, read_source
 from nascli.artifacts.mistakes import is_mistakes_csv, read_mistakes
+from nascli.artifacts.ranking_part import RankingPartFile
 from nascli.artifacts.runs.rundir import RunDir
 from nascli.artifacts.runs.scores import Scored
 from nascli.artifacts.truth import TruthTable, load_table
@@ -22,9 +23,9 @@ from nascli.visualize.runs.scored import Candidates
 def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
     """What `visualize` draws for these sources.
 
-    It is one artifact, the metrics of one or more run directories, the candidates that a derivation has scored in its
-    directory, or the wrong answers of an evaluation. Raises ArtifactError for what cannot be read, UsageError for
-    sources that don't fit into one picture.
+    It is one artifact, the metrics of one or more run directories, the candidates that a derivation has scored, in its
+    directory or in the file of a part, or the wrong answers of an evaluation. Raises ArtifactError for what cannot be
+    read, UsageError for sources that don't fit into one picture.
     """
     # A source may be a genotype as text, longer than any path: os.path.isdir says no, Path.is_dir would raise.
     named = [source for source in sources if not isinstance(source, LoadedArtifact)]
@@ -39,11 +40,15 @@ def drawable(*sources: str | Path | LoadedArtifact[Artifact]) -> Any:
         raise UsageError("draw one file at a time, or several run directories")
     (source,) = sources
     if isinstance(source, LoadedArtifact):
-        return source.value.subject
+        return _subject(source)
     content, where = read_source(source)
     if is_mistakes_csv(content) or str(source).endswith(".csv"):
         return Sheet(read_mistakes(content, where))
-    return read_artifact(content, where).value.subject
+    return _subject(read_artifact(content, where))
+
+
+def _subject(found: LoadedArtifact[Artifact]) -> Any:
+    return Candidates.of(found.value.scores) if isinstance(found.value, RankingPartFile) else found.value.subject
 
 
 def _scores(folder: Path) -> list[Scored]:

@@ -18,6 +18,7 @@ from nascli.artifacts.genotypes import published
 from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes, parse_genotype, text_form
 from nascli.artifacts.load import load_artifact, read_artifact
 from nascli.artifacts.model import load_model_file, model_bytes
+from nascli.artifacts.ranking_part import ranking_part_bytes
 from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.artifacts.runs.rundir import METRICS_FILE, RunDir
 from nascli.artifacts.truth import load_table
@@ -34,6 +35,7 @@ from tests.artifacts.examples import (
     provenance,
     trials,
 )
+from tests.artifacts.test_ranking_part import part
 
 READERS: dict[str, Callable[[bytes, str], object]] = {
     "artifact": read_artifact,
@@ -61,6 +63,7 @@ WHOLE_FILES = {
     "channels": CHANNELS,
     "model": model_bytes(model_file()),
     "model of channels": model_bytes(channels_model_file()),
+    "ranking part": ranking_part_bytes(part()),
     "checkpoint": checkpoint_bytes({"step": 3, "weights": {"a": np.float64(0.5)}, "rows": [1, (2, None)]}),
 }
 

@@ -10,7 +10,11 @@ import typer
 
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.limits import NO_LIMITS, CellLimits
+from nascli.artifacts.files.disk import read_once
 from nascli.artifacts.load import LoadedDistribution, LoadedGenotype
+from nascli.artifacts.ranking_part import Shard
+from nascli.cli.commands.derive_in_parts import check_parts_options, join_parts, rank_part
+from nascli.cli.commands.derive_ranked import rank_candidates
 from nascli.cli.options.completion import among
 from nascli.cli.options.of_config import flag, options
 from nascli.cli.options.shared import (
@@ -44,6 +48,7 @@ NETWORK = ("layers", "channels", "dataset", "data_dir")
 """What sizes the network that they are about."""
 
 CHOICE_PANEL = "Which genotype"
+PARTS_PANEL = "A ranking in parts"
 ROWS_SHOWN = 20
 
 
@@ -102,6 +107,24 @@ def derive(
             rich_help_panel=CHOICE_PANEL,
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="i/n",
+            help="score only part i of n of a ranking's candidates, for --join to put together",
+            rich_help_panel=PARTS_PANEL,
+        ),
+    ] = None,
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join",
+            metavar="",
+            help="put the parts of a ranking together: derive RUN --join PART PART …",
+            rich_help_panel=PARTS_PANEL,
+        ),
+    ] = False,
     average: Annotated[
         int | None,
         typer.Option(
@@ -156,7 +179,8 @@ def derive(
 
     From a posterior over channels, or with --candidates from a distribution over cells: candidates are drawn and ranked
     on images that the weights have not seen, together with as many uniform ones. The best, or several (--top), are
-    written.
+    written. With --shard, jobs that know nothing of each other score a part of the candidates each, and --join derives
+    from their files what one job would have.
     """
     from nascli.cli.output.results import destination
     from nascli.core.engine.derive import limited_network, ranks
@@ -168,13 +192,17 @@ def derive(
         raise UsageError("--mode, --top and --sample exclude each other: give one of them")
     if each and (top is not None or sample is not None):
         raise UsageError("--each writes one genotype of each search: leave --top and --sample out")
-    named = output or Path("cell.json" if form == JSON else "cell.txt")
+    part = None if shard is None else _part(shard, join=join, several=top is not None, model=model is not None)
+    runs, parts = (sources[:1], sources[1:]) if join else (sources, [])
+    if join:
+        check_parts_options(dry_run=dry_run, sources=sources)
+        read_once(*sources)
+    named = output or Path(_default_output(part, form))
     target = destination(named, run_dir, resume=resume, overwrite=overwrite, json=json, config=config)
-    starts = artifacts(sources, DistributionFile)
+    starts = artifacts(runs, DistributionFile)
     asked = "candidates" in {**(read_file(config) if config else {}), **given}
-    if (asked or ranks(starts[0])) and not mode and sample is None:
-        from nascli.cli.commands.derive_ranked import rank_candidates
-
+    in_parts = [name for name, used in (("--shard", part is not None), ("--join", join)) if used]
+    if (asked or in_parts or ranks(starts[0])) and not mode and sample is None:
         if form != JSON:
             raise UsageError("a ranked genotype is written as JSON, which records the ranking: leave --format out")
         if without_none or max_skips is not None or average is not None:
@@ -184,12 +212,18 @@ def derive(
             raise UsageError("candidates are ranked with the weights of one search: give one")
         if each:
             raise UsageError("--each ranks nothing: leave it out")
-        rank_candidates(
-            session, starts[0], given, target, count=top, model=model, file=config, dry_run=dry_run, json=json
-        )
+        if part is not None:
+            rank_part(session, starts[0], part, given, target, file=config, dry_run=dry_run, json=json)
+        elif join:
+            join_parts(session, starts[0], parts, given, target, count=top, model=model, file=config, json=json)
+        else:
+            rank_candidates(
+                session, starts[0], given, target, count=top, model=model, file=config, dry_run=dry_run, json=json
+            )
         return
-    if asked:
-        raise UsageError(f"{'--mode' if mode else '--sample'} ranks nothing: leave it out, or --candidates")
+    if asked or in_parts:
+        ranking = " and ".join([*(["--candidates"] if asked else []), *in_parts])
+        raise UsageError(f"{'--mode' if mode else '--sample'} ranks nothing: leave it out, or {ranking}")
     limits = {name: given[name] for name in LIMITS if name in given}
     network = {name: given[name] for name in NETWORK if name in given}
     if not limits and (sizes := [name for name in ("layers", "channels") if name in network]):
@@ -202,6 +236,21 @@ def derive(
         cells = replace(cells, network=limited_network(starts[0], cells, **network))
     choice = _choice(top, sample, given.get("seed"), cells)
     _derive_unranked(session, starts, choice, target, form=form, average=average, json=json, each=each)
+
+
+def _part(shard: str, *, join: bool, several: bool, model: bool) -> Shard:
+    """The part that --shard names. Raises UsageError for options that are about all parts together."""
+    if join:
+        raise UsageError("--shard makes a part and --join puts parts together: give one of them")
+    if several or model:
+        raise UsageError(f"{'--top' if several else '--model'} is about the best of all parts: give it to --join")
+    return Shard.parse(shard)
+
+
+def _default_output(part: Shard | None, form: str) -> str:
+    if part is not None:
+        return f"part-{part.number}.safetensors"
+    return "cell.json" if form == JSON else "cell.txt"
 
 
 def _derive_unranked(

@@ -41,15 +41,10 @@ def rank_candidates(
     count: the number of genotypes to write; None: the best alone. dry_run: only print the plan.
     """
     from nascli.cli.output.progress import progress
-    from nascli.core.engine.destination import stored_config
-    from nascli.core.engine.ranking.held_out import rankable
     from nascli.core.engine.ranking.rank import rank
 
-    if json and model is not None and is_pipe(model):
-        raise UsageError("--json and '--model -' both need standard output: give --model a file")
-    rankable(start)  # reports a fault of the file before any fault of its recipe
-    stored = _inherited(start, given) | (stored_config(target, DeriveConfig.stage) if target.resume else {})
-    config = resolve(DeriveConfig, given, file=file, stored=stored)
+    check_pipes(model, json=json)
+    config = ranking_config(start, given, target, file)
     if dry_run:
         from nascli.cli.output.dry_run import print_ranking_plan
         from nascli.core.engine.ranking.plan import plan_rank
@@ -60,6 +55,36 @@ def rank_candidates(
         return
     with progress(session) as reporter:
         result = rank(start, config, target, reporter, count=1 if count is None else count, model=model)
+    print_ranking(session, result, target, count=count, model=model, json=json)
+
+
+def check_pipes(model: Path | None, *, json: bool) -> None:
+    """Raise UsageError if the model and the JSON about the result would share standard output."""
+    if json and model is not None and is_pipe(model):
+        raise UsageError("--json and '--model -' both need standard output: give --model a file")
+
+
+def ranking_config(
+    start: LoadedDistribution,
+    given: Mapping[str, Any],
+    target: "Destination",
+    file: Path | None,
+    known: Mapping[str, Any] | None = None,
+) -> DeriveConfig:
+    """The configuration of a ranking. known: the settings of its parts, in place of what the search says."""
+    from nascli.core.engine.destination import stored_config
+    from nascli.core.engine.ranking.held_out import rankable
+
+    rankable(start)  # reports a fault of the file before any fault of its recipe
+    stored = dict(_inherited(start, given) if known is None else known)
+    stored |= stored_config(target, DeriveConfig.stage) if target.resume else {}
+    return resolve(DeriveConfig, given, file=file, stored=stored)
+
+
+def print_ranking(
+    session: Session, result: "Ranking", target: "Destination", *, count: int | None, model: Path | None, json: bool
+) -> None:
+    """Print the paths of the results, or JSON about them; the table goes to standard error."""
     if not session.quiet:
         print(table(result), file=sys.stderr)
     if json:

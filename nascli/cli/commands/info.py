@@ -24,7 +24,7 @@ def info(
         str | None,
         typer.Argument(
             metavar="FILE",
-            help="a genotype, distribution or model; a published cell's name; '-': standard input",
+            help="a genotype, distribution, model or part of a ranking; a published cell's name; '-': standard input",
             autocompletion=among(genotypes),
             show_default=False,
         ),

@@ -11,6 +11,7 @@ from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile
 from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Provenance
+from nascli.artifacts.ranking_part import RankingPartFile
 from nascli.cli.descriptions.detector import detector_facts, maps_text, size_text
 from nascli.cli.descriptions.truth import truth_table
 from nascli.cli.options.of_file import inherited_method
@@ -39,6 +40,8 @@ def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, give
             content = _genotype(found, found.value, dataset, given)
         case DistributionFile(distribution=distribution):
             content = distribution.facts()
+        case RankingPartFile():
+            content = _part(found.value)
         case ModelFile(genotype=genotype, network=network):
             content = {
                 **genotype.facts(network),
@@ -53,6 +56,18 @@ def describe_artifact(found: LoadedArtifact[Artifact], dataset: str | None, give
         "sha256": found.sha256,
         **content,
         "provenance": found.provenance.model_dump(mode="json"),
+    }
+
+
+def _part(file: RankingPartFile) -> dict[str, Any]:
+    """Which part of which division it is, and how many of the ranking's networks are in it."""
+    return {
+        "shard": str(file.shard),
+        "candidates": file.provenance.config.get("candidates"),
+        "networks": file.networks,
+        "scored": len(file.scores),
+        "images": file.images,
+        "in_a_pass": file.together,
     }
 
 
@@ -112,6 +127,7 @@ def _searched_on(provenance: Provenance) -> str:
 def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
     """The facts as lines: figures, then the text of `nascli visualize`, then the descent as a tree."""
     from nascli.visualize import described
+    from nascli.visualize.sources import drawable
     from nascli.visualize.text import plain
 
     origin = facts["provenance"]["config"]
@@ -119,7 +135,9 @@ def text(found: LoadedArtifact[Artifact], facts: Mapping[str, Any]) -> str:
     rows += [(label, _shown(origin[key])) for key, label in _BY_TABLE.items() if key in origin]
     settings = facts.get("settings", {})
     rows += [(key.replace("_", " "), _shown(value)) for key, value in settings.items() if key != "auxiliary"]
-    parts = [f"{facts['file']}: {facts['artifact']}", aligned(rows), plain(described(found.value.subject)).rstrip()]
+    parts = [f"{facts['file']}: {facts['artifact']}", aligned(rows)]
+    if not isinstance(found.value, RankingPartFile) or found.value.scores:
+        parts.append(plain(described(drawable(found))).rstrip())
     if "latency" in facts:
         from nascli.cli.descriptions.latency import latency_text
 
@@ -154,6 +172,12 @@ LABELS = {
     "weights": "weights",
     "metrics": "metrics",
     "dataset": "sized for",
+    "shard": "part",
+    "candidates": "candidates of the ranking",
+    "networks": "different networks",
+    "scored": "of these here",
+    "images": "held-out images",
+    "in_a_pass": "in a forward pass",
 }
 """The facts in the first lines of the text, with their labels; the text of `nascli visualize` says the rest."""
 

@@ -9,6 +9,7 @@ from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.genotypes.genotype import Genotype, GenotypeFile, as_text
 from nascli.artifacts.load import Artifact, LoadedArtifact
 from nascli.artifacts.model import ModelFile
+from nascli.artifacts.ranking_part import RankingPartFile
 from nascli.artifacts.truth import TruthTable
 from nascli.cli.output.printing import aligned
 from nascli.core.engine.offers import KnowsProbabilities, OffersMode
@@ -50,6 +51,8 @@ def _genotype(found: LoadedArtifact[Artifact]) -> Genotype:
             if not isinstance(distribution, OffersMode):
                 raise UsageError(f"{found.where} is a {distribution.noun}, which stands for no cell: leave --table out")
             return distribution.mode()
+        case RankingPartFile():
+            raise UsageError(f"{found.where} is a {found.kind}, which stands for no cell: leave --table out")
 
 
 def _probabilities(found: LoadedArtifact[Artifact], table: TruthTable) -> Sequence[float]:

@@ -41,6 +41,8 @@ def print_ranking_plan(plan: Mapping[str, Any], *, stage: str, json: bool) -> No
         size = plan[name]
         print(f"# {size['least']:,} to {size['most']:,} {unit}; the posterior's have {size['mean']:,.0f} on average")
     print(f"# {plan['scored']:,} candidates, {plan['different']:,} different; {plan['images']:,} held-out images")
+    if "shard" in plan:
+        print(f"# part {plan['shard']} of the ranking: {plan['in_shard']:,} of the different ones")
     _print_cache(plan)
     pace = f"{plan['candidates_per_second']:.3g} candidates a second on all of them"
     print(f"# {pace}; {duration(plan['seconds'])} in all")

@@ -34,6 +34,9 @@ GENOTYPE = "genotype"
 WEIGHTS_FROM = "weights_from"
 """The key of the sha256 of the model that a training started from."""
 
+SHARD = "shard"
+"""The key of the part of a ranking that is scored, such as "2/3"; absent where it is scored whole."""
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -160,10 +163,10 @@ def _finished(
     origin = result.provenance
     files = (origin.stage, origin.made_from, origin.weights_from)
     same_files = files == (config.stage, made_from, weights_from)
-    if same_files and not _changed(origin.config, config):
+    if same_files and not changed_settings(origin.config, config):
         return result
     if not has_run:
-        if same_files and not _changed(origin.config, config, apart=revisable(origin.config, config)):
+        if same_files and not changed_settings(origin.config, config, apart=revisable(origin.config, config)):
             raise UsageError(
                 f"cannot go on with {destination.output}: its run directory {run_path} is gone, with the checkpoint"
             )
@@ -174,7 +177,11 @@ def _finished(
 
 
 def check_destination(
-    destination: Destination, config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None = None
+    destination: Destination,
+    config: Stage,
+    made_from: Ancestor | None,
+    weights_from: Ancestor | None = None,
+    shard: str | None = None,
 ) -> None:
     """Raise UsageError for whatever would keep the result from being written, before any work is done for it.
 
@@ -196,7 +203,7 @@ def check_destination(
         # Not even by --overwrite: "-o found.json" has the same folder as the "found.safetensors" that it is made from.
         _same_stage(run.path, saved, config.stage)
     if saved is not None and destination.resume:
-        _same_run(run, saved, config, made_from, weights_from)
+        _same_run(run, saved, config, made_from, weights_from, shard)
         check_plan(run, config, destination.output)
     elif run.has_progress() and not replace:
         raise UsageError(f"{run.path} holds a run already: continue it with --resume or replace it with --overwrite")
@@ -210,9 +217,10 @@ def open_run(
     data: DataInfo,
     genotype: GenotypeFile | None = None,
     weights_from: Ancestor | None = None,
+    shard: str | None = None,
 ) -> Iterator[RunDir | None]:
     """Hold the run directory, which is made only now that there is something to put in it. `genotype` is kept there,
-    so that a training can be resumed without naming it.
+    so that a training can be resumed without naming it. `shard`: the part of a ranking that is scored.
 
     Raises UsageError; DataError where a resumed run would see other images than before.
     """
@@ -222,13 +230,13 @@ def open_run(
     run = RunDir(destination.run_path)
     with run.locked():
         # Once more, since another process may have written since the first check.
-        check_destination(destination, config, made_from, weights_from)
+        check_destination(destination, config, made_from, weights_from, shard)
         saved = run.read_config() if destination.resume else None
         if saved is None:
             run.clear()
             own = {} if genotype is None else {GENOTYPE: json.loads(genotype_bytes(genotype))}
             seen = data.description().model_dump(mode="json")
-            run.write_config({**_description(config, made_from, weights_from), "data": seen, **own})
+            run.write_config({**_description(config, made_from, weights_from, shard), "data": seen, **own})
         elif found := difference(
             validate(DataDescription, saved.get("data"), str(run.path), at="data"), data.description()
         ):
@@ -239,21 +247,29 @@ def open_run(
         yield run
 
 
-def _description(config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None) -> dict[str, Any]:
+def _description(
+    config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None, shard: str | None
+) -> dict[str, Any]:
     return {
         "nascli": __version__,
         "stage": config.stage,
         "made_from": made_from.sha256 if made_from else None,
         **({WEIGHTS_FROM: weights_from.sha256} if weights_from else {}),
+        **({SHARD: shard} if shard else {}),
         "config": config.model_dump(mode="json"),
     }
 
 
 def _same_run(
-    run: RunDir, saved: dict[str, Any], config: Stage, made_from: Ancestor | None, weights_from: Ancestor | None
+    run: RunDir,
+    saved: dict[str, Any],
+    config: Stage,
+    made_from: Ancestor | None,
+    weights_from: Ancestor | None,
+    shard: str | None,
 ) -> None:
     """Raise UsageError where resuming would mix two runs."""
-    mine = _description(config, made_from, weights_from)
+    mine = _description(config, made_from, weights_from, shard)
     _same_stage(run.path, saved, config.stage)
     if saved["made_from"] != mine["made_from"]:
         raise UsageError(f"the run in {run.path} was started from another file: give that one, or --overwrite")
@@ -261,7 +277,10 @@ def _same_run(
         raise UsageError(
             f"the run in {run.path} began with the weights of another file: give that one to --from, or --overwrite"
         )
-    if changed := _changed(saved["config"], config, apart=revisable(saved["config"], config)):
+    if saved.get(SHARD) != shard:
+        then, now = (f"part {part} of a ranking" if part else "a whole ranking" for part in (saved.get(SHARD), shard))
+        raise UsageError(f"{run.path} holds {then}, not {now}: choose another --run-dir or --output")
+    if changed := changed_settings(saved["config"], config, apart=revisable(saved["config"], config)):
         raise _other_settings(run.path, changed)
 
 
@@ -270,7 +289,7 @@ def _same_stage(path: Path, saved: Mapping[str, Any], stage: str) -> None:
         raise UsageError(f"{path} holds a {saved['stage']} run: choose another --run-dir or --output")
 
 
-def _changed(before: Mapping[str, Any], config: Stage, apart: Collection[str] = ()) -> list[str]:
+def changed_settings(before: Mapping[str, Any], config: Stage, apart: Collection[str] = ()) -> list[str]:
     """The settings that make two configurations different runs, in words, those of `apart` left out.
 
     A setting that did not exist when the run began had the value that is its default now.

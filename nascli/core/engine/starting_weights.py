@@ -11,6 +11,7 @@ from nascli.artifacts.genotypes.genotype import ChannelsGenotype, GenotypeFile, 
 from nascli.artifacts.load import LoadedArtifact, LoadedDistribution, LoadedGenotype, LoadedModel, load_artifact
 from nascli.artifacts.model import ModelFile
 from nascli.artifacts.provenance import Ancestor
+from nascli.artifacts.ranking_part import RankingPartFile
 from nascli.config import TrainConfig
 from nascli.core.engine.inputs import Source
 from nascli.core.nn.build import build_network, inherited_network
@@ -46,7 +47,7 @@ class Transferred:
 def starting_file(source: Source) -> Start:
     """The artifact that a training starts from. Raises ArtifactError for a genotype."""
     found = source if isinstance(source, LoadedArtifact) else load_artifact(source, expect={"distribution", "model"})
-    if isinstance(found.value, GenotypeFile | DetectorFile):
+    if isinstance(found.value, GenotypeFile | DetectorFile | RankingPartFile):
         raise ArtifactError(f"{found.where} holds a {found.kind}, not a distribution or a model")
     return LoadedArtifact(found.value, found.sha256, found.where)
 

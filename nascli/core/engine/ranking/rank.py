@@ -3,6 +3,7 @@
 Cells with shared weights are ranked in the same way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nascli.artifacts.load import LoadedGenotype, LoadedModel
@@ -14,7 +15,7 @@ from nascli.core.engine.latency import Latency
 from nascli.core.engine.pictures import room
 from nascli.core.engine.ranking.fast_enough import fast_enough
 from nascli.core.engine.ranking.held_out import rankable
-from nascli.core.engine.ranking.prepare import prepared
+from nascli.core.engine.ranking.prepare import Prepared, prepared
 from nascli.core.engine.ranking.results import Results
 from nascli.core.engine.ranking.rounds import Round, Rounds
 from nascli.core.engine.reporter import Reporter, Silent
@@ -62,10 +63,17 @@ def rank(
         ):
             rounds = Rounds(ready.scorer, ready.data.train_labels, config, run, reporter)
             scored = rounds.score(ready.candidates, ready.images)  # lines 9, 10
-        best = ranked(scored[-1].own)  # lines 8 and 11 to 15
-        latencies: tuple[Latency, ...] = ()
-        if config.max_latency is not None:
-            best, latencies = fast_enough(best, count, config.max_latency, ready, config, reporter)
-        best = best[:count]
-        genotypes, network = results.write(best, latencies, ready, reporter)  # line 16
+        return concluded(scored, ready, results, config, count, reporter)
+
+
+def concluded(
+    scored: Sequence[Round], ready: Prepared, results: Results, config: DeriveConfig, count: int, reporter: Reporter
+) -> Ranking:
+    """What a ranking with these scores derives, which is written. Raises UsageError where too few are fast enough."""
+    best = ranked(scored[-1].own)  # lines 8 and 11 to 15
+    latencies: tuple[Latency, ...] = ()
+    if config.max_latency is not None:
+        best, latencies = fast_enough(best, count, config.max_latency, ready, config, reporter)
+    best = best[:count]
+    genotypes, network = results.write(best, latencies, ready, reporter)  # line 16
     return Ranking(genotypes, network, tuple(best), tuple(scored), config.candidates, ready.probability, latencies)

@@ -51,10 +51,7 @@ class Results:
     @contextmanager
     def run(self, data: DataInfo, reporter: Reporter) -> Iterator[RunDir | None]:
         """Hold the run directory, if there is one. Raises as `open_run`."""
-        folder = self._folder
-        if folder.resume and folder.run_path is not None and not RunDir(folder.run_path).has_run():
-            reporter.notice(f"there is no run in {folder.run_path} yet: starting from the beginning")
-        with open_run(folder, self._config, self._start.ancestor(), data) as run:
+        with open_ranking(self._folder, self._config, self._start, data, reporter) as run:
             yield run
 
     def write(
@@ -109,6 +106,22 @@ class Results:
                 made_from=start.ancestor(),
             ),
         )
+
+
+@contextmanager
+def open_ranking(
+    folder: Destination,
+    config: DeriveConfig,
+    start: LoadedDistribution,
+    data: DataInfo,
+    reporter: Reporter,
+    shard: str | None = None,
+) -> Iterator[RunDir | None]:
+    """Hold the run directory of a ranking of `start`, or of one part of it. Raises as `open_run`."""
+    if folder.resume and folder.run_path is not None and not RunDir(folder.run_path).has_run():
+        reporter.notice(f"there is no run in {folder.run_path} yet: starting from the beginning")
+    with open_run(folder, config, start.ancestor(), data, shard=shard) as run:
+        yield run
 
 
 def _network(file: GenotypeFile, score: Scored, ready: Prepared) -> ModelFile:

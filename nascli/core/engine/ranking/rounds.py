@@ -176,6 +176,20 @@ class _Scores:
         return rows
 
 
+def round_of(
+    candidates: Sequence[Candidate], found: Sequence[tuple[float, float]], images: int, run: RunDir | None
+) -> Round:
+    """The round of candidates whose networks, in the order of `different`, have these scores; they are kept in `run`.
+
+    images: how many they were scored on.
+    """
+    if run is not None:
+        run.truncate_candidates(0)
+    scores = _Scores(candidates, run, shortlist=False)
+    scores.add(found)
+    return Round(images, tuple(scores.rows))
+
+
 def different(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The first candidate of every network, in order: equal networks have the same score."""
     first: dict[Hashable, Candidate] = {}
