@@ -60,7 +60,8 @@ def verdict(ends: Mapping[int, Outcome], count: int) -> Outcome:
         if alike == count:
             return first
         others = f" ({count - 1} other ranks ended with it)" if len(own) == 1 and count > 2 else ""
-        return Outcome(first.code, f"rank {rank}: {first.message}{others}", "own")
+        where = f"rank {rank}: " if rank else ""  # what only the first rank does, such as writing, is no matter of ranks
+        return Outcome(first.code, f"{where}{first.message}{others if rank else ''}", "own")
     if silent := [rank for rank in range(count) if rank not in ends]:
         late = any(TIMED_OUT in end.message for end in failed.values())
         names = f"rank {silent[0]}" if len(silent) == 1 else f"ranks {', '.join(map(str, silent))}"

@@ -217,6 +217,7 @@ def evaluate_on(
     with fitting_threads(runtime, config.batch_size * data.info.image_size**2):
         seconds = count_answers(runtime.runnable(network), batches, runtime, tally, *counts)
     tally.add_up(runtime.ranks)
+    seconds = max(runtime.ranks.gathered(seconds, "counts"))
     return evaluation(tally, data, runtime, loaded.value.graph.size, seconds)
 
 
