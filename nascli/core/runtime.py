@@ -50,6 +50,13 @@ class Runtime:
         """How a batch of so many images is spread over the ranks; None if there is only one."""
         return BatchParts(self.ranks, images, self.synchronise) if self.ranks.count > 1 else None
 
+    @property
+    def ranks_in_words(self) -> dict[str, str]:
+        """What a run's first line says of its processes; nothing of a single one."""
+        if self.ranks.count == 1:
+            return {}
+        return {"processes": f"{self.ranks.count}{'' if self.synchronise else ', batch norms not synchronised'}"}
+
     def rows(self, batch_size: int, own: int) -> tuple[int, slice]:
         """For how many images of a batch random numbers are drawn, and which of them are for the `own` images here."""
         return (batch_size, self.ranks.share.rows(batch_size)) if self.ranks.count > 1 else (own, slice(None))

@@ -60,7 +60,9 @@ def verdict(ends: Mapping[int, Outcome], count: int) -> Outcome:
         if alike == count:
             return first
         others = f" ({count - 1} other ranks ended with it)" if len(own) == 1 and count > 2 else ""
-        where = f"rank {rank}: " if rank else ""  # what only the first rank does, such as writing, is no matter of ranks
+        where = (
+            f"rank {rank}: " if rank else ""
+        )  # what only the first rank does, such as writing, is no matter of ranks
         return Outcome(first.code, f"{where}{first.message}{others if rank else ''}", "own")
     if silent := [rank for rank in range(count) if rank not in ends]:
         late = any(TIMED_OUT in end.message for end in failed.values())

@@ -1,13 +1,11 @@
-"""The first steps of every method and of a training, in float64; alone, or as one of several ranks.
+"""The first steps of every method and of a training; alone, or as one of several ranks.
 
-    python steps.py RESULT.json [PART OF A NAME], or under torchrun, where the first rank writes.
-
-The numbers that all ranks know are kept for every step. Started by `test_steps`.
+Under torchrun, `python steps.py RESULT.json` writes what all ranks know of every step, from the first of them. Started
+by `test_steps`.
 """
 
 import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -24,20 +22,20 @@ from nascli.distributed import launch
 from nascli.distributed.ranks import Ranks, joined
 from nascli.distributed.share import WHOLE
 
-STEPS = 3
+STEPS = 2
 TINY = {"dataset": "digits", "epochs": 4, "batch_size": 10, "limit_train": 100, "seed": 3}
 CELLS = {"layers": 3, "channels": 4}
 COLD = {"arch_warmup_epochs": 0}
 
 SEARCHES = {
-    "pc-darts": {"method": "pc-darts", **CELLS, **COLD, "auxiliary": 0.4, "image_size": 32},
+    "pc-darts": {"method": "pc-darts", **CELLS, "nodes": 2, **COLD},
     "pc-darts, recomputed": {"method": "pc-darts", **CELLS, **COLD, "recompute": True},
-    "pc-darts, wide": {"method": "pc-darts", "layers": 3, "channels": 40, **COLD},
+    "pc-darts, wide": {"method": "pc-darts", "layers": 3, "channels": 40, "nodes": 2, **COLD},
     "pc-darts, nas-bench-201": {"method": "pc-darts", "space": "nas-bench-201", **CELLS, **COLD},
-    "darts, second order": {"method": "darts", "layers": 3, "channels": 2, "order": 2, **COLD},
+    "darts, second order": {"method": "darts", "layers": 3, "channels": 2, "nodes": 2, "order": 2, **COLD},
     "parsec, spread": {"method": "parsec", **CELLS, **COLD, "samples": 5},
     "parsec, warm-up": {"method": "parsec", **CELLS, "arch_warmup_epochs": 2},
-    "parsec, fewer samples than ranks": {"method": "parsec", **CELLS, **COLD, "samples": 2},
+    "parsec, more ranks than samples": {"method": "parsec", **CELLS, **COLD, "samples": 2},
     "spos": {"method": "spos", **CELLS},
     "pgnas": {"method": "pgnas", "space": "enas", "width": 4, "depth": 1, "drop_path": 0.3},
     "pgnas, gaussian": {"method": "pgnas", "space": "resnet-mb", "width": 4, "depth": 1, "noise": "gaussian"},
@@ -48,9 +46,11 @@ TRAININGS = {
     "train, balanced": {"class_weights": "balanced", "label_smoothing": 0.1, "sampling": "balanced"},
 }
 
+IN_FLOAT32 = ("pc-darts", "parsec, spread", "pgnas", "train, balanced")
 
-class Doubled:
-    """A stream of float64 images."""
+
+class Typed:
+    """A stream of images of the default type."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -59,11 +59,11 @@ class Doubled:
 
     def next(self, share=WHOLE):
         images, labels = self._stream.next(share)
-        return images.double(), labels
+        return images.to(torch.get_default_dtype()), labels
 
     def once(self, share=WHOLE):
         for images, labels in self._stream.once(share):
-            yield images.double(), labels
+            yield images.to(torch.get_default_dtype()), labels
 
 
 def numbers(metrics):
@@ -74,7 +74,7 @@ def searched(given):
     config = SearchConfig(**{**TINY, **given})
     runtime = open_runtime(config)
     data = open_data(config, device=runtime.device)
-    streams = {name: Doubled(stream) for name, stream in open_streams(config, data, runtime).items()}
+    streams = {name: Typed(stream) for name, stream in open_streams(config, data, runtime).items()}
     method = build_method(config, data.info, streams, runtime)
     rows = [numbers(method.step(streams)) for _ in range(STEPS)]
     return [*rows, numbers(method.health(streams))], traffic(runtime)
@@ -85,12 +85,12 @@ def trained(given):
     runtime = open_runtime(config)
     data = open_data(config, device=runtime.device)
     job, _ = open_training(load_artifact("darts-v1"), None, config, data, runtime, Silent())
-    job._stream = Doubled(job._stream)
-    job.network.double()
+    job._stream = Typed(job._stream)
+    job.network.to(torch.get_default_dtype())
     batches = data.batches
-    data.batches = lambda *args: ((images.double(), labels) for images, labels in batches(*args))
+    data.batches = lambda *args: ((images.to(torch.get_default_dtype()), labels) for images, labels in batches(*args))
     if job._class_weights is not None:
-        job._class_weights = job._class_weights.double()
+        job._class_weights = job._class_weights.to(torch.get_default_dtype())
     rows = [numbers(job.step()) for _ in range(STEPS)]
     return [*rows, numbers(job.watched())], traffic(runtime)
 
@@ -101,19 +101,37 @@ def traffic(runtime):
     return sent
 
 
-def main(result, chosen=""):
-    torch.set_default_dtype(torch.float64)
-    with ExitStack() as stack:
-        if launch.count() > 1:
-            dist.init_process_group("gloo")
-            stack.enter_context(joined(Ranks(dist.get_rank(), dist.get_world_size())))
-        found = {name: searched(given) for name, given in SEARCHES.items() if chosen in name}
-        found |= {name: trained(given) for name, given in TRAININGS.items() if chosen in name}
+def all_cases():
+    """Rows and traffic of every case: all in float64, some in float32, too."""
+    return {
+        "float64": in_type(torch.float64, SEARCHES, TRAININGS),
+        "float32": in_type(
+            torch.float32,
+            *({name: part[name] for name in IN_FLOAT32 if name in part} for part in (SEARCHES, TRAININGS)),
+        ),
+    }
+
+
+def in_type(dtype, searches, trainings):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return {
+            **{name: searched(given) for name, given in searches.items()},
+            **{name: trained(given) for name, given in trainings.items()},
+        }
+    finally:
+        torch.set_default_dtype(before)
+
+
+def main(result):
+    dist.init_process_group("gloo")
+    with joined(Ranks(dist.get_rank(), dist.get_world_size())):
+        found = all_cases()
     if launch.is_first():
         Path(result).write_text(json.dumps(found))
-    if launch.count() > 1:
-        dist.destroy_process_group()
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

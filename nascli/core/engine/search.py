@@ -211,6 +211,7 @@ def facts(config: SearchConfig, method: SearchMethod, data: DataInfo, runtime: R
         **({"stem": config.settings.known_stem} if config.settings.known_stem else {}),
         "parameters": count_parameters(method.network),
         "device": str(runtime.device),
+        **runtime.ranks_in_words,
         "precision": runtime.precision,
     }
 

@@ -223,6 +223,7 @@ def facts(network: str, config: TrainConfig, data: DataModule, size: Size, runti
         "parameters": size.parameters,
         "multiply-adds": size.multiply_adds,
         "device": str(runtime.device),
+        **runtime.ranks_in_words,
         "precision": runtime.precision,
     }
 

@@ -1,0 +1,66 @@
+"""Several processes do what one does: the first steps of every method and of a training.
+
+Over three ranks, to which a batch of ten images is spread unevenly; in float64 up to 1e-10, in float32 the losses up to
+1e-5.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.distributed import steps
+from tests.distributed.steps import IN_FLOAT32, SEARCHES, STEPS, TRAININGS
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Of one process, which is this one, and of three."""
+    result = tmp_path_factory.mktemp("steps") / "found.json"
+    done = subprocess.run(
+        [*TORCHRUN, "3", Path(__file__).with_name("steps.py"), result],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return steps.all_cases(), json.loads(result.read_text())
+
+
+def test_losses_gradients_and_metrics_are_those_of_one_process(found):
+    alone, together = (one["float64"] for one in found)
+    assert alone.keys() == together.keys() == {*SEARCHES, *TRAININGS}
+    for name, (rows, sent) in alone.items():
+        assert sent == {}
+        for number, (one, several) in enumerate(zip(rows, together[name][0], strict=True)):
+            assert one.keys() == several.keys()
+            for metric, value in one.items():
+                near = 1e-6 if "accuracy" in metric else 1e-10  # accuracies are shares in float32
+                assert several[metric] == pytest.approx(value, rel=near, abs=near), (name, number, metric)
+
+
+def test_losses_in_single_precision(found):
+    alone, together = (one["float32"] for one in found)
+    assert alone.keys() == together.keys() == set(IN_FLOAT32)
+    for name, (rows, _) in alone.items():
+        for one, several in zip(rows[:STEPS], together[name][0], strict=False):
+            losses = [metric for metric in one if metric.endswith("loss")]
+            assert losses
+            for metric in losses:
+                assert several[metric] == pytest.approx(one[metric], rel=1e-5), (name, metric)
+
+
+def test_parsec_sends_log_likelihoods_and_one_sum_of_gradients(found):
+    """With five samples a step, nothing is sent for each child, and batch norms are not synchronised."""
+    sent, uniform = (found[1]["float64"][name][1] for name in ("parsec, spread", "spos"))
+    assert sent["gradients"] == uniform["gradients"]  # of one child: those of all weights, once a step
+    assert sent["log-likelihoods"] <= STEPS * 5 * 8
+    assert sent["losses"] == STEPS * 2 * 8
+    assert "batch norms" not in sent
+    assert uniform["batch norms"] > 0
