@@ -99,16 +99,21 @@ class Ranks:
         """What every rank gives, in the order of the ranks; of what JSON can hold."""
         if self.count == 1:
             return [value]
-        mine = json.dumps(value).encode()
+        return [json.loads(part) for part in self.bytes_gathered(json.dumps(value).encode(), purpose)]
+
+    def bytes_gathered(self, data: bytes, purpose: str) -> list[bytes]:
+        """The bytes that every rank gives, in the order of the ranks."""
+        if self.count == 1:
+            return [data]
         lengths = [torch.empty(1, dtype=torch.int64) for _ in range(self.count)]
         with _told():
-            self._wait(dist.all_gather(lengths, torch.tensor([len(mine)]), async_op=True))
-            longest = max(map(int, lengths))
-            padded = torch.frombuffer(bytearray(mine.ljust(longest)), dtype=torch.uint8)
+            self._wait(dist.all_gather(lengths, torch.tensor([len(data)]), async_op=True))
+            longest = max(1, *map(int, lengths))
+            padded = torch.frombuffer(bytearray(data.ljust(longest, b"\0")), dtype=torch.uint8)
             found = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.count)]
             self._wait(dist.all_gather(found, padded, async_op=True))
         self.sent[purpose] += longest
-        return [json.loads(one.numpy().tobytes()) for one in found]
+        return [one.numpy().tobytes()[: int(length)] for one, length in zip(found, lengths, strict=True)]
 
     def check_alike(self, tensors: Mapping[str, Tensor], what: str) -> None:
         """Raise NascliError, which names the ranks, where tensors are not the same to the bit on all ranks."""

@@ -262,6 +262,7 @@ class TrainJob:
         if config.class_weights == "balanced":
             weights = class_weights(data.train_labels[parts["train"]], len(data.info.classes))
             self._class_weights = torch.from_numpy(weights).to(runtime.device, torch.float32)
+        self.epochs = config.epochs
         self.steps_per_epoch: int = self._stream.batches_per_pass
         seed = derive_seed(config.seed, "weights")
         network, self.transfer = starting_network(inherited, graph, data.info, seed, with_tower=settings.auxiliary)

@@ -71,7 +71,7 @@ class Pgnas:
             restart_epochs=settings.restart_epochs,
             restart_factor=settings.restart_factor,
         )
-        self.steps_done = 0
+        self.steps_done, self.epochs = 0, plan.epochs
         self._supernet, self._stages = plan.space, supernets.stages_of(plan.space, settings.depth)
         self._width = settings.width or SUPERNETS[plan.space].width
         shape = plan.shape

@@ -21,6 +21,7 @@ from nascli.core.methods.categoricals import draw
 from nascli.core.methods.parsec import Parsec, effective_samples, importance_weights
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
+from nascli.distributed.share import WHOLE
 from nascli.errors import UsageError
 from nascli.registry import SPACES
 from nascli.settings.single_paths import ParsecSettings
@@ -41,11 +42,11 @@ class Batches:
         self.images = torch.randn(batch, 1, side, side, generator=generator)
         self.labels = torch.randint(4, (batch,), generator=generator)
 
-    def next(self):
+    def next(self, share=WHOLE):
         self.position += 1
         return self.images, self.labels
 
-    def once(self):
+    def once(self, share=WHOLE):
         yield self.images[:7], self.labels[:7]
         yield self.images[7:], self.labels[7:]
 

@@ -18,6 +18,7 @@ from nascli.core.nn.build import build_network
 from nascli.core.optimization import Schedule
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
+from nascli.distributed.share import WHOLE
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.settings.random_search import RandomSettings
@@ -50,14 +51,14 @@ class Bands:
         self.position = 0
         self.wrong = False
 
-    def next(self):
+    def next(self, share=WHOLE):
         self.position += 1
         labels = torch.randint(3, (24,), generator=self.draw)
         images = torch.randn(24, 1, 8, 8, generator=self.draw)
         images[torch.arange(24), 0, 2 * labels] += 3
         return images, torch.randint(3, (24,), generator=self.draw) if self.wrong else labels
 
-    def once(self):
+    def once(self, share=WHOLE):
         fixed = Bands(99)
         return iter([fixed.next() for _ in range(3)])
 
