@@ -291,7 +291,7 @@ class TrainJob:
         self.steps_done += 1
         return {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
 
-    def _paths(self, batch: int, rows: slice) -> Tensor | None:
+    def _paths(self, batch: int, rows: slice = slice(None)) -> Tensor | None:
         """Drop-path multipliers of this step, for these rows of the batch; None where nothing is dropped."""
         epoch = self.steps_done // self.steps_per_epoch
         probability = growing_probability(self._config.drop_path, epoch, self._config.epochs)

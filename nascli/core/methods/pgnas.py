@@ -137,7 +137,7 @@ class Pgnas:
             "gradient_norm": norm,
         }
 
-    def _paths(self, batch: int, rows: slice) -> Tensor | None:
+    def _paths(self, batch: int, rows: slice = slice(None)) -> Tensor | None:
         """Drop-path multipliers of this step, for these rows of the batch; None where nothing is dropped."""
         epoch = self.steps_done // self._plan.steps_per_epoch
         probability = growing_probability(self._settings.drop_path, epoch, self._plan.epochs)

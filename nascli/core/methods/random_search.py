@@ -124,7 +124,7 @@ class RandomSearch:
         if is_last:
             result = self._evaluate(streams["search"]) if self._trains else None
             self._done += [(accuracy, loss) for accuracy, loss in filter(None, self._ranks.gathered(result, "trials"))]
-            metrics |= zip(EVALUATED, map(torch.tensor, result or ()), strict=False)
+            metrics |= zip(EVALUATED, torch.tensor(result or (), dtype=torch.float64), strict=False)
         return self._means(metrics, TRAINED + EVALUATED if is_last else TRAINED)
 
     def _trained(self, stream: Stream, within: int) -> dict[str, Tensor]:
