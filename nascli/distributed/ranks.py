@@ -130,11 +130,15 @@ class Ranks:
     def _reduce(self, tensor: Tensor, purpose: str, how: Any = dist.ReduceOp.SUM) -> None:
         self.sent[purpose] += tensor.numel() * tensor.element_size()
         with _told():
-            self._wait(dist.all_reduce(tensor, how, async_op=True))
+            self._wait(dist.all_reduce(tensor, how, async_op=True), queued=tensor.is_cuda)
 
-    def _wait(self, work: Any) -> None:
-        """Until an exchange is done; on a GPU, until it is queued behind what is to be computed before."""
-        work.wait(timedelta(seconds=self.seconds)) if self.seconds else work.wait()
+    def _wait(self, work: Any, *, queued: bool = False) -> None:
+        """Until an exchange is done; one between GPUs is only queued, behind what they compute before.
+
+        With a time limit, nccl would make the processor wait for the GPU. Ranks that don't answer are found all the
+        same, as every step exchanges flags past the GPU.
+        """
+        work.wait() if queued else work.wait(timedelta(seconds=self.seconds))
 
 
 ALONE = Ranks()
