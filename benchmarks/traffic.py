@@ -1,7 +1,7 @@
 """Counts the bytes that one of several processes exchanges in a step of everything that nascli learns, by purpose.
 
-    python benchmarks/traffic.py                 # small networks on the digits, and the papers' on CIFAR-10 and ImageNet
-    python benchmarks/traffic.py --small         # the small ones alone
+    python benchmarks/traffic.py              # small networks on the digits; the papers' on CIFAR-10 and ImageNet
+    python benchmarks/traffic.py --small      # the small ones alone
     torchrun --standalone --nproc-per-node 2 benchmarks/traffic.py --small      # the same, exchanged by real processes
 
 Under torchrun the processes exchange over gloo, and the first one prints. Without it, one process plays the first of
@@ -15,8 +15,8 @@ pass at most, for an image; `nascli.core.memory` says what counts.
 """
 
 import argparse
+import json
 import math
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -44,12 +45,13 @@ from nascli.core.engine.search import build_method, open_streams  # noqa: E402
 from nascli.core.engine.sizing import derived_network, shape_of  # noqa: E402
 from nascli.core.engine.train import TrainJob  # noqa: E402
 from nascli.core.memory import MemoryMeter  # noqa: E402
+from nascli.core.methods.categoricals import draw  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
 from nascli.data import open_data  # noqa: E402
 from nascli.data.augmentation import Normalization  # noqa: E402
 from nascli.data.resident import ResidentFeed  # noqa: E402
 from nascli.distributed import launch  # noqa: E402
-from nascli.distributed.ranks import Ranks, joined, world  # noqa: E402
+from nascli.distributed.ranks import Ranks, joined  # noqa: E402
 from nascli.graphs.graph import Graph  # noqa: E402
 from nascli.graphs.operations import Norm  # noqa: E402
 from nascli.graphs.tower import WIDTHS  # noqa: E402
@@ -61,6 +63,30 @@ from nascli.supernets import supernet  # noqa: E402
 GRADIENTS, NORMS, LOSSES, LIKELIHOODS = "gradients", "batch norms", "losses", "log-likelihoods"
 
 FLOAT32, FLOAT64 = 4, 8
+
+RING_RATE = 370e9
+"""Bytes a second that a ring moves past each H100: 365 to 370 GB/s of the 450 GB/s that NVLink has in each direction
+(github.com/NVIDIA/nccl/issues/1455), and as much between nodes with a 400 Gb/s port for each of eight GPUs, of 46 to 48
+GB/s each (github.com/NVIDIA/nccl-tests/issues/290).
+"""
+
+ETHERNET_RATE = 12.5e9
+"""The same where a node has one port of 100 Gb/s."""
+
+NODE = 8
+"""GPUs of a node."""
+
+
+def latency(gpus: int) -> float:
+    """Seconds of the smallest exchange, by NCCL's own model of a tree of eight H100 a node with its protocol LL.
+
+    6.8 µs, and twice 0.6 µs for every further GPU of a node and 5 µs for every doubling of the nodes: `baseLat` and
+    `hwLat` in src/graph/tuning.cc of NCCL 2.20 or so. 47 µs were measured over two nodes of eight H20
+    (github.com/NVIDIA/nccl/issues/1244), where this says 25 µs, and 6 µs on two H100, captured as a CUDA graph (1259).
+    """
+    nodes = max(1, gpus // NODE)
+    return (6.8 + 2 * ((min(gpus, NODE) - 1) * 0.6 + math.log2(nodes) * 5.0)) * 1e-6
+
 
 @dataclass(frozen=True)
 class Counted(Ranks):
@@ -79,7 +105,7 @@ class Counted(Ranks):
         self.exchanges[purpose] += 2
         if dist.is_initialized():
             return super().gathered(value, purpose)
-        self.sent[purpose] += len(_json(value))
+        self.sent[purpose] += len(json.dumps(value).encode())
         return [value] * self.count
 
     def bytes_from_first(self, data: bytes, purpose: str) -> bytes:
@@ -91,12 +117,6 @@ class Counted(Ranks):
         """Begin to count anew."""
         self.sent.clear()
         self.exchanges.clear()
-
-
-def _json(value: Any) -> bytes:
-    import json
-
-    return json.dumps(value).encode()
 
 
 @dataclass(frozen=True)
@@ -160,8 +180,8 @@ def of_mixture(graph: Graph, architecture: int, *, second_order: bool = False) -
     """A step of PC-DARTS and DARTS after the warm-up. architecture: how many numbers alpha and beta have.
 
     Five passes instead of two in the second order, and the gradient of the weights three times instead of once. Where
-    the weights are held, no gradient reaches the stem. Cells that mix 8 channels or fewer send less on a CPU, which adds
-    up their operations in another way (`nascli.core.nn.mixed_sum.Apart`).
+    the weights are held, no gradient reaches the stem. Cells that mix 8 channels or fewer send less on a CPU, which
+    adds up their operations in another way (`nascli.core.nn.mixed_sum.Apart`).
     """
     whole, inner = channels_of(graph), channels_of(graph, without_stem=True)
     passes, held, weights = (5, 2, 3) if second_order else (2, 1, 1)
@@ -200,9 +220,7 @@ class Noise(Images):
         )  # fmt: skip
         self._normalize = Normalization(self.info.mean, self.info.std, ACCELERATOR)
 
-    def split(self, fractions: Mapping[str, float], seed: int) -> Any:
-        import numpy as np
-
+    def split(self, fractions: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
         names = [name for name, share in fractions.items() if share > 0]
         parts = dict(zip(names, np.array_split(np.arange(self._count), len(names)), strict=True))
         return {name: parts.get(name, np.arange(0)) for name in fractions}
@@ -270,7 +288,7 @@ def _predicted_of_search(
     space = cell_space(config.space, given.nodes)
     size = NetworkSettings(**given.size, **shape.model_dump())
     if config.method == "random":
-        return of_network(method._cells[0].graph(size))
+        return {}
     if config.method in ("pc-darts", "darts"):
         mixture = Mixture(space.operations, space.edges(), given.partial_channels)
         edges, kinds = len(space.edges()), len(space.cells)
@@ -286,22 +304,21 @@ def _predicted_of_search(
 
 def _drawn(method: Any) -> Sequence[int]:
     """The uniform child of the step that was done last."""
-    from nascli.core.methods.categoricals import draw
-
     (choices,) = draw(method._uniform, 1, method._plan.seed, "single path", method.steps_done - 1).tolist()
     return choices  # type: ignore[no-any-return]
 
 
 TINY = {"dataset": "digits", "epochs": 4, "batch_size": 16, "limit_train": 100, "seed": 3}
 CELLS = {"layers": 3, "channels": 4}
+WIDE = {"layers": 3, "channels": 12, "nodes": 2}
 
 
 def small(ranks: Ranks) -> Mapping[str, Callable[[], Case]]:
     """On the built-in digits, on the CPU."""
     found = {
-        "pc-darts": partial(searched, ranks, {"method": "pc-darts", **TINY, "layers": 3, "channels": 40}),
-        "darts": partial(searched, ranks, {"method": "darts", **TINY, "layers": 3, "channels": 12}),
-        "darts, order 2": partial(searched, ranks, {"method": "darts", "order": 2, **TINY, "layers": 3, "channels": 12}),
+        "pc-darts": partial(searched, ranks, {"method": "pc-darts", **TINY, **WIDE, "channels": 40}),
+        "darts": partial(searched, ranks, {"method": "darts", **TINY, **WIDE}),
+        "darts, order 2": partial(searched, ranks, {"method": "darts", "order": 2, **TINY, **WIDE}),
         "parsec, K 8": partial(searched, ranks, {"method": "parsec", "samples": 8, **TINY, **CELLS}),
         "parsec, K 4": partial(searched, ranks, {"method": "parsec", "samples": 4, **TINY, **CELLS}),
         "parsec, K 3, parts": partial(searched, ranks, {"method": "parsec", "samples": 3, **TINY, **CELLS}),
@@ -309,7 +326,9 @@ def small(ranks: Ranks) -> Mapping[str, Callable[[], Case]]:
         "spos": partial(searched, ranks, {"method": "spos", **TINY, **CELLS}),
         "pgnas": partial(searched, ranks, {"method": "pgnas", "space": "enas", "width": 4, "depth": 1, **TINY}),
         "pgnas, gaussian": partial(
-            searched, ranks, {"method": "pgnas", "space": "resnet-mb", "width": 4, "depth": 1, "noise": "gaussian", **TINY}
+            searched,
+            ranks,
+            {"method": "pgnas", "space": "resnet-mb", "width": 4, "depth": 1, "noise": "gaussian", **TINY},
         ),
         "random": partial(searched, ranks, {"method": "random", "trials": 2, **TINY, **CELLS}),
         "train": partial(trained, ranks, "darts-v1", {**TINY, **CELLS}),
@@ -367,9 +386,14 @@ def ring(payload: float, ranks: int) -> float:
     return 2 * (ranks - 1) / ranks * payload
 
 
+def computed(found: Traffic, gpus: int, rate: float = RING_RATE) -> float:
+    """Seconds that a step's exchanges would take on so many H100, one after the other. Computed, not measured."""
+    return ring(sum(found.sent.values()), gpus) / rate + sum(found.exchanges.values()) * latency(gpus)
+
+
 @contextmanager
 def statistics_without_numbers() -> Iterator[None]:
-    """While active, tensors without numbers have the one operator of synchronised batch norms that torch lacks there."""
+    """While active, tensors without numbers have the operator of synchronised batch norms that torch lacks there."""
 
     def means_and_variances(maps: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
         return maps.new_empty(maps.shape[1]), maps.new_empty(maps.shape[1])
@@ -430,7 +454,11 @@ def _shown(name: str, case: Case, ranks: Counted, first: bool, *, memory: bool =
     found = count(case, ranks)
     predicted = case.predicted(found)
     parts = ", ".join(f"{purpose} {size:,} ({found.exchanges[purpose]:,})" for purpose, size in found.sent.items())
-    kept = f"; kept {found.kept / 2**20:,.1f} MiB" if memory else ""
+    kept = ""
+    if memory:
+        by_gpus = ", ".join(f"{1e3 * computed(found, gpus):.1f}" for gpus in (8, 64, 512))
+        slow = 1e3 * computed(found, 64, ETHERNET_RATE)
+        kept = f"; kept {found.kept / 2**20:,.1f} MiB; on 8, 64, 512 H100 {by_gpus} ms, on 64 by Ethernet {slow:.1f} ms"
     if first:
         print(f"{name:28}{case.batch:7,}{case.steps_per_epoch:8,}  {parts}{kept}", flush=True)
     alike = not predicted or dict(predicted) == dict(found.sent)
