@@ -36,7 +36,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.counting import ACCELERATOR, Counting, accelerator  # noqa: E402
-from benchmarks.operators import Images  # noqa: E402
 from nascli.artifacts.data_info import DataInfo  # noqa: E402
 from nascli.artifacts.load import load_artifact  # noqa: E402
 from nascli.config import SearchConfig, TrainConfig  # noqa: E402
@@ -48,10 +47,9 @@ from nascli.core.memory import MemoryMeter  # noqa: E402
 from nascli.core.methods.categoricals import draw  # noqa: E402
 from nascli.core.runtime import Runtime, open_runtime  # noqa: E402
 from nascli.data import open_data  # noqa: E402
-from nascli.data.augmentation import Normalization  # noqa: E402
-from nascli.data.resident import ResidentFeed  # noqa: E402
 from nascli.distributed import launch  # noqa: E402
 from nascli.distributed.ranks import Ranks, joined  # noqa: E402
+from nascli.distributed.share import WHOLE, Share  # noqa: E402
 from nascli.graphs.graph import Graph  # noqa: E402
 from nascli.graphs.operations import Norm  # noqa: E402
 from nascli.graphs.tower import WIDTHS  # noqa: E402
@@ -207,23 +205,36 @@ def of_network(graph: Graph, *, learnt: int = 0, tower: bool = False, losses: in
 # What is counted.
 
 
-class Noise(Images):
-    """As many images as it takes, of the given shape, without numbers."""
+class Blank:
+    """A stream of images of the given shape, without numbers, with the part of a `Stream` that a step uses."""
 
-    def __init__(self, count: int, classes: int, side: int, train_images: int) -> None:
-        self._count = count
-        pixels = torch.empty(count, 3, side, side, dtype=torch.uint8, device=ACCELERATOR)
-        self._feed = ResidentFeed(pixels, torch.empty(count, dtype=torch.int64, device=ACCELERATOR))
+    batches_per_pass = 1
+
+    def __init__(self, batch_size: int, side: int, memory_format: torch.memory_format) -> None:
+        self.batch_size, self._side, self._format = batch_size, side, memory_format
+
+    def next(self, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
+        count = len(range(self.batch_size)[share.rows(self.batch_size)])
+        images = torch.empty(count, 3, self._side, self._side, device=ACCELERATOR, memory_format=self._format)
+        return images, torch.empty(count, dtype=torch.int64, device=ACCELERATOR)
+
+
+class Blanks:
+    """Of a `DataModule`, what a search or a training needs before its first step."""
+
+    has_validation = False
+
+    def __init__(self, classes: int, side: int, train_images: int) -> None:
         self.info = DataInfo(
             dataset="cifar10", classes=tuple(map(str, range(classes))), channels=3, image_size=side, mean=(0.5,) * 3,
             std=(0.25,) * 3, train_images=train_images, test_images=0, fingerprint="",
         )  # fmt: skip
-        self._normalize = Normalization(self.info.mean, self.info.std, ACCELERATOR)
 
     def split(self, fractions: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
-        names = [name for name, share in fractions.items() if share > 0]
-        parts = dict(zip(names, np.array_split(np.arange(self._count), len(names)), strict=True))
-        return {name: parts.get(name, np.arange(0)) for name in fractions}
+        return {name: np.arange(int(self.info.train_images * share)) for name, share in fractions.items()}
+
+    def stream(self, indices: np.ndarray, batch_size: int, *, memory_format: torch.memory_format, **_: Any) -> Blank:
+        return Blank(batch_size, self.info.image_size, memory_format)
 
 
 IMAGES = {"cifar10": (50_000, 10, 32), "imagenet": (1_281_167, 1_000, 224)}
@@ -270,8 +281,7 @@ def _opened(config: Any, ranks: Ranks) -> tuple[Runtime, Any, int]:
     images, classes, side = IMAGES[config.dataset]
     parts = config.settings.parts if isinstance(config, SearchConfig) else {"train": 1.0}
     learnt = int(images * parts["train"])
-    data = Noise(len(parts) * config.batch_size, classes, side, images)
-    return Runtime(ACCELERATOR, ranks=ranks), data, learnt // config.batch_size
+    return Runtime(ACCELERATOR, ranks=ranks), Blanks(classes, side, images), learnt // config.batch_size
 
 
 def _predicted_of_search(
