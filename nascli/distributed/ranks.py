@@ -72,6 +72,10 @@ class Ranks:
         self._reduce(found, "flags", dist.ReduceOp.MAX)
         return bool(found)
 
+    def meet(self) -> None:
+        """Wait until all ranks have come so far."""
+        self.any(False)
+
     def from_first(self, value: Callable[[], Any], purpose: str = "settings") -> Any:
         """What `value` gives on the first rank, which alone calls it; of what JSON can hold."""
         if self.count == 1:
