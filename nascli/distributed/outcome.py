@@ -1,7 +1,7 @@
 """How a run ends: on one rank, and what it means for all of them."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
@@ -47,6 +47,11 @@ class Outcome:
         return cls(**json.loads(text))
 
 
+def named(ranks: Sequence[int]) -> str:
+    """For a message: "rank 1", "ranks 0, 2"."""
+    return f"rank{'' if len(ranks) == 1 else 's'} {', '.join(map(str, ranks))}"
+
+
 def verdict(ends: Mapping[int, Outcome], count: int, alive: Collection[int] = ()) -> Outcome:
     """What all ranks end with, from what each has said of its end; those that are killed, or hang, have said nothing.
 
@@ -60,9 +65,8 @@ def verdict(ends: Mapping[int, Outcome], count: int, alive: Collection[int] = ()
     late = any(TIMED_OUT in end.message for end in failed.values())
     silent = [rank for rank in missing if rank not in alive] or (missing if late else [])
     if silent:
-        names = f"rank {silent[0]}" if len(silent) == 1 else f"ranks {', '.join(map(str, silent))}"
         how = "did not answer in time (--dist-timeout)" if late else "ended without a word: killed, or out of memory"
-        return Outcome(1, f"{names} of {count} {how}; go on from the last checkpoint with --resume", "lost")
+        return Outcome(1, f"{named(silent)} of {count} {how}; go on from the last checkpoint with --resume", "lost")
     # The first rank knows where the checkpoint is.
     if stopped := [end for end in failed.values() if end.kind == "stopped"]:
         return stopped[0]
