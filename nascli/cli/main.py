@@ -16,6 +16,7 @@ from nascli import __version__
 from nascli.cli.failures import CLOSED_PIPE, explained
 from nascli.distributed import launch
 from nascli.distributed.outcome import Outcome
+from nascli.distributed.signals import Signals
 from nascli.errors import NascliError, UsageError
 from nascli.registry import load
 
@@ -137,10 +138,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         _replace_unprintable(stream)
     if launch.count() > 1:
-        from nascli.distributed.torchrun import work_together
+        with Signals() as signals:
+            from nascli.distributed.torchrun import work_together
 
-        # Bound to the stream that a rank has when it starts: the message is that of all ranks.
-        return work_together(partial(_outcome, arguments), partial(_say, stream=sys.stderr))
+            # Bound to the stream that a rank has when it starts: the message is that of all ranks.
+            return work_together(partial(_outcome, arguments), partial(_say, stream=sys.stderr), signals)
     end = _outcome(arguments)
     if end.failed:
         _say(end.message, sys.stderr)

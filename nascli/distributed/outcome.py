@@ -1,7 +1,7 @@
 """How a run ends: on one rank, and what it means for all of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
@@ -47,31 +47,38 @@ class Outcome:
         return cls(**json.loads(text))
 
 
-def verdict(ends: Mapping[int, Outcome], count: int) -> Outcome:
+def named(ranks: Sequence[int]) -> str:
+    """For a message: "rank 1", "ranks 0, 2"."""
+    return f"rank{'' if len(ranks) == 1 else 's'} {', '.join(map(str, ranks))}"
+
+
+def verdict(ends: Mapping[int, Outcome], count: int, alive: Collection[int] = ()) -> Outcome:
     """What all ranks end with, from what each has said of its end; those that are killed, or hang, have said nothing.
 
-    A failure of some rank's own counts most, then a silent rank, then a signal.
+    alive: those that have said that they still run, after another had failed. A failure of some rank's own counts most,
+    then a silent rank, then a signal.
     """
     failed = {rank: end for rank, end in sorted(ends.items()) if end.failed}
-    own = {rank: end for rank, end in failed.items() if end.kind == "own"}
-    if own:
-        rank, first = next(iter(own.items()))
-        alike = sum(end == first for end in own.values())
-        if alike == count:
-            return first
-        others = f" ({count - 1} other ranks ended with it)" if len(own) == 1 and count > 2 else ""
-        where = (
-            f"rank {rank}: " if rank else ""
-        )  # what only the first rank does, such as writing, is no matter of ranks
-        return Outcome(first.code, f"{where}{first.message}{others if rank else ''}", "own")
-    if silent := [rank for rank in range(count) if rank not in ends]:
-        late = any(TIMED_OUT in end.message for end in failed.values())
-        names = f"rank {silent[0]}" if len(silent) == 1 else f"ranks {', '.join(map(str, silent))}"
+    if own := {rank: end for rank, end in failed.items() if end.kind == "own"}:
+        return _of_own(own, count)
+    missing = [rank for rank in range(count) if rank not in ends]
+    late = any(TIMED_OUT in end.message for end in failed.values())
+    silent = [rank for rank in missing if rank not in alive] or (missing if late else [])
+    if silent:
         how = "did not answer in time (--dist-timeout)" if late else "ended without a word: killed, or out of memory"
-        return Outcome(1, f"{names} of {count} {how}; go on from the last checkpoint with --resume", "lost")
-    stopped = [end for end in failed.values() if end.kind == "stopped"]
-    # One that could still write a checkpoint says more than one that was stopped elsewhere.
-    if stopped:
-        return max(stopped, key=lambda end: len(end.message))
-    first = next(iter(failed.values()))
-    return Outcome(1, f"the processes have lost each other: {first.message}; go on with --resume", "lost")
+        return Outcome(1, f"{named(silent)} of {count} {how}; go on from the last checkpoint with --resume", "lost")
+    # The first rank knows where the checkpoint is.
+    if stopped := [end for end in failed.values() if end.kind == "stopped"]:
+        return stopped[0]
+    if lost := list(failed.values()):
+        return Outcome(1, f"the processes have lost each other: {lost[0].message}; go on with --resume", "lost")
+    return Outcome()
+
+
+def _of_own(own: Mapping[int, Outcome], count: int) -> Outcome:
+    """What all end with where some have failed by themselves."""
+    rank, first = next(iter(own.items()))
+    # What all say is no matter of ranks, nor is what only the first one does, such as writing.
+    if rank == 0 or sum(end == first for end in own.values()) == count:
+        return first
+    return Outcome(first.code, f"rank {rank}: {first.message}", "own")

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from nascli.distributed.outcome import named
 from nascli.distributed.share import WHOLE, Share
 from nascli.errors import LostRanks, NascliError
 
@@ -72,6 +73,10 @@ class Ranks:
         self._reduce(found, "flags", dist.ReduceOp.MAX)
         return bool(found)
 
+    def meet(self) -> None:
+        """Wait until all ranks have come so far."""
+        self.any(False)
+
     def from_first(self, value: Callable[[], Any], purpose: str = "settings") -> Any:
         """What `value` gives on the first rank, which alone calls it; of what JSON can hold."""
         if self.count == 1:
@@ -120,12 +125,14 @@ class Ranks:
         if self.count == 1:
             return
         digests = self.gathered(digest(tensors), "checks")
-        usual = Counter(digests).most_common(1)[0][0]
-        if others := [str(rank) for rank, one in enumerate(digests) if one != usual]:
-            raise NascliError(
-                f"{what} differ between the processes: {', '.join(others)} of {self.count} (counted from 0) "
-                "are not as the others; go on from the last checkpoint with --resume"
-            )
+        if len(set(digests)) == 1:
+            return
+        usual, times = Counter(digests).most_common(1)[0]
+        others = [rank for rank, one in enumerate(digests) if one != usual]
+        who = f"{named(others)} of {self.count} {'differs' if len(others) == 1 else 'differ'} from the others"
+        if 2 * times <= self.count:
+            who = f"{named(range(self.count))} have no majority"
+        raise NascliError(f"not all ranks have the same {what}: {who}; go on from the last checkpoint with --resume")
 
     def _reduce(self, tensor: Tensor, purpose: str, how: Any = dist.ReduceOp.SUM) -> None:
         self.sent[purpose] += tensor.numel() * tensor.element_size()

@@ -1,8 +1,7 @@
 """A process that torchrun has started beside others: it joins them, works, and ends as all of them do.
 
-Whatever fails on any rank ends all of them, with one message, which the first rank prints, and one exit code. What a
-rank has to say of its end goes through the store that torchrun itself keeps, which outlives any rank. A rank that is
-killed says nothing there: that is how the others know which it was.
+Whatever fails on any rank ends all of them, with one message and one exit code. The first rank prints the message; in
+its place another, if it is lost.
 """
 
 import contextlib
@@ -14,125 +13,153 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
-from nascli.distributed.outcome import Outcome, verdict
+from nascli.distributed.last_words import LastWords
+from nascli.distributed.outcome import TIMED_OUT, Outcome, verdict
 from nascli.distributed.ranks import Ranks, joined
-from nascli.errors import Interrupted, NascliError
+from nascli.distributed.signals import Signals, stopped
+from nascli.errors import LostRanks, NascliError
 
 MEETING_SECONDS = 600.0
-"""How long a rank waits for the others to start."""
+"""How long a rank waits for the others to start, and to end well."""
 
 SILENCE_SECONDS = 5.0
-"""How long the ranks wait for each other's last word, once one of them has failed."""
+"""How long the ranks wait for each other's last words, once one of them has failed."""
 
 GRACE_SECONDS = 10.0
 """How long a rank may go on after another has failed, before it is ended from outside: it may wait for an answer."""
 
+STOPPING_SECONDS = 20.0
+"""How long a rank may go on after a signal. torchrun kills what is left after 30 s."""
+
+POLL_SECONDS = 0.05
+"""How often a rank that waits for a word asks for it."""
+
+TORCHRUN_ENDED = "torchrun has ended, and with it this run; go on from the last checkpoint with --resume"
+
 Say = Callable[[str], None]
 
 
-class _Store:
-    """What the ranks leave for each other. Nothing here waits."""
-
-    def __init__(self, store: Store, count: int) -> None:
-        self._store, self._count = store, count
-
-    def leave(self, rank: int, outcome: Outcome) -> None:
-        self._store.set(f"end/{rank}", outcome.as_text())
-        if outcome.failed:
-            self._store.add("failures", 1)
-
-    def failures(self) -> int:
-        return int(self._store.add("failures", 0))
-
-    def ends(self) -> dict[int, Outcome]:
-        """What each rank has left that has left something."""
-        ended = [rank for rank in range(self._count) if self._store.check([f"end/{rank}"])]
-        return {rank: Outcome.of_text(self._store.get(f"end/{rank}")) for rank in ended}
-
-    def speaks(self) -> bool:
-        """Whether the rank that asks first, and no other, is to print the message."""
-        return int(self._store.add("speakers", 1)) == 1
-
-    def settle(self, outcome: Outcome) -> None:
-        self._store.set("verdict", outcome.as_text())
-
-    def settled(self) -> Outcome | None:
-        return Outcome.of_text(self._store.get("verdict")) if self._store.check(["verdict"]) else None
-
-
-def work_together(work: Callable[[], Outcome], say: Say) -> int:
+def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> int:
     """Do `work` as one of the ranks, and return the exit code that all of them end with. say: prints a message.
 
-    A failed rank ends here, at once: threads that wait for lost ranks would keep the interpreter.
+    A failed rank ends here, at once: threads that wait for lost ranks would keep the interpreter, and so might leaving
+    their group in good order.
     """
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    with _silenced(rank > 0), _signals_raised():
+    with _silenced(rank > 0):
         try:
-            store = _meet(rank, count)
+            store = _store()
         except (RuntimeError, ValueError) as error:
-            say(f"rank {rank} of {count} did not meet the others: {' '.join(str(error).split())}")
+            say(f"rank {rank} of {count} does not find torchrun: {' '.join(str(error).split())}")
             return 1
-        threading.Thread(target=_watch, args=(store, rank, count, say), daemon=True).start()
-        with joined(Ranks(rank, count)):
-            try:
-                outcome = work()
-            except NascliError as error:  # a signal between two commands
-                outcome = Outcome.of_error(error)
-        store.leave(rank, outcome)
-        if not outcome.failed:
-            dist.destroy_process_group()
-            return outcome.code
-        _end(store, rank, count, say)
-    raise AssertionError("the process has ended")
+        words = LastWords(store.clone(), rank, count)
+        threading.Thread(target=_watch, args=(words, signals, say), daemon=True).start()
+        try:
+            with signals.raised():
+                _meet(words, store)
+                with joined(Ranks(rank, count)):
+                    outcome = work()
+        except NascliError as error:
+            outcome = Outcome.of_error(error)
+        words.leave(outcome)
+        if (end := _agreed(words, outcome, signals, say)).failed:
+            _leave(end)
+        dist.destroy_process_group()
+        return end.code
 
 
-def _meet(rank: int, count: int) -> _Store:
-    """Wait for all ranks. Raises RuntimeError where they don't come, ValueError for a wrong environment."""
-    waiting = timedelta(seconds=MEETING_SECONDS)
-    store, _, _ = next(rendezvous("env://", timeout=waiting))
+def _store() -> dist.Store:
+    """That of torchrun. Raises RuntimeError, ValueError."""
+    store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=MEETING_SECONDS)))
+    # torchrun keeps one for all its attempts: what was said in an earlier one must not count.
+    return dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+
+
+def _meet(words: LastWords, store: dist.Store) -> None:
+    """Wait for all ranks, and make them a group. Raises LostRanks where they don't come."""
+    words.arrive()
+    deadline = time.monotonic() + MEETING_SECONDS
+    while not words.all_arrived():  # asked again and again, since no signal interrupts torch's own waiting
+        if words.failures():
+            raise LostRanks("another rank failed at the start")
+        if time.monotonic() > deadline:
+            raise LostRanks(f"t{TIMED_OUT} while waiting for the others to start")
+        time.sleep(POLL_SECONDS)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=waiting)
-    return _Store(store.clone(), count)
+    waiting = timedelta(seconds=MEETING_SECONDS)
+    try:
+        dist.init_process_group(backend, store=store, rank=words.rank, world_size=words.count, timeout=waiting)
+    except RuntimeError as error:
+        raise LostRanks(" ".join(str(error).split())) from error
 
 
-def _watch(store: _Store, rank: int, count: int, say: Say) -> None:
-    """End this rank where another has failed, and this one waits for it."""
-    with contextlib.suppress(RuntimeError):  # the store ends with torchrun
-        while not store.failures():
-            time.sleep(0.5)
-        time.sleep(GRACE_SECONDS)
-        if rank not in store.ends():
-            store.leave(rank, Outcome(1, "", "lost"))
-            _end(store, rank, count, say)
+def _watch(words: LastWords, signals: Signals, say: Say) -> None:
+    """End this rank where another has failed, or a signal has come, and it does not end by itself."""
+    try:
+        while not (failed := words.failures() > 0) and not signals.heard(0.5):
+            pass
+        words.show_life()
+        time.sleep(GRACE_SECONDS if failed else STOPPING_SECONDS)
+        mine = Outcome(1, "", "lost")
+        if not failed:
+            error = stopped(signals.number or signal.SIGTERM)
+            mine = Outcome(error.exit_code, f"{error} before a step was done; go on with --resume", "stopped")
+        if words.leave(mine):
+            _leave(_agreed(words, mine, signals, say))
+    except RuntimeError:
+        if not words.left:
+            _leave(_alone(Outcome(1, TORCHRUN_ENDED), say))
 
 
-def _end(store: _Store, rank: int, count: int, say: Say) -> None:
-    """End with the verdict of all ranks. The first rank that has failed, or in its place another, prints it."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):  # in the watching thread
-            signal.signal(number, signal.SIG_IGN)  # torchrun ends the others as soon as one has ended
-    deadline = time.monotonic() + SILENCE_SECONDS + (0.0 if rank == 0 else 2.0 + rank / count)
+def _agreed(words: LastWords, mine: Outcome, signals: Signals, say: Say) -> Outcome:
+    """How all ranks end: well once all have said so, otherwise with a message that one of them prints."""
+    try:
+        if not (found := words.settled() or _heard(words, mine, signals)).failed:
+            return found
+        if words.may_speak():
+            say(found.message)
+            words.settle(found)
+            time.sleep(0.5)  # for the others to hear it: torchrun ends with the last rank of this machine
+        return words.settled() or found
+    except RuntimeError:
+        return _alone(mine, say)
+
+
+def _heard(words: LastWords, mine: Outcome, signals: Signals) -> Outcome:
+    """The verdict of one rank, from what the others say until the time is up."""
+    wait = SILENCE_SECONDS + (0.0 if words.rank == 0 else 2.0 + words.rank / words.count)
+    deadline = time.monotonic() + (wait if mine.failed else MEETING_SECONDS)
+    troubled = mine.failed
     while time.monotonic() < deadline:
-        if (found := store.settled()) is not None:
-            os._exit(found.code)
-        if rank == 0 and len(store.ends()) == count:
+        if (found := words.settled()) is not None:
+            return found
+        if len(words.ends()) == words.count and (words.rank == 0 or not words.failures()):
             break
-        time.sleep(0.05)
-    found = verdict(store.ends(), count)
-    if store.speaks():
-        say(found.message)
-        store.settle(found)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    time.sleep(0.5)  # for the others to read the verdict before torchrun ends them
-    os._exit(found.code)
+        if not troubled and (words.failures() or signals.number is not None):
+            troubled, deadline = True, time.monotonic() + wait
+        time.sleep(POLL_SECONDS)
+    return verdict(words.ends(), words.count, words.alive())
+
+
+def _alone(mine: Outcome, say: Say) -> Outcome:
+    """How a rank ends that can no longer hear of the others."""
+    if mine.failed and os.environ.get("LOCAL_RANK", "0") == "0":
+        say(mine.message)
+    return mine
+
+
+def _leave(end: Outcome) -> NoReturn:
+    """End the process now."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(end.code)
 
 
 @contextlib.contextmanager
@@ -147,18 +174,3 @@ def _silenced(silent: bool) -> Iterator[None]:
         contextlib.redirect_stderr(nowhere),
     ):
         yield
-
-
-@contextlib.contextmanager
-def _signals_raised() -> Iterator[None]:
-    """Within the block SIGTERM and SIGINT raise Interrupted, unless a stage notes them."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise Interrupted(f"stopped by {signal.Signals(number).name}", number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -68,6 +68,7 @@ def working(config: Working) -> Iterator[Runtime]:
         runtime = open_runtime(config)
         with memory_errors(config.batch_size):
             yield runtime
+            runtime.ranks.meet()  # not before the first rank has written the result
 
 
 def complete(

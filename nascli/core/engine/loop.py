@@ -177,6 +177,8 @@ class _Progress:
             kept = "no checkpoint was written yet"
             if self._run is not None and self._run.checkpoint.exists():
                 kept = f"the last good checkpoint is {self._run.checkpoint}"
+            elif self._run is None and self.keeps:  # on a rank that does not write
+                kept = "the last good checkpoint is in the run directory"
             rate = f"learning rate {self._job.learning_rate():.3g}"
             raise Diverged(f"{told} no longer finite at step {self.step} ({rate}); {kept}. Try a lower --lr.")
         return values
@@ -247,6 +249,7 @@ def drive(
             stopped_by = _signal_of_all(stop, ranks)
             course.count(metrics, due=stopped_by is not None or ranks.any(course.checkpoint_is_due))
             if stopped_by is not None and not course.ended(total, patience):
+                ranks.meet()  # not before the first rank has written the checkpoint
                 kept = "no run directory, so nothing is kept"
                 if course.keeps:
                     kept = f"checkpoint in {'the run directory' if run is None else run.path}; continue with --resume"

@@ -1,0 +1,136 @@
+"""Whatever happens to one rank, the job ends with one message, the checkpoint is whole, and the run can go on."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nascli.artifacts.runs.rundir import RunDir
+from tests.distributed import faults
+from tests.distributed.forked import Jobs
+
+SEARCH = ["search", "--method", "darts", "--dataset", "digits", "--limit-train", "48", "--epochs", "3", "-q"]
+SEARCH += ["--layers", "3", "--channels", "2", "--arch-warmup-epochs", "0", "--device", "cpu"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    return Jobs(tmp_path_factory.mktemp("jobs"))
+
+
+@pytest.fixture(scope="module")
+def whole(jobs):
+    """The result of two undisturbed ranks."""
+    ended = jobs.run([*SEARCH, "-o", "whole.safetensors"])
+    assert (ended.codes, ended.err) == ([0, 0], "")
+    return (jobs.folder / "whole.safetensors").read_bytes()
+
+
+def one_message(ended):
+    """The only line of a job that has failed, without the name of the program."""
+    assert not ended.out
+    (line,) = ended.err.splitlines()
+    assert line.startswith("nascli: ")
+    return line.removeprefix("nascli: ")
+
+
+def resumed(jobs, name, count=2):
+    """The result of a run that goes on."""
+    ended = jobs.run([*SEARCH, "-o", f"{name}.safetensors", "--resume"], count)
+    assert (ended.codes, ended.err) == ([0] * count, "")
+    assert not list((jobs.folder / f"{name}.run").glob(".nascli-*"))
+    return (jobs.folder / f"{name}.safetensors").read_bytes()
+
+
+def test_only_the_first_rank_writes_and_prints(jobs, whole):
+    ended = jobs.run([*SEARCH[:-1], "-o", "-", "--run-dir", "piped"])
+    assert (ended.codes, ended.out) == ([0, 0], whole)
+    told = ended.err.splitlines()
+    assert len(told) == len(set(told)) > 3
+    rows = RunDir(jobs.folder / "piped").read_metrics()
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
+    files = sorted(path.name.split(".")[0] for path in (jobs.folder / "piped").iterdir() if path.name != ".lock")
+    assert files == ["checkpoint", "config", "events", "metrics"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "rank"),
+    [
+        (faults.kill, 1),  # before it joins the others
+        (faults.killed_while_data_is_read, 1),
+        (faults.killed_in_a_step, 0),
+        (faults.killed_at_the_end_of_an_epoch, 1),
+        (faults.killed_while_the_second_checkpoint_is_written, 0),
+        (faults.killed_while_the_result_is_written, 0),
+    ],
+)
+def test_a_killed_rank_is_named_and_the_run_goes_on_to_the_same_bytes(jobs, whole, fault, rank):
+    name = fault.__name__
+    ended = jobs.run([*SEARCH, "-o", f"{name}.safetensors"], fault=fault, rank=rank)
+    assert ended.codes == ([-signal.SIGKILL, 1] if rank == 0 else [1, -signal.SIGKILL])
+    assert one_message(ended).startswith(f"rank {rank} of 2 ended without a word")
+    assert resumed(jobs, name) == whole
+
+
+@pytest.fixture(scope="module")
+def stopped(jobs, whole):
+    """What SIGTERM to all ranks leaves."""
+    faulty = {"fault": faults.asks_for_a_signal, "rank": 1, "signal_at": faults.SIGNAL}
+    return jobs.run([*SEARCH, "-o", "stopped.safetensors"], **faulty)
+
+
+def test_a_signal_stops_all_ranks_after_the_same_step(stopped):
+    assert stopped.codes == [143, 143]
+    assert one_message(stopped).startswith("stopped by SIGTERM after step ")
+    assert one_message(stopped).endswith("checkpoint in stopped.run; continue with --resume")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_another_number_of_ranks_goes_on(jobs, stopped, count):
+    shutil.copytree(jobs.folder / "stopped.run", jobs.folder / f"other-{count}.run")
+    assert resumed(jobs, f"other-{count}", count)
+
+
+def test_a_stopped_run_goes_on_to_the_same_bytes(jobs, stopped, whole):
+    assert resumed(jobs, "stopped") == whole
+
+
+def test_an_interrupt_has_its_own_exit_code(jobs):
+    faulty = {"fault": faults.asks_for_a_signal, "signal_at": faults.SIGNAL, "number": signal.SIGINT}
+    ended = jobs.run([*SEARCH, "-o", "interrupted.safetensors"], **faulty)
+    assert ended.codes == [130, 130]
+    assert one_message(ended).startswith("stopped by SIGINT after step ")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_hangs_is_named_in_time(jobs, rank):
+    """And one that torchrun kills afterwards, which the test does here."""
+    arguments = [*SEARCH, "-o", f"hung-{rank}.safetensors", "--dist-timeout", "2"]
+    ended = jobs.run(arguments, fault=faults.hangs, rank=rank)
+    assert ended.codes == ([-signal.SIGKILL, 1] if rank == 0 else [1, -signal.SIGKILL])
+    assert one_message(ended).startswith(f"rank {rank} of 2 did not answer in time (--dist-timeout)")
+    assert ended.seconds < 30
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "text"),
+    [
+        (faults.without_memory, 5, "rank 1: out of memory at batch size 16: try --batch-size 8"),
+        (faults.without_pictures, 4, "rank 1: /images: there are no pictures"),
+        (faults.with_a_poisoned_batch, 1, "no longer finite at step 4 "),
+        (faults.with_another_weight, 1, "not all ranks have the same weights"),
+    ],
+)
+def test_what_fails_on_one_rank_ends_all_with_its_code(jobs, whole, fault, code, text):
+    name = fault.__name__
+    ended = jobs.run([*SEARCH, "-o", f"{name}.safetensors"], fault=fault, rank=1)
+    assert ended.codes == [code, code]
+    assert text in one_message(ended)
+    if code == 1:  # the checkpoint is one from before the fault
+        assert resumed(jobs, name) == whole
