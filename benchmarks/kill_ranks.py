@@ -112,7 +112,9 @@ def main() -> int:
     asked = parser.parse_args()
     draw, lost = random.Random(asked.seed), 0
     whole: dict[str, tuple[Path, float]] = {}
-    print("| job | rank | killed at | the others end after | message | resumed |\n|---|---|---|---|---|---|", flush=True)
+    print(
+        "| job | rank | killed at | the others end after | message | resumed |\n|---|---|---|---|---|---|", flush=True
+    )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for number in range(asked.kills):
