@@ -19,9 +19,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kill_and_resume import CELL, digest
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-SMALL = ["--epochs", "4", "--limit-train", "200"]
+from benchmarks.kill_and_resume import CELL, digest  # noqa: E402
+
+SMALL = ["--epochs", "3", "--limit-train", "100"]
 CELLS = ["--layers", "3", "--channels", "4"]
 JOBS = {
     "search": (2, ["search", *SMALL, *CELLS, "--arch-warmup-epochs", "1"]),
@@ -112,7 +114,9 @@ def main() -> int:
     asked = parser.parse_args()
     draw, lost = random.Random(asked.seed), 0
     whole: dict[str, tuple[Path, float]] = {}
-    print("| job | rank | killed at | the others end after | message | resumed |\n|---|---|---|---|---|---|", flush=True)
+    print(
+        "| job | rank | killed at | the others end after | message | resumed |\n|---|---|---|---|---|---|", flush=True
+    )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for number in range(asked.kills):

@@ -59,7 +59,8 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
             say(f"rank {rank} of {count} does not find torchrun: {' '.join(str(error).split())}")
             return 1
         words = LastWords(store.clone(), rank, count)
-        threading.Thread(target=_watch, args=(words, signals, say), daemon=True).start()
+        watcher = threading.Thread(target=_watch, args=(words, signals, say), daemon=True)
+        watcher.start()
         try:
             with signals.raised():
                 _meet(words, store)
@@ -70,6 +71,8 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
         words.leave(outcome)
         if (end := _agreed(words, outcome, signals, say)).failed:
             _leave(end)
+        signals.wake()
+        watcher.join()  # a thread that is still in torch's store when the interpreter ends aborts the process
         dist.destroy_process_group()
         return end.code
 
@@ -101,11 +104,13 @@ def _meet(words: LastWords, store: dist.Store) -> None:
 
 def _watch(words: LastWords, signals: Signals, say: Say) -> None:
     """End this rank where another has failed, or a signal has come, and it does not end by itself."""
+    failed = False
     try:
-        while not (failed := words.failures() > 0) and not signals.heard(0.5):
-            pass
+        while not words.said.is_set() and not failed and not signals.heard(0.5):
+            failed = words.failures() > 0
         words.show_life()
-        time.sleep(GRACE_SECONDS if failed else STOPPING_SECONDS)
+        if words.said.wait(GRACE_SECONDS if failed else STOPPING_SECONDS):
+            return
         mine = Outcome(1, "", "lost")
         if not failed:
             error = stopped(signals.number or signal.SIGTERM)
@@ -113,7 +118,7 @@ def _watch(words: LastWords, signals: Signals, say: Say) -> None:
         if words.leave(mine):
             _leave(_agreed(words, mine, signals, say))
     except RuntimeError:
-        if not words.left:
+        if not words.said.is_set():
             _leave(_alone(Outcome(1, TORCHRUN_ENDED), say))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from torch.distributed import TCPStore
 
 IMPORTED = (
-    "nascli.cli.main nascli.cli.commands.search nascli.core.engine.search nascli.core.methods.darts nascli.data "
+    "nascli.cli.main nascli.cli.commands.search nascli.core.engine.search nascli.core.methods.spos nascli.data "
     "nascli.distributed.torchrun sklearn.datasets tests.distributed.faults torch._dynamo torch.utils.tensorboard "
     "torch.fx.experimental.symbolic_shapes"
 )

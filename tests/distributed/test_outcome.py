@@ -64,7 +64,9 @@ def test_a_killed_rank_counts_where_the_others_had_ended_well():
 
 
 def test_a_signal_counts_where_all_are_there_and_the_first_rank_knows_the_checkpoint():
-    said = [Interrupted(f"stopped by SIGINT: checkpoint in {where}", signal.SIGINT) for where in ("a.run", "the folder")]
+    said = [
+        Interrupted(f"stopped by SIGINT: checkpoint in {where}", signal.SIGINT) for where in ("a.run", "the folder")
+    ]
     found = verdict({rank: Outcome.of_error(error) for rank, error in enumerate(said)}, 2)
     assert (found.code, found.message) == (130, "stopped by SIGINT: checkpoint in a.run")
     assert verdict({0: CLOSED, 1: Outcome.of_error(TERM)}, 2).code == 143
