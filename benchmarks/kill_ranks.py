@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.kill_and_resume import CELL, digest  # noqa: E402
+from benchmarks.kill_and_resume import CELL, digest
 
 SMALL = ["--epochs", "3", "--limit-train", "100"]
 CELLS = ["--layers", "3", "--channels", "4"]

@@ -5,7 +5,7 @@ The store outlives any rank. A rank that is killed says nothing there: that is h
 
 import threading
 
-from torch.distributed import Store
+from torch.distributed.distributed_c10d import Store
 
 from nascli.distributed.outcome import Outcome
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from nascli.distributed.last_words import LastWords
@@ -68,7 +69,6 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
                     outcome = work()
         except NascliError as error:
             outcome = Outcome.of_error(error)
-        words.leave(outcome)
         if (end := _agreed(words, outcome, signals, say)).failed:
             _leave(end)
         signals.wake()
@@ -77,14 +77,14 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
         return end.code
 
 
-def _store() -> dist.Store:
+def _store() -> Store:
     """That of torchrun. Raises RuntimeError, ValueError."""
     store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=MEETING_SECONDS)))
     # torchrun keeps one for all its attempts: what was said in an earlier one must not count.
-    return dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    return PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
-def _meet(words: LastWords, store: dist.Store) -> None:
+def _meet(words: LastWords, store: Store) -> None:
     """Wait for all ranks, and make them a group. Raises LostRanks where they don't come."""
     words.arrive()
     deadline = time.monotonic() + MEETING_SECONDS
@@ -125,6 +125,7 @@ def _watch(words: LastWords, signals: Signals, say: Say) -> None:
 def _agreed(words: LastWords, mine: Outcome, signals: Signals, say: Say) -> Outcome:
     """How all ranks end: well once all have said so, otherwise with a message that one of them prints."""
     try:
+        words.leave(mine)
         if not (found := words.settled() or _heard(words, mine, signals)).failed:
             return found
         if words.may_speak():

@@ -1,4 +1,4 @@
-"""nascli, whose rank 1 is killed in a step, the first time: `killed_once.py MARK ARGUMENTS…`, with a file that says so."""
+"""nascli, whose rank 1 is killed in a step, once: `killed_once.py MARK ARGUMENTS…`, with a file that says so."""
 
 import os
 import sys
