@@ -19,9 +19,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kill_and_resume import CELL, digest
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-SMALL = ["--epochs", "4", "--limit-train", "200"]
+from benchmarks.kill_and_resume import CELL, digest
+
+SMALL = ["--epochs", "3", "--limit-train", "100"]
 CELLS = ["--layers", "3", "--channels", "4"]
 JOBS = {
     "search": (2, ["search", *SMALL, *CELLS, "--arch-warmup-epochs", "1"]),

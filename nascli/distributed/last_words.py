@@ -5,7 +5,7 @@ The store outlives any rank. A rank that is killed says nothing there: that is h
 
 import threading
 
-from torch.distributed import Store
+from torch.distributed.distributed_c10d import Store
 
 from nascli.distributed.outcome import Outcome
 
@@ -16,8 +16,8 @@ class LastWords:
     def __init__(self, store: Store, rank: int, count: int) -> None:
         self._store, self.rank, self.count = store, rank, count
         self._leaving = threading.Lock()
-        self.left = False
-        """Whether this rank has said how it ends."""
+        self.said = threading.Event()
+        """That this rank has said how it ends."""
 
     def arrive(self) -> None:
         """Say that this rank has started."""
@@ -30,9 +30,9 @@ class LastWords:
     def leave(self, outcome: Outcome) -> bool:
         """Say how this rank ends, unless it has said so before: then False."""
         with self._leaving:
-            if self.left:
+            if self.said.is_set():
                 return False
-            self.left = True
+            self.said.set()
             self._store.set(f"end/{self.rank}", outcome.as_text())
         if outcome.failed:
             self._store.add("failures", 1)

@@ -57,6 +57,13 @@ class Ranks:
             for tensor, total in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
                 tensor.detach().copy_(total.view(tensor.shape))
 
+    def take_from_first_(self, tensors: Sequence[Tensor], purpose: str) -> None:
+        """Replace tensors by those of the first rank."""
+        if not self.first:
+            for tensor in tensors:
+                tensor.detach().zero_()
+        self.sum_(tensors, purpose)
+
     def summed(self, tensor: Tensor, purpose: str) -> Tensor:
         """The sum over the ranks, without gradient."""
         if self.count == 1:

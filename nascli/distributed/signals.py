@@ -46,6 +46,10 @@ class Signals:
         """Whether one has come, or comes within so many seconds, even while the main thread waits for something."""
         return bool(select.select([self._ear], [], [], seconds)[0])
 
+    def wake(self) -> None:
+        """Let who waits to hear of one wait no longer."""
+        self._mouth.send(b"\0")
+
     @contextmanager
     def raised(self) -> Iterator[None]:
         """Within the block a signal raises Interrupted; so does one that came before."""

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from nascli.distributed.last_words import LastWords
@@ -59,7 +60,8 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
             say(f"rank {rank} of {count} does not find torchrun: {' '.join(str(error).split())}")
             return 1
         words = LastWords(store.clone(), rank, count)
-        threading.Thread(target=_watch, args=(words, signals, say), daemon=True).start()
+        watcher = threading.Thread(target=_watch, args=(words, signals, say), daemon=True)
+        watcher.start()
         try:
             with signals.raised():
                 _meet(words, store)
@@ -67,21 +69,22 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
                     outcome = work()
         except NascliError as error:
             outcome = Outcome.of_error(error)
-        words.leave(outcome)
         if (end := _agreed(words, outcome, signals, say)).failed:
             _leave(end)
+        signals.wake()
+        watcher.join()  # a thread that is still in torch's store when the interpreter ends aborts the process
         dist.destroy_process_group()
         return end.code
 
 
-def _store() -> dist.Store:
+def _store() -> Store:
     """That of torchrun. Raises RuntimeError, ValueError."""
     store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=MEETING_SECONDS)))
     # torchrun keeps one for all its attempts: what was said in an earlier one must not count.
-    return dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    return PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
-def _meet(words: LastWords, store: dist.Store) -> None:
+def _meet(words: LastWords, store: Store) -> None:
     """Wait for all ranks, and make them a group. Raises LostRanks where they don't come."""
     words.arrive()
     deadline = time.monotonic() + MEETING_SECONDS
@@ -101,11 +104,13 @@ def _meet(words: LastWords, store: dist.Store) -> None:
 
 def _watch(words: LastWords, signals: Signals, say: Say) -> None:
     """End this rank where another has failed, or a signal has come, and it does not end by itself."""
+    failed = False
     try:
-        while not (failed := words.failures() > 0) and not signals.heard(0.5):
-            pass
+        while not words.said.is_set() and not failed and not signals.heard(0.5):
+            failed = words.failures() > 0
         words.show_life()
-        time.sleep(GRACE_SECONDS if failed else STOPPING_SECONDS)
+        if words.said.wait(GRACE_SECONDS if failed else STOPPING_SECONDS):
+            return
         mine = Outcome(1, "", "lost")
         if not failed:
             error = stopped(signals.number or signal.SIGTERM)
@@ -113,13 +118,14 @@ def _watch(words: LastWords, signals: Signals, say: Say) -> None:
         if words.leave(mine):
             _leave(_agreed(words, mine, signals, say))
     except RuntimeError:
-        if not words.left:
+        if not words.said.is_set():
             _leave(_alone(Outcome(1, TORCHRUN_ENDED), say))
 
 
 def _agreed(words: LastWords, mine: Outcome, signals: Signals, say: Say) -> Outcome:
     """How all ranks end: well once all have said so, otherwise with a message that one of them prints."""
     try:
+        words.leave(mine)
         if not (found := words.settled() or _heard(words, mine, signals)).failed:
             return found
         if words.may_speak():

@@ -15,7 +15,7 @@ from pathlib import Path
 from torch.distributed import TCPStore
 
 IMPORTED = (
-    "nascli.cli.main nascli.cli.commands.search nascli.core.engine.search nascli.core.methods.darts nascli.data "
+    "nascli.cli.main nascli.cli.commands.search nascli.core.engine.search nascli.core.methods.spos nascli.data "
     "nascli.distributed.torchrun sklearn.datasets tests.distributed.faults torch._dynamo torch.utils.tensorboard "
     "torch.fx.experimental.symbolic_shapes"
 )
@@ -52,8 +52,8 @@ class Jobs:
         signal_at: str = "",
         number: int = signal.SIGTERM,
     ) -> Ended:
-        """`fault` is called on one rank before nascli starts there. signal_at: the file in the folder that a fault makes
-        when the job is to be sent the signal of that number.
+        """`fault` is called on one rank before nascli starts there. signal_at: the file in the folder that a fault
+        makes when the job is to be sent the signal of that number.
         """
         self._number += 1
         streams = [self.folder / f"{self._number}.{name}" for name in ("out", "err")]

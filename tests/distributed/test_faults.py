@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,9 @@ from nascli.artifacts.runs.rundir import RunDir
 from tests.distributed import faults
 from tests.distributed.forked import Jobs
 
-SEARCH = ["search", "--method", "darts", "--dataset", "digits", "--limit-train", "48", "--epochs", "3", "-q"]
-SEARCH += ["--layers", "3", "--channels", "2", "--arch-warmup-epochs", "0", "--device", "cpu"]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+SEARCH = ["search", "--method", "spos", "--space", "nas-bench-201", "--channels", "2", "--dataset", "digits", "-q"]
+SEARCH += ["--limit-train", "48", "--epochs", "3", "--device", "cpu"]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +48,7 @@ def resumed(jobs, name, count=2):
 
 
 def test_only_the_first_rank_writes_and_prints(jobs, whole):
-    ended = jobs.run([*SEARCH[:-1], "-o", "-", "--run-dir", "piped"])
+    ended = jobs.run([*(text for text in SEARCH if text != "-q"), "-o", "-", "--run-dir", "piped"])
     assert (ended.codes, ended.out) == ([0, 0], whole)
     told = ended.err.splitlines()
     assert len(told) == len(set(told)) > 3
@@ -121,7 +120,7 @@ def test_a_rank_that_hangs_is_named_in_time(jobs, rank):
 @pytest.mark.parametrize(
     ("fault", "code", "text"),
     [
-        (faults.without_memory, 5, "rank 1: out of memory at batch size 16: try --batch-size 8"),
+        (faults.without_memory, 5, "rank 1: out of memory at batch size 8: try --batch-size 4"),
         (faults.without_pictures, 4, "rank 1: /images: there are no pictures"),
         (faults.with_a_poisoned_batch, 1, "no longer finite at step 4 "),
         (faults.with_another_weight, 1, "not all ranks have the same weights"),
@@ -134,3 +133,34 @@ def test_what_fails_on_one_rank_ends_all_with_its_code(jobs, whole, fault, code,
     assert text in one_message(ended)
     if code == 1:  # the checkpoint is one from before the fault
         assert resumed(jobs, name) == whole
+
+
+def test_without_synchronised_batch_norms_a_stopped_run_goes_on_to_the_same_bytes(jobs):
+    names = "own", "own-stopped"
+    arguments = [*SEARCH, "--no-sync-batch-norm", "-o"]
+    ended = jobs.run([*arguments, "own.safetensors"])
+    assert (ended.codes, ended.err) == ([0, 0], "")
+    arguments.append("own-stopped.safetensors")
+    assert jobs.run(arguments, fault=faults.asks_for_a_signal, signal_at=faults.SIGNAL).codes == [143, 143]
+    assert jobs.run([*arguments, "--resume"]).codes == [0, 0]
+    first, second = ((jobs.folder / f"{name}.safetensors").read_bytes() for name in names)
+    assert first == second
+
+
+def test_torchrun_starts_a_job_again_and_it_ends_in_the_same_bytes(tmp_path, whole):
+    """A rank is killed once. What the ranks of the first attempt have said must not count in the second."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["--max-restarts", "3", "-m", "tests.distributed.killed_once", str(tmp_path / "killed")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [*command, *SEARCH, "-o", tmp_path / "again.safetensors", "--resume"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    (said,) = (line for line in ended.stderr.splitlines() if line.startswith("nascli:"))
+    assert "rank 1 of 2 ended without a word" in said
+    assert (tmp_path / "again.safetensors").read_bytes() == whole

@@ -98,6 +98,16 @@ def tensors_in(state: Any) -> Iterator[Tensor]:
             yield from tensors_in(part)
 
 
+def running_statistics(state: Any) -> Iterator[Tensor]:
+    """Those of the batch norms in a nesting of state_dicts; they share the memory of the modules."""
+    for name, part in state.items() if isinstance(state, Mapping) else enumerate(state):
+        if isinstance(part, Tensor):
+            if str(name).endswith(("running_mean", "running_var")):
+                yield part
+        elif isinstance(part, Mapping | list | tuple):
+            yield from running_statistics(part)
+
+
 class _Progress:
     """How far a run has come: its step, the means of the present epoch, the rows of those that are done."""
 
@@ -184,7 +194,8 @@ class _Progress:
         return values
 
     def _end_epoch(self, epoch: int, means: Mapping[str, float], rate: float) -> None:
-        self._check_ranks()
+        if self._ranks.count > 1:
+            self._compare_ranks()
         seconds = time.monotonic() - self._epoch_began
         row = {"epoch": epoch, "step": self.step, "lr": self._job.learning_rate(), **means}
         row |= {**self._job.epoch_metrics(), "seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
@@ -195,11 +206,16 @@ class _Progress:
             self._run.append_metrics(row)
         self._reporter.epoch(row)
 
-    def _check_ranks(self) -> None:
-        """Raise NascliError where the ranks no longer have the same weights and architecture."""
-        if self._ranks.count > 1:
-            named = enumerate(tensors_in(self._job.state_dict()))
-            self._ranks.check_alike({str(number): tensor for number, tensor in named}, "weights or architecture")
+    def _compare_ranks(self) -> None:
+        """Raise NascliError where the ranks no longer have the same weights and architecture.
+
+        Where each has its own running statistics of batch norms, all take those of the first rank before they measure
+        anything. It alone keeps its own, also over a checkpoint, so that a resumed run ends in the same bytes.
+        """
+        state = self._job.state_dict()
+        self._ranks.take_from_first_(list(running_statistics(state)), "statistics")
+        named = {str(number): tensor for number, tensor in enumerate(tensors_in(state))}
+        self._ranks.check_alike(named, "weights and architecture")
 
     def _save(self) -> None:
         if self.keeps:
