@@ -99,7 +99,9 @@ def test_info_shows_the_whole_descent(made, nascli):
 
 def test_pictures(here, made, nascli):
     assert "normal cell" in nascli("visualize", made.cell).out
-    for source in (made.cell, made.run, made.run.with_name("run.run"), "pc-darts-cifar10"):
+    assert "normal cell" in nascli("visualize", "pc-darts-cifar10").out
+    assert nascli("visualize", made.run, "-o", "-", "--format", "txt").out.startswith("normal")
+    for source in (made.cell, made.run.with_name("run.run")):
         done = nascli("visualize", source, "-o", "picture.svg", "--overwrite")
         assert (done.code, done.out) == (0, "picture.svg\n"), done.err
         assert (here / "picture.svg").read_text().startswith("<?xml")

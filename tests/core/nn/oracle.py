@@ -31,7 +31,9 @@ def assert_close_by_name(ours, theirs, rtol, atol):
     for name, value in ours.items():
         same = value.shape == theirs[name].shape and torch.allclose(value, theirs[name], rtol=rtol, atol=atol)
         if not same:
-            torch.testing.assert_close(value, theirs[name], rtol=rtol, atol=atol, msg=lambda m, name=name: f"{name}: {m}")
+            torch.testing.assert_close(
+                value, theirs[name], rtol=rtol, atol=atol, msg=lambda m, name=name: f"{name}: {m}"
+            )
             pytest.fail(name)
 
 

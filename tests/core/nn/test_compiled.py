@@ -96,9 +96,7 @@ def test_a_recorded_pass_of_the_fast_mixture_is_right_on_another_batch():
         assert torch.equal(mine, theirs)
 
 
-@pytest.mark.parametrize(
-    "build", [plain_mixture, fast_mixture_of_few, derived_network, masked_supernet, shared_child]
-)
+@pytest.mark.parametrize("build", [plain_mixture, fast_mixture_of_few, derived_network, masked_supernet, shared_child])
 def test_a_step_is_traced_whole_and_has_the_same_gradients(build):
     torch.manual_seed(0)
     network, logits, leaves = build()
