@@ -9,8 +9,8 @@ import pytest
 from nascli.core.engine.ranking.score_cells import CellScorer
 from nascli.core.engine.search import SearchJob
 from nascli.core.engine.train import TrainJob
-from tests.cli.cells import SMALL_CELL
 from tests.data.pictures import make_folder, noise, save
+from tests.small_cells import SMALL_CELL
 
 TINY = ["--layers", 3, "--channels", 4, "--epochs", 2, "--batch-size", 8, "-q"]
 SEARCH = ["search", "--method", "spos", "--space", "nas-bench-201", "--dataset", "folder", "--data-dir", "p", *TINY]

@@ -10,8 +10,8 @@ from nascli.artifacts.load import load_artifact
 from nascli.config import SearchConfig
 from nascli.data import Augmentation, open_data
 from nascli.errors import UsageError
-from tests.cli.cells import SMALL_CELL
 from tests.data.pictures import CPU, make_folder, noise, save
+from tests.small_cells import SMALL_CELL
 
 TRAIN = ["train", SMALL_CELL, "--dataset", "folder", "--data-dir", "p", "--layers", 3, "--channels", 2, "--epochs", 1]
 SMALL = [*TRAIN, "--batch-size", 8, "--auxiliary", 0]

@@ -8,8 +8,8 @@ from nascli.artifacts.load import load_artifact
 from nascli.config import SearchConfig, TrainConfig, fitting_batch
 from nascli.core.engine import train as engine
 from nascli.data import open_data
-from tests.cli.cells import SMALL_CELL
 from tests.data.pictures import CPU, make_folder
+from tests.small_cells import SMALL_CELL
 
 SMALL = ["--layers", 3, "--channels", 2, "--auxiliary", 0, "--epochs", 2]
 

@@ -8,7 +8,7 @@ import pytest
 
 from nascli.registry import SPACES
 from tests.artifacts.examples import bytes_of, categorical, mixture, posterior
-from tests.cli.cells import SMALL_CELL
+from tests.small_cells import SMALL_CELL
 from tests.truth_table import architecture, with_convolutions
 
 TINY = ["--epochs", 1, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16, "-q"]
