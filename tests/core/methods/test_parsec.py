@@ -227,7 +227,7 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
 
     search._samples = 2
     found = []
-    for _ in range(800):
+    for _ in range(500):
         search.step(streams())
         found.append(estimated_gradient(search))
     found = torch.stack(found)
