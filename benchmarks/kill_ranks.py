@@ -61,7 +61,9 @@ def start(count: int, arguments: list[str], output: Path, *more: str) -> subproc
 def ranks_of(process: subprocess.Popen[str], count: int) -> list[int]:
     """The process numbers of all ranks, once they have started; fewer where the job has ended before."""
     while True:
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False
+        )
         found = sorted(map(int, listed.stdout.split()))
         if len(found) == count or process.poll() is not None:
             return found

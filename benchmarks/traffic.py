@@ -298,7 +298,7 @@ def _predicted_of_search(
     space = cell_space(config.space, given.nodes)
     size = NetworkSettings(**given.size, **shape.model_dump())
     if config.method == "random":
-        return {}
+        return {LOSSES: 3 * FLOAT64}
     if config.method in ("pc-darts", "darts"):
         mixture = Mixture(space.operations, space.edges(), given.partial_channels)
         edges, kinds = len(space.edges()), len(space.cells)

@@ -59,7 +59,7 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
         except (RuntimeError, ValueError) as error:
             say(f"rank {rank} of {count} does not find torchrun: {' '.join(str(error).split())}")
             return 1
-        words = LastWords(store.clone(), rank, count)
+        words = LastWords(store.clone(), rank, count)  # type: ignore[attr-defined]  # missing in torch's stubs
         watcher = threading.Thread(target=_watch, args=(words, signals, say), daemon=True)
         watcher.start()
         try:
@@ -95,7 +95,7 @@ def _meet(words: LastWords, store: Store) -> None:
             raise LostRanks(f"t{TIMED_OUT} while waiting for the others to start")
         time.sleep(POLL_SECONDS)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    waiting = timedelta(seconds=MEETING_SECONDS)
+    waiting = timedelta(days=1)  # exchanges have a limit of their own (`Ranks.seconds`)
     try:
         dist.init_process_group(backend, store=store, rank=words.rank, world_size=words.count, timeout=waiting)
     except RuntimeError as error:
