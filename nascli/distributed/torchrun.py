@@ -133,7 +133,7 @@ def _agreed(words: LastWords, mine: Outcome, signals: Signals, say: Say) -> Outc
             time.sleep(0.5)  # for the others to hear it: torchrun ends with the last rank of this machine
         return words.settled() or found
     except RuntimeError:
-        return _alone(mine, say)
+        return _alone(Outcome(1, TORCHRUN_ENDED) if mine.kind == "lost" else mine, say)
 
 
 def _heard(words: LastWords, mine: Outcome, signals: Signals) -> Outcome:
