@@ -61,10 +61,8 @@ def start(count: int, arguments: list[str], output: Path, *more: str) -> subproc
 def ranks_of(process: subprocess.Popen[str], count: int) -> list[int]:
     """The process numbers of all ranks, once they have started; fewer where the job has ended before."""
     while True:
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False
-        )
-        found = sorted(map(int, listed.stdout.split()))
+        ps = ["ps", "-o", "pid=", "--ppid", str(process.pid)]
+        found = sorted(map(int, subprocess.run(ps, check=False, capture_output=True, text=True).stdout.split()))
         if len(found) == count or process.poll() is not None:
             return found
         time.sleep(0.05)

@@ -4,16 +4,18 @@ The store outlives any rank. A rank that is killed says nothing there: that is h
 """
 
 import threading
-
-from torch.distributed.distributed_c10d import Store
+from typing import TYPE_CHECKING
 
 from nascli.distributed.outcome import Outcome
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
 
 
 class LastWords:
     """Seen from rank number `rank` of `count`. Nothing here waits. RuntimeError where torchrun has ended."""
 
-    def __init__(self, store: Store, rank: int, count: int) -> None:
+    def __init__(self, store: "Store", rank: int, count: int) -> None:
         self._store, self.rank, self.count = store, rank, count
         self._leaving = threading.Lock()
         self.said = threading.Event()

@@ -55,11 +55,10 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     with _silenced(rank > 0):
         try:
-            store = _store()
+            words, store = LastWords(_store(), rank, count), _store()
         except (RuntimeError, ValueError) as error:
             say(f"rank {rank} of {count} does not find torchrun: {' '.join(str(error).split())}")
             return 1
-        words = LastWords(store.clone(), rank, count)  # type: ignore[attr-defined]  # missing in torch's stubs
         watcher = threading.Thread(target=_watch, args=(words, signals, say), daemon=True)
         watcher.start()
         try:
@@ -78,7 +77,7 @@ def work_together(work: Callable[[], Outcome], say: Say, signals: Signals) -> in
 
 
 def _store() -> Store:
-    """That of torchrun. Raises RuntimeError, ValueError."""
+    """A connection of its own to that of torchrun. Raises RuntimeError, ValueError."""
     store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=MEETING_SECONDS)))
     # torchrun keeps one for all its attempts: what was said in an earlier one must not count.
     return PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
@@ -134,7 +133,7 @@ def _agreed(words: LastWords, mine: Outcome, signals: Signals, say: Say) -> Outc
             time.sleep(0.5)  # for the others to hear it: torchrun ends with the last rank of this machine
         return words.settled() or found
     except RuntimeError:
-        return _alone(mine, say)
+        return _alone(Outcome(1, TORCHRUN_ENDED) if mine.kind == "lost" else mine, say)
 
 
 def _heard(words: LastWords, mine: Outcome, signals: Signals) -> Outcome:

@@ -47,4 +47,5 @@ def toml(values: Mapping[str, Any]) -> str:
 def _toml_value(value: object) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    # A string of TOML is one of JSON, but for this character, which TOML wants escaped.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -52,5 +52,9 @@ def test_toml_reads_back_the_same(settings):
     )
 
 
+def test_toml_escapes_what_json_does_not():
+    assert tomllib.loads(toml({"background": "a\x7fb"})) == {"background": "a\x7fb"}
+
+
 def test_toml_leaves_out_what_is_not_set():
     assert toml({"data_dir": None, "epochs": 3}) == "epochs = 3"
