@@ -192,7 +192,7 @@ def of_mixture(graph: Graph, architecture: int, *, second_order: bool = False) -
 
 def of_children(whole: Graph, distinct: int) -> Mapping[str, int]:
     """A step of PARSEC whose children are spread over the ranks."""
-    return {GRADIENTS: FLOAT32 * whole.parameters, LIKELIHOODS: FLOAT64 * distinct, LOSSES: 2 * FLOAT32}
+    return {GRADIENTS: FLOAT32 * whole.parameters, LIKELIHOODS: FLOAT64 * distinct, LOSSES: 2 * FLOAT64}
 
 
 def of_network(graph: Graph, *, learnt: int = 0, tower: bool = False, losses: int = 2) -> Mapping[str, int]:
@@ -309,7 +309,7 @@ def _predicted_of_search(
     if config.method == "parsec" and not warm:
         return of_children(whole, counted.distinct) if counted.distinct >= ranks.count else {}
     child = method._graph(space.genotype(_drawn(method)))
-    return {**of_network(child, losses=4), GRADIENTS: FLOAT32 * whole.parameters}
+    return {**of_network(child, losses=6), GRADIENTS: FLOAT32 * whole.parameters}
 
 
 def _drawn(method: Any) -> Sequence[int]:

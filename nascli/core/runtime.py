@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.amp.grad_scaler import GradScaler
 
-from nascli.config import Config
+from nascli.config import Config, SearchConfig, TrainConfig
 from nascli.core.answer import BatchParts
 from nascli.core.cuda_graphs import GraphedNetwork
 from nascli.core.memory_guard import guarded_memory
@@ -145,6 +145,8 @@ def open_runtime(config: Config) -> Runtime:
     device = _select_device(config.device, ranks)
     if ranks.count > 1:
         _check_ranks(config, ranks)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # else every process would also begin to use the first GPU
     if config.precision == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16 needs a GPU: use bf16 or fp32 on a CPU")
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as torch looks for it
@@ -169,17 +171,17 @@ def _check_ranks(config: Config, ranks: Ranks) -> None:
             f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for one process: leave "
             f"{'it' if len(given) == 1 else 'them'} out under torchrun"
         )
-    batch = getattr(config, "batch_size", ranks.count)
-    if batch < ranks.count:
-        raise UsageError(
-            f"a batch of {batch} cannot be spread over {ranks.count} processes: start fewer, or give "
-            f"--batch-size {ranks.count} or more"
-        )
+    if not isinstance(config, SearchConfig | TrainConfig) or config.batch_size >= ranks.count:
+        return
+    more = "" if config.batch_was_fitted else f", or give --batch-size {ranks.count} or more"
+    raise UsageError(f"a batch of {config.batch_size} cannot be spread over {ranks.count} processes: start fewer{more}")
 
 
 def _select_device(name: str, ranks: Ranks = ALONE) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if ranks.count > 1 and name.startswith("cuda:"):
+        raise UsageError(f"--device {name} is one GPU, and each process takes one: give --device cuda")
     if name == "cuda" and ranks.count > 1:
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:

@@ -21,6 +21,7 @@ from nascli.data.format import Format
 from nascli.data.images import Images
 from nascli.data.reading import cores
 from nascli.data.resizing import evaluation_side, resize
+from nascli.distributed import launch
 from nascli.errors import DataError, NascliError
 from nascli.seeds import derive_seed
 
@@ -112,8 +113,11 @@ class WorkerFeed:
 
 
 def usual_workers(images: int) -> int:
-    """How many processes read so many images: one per core, as far as they are kept busy."""
-    return min(cores(), MOST_WORKERS, images // FEWEST_PER_WORKER)
+    """How many processes read so many images: one per core, as far as they are kept busy.
+
+    Ranks that share a machine share its cores.
+    """
+    return min(max(1, cores() // launch.on_this_machine()), MOST_WORKERS, images // FEWEST_PER_WORKER)
 
 
 def next_answer(answers: Iterator[Given]) -> Given | None:

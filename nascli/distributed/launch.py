@@ -8,6 +8,11 @@ def count() -> int:
     return int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
+def on_this_machine() -> int:
+    """How many of them share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if count() > 1 else 1
+
+
 def is_first() -> bool:
     """Whether this process writes files, as the only one."""
     return count() == 1 or os.environ.get("RANK") == "0"

@@ -7,6 +7,7 @@ can tell which, so none may simply die of it. Needs no torch, whose import takes
 import select
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,6 +16,7 @@ from typing import Self
 from nascli.errors import Interrupted
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
+WAKING = 0
 
 
 class Signals:
@@ -43,12 +45,19 @@ class Signals:
         self._ear.close()
 
     def heard(self, seconds: float) -> bool:
-        """Whether one has come, or comes within so many seconds, even while the main thread waits for something."""
-        return bool(select.select([self._ear], [], [], seconds)[0])
+        """Whether one has come, or comes within so many seconds, even while the main thread waits for something.
+
+        Others, such as SIGCHLD of a process that has loaded pictures, don't count.
+        """
+        deadline = time.monotonic() + seconds
+        while select.select([self._ear], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if any(number in (WAKING, *NUMBERS) for number in self._ear.recv(4096)):
+                return True
+        return False
 
     def wake(self) -> None:
         """Let who waits to hear of one wait no longer."""
-        self._mouth.send(b"\0")
+        self._mouth.send(bytes([WAKING]))
 
     @contextmanager
     def raised(self) -> Iterator[None]:

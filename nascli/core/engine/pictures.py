@@ -11,11 +11,17 @@ from nascli.core.engine.destination import Destination
 from nascli.core.engine.reporter import Reporter
 from nascli.core.memory_guard import available_memory
 from nascli.data import DataModule, Keeping, Room
+from nascli.distributed import launch
 
 
 def room(config: Config, run: RunDir | None) -> Room:
     """Where large pictures may be kept, once they are decoded, and what is free there now."""
-    return Room(config.cache, None if run is None else run.path, available_memory())
+    free = available_memory()
+    return Room(
+        config.cache,
+        None if run is None else run.path,
+        None if free is None else free // launch.on_this_machine(),
+    )
 
 
 def watches_validation(config: Config, there: bool) -> bool:

@@ -120,7 +120,7 @@ class SinglePaths:
             loss, accuracy = loss + share * part.objective.detach(), accuracy + share * part.accuracy
         if ranks.count > 1:
             own = accuracy if spread else accuracy / ranks.count  # of parts of a batch, each rank knows the whole
-            loss, accuracy = ranks.summed(torch.stack((loss, own.to(loss.dtype))), "losses").unbind()
+            loss, accuracy = ranks.summed(torch.stack((loss.double(), own.double())), "losses").unbind()
         norm = self._weights.apply(self.schedule(self.steps_done))
         return {
             "train_loss": loss,

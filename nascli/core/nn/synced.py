@@ -91,8 +91,7 @@ class SyncedNorm(torch.autograd.Function):
     def forward(
         ctx: Any, maps: Tensor, weight: Tensor | None, bias: Tensor | None, sync: Sync, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        own_mean, own_variance = torch.ops.aten.batch_norm_update_stats(maps, None, None, 0.0)
-        mean, variance = sync.moments(own_mean, own_variance)
+        mean, variance = sync.moments(*own_moments(maps))
         result = torch.ops.aten.native_batch_norm(maps, weight, bias, mean, variance, False, 0.0, eps)[0]
         inverse = (variance + eps).rsqrt_()
         ctx.save_for_backward(maps, weight, mean, inverse)
@@ -108,6 +107,17 @@ class SyncedNorm(torch.autograd.Function):
         return d_maps, None if weight is None else d_weight, d_bias if ctx.has_bias else None, None, None
 
 
+def own_moments(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel, in single precision for maps in half of it. [C] each"""
+    running = None
+    if maps.dtype not in (torch.float32, torch.float64):  # torch gives moments in the type of running ones
+        running = maps.new_zeros(maps.shape[1], dtype=torch.float32)
+    found: tuple[Tensor, Tensor] = torch.ops.aten.batch_norm_update_stats(
+        maps, running, None if running is None else running.clone(), 0.0
+    )
+    return found
+
+
 def synced_gradients(
     sync: Sync, gradient: Tensor, maps: Tensor, weight: Tensor | None, mean: Tensor, inverse: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,14 +127,16 @@ def synced_gradients(
 
         dweight = sum G x',    dbias = sum G,    dx = weight / deviation · (G - dbias / n - x' · dweight / n).
     """
+    # Both sums are the same for any weight. Without one, a GPU leaves them out.
+    ones = torch.ones_like(inverse)
     own = torch.ops.aten.native_batch_norm_backward(
-        gradient, maps, weight, None, None, mean, inverse, True, eps, [False, True, True]
+        gradient, maps, ones, None, None, mean, inverse, True, eps, [False, True, True]
     )
     n = sync.pixels(maps)
     d_weight, d_bias = (part / n for part in sync.sums(own[1], own[2]))
     scale = inverse if weight is None else inverse * weight
     slope = -scale * d_weight * inverse
     constant = -scale * d_bias - slope * mean
-    rows = [part[:, None, None].to(maps.dtype) for part in (scale, slope, constant)]
-    d_maps = torch.addcmul(torch.addcmul(rows[2], maps, rows[1]), gradient, rows[0])
+    rows = [part[:, None, None] for part in (scale, slope, constant)]  # in their own type: half precision is for maps
+    d_maps = torch.addcmul(rows[2], maps, rows[1]).addcmul_(gradient, rows[0]).to(maps.dtype)
     return d_maps, own[1], own[2]

@@ -75,7 +75,9 @@ class Rounds:
 
     def _round(self, candidates: Sequence[Candidate], images: np.ndarray, *, shortlist: bool = False) -> Round:
         """The scores of all candidates on these images. Equal networks are scored once."""
-        scores, size = _Scores(candidates, self.run, shortlist=shortlist), self.scorer.per_pass(len(images))
+        scores = _Scores(candidates, self.run, shortlist=shortlist)
+        # That of the first rank: it may depend on a machine's cores.
+        size = world().from_first(lambda: self.scorer.per_pass(len(images)))
         scores.resume(size)
         self._begin(scores, len(candidates), len(images))
         stop, ranks = StopRequest(), world()
