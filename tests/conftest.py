@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,6 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def _digits_are_read_once() -> None:
+    """scikit-learn parses a file of text at every call; nascli copies what it gets. Nothing is imported for this."""
+    datasets = sys.modules.get("sklearn.datasets")
+    if datasets is not None and not hasattr(datasets.load_digits, "cache_info"):
+        datasets.load_digits = cache(datasets.load_digits)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.visualize",
     },
     "nascli.__main__": {"nascli.cli"},
+    "nascli.distributed": {"nascli.errors"},
     "nascli.errors": set(),
     "nascli.seeds": set(),
     "nascli.upload": set(),
@@ -49,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nascli.spaces": {"nascli.errors", "nascli.faults", "nascli.frozen", "nascli.graphs", "nascli.registry"},
     "nascli.supernets": {"nascli.errors", "nascli.graphs", "nascli.registry", "nascli.spaces"},
     "nascli.artifacts": {
+        "nascli.distributed",
         "nascli.errors",
         "nascli.faults",
         "nascli.frozen",
@@ -59,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.supernets",
     },
     "nascli.data": {
+        "nascli.distributed",
         "nascli.artifacts",
         "nascli.config",
         "nascli.errors",
@@ -76,9 +79,24 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.registry",
         "nascli.spaces",
     },
-    "nascli.core": {"nascli.config", "nascli.core.nn", "nascli.errors", "nascli.seeds", "nascli.settings"},
-    "nascli.core.nn": {"nascli.artifacts", "nascli.errors", "nascli.graphs", "nascli.spaces", "nascli.upload"},
+    "nascli.core": {
+        "nascli.distributed",
+        "nascli.config",
+        "nascli.core.nn",
+        "nascli.errors",
+        "nascli.seeds",
+        "nascli.settings",
+    },
+    "nascli.core.nn": {
+        "nascli.distributed",
+        "nascli.artifacts",
+        "nascli.errors",
+        "nascli.graphs",
+        "nascli.spaces",
+        "nascli.upload",
+    },
     "nascli.core.methods": {
+        "nascli.distributed",
         "nascli.artifacts",
         "nascli.core",
         "nascli.core.nn",
@@ -94,6 +112,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.upload",
     },
     "nascli.core.engine": {
+        "nascli.distributed",
         "nascli",
         "nascli.artifacts",
         "nascli.config",
@@ -111,6 +130,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nascli.spaces",
     },
     "nascli.cli": {
+        "nascli.distributed",
         "nascli",
         "nascli.artifacts",
         "nascli.config",
@@ -129,6 +149,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 LIGHT = (
+    "nascli.distributed.launch",
+    "nascli.distributed.outcome",
+    "nascli.distributed.share",
     "nascli.errors",
     "nascli.faults",
     "nascli.frozen",

@@ -11,6 +11,7 @@ from tests.core.engine.detection.test_train import config
 from tests.core.engine.ranking.example import run, settings
 from tests.core.methods.test_contract import CASES, Running, configured
 from tests.data.scenes.folders import document, simple, write
+from tests.small_cells import SMALL_CELL
 
 NO_METRICS = {"epoch", "step", GENOTYPE, FROZEN}
 
@@ -41,7 +42,7 @@ def test_every_number_that_is_reported_is_in_the_table_and_every_row_of_it_is_re
         nascli.search(configured(case), reporter=rows)
     nascli.search(configured(("pgnas", "resnet-mb"), noise="gaussian"), reporter=rows)
     small = {"limit_train": 60, "batch_size": 20, "layers": 3, "channels": 4, "epochs": 1}
-    nascli.train("darts-v2", nascli.TrainConfig(dataset="digits", validation=0.3, **small), reporter=rows)
+    nascli.train(SMALL_CELL, nascli.TrainConfig(dataset="digits", validation=0.3, **small), reporter=rows)
     write(tmp_path / "val.json", tmp_path / "val", document(3, first=80))  # beside train and test: it is watched
     nascli.train_detector("darts-v2", config(simple(tmp_path), epochs=1), reporter=rows)
     nascli.rank(run(), settings(candidates=2), reporter=rows)

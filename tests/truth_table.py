@@ -54,11 +54,22 @@ def written(folder: Path) -> Path:
 
 
 def loaded(folder: Path) -> TruthTable:
-    """The table, read."""
-    return load_table(written(folder))
+    """The table, read, once a process."""
+    return _known(written(folder))
 
 
 _READ: dict[bytes, TruthTable] = {}
+
+
+def _known(path: str | Path) -> TruthTable:
+    """The table in a file, from memory if the same bytes were read before."""
+    content = Path(path).read_bytes()
+    if content not in _READ:
+        _READ[content] = load_table(path)
+    known = _READ[content]
+    table = replace(known, where=str(path))
+    table.__dict__.update(_rows=known._rows, _ranked=known._ranked)  # what a table makes of its content at first need
+    return table
 
 
 def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,10 +78,7 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def known_table(path: str | Path) -> TruthTable:
         if not Path(path).is_file():
             return load_table(path)
-        content = Path(path).read_bytes()
-        if content not in _READ:
-            _READ[content] = load_table(path)
-        return replace(_READ[content], where=str(path))
+        return _known(path)
 
     for module in ("nascli.artifacts.truth", "nascli.core.engine.truth", "nascli.visualize.sources"):
         monkeypatch.setattr(f"{module}.load_table", known_table)

@@ -111,16 +111,21 @@ class Ranks:
         """What every rank gives, in the order of the ranks; of what JSON can hold."""
         if self.count == 1:
             return [value]
-        mine = json.dumps(value).encode()
+        return [json.loads(part) for part in self.bytes_gathered(json.dumps(value).encode(), purpose)]
+
+    def bytes_gathered(self, data: bytes, purpose: str) -> list[bytes]:
+        """The bytes that every rank gives, in the order of the ranks."""
+        if self.count == 1:
+            return [data]
         lengths = [torch.empty(1, dtype=torch.int64) for _ in range(self.count)]
         with _told():
-            self._wait(dist.all_gather(lengths, torch.tensor([len(mine)]), async_op=True))
-            longest = max(map(int, lengths))
-            padded = torch.frombuffer(bytearray(mine.ljust(longest)), dtype=torch.uint8)
+            self._wait(dist.all_gather(lengths, torch.tensor([len(data)]), async_op=True))
+            longest = max(1, *map(int, lengths))
+            padded = torch.frombuffer(bytearray(data.ljust(longest, b"\0")), dtype=torch.uint8)
             found = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.count)]
             self._wait(dist.all_gather(found, padded, async_op=True))
         self.sent[purpose] += longest
-        return [json.loads(one.numpy().tobytes()) for one in found]
+        return [one.numpy().tobytes()[: int(length)] for one, length in zip(found, lengths, strict=True)]
 
     def check_alike(self, tensors: Mapping[str, Tensor], what: str) -> None:
         """Raise NascliError, which names the ranks, where tensors are not the same to the bit on all ranks."""
@@ -139,11 +144,15 @@ class Ranks:
     def _reduce(self, tensor: Tensor, purpose: str, how: Any = dist.ReduceOp.SUM) -> None:
         self.sent[purpose] += tensor.numel() * tensor.element_size()
         with _told():
-            self._wait(dist.all_reduce(tensor, how, async_op=True))
+            self._wait(dist.all_reduce(tensor, how, async_op=True), queued=tensor.is_cuda)
 
-    def _wait(self, work: Any) -> None:
-        """Until an exchange is done; on a GPU, until it is queued behind what is to be computed before."""
-        work.wait(timedelta(seconds=self.seconds)) if self.seconds else work.wait()
+    def _wait(self, work: Any, *, queued: bool = False) -> None:
+        """Until an exchange is done; one between GPUs is only queued, behind what they compute before.
+
+        With a time limit, nccl would make the processor wait for the GPU. Ranks that don't answer are found all the
+        same, as every step exchanges flags past the GPU.
+        """
+        work.wait() if queued else work.wait(timedelta(seconds=self.seconds))
 
 
 ALONE = Ranks()

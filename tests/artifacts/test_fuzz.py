@@ -68,6 +68,8 @@ WHOLE_FILES = {
 }
 
 BRIEF = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BRIEFER = settings(BRIEF, max_examples=75)
+"""Of whole files, of which there are many kinds, read in several ways."""
 
 JSON_LEAVES = (
     st.none()
@@ -124,7 +126,7 @@ def test_any_bytes(reader: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("kind", WHOLE_FILES)
 @given(data=st.data())
-@BRIEF
+@BRIEFER
 def test_truncated_overwritten_and_spliced_files(kind: str, data: st.DataObject) -> None:
     whole = WHOLE_FILES[kind]
     place = st.integers(0, len(whole))
@@ -156,7 +158,7 @@ def mutated(value: Any, data: st.DataObject) -> Any:
 
 @pytest.mark.parametrize("whole", [GENOTYPE, OF_NAS_BENCH, CHANNELS], ids=["cell", "nas-bench-201", "channels"])
 @given(data=st.data())
-@BRIEF
+@BRIEFER
 def test_genotypes_with_a_part_of_another_kind(whole: bytes, data: st.DataObject) -> None:
     changed = json.dumps(mutated(json.loads(whole), data)).encode()
     survives(parse_genotype, changed)
@@ -167,7 +169,7 @@ def test_genotypes_with_a_part_of_another_kind(whole: bytes, data: st.DataObject
     "kind", sorted(kind for kind in WHOLE_FILES if kind not in ("genotype", "channels") and not kind.startswith("text"))
 )
 @given(data=st.data())
-@BRIEF
+@BRIEFER
 def test_documents_with_a_part_of_another_kind_under_a_right_digest(kind: str, data: st.DataObject) -> None:
     values, document = tensors.decode(WHOLE_FILES[kind], "x")
     changed = mutated(document, data)

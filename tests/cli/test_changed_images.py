@@ -10,10 +10,11 @@ from nascli.core.engine.ranking.score_cells import CellScorer
 from nascli.core.engine.search import SearchJob
 from nascli.core.engine.train import TrainJob
 from tests.data.pictures import make_folder, noise, save
+from tests.small_cells import SMALL_CELL
 
 TINY = ["--layers", 3, "--channels", 4, "--epochs", 2, "--batch-size", 8, "-q"]
 SEARCH = ["search", "--method", "spos", "--space", "nas-bench-201", "--dataset", "folder", "--data-dir", "p", *TINY]
-TRAIN = ["train", "darts-v1", "--dataset", "folder", "--data-dir", "p", "--auxiliary", 0, *TINY]
+TRAIN = ["train", SMALL_CELL, "--dataset", "folder", "--data-dir", "p", "--auxiliary", 0, *TINY]
 DERIVE = ["derive", "run.safetensors", "--candidates", 3, "-q"]
 
 COMMANDS = {
@@ -46,20 +47,16 @@ def add_class(folder):
     shutil.copytree(folder / "b", folder / "d")
 
 
-@pytest.mark.parametrize(
-    ("command", "change", "told"),
-    [
-        ("search", rename, "missing: class 'a', new: class 'z'"),
-        ("search", add_picture, "48 training images then, 49 now"),
-        ("search", add_class, "new: class 'd', 48 training images then, 64 now"),
-        ("search", replace_picture, "other files, or other images in them"),
-        ("train", replace_picture, "other files, or other images in them"),
-        ("train", rename, "missing: class 'a', new: class 'z'"),
-        ("derive", replace_picture, "other files, or other images in them"),
-        ("derive", add_picture, "48 training images then, 49 now"),
-    ],
-)
-def test_a_run_does_not_go_on_with_other_images(command, change, told, here, nascli, monkeypatch):
+CHANGES = {
+    rename: "missing: class 'a', new: class 'z'",
+    add_picture: "48 training images then, 49 now",
+    add_class: "new: class 'd', 48 training images then, 64 now",
+    replace_picture: "other files, or other images in them",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_run_does_not_go_on_with_other_images(command, here, nascli, monkeypatch):
     words, stopped, method, folder = COMMANDS[command]
     if command == "derive":
         assert nascli(*SEARCH).code == 0
@@ -72,17 +69,19 @@ def test_a_run_does_not_go_on_with_other_images(command, change, told, here, nas
 
         patched.setattr(stopped, method, interrupted)
         assert nascli(*words).code == 130
-    shutil.copytree("p", "kept")
-    change(here / "p")
     before = {path: path.read_bytes() for path in (here / folder).iterdir()}
-    refused = nascli(*words, "--resume")
-    assert (refused.code, refused.out, refused.err.count("\n")) == (4, "", 1)
-    assert told in refused.err
-    if command != "derive":  # which asks for the images of the search, whether it is resumed or not
-        assert f"nascli: cannot resume {folder}: the images are not those that it began with ({told}); " in refused.err
-    assert {path: path.read_bytes() for path in (here / folder).iterdir()} == before
-    shutil.rmtree("p")
-    shutil.move("kept", "p")
+    shutil.copytree("p", "kept")
+    for change, told in CHANGES.items():
+        change(here / "p")
+        refused = nascli(*words, "--resume")
+        assert (refused.code, refused.out, refused.err.count("\n")) == (4, "", 1)
+        assert told in refused.err
+        if command != "derive":  # which asks for the images of the search, whether it is resumed or not
+            said = f"nascli: cannot resume {folder}: the images are not those that it began with ({told}); "
+            assert said in refused.err
+        assert {path: path.read_bytes() for path in (here / folder).iterdir()} == before
+        shutil.rmtree("p")
+        shutil.copytree("kept", "p")
     assert nascli(*words, "--resume").code == 0
 
 

@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 from tests.data.scenes.folders import changed, simple
+from tests.small_cells import SMALL_CELL
 
 TINY = ["--layers", 3, "--channels", 2, "--image-size", 32, "--extra-channels", 4, "--workers", 0, "--device", "cpu"]
-TRAIN = ["train", "darts-v2", "--task", "detect", "--dataset", "coco", "--data-dir", "data", *TINY, "--batch-size", 2]
+TRAIN = ["train", SMALL_CELL, "--task", "detect", "--dataset", "coco", "--data-dir", "data", *TINY, "--batch-size", 2]
 
 
 @pytest.fixture

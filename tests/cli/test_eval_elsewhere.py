@@ -8,8 +8,22 @@ import pytest
 from nascli.config import EvalConfig
 from nascli.data.sources.folders import labelled_folder, read_folder
 from tests.data.pictures import make_folder, noise, save
+from tests.small_cells import SMALL_CELL
 
-TRAIN = ["train", "enas", "--dataset", "folder", "--data-dir", "p", "--layers", 3, "--channels", 2, "--auxiliary", 0]
+TRAIN = [
+    "train",
+    SMALL_CELL,
+    "--dataset",
+    "folder",
+    "--data-dir",
+    "p",
+    "--layers",
+    3,
+    "--channels",
+    2,
+    "--auxiliary",
+    0,
+]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 from nascli.artifacts.files.disk import sha256
 
 TINY = ["--epochs", 1, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16]
+SMALL = [*TINY, "--nodes", 1]
+"""What a search and a finetune of cells take beside."""
 
 
 @pytest.fixture
@@ -27,24 +29,24 @@ def made(tmp_path_factory):
         run=folder / "run.safetensors", cell=folder / "cell.json", model=folder / "model.safetensors"
     )
     tiny = [str(word) for word in TINY]
-    assert run(["search", *tiny, "-q", "-o", str(paths.run)]) == 0
+    assert run(["search", *map(str, SMALL), "-q", "-o", str(paths.run)]) == 0
     assert run(["derive", str(paths.run), "-o", str(paths.cell)]) == 0
     assert run(["train", str(paths.cell), *tiny, "-q", "-o", str(paths.model)]) == 0
     return paths
 
 
 def test_a_search_prints_its_path_alone_and_progress_on_standard_error(here, nascli):
-    done = nascli("search", *TINY)
+    done = nascli("search", *SMALL)
     assert (done.code, done.out) == (0, "run.safetensors\n")
     assert "epoch 1/1" in done.err
     assert (here / "run.run" / "config.json").exists()
-    again = nascli("search", *TINY)
+    again = nascli("search", *SMALL)
     assert (again.code, again.out) == (2, "")
     assert "--overwrite" in again.err
 
 
 def test_quiet_says_the_path_and_no_more(here, nascli):
-    done = nascli("search", *TINY, "-q", "-o", "quiet.safetensors")
+    done = nascli("search", *SMALL, "-q", "-o", "quiet.safetensors")
     assert (done.out, done.err) == ("quiet.safetensors\n", "")
 
 
@@ -59,7 +61,7 @@ def test_json_names_the_result_and_its_digest(here, made, nascli):
 
 def test_pipes_carry_the_same_bytes_as_files(here, made, nascli):
     tiny = [*TINY, "-q"]
-    searched = nascli("search", *tiny, "-o", "-")
+    searched = nascli("search", *SMALL, "-q", "-o", "-")
     assert searched.raw == made.run.read_bytes()
     derived = nascli("derive", "-", "-o", "-", stdin=searched.raw)
     assert derived.raw == made.cell.read_bytes()
@@ -71,7 +73,7 @@ def test_pipes_carry_the_same_bytes_as_files(here, made, nascli):
 def test_darts_text_and_a_finetuned_run_train_and_derive_as_well(here, made, nascli):
     assert nascli("derive", made.run, "--format", "darts").out == "cell.txt\n"
     assert (here / "cell.txt").read_text().startswith("Genotype(normal=[")
-    done = nascli("finetune", made.run, *TINY[:-2], "--batch-size", 20, "-q")
+    done = nascli("finetune", made.run, *TINY[:-2], *SMALL[-2:], "--batch-size", 20, "-q")
     assert done.out == "tuned.safetensors\n"
     tuned = json.loads(nascli("info", "tuned.safetensors", "--json").out)
     assert tuned["provenance"]["made_from"]["sha256"] == sha256(made.run.read_bytes())
@@ -99,7 +101,9 @@ def test_info_shows_the_whole_descent(made, nascli):
 
 def test_pictures(here, made, nascli):
     assert "normal cell" in nascli("visualize", made.cell).out
-    for source in (made.cell, made.run, made.run.with_name("run.run"), "pc-darts-cifar10"):
+    assert "normal cell" in nascli("visualize", "pc-darts-cifar10").out
+    assert nascli("visualize", made.run, "-o", "-", "--format", "txt").out.startswith("normal")
+    for source in (made.cell, made.run.with_name("run.run")):
         done = nascli("visualize", source, "-o", "picture.svg", "--overwrite")
         assert (done.code, done.out) == (0, "picture.svg\n"), done.err
         assert (here / "picture.svg").read_text().startswith("<?xml")

@@ -11,8 +11,9 @@ from nascli.config import SearchConfig
 from nascli.data import Augmentation, open_data
 from nascli.errors import UsageError
 from tests.data.pictures import CPU, make_folder, noise, save
+from tests.small_cells import SMALL_CELL
 
-TRAIN = ["train", "enas", "--dataset", "folder", "--data-dir", "p", "--layers", 3, "--channels", 2, "--epochs", 1]
+TRAIN = ["train", SMALL_CELL, "--dataset", "folder", "--data-dir", "p", "--layers", 3, "--channels", 2, "--epochs", 1]
 SMALL = [*TRAIN, "--batch-size", 8, "--auxiliary", 0]
 
 
@@ -105,7 +106,7 @@ def test_mirroring_can_be_left_out(here, nascli, monkeypatch, words, flipped):
     monkeypatch.setattr(Augmentation, "for_dataset", spied)
     assert nascli(*SMALL, *words, "-q").code == 0
     search = ["search", "--dataset", "folder", "--data-dir", "p", "--epochs", 1, "--batch-size", 4, "--layers", 3]
-    assert nascli(*search, "--channels", 4, *words, "-q").code == 0
+    assert nascli(*search, "--channels", 4, "--nodes", 1, *words, "-q").code == 0
     assert {one.flip for one in seen} == {flipped}
     assert len(seen) >= 2
 

@@ -9,6 +9,7 @@ from nascli.config import SearchConfig, TrainConfig, fitting_batch
 from nascli.core.engine import train as engine
 from nascli.data import open_data
 from tests.data.pictures import CPU, make_folder
+from tests.small_cells import SMALL_CELL
 
 SMALL = ["--layers", 3, "--channels", 2, "--auxiliary", 0, "--epochs", 2]
 
@@ -33,13 +34,27 @@ def test_a_batch_of_at_most_half_of_a_part(images, batch, share, expected):
 
 
 def test_a_recipe_whose_batch_is_too_large_is_told_of(nascli):
-    told = nascli("train", "enas", "--dataset", "folder", "--data-dir", "p", *SMALL)
+    told = nascli("train", SMALL_CELL, "--dataset", "folder", "--data-dir", "p", *SMALL)
     assert told.code == 0, told.err
     assert (
         "note: batches of 16 images: the recipe's 128 are more than the smallest part of the images, 57\n" in told.err
     )
     assert load_artifact("model.safetensors").provenance.config["batch_size"] == 16
-    search = ["search", "--dataset", "folder", "--data-dir", "p", "--layers", 3, "--channels", 4, "--epochs", 1]
+    search = [
+        "search",
+        "--dataset",
+        "folder",
+        "--data-dir",
+        "p",
+        "--nodes",
+        1,
+        "--layers",
+        3,
+        "--channels",
+        4,
+        "--epochs",
+        1,
+    ]
     told = nascli(*search)
     assert told.code == 0, told.err
     assert "note: batches of 8 images: the recipe's 256 are more than the smallest part of the images, 28\n" in told.err
@@ -53,7 +68,7 @@ def test_a_recipe_whose_batch_is_too_large_is_told_of(nascli):
 
 
 def test_after_few_steps_batch_norms_have_the_statistics_of_the_training_images(nascli, monkeypatch):
-    words = ["train", "enas", "--dataset", "folder", "--data-dir", "p", *SMALL, "--batch-size", 19]
+    words = ["train", SMALL_CELL, "--dataset", "folder", "--data-dir", "p", *SMALL, "--batch-size", 19]
     told = nascli(*words)
     assert "the recipe's" not in told.err, "a batch that was asked for is no news"
     assert "after 6 steps the running statistics of batch norms lag behind the weights" in told.err

@@ -8,6 +8,7 @@ import pytest
 
 from nascli.registry import SPACES
 from tests.artifacts.examples import bytes_of, categorical, mixture, posterior
+from tests.small_cells import SMALL_CELL
 from tests.truth_table import architecture, with_convolutions
 
 TINY = ["--epochs", 1, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16, "-q"]
@@ -221,10 +222,10 @@ def test_a_configuration_that_says_another_space_than_the_genotype_is_refused(he
 
 @pytest.mark.parametrize("stage", ["search", "train"])
 def test_a_run_is_not_resumed_by_another_method(stage, here, nascli):
-    command = [stage, *([] if stage == "search" else ["darts-v1"]), *TINY, "--method"]
+    command = [stage, *([] if stage == "search" else [SMALL_CELL]), *TINY, "--method"]
     assert nascli(*command, "darts", "-o", "one.safetensors", "-q").code == 0
     before = {path.name: path.read_bytes() for path in here.rglob("*") if path.is_file()}
-    for method in ("parsec", "pc-darts", "random", "pgnas"):
+    for method in ("pc-darts", "random", "pgnas"):
         done = nascli(stage, *command[1:-1][: -len(TINY)], "--method", method, "--resume", "-o", "one.safetensors")
         told = f"nascli: cannot resume one.run with other settings: method was 'darts' and is {method!r}\n"
         assert (done.code, done.out, done.err) == (2, "", told)

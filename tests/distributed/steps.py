@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from nascli.artifacts.genotypes.genotype import as_text
 from nascli.artifacts.load import load_artifact
 from nascli.config import SearchConfig, TrainConfig
 from nascli.core.engine.reporter import Silent
-from nascli.core.engine.search import build_method, open_streams
+from nascli.core.engine.search import build_method, open_streams, search
 from nascli.core.engine.train import open_training
 from nascli.core.runtime import open_runtime
 from nascli.data import open_data
@@ -39,7 +40,6 @@ SEARCHES = {
     "spos": {"method": "spos", **CELLS},
     "pgnas": {"method": "pgnas", "space": "enas", "width": 4, "depth": 1, "drop_path": 0.3},
     "pgnas, gaussian": {"method": "pgnas", "space": "resnet-mb", "width": 4, "depth": 1, "noise": "gaussian"},
-    "random": {"method": "random", **CELLS, "trials": 2},
 }
 TRAININGS = {
     "train": {"drop_path": 0.3, "auxiliary": 0.4, "image_size": 32, "validation": 0.1},
@@ -95,6 +95,13 @@ def trained(given):
     return [*rows, numbers(job.watched())], traffic(runtime)
 
 
+def random_search():
+    """All trials of a random search: more than ranks, and not a multiple of them."""
+    given = {**TINY, "epochs": 4, "limit_train": 40, **CELLS, "method": "random", "trials": 4}
+    found = search(SearchConfig(**given)).distribution
+    return [(trial.number, trial.accuracy, trial.loss, as_text(trial.genotype)) for trial in found.done]
+
+
 def traffic(runtime):
     sent = dict(runtime.ranks.sent)
     runtime.ranks.sent.clear()
@@ -109,6 +116,7 @@ def all_cases():
             torch.float32,
             *({name: part[name] for name in IN_FLOAT32 if name in part} for part in (SEARCHES, TRAININGS)),
         ),
+        "random": random_search(),
     }
 
 

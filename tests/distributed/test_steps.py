@@ -64,3 +64,10 @@ def test_parsec_sends_log_likelihoods_and_one_sum_of_gradients(found):
     assert sent["losses"] == STEPS * 2 * 8
     assert "batch norms" not in sent
     assert uniform["batch norms"] > 0
+
+
+def test_trials_of_a_random_search_are_the_same_to_the_bit(found):
+    """Each is trained whole on one rank, whichever that is; four trials do not divide among three ranks."""
+    alone, together = (one["random"] for one in found)
+    assert len(alone) == 4
+    assert [tuple(trial) for trial in together] == alone

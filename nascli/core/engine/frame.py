@@ -126,7 +126,7 @@ def learn(
             job,
             stage=config.stage,
             facts=facts,
-            epochs=config.epochs,
+            epochs=job.epochs,
             steps_per_epoch=job.steps_per_epoch,
             run=run,
             resume=destination.resume,

@@ -36,8 +36,13 @@ class Job(Protocol):
     device: torch.device
     batch_size: int
     steps_per_epoch: int
+    epochs: int
     schedule: Schedule
     """The learning rate of each step."""
+
+    @property
+    def steps_done(self) -> int:
+        """Where the loop is; a job that goes on over another number of ranks may be elsewhere than it was."""
 
     def step(self) -> Mapping[str, Tensor]:
         """Do one step. Returns scalars whose means over the epoch are worth keeping."""
@@ -124,9 +129,10 @@ class _Progress:
         else:
             state = load_checkpoint(saved, where if run is None else str(run.checkpoint))
             self._job.load_state_dict(state["job"])
-            self.step = state["step"]
-            self._means.sums = {name: value.to(self._job.device) for name, value in state["sums"].items()}
-            self._means.counts = dict(state["counts"])
+            self.step = self._job.steps_done
+            if self.step == state["step"]:
+                self._means.sums = {name: value.to(self._job.device) for name, value in state["sums"].items()}
+                self._means.counts = dict(state["counts"])
         if run is not None:
             run.truncate_metrics(self.step // self._steps_per_epoch if self.step else -1)
         self.rows = self._ranks.from_first(lambda: [] if run is None else run.read_metrics(), "checkpoints")
@@ -147,13 +153,17 @@ class _Progress:
         """Whether all steps are done, or accuracy has not risen for `patience` epochs. 0: that doesn't matter."""
         return self.step >= total or 0 < patience <= without_gain(self.rows)
 
-    def count(self, metrics: Mapping[str, Tensor], *, stopping: bool) -> None:
-        """Count a finished step, and write a checkpoint after an epoch, when it is time, or when `stopping`."""
+    @property
+    def checkpoint_is_due(self) -> bool:
+        """Whether the last checkpoint is old; the first rank says so."""
+        return self._run is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS
+
+    def count(self, metrics: Mapping[str, Tensor], *, due: bool) -> None:
+        """Count a finished step, and write a checkpoint after an epoch, or where one is `due`."""
         self._means.add(metrics)
         self.step += 1
         ends_epoch = self.step % self._steps_per_epoch == 0
-        due = self.keeps and time.monotonic() - self._saved > CHECKPOINT_SECONDS
-        saving = ends_epoch or due or stopping
+        saving = ends_epoch or due
         if saving or self._job.device.type == "cpu" or self.step % READ_EVERY == 0:
             values = self._finite_means(with_weights=saving)
             seconds = time.monotonic() - self._epoch_began
@@ -208,10 +218,11 @@ class _Progress:
         self._ranks.check_alike(named, "weights and architecture")
 
     def _save(self) -> None:
-        if self._run is not None:
+        if self.keeps:
             means = {"sums": self._means.sums, "counts": self._means.counts}
             state = {"step": self.step, **means, "job": self._job.state_dict()}
-            self._run.write_checkpoint(checkpoint_bytes(state))
+            if self._run is not None:
+                self._run.write_checkpoint(checkpoint_bytes(state))
         self._saved = time.monotonic()
 
 
@@ -252,7 +263,7 @@ def drive(
             first = compiles and course.step == began
             metrics = _interruptible_step(job, stop) if first else job.step()
             stopped_by = _signal_of_all(stop, ranks)
-            course.count(metrics, stopping=stopped_by is not None)
+            course.count(metrics, due=stopped_by is not None or ranks.any(course.checkpoint_is_due))
             if stopped_by is not None and not course.ended(total, patience):
                 ranks.meet()  # not before the first rank has written the checkpoint
                 kept = "no run directory, so nothing is kept"

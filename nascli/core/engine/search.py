@@ -231,9 +231,14 @@ class SearchJob:
         self.method, self.schedule = method, method.schedule
         row = METHODS[config.method]
         self._stands_for_cells, self._truth = row.searches == "cells" and not row.ranks, truth
-        self.steps_per_epoch = streams["train"].batches_per_pass
+        self.steps_per_epoch, self.epochs = streams["train"].batches_per_pass, method.epochs
         self._streams = streams
         self._course: dict[str, list[Tensor]] = {}
+
+    @property
+    def steps_done(self) -> int:
+        """Steps so far."""
+        return self.method.steps_done
 
     def step(self) -> Mapping[str, Tensor]:
         return self.method.step(self._streams)

@@ -262,6 +262,7 @@ class TrainJob:
         if config.class_weights == "balanced":
             weights = class_weights(data.train_labels[parts["train"]], len(data.info.classes))
             self._class_weights = torch.from_numpy(weights).to(runtime.device, torch.float32)
+        self.epochs = config.epochs
         self.steps_per_epoch: int = self._stream.batches_per_pass
         seed = derive_seed(config.seed, "weights")
         network, self.transfer = starting_network(inherited, graph, data.info, seed, with_tower=settings.auxiliary)
@@ -290,7 +291,7 @@ class TrainJob:
         self.steps_done += 1
         return {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
 
-    def _paths(self, batch: int, rows: slice) -> Tensor | None:
+    def _paths(self, batch: int, rows: slice = slice(None)) -> Tensor | None:
         """Drop-path multipliers of this step, for these rows of the batch; None where nothing is dropped."""
         epoch = self.steps_done // self.steps_per_epoch
         probability = growing_probability(self._config.drop_path, epoch, self._config.epochs)

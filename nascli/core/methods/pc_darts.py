@@ -45,7 +45,7 @@ class PcDarts:
         self._random_channels = settings.channel_sampling == "random"
         self._first_architecture_step = settings.arch_warmup_epochs * plan.steps_per_epoch
         self.schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
-        self.steps_done = 0
+        self.steps_done, self.epochs = 0, plan.epochs
         size, self.notices = sized(plan, self._space, settings, settings.auxiliary)
         self._auxiliary = settings.auxiliary if size.auxiliary else 0.0
         self.notices += never_learns("the architecture will not learn", plan, settings)

@@ -71,7 +71,7 @@ class Pgnas:
             restart_epochs=settings.restart_epochs,
             restart_factor=settings.restart_factor,
         )
-        self.steps_done = 0
+        self.steps_done, self.epochs = 0, plan.epochs
         self._supernet, self._stages = plan.space, supernets.stages_of(plan.space, settings.depth)
         self._width = settings.width or SUPERNETS[plan.space].width
         shape = plan.shape
@@ -137,7 +137,7 @@ class Pgnas:
             "gradient_norm": norm,
         }
 
-    def _paths(self, batch: int, rows: slice) -> Tensor | None:
+    def _paths(self, batch: int, rows: slice = slice(None)) -> Tensor | None:
         """Drop-path multipliers of this step, for these rows of the batch; None where nothing is dropped."""
         epoch = self.steps_done // self._plan.steps_per_epoch
         probability = growing_probability(self._settings.drop_path, epoch, self._plan.epochs)

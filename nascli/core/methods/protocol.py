@@ -70,6 +70,8 @@ class SearchMethod(Protocol):
 
     network: nn.Module
     steps_done: int
+    epochs: int
+    """Passes over the training images that the steps take: those of the plan, fewer where ranks share trials."""
     schedule: Schedule
     """The weights' learning rate in each step; of a trial, where several are trained one after the other."""
     notices: tuple[str, ...]

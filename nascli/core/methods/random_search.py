@@ -3,7 +3,8 @@
 The baseline that a search has to beat at equal budget ("Random" in Table 1 of PARSEC; Li & Talwalkar, UAI 2019).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,12 +15,14 @@ from nascli.artifacts.distributions.budget import budget_of
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.artifacts.distributions.distribution import DistributionFile
 from nascli.artifacts.distributions.trials import Trial, TrialsDistribution
+from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.core.answer import answer
 from nascli.core.methods.cells import check_space, limits_notice, other_kind
 from nascli.core.methods.protocol import Plan, Stream
 from nascli.core.nn.build import build_network
 from nascli.core.optimization import cosine_of, sgd_of
 from nascli.core.runtime import Runtime, check_memory
+from nascli.distributed.ranks import ALONE
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.settings.random_search import RandomSettings
@@ -29,6 +32,9 @@ from nascli.spaces.names import SKIP
 
 BATCH_NORM_KEEPS = 0.9
 """The share of its running statistics that a batch norm keeps in a step of training; torch's default."""
+
+TRAINED, EVALUATED = ("train_loss", "train_accuracy", "gradient_norm"), ("search_accuracy", "search_loss")
+"""The metrics of a trial's step, and further ones of its last step."""
 
 MOST_UNLEARNT = 0.05
 """The user is warned where running statistics keep more than this share of their initial values: under 29 steps."""
@@ -42,6 +48,10 @@ class RandomSearch:
     is trained on the "train" part with a whole schedule of its own, then evaluated once on all images of the "search"
     part. `epochs` is the budget of the whole search and is shared evenly, so that it means the same number of passes
     over the training part as for every other method.
+
+    Several ranks train different trials at the same time, each whole on one rank, on the batches that it would see in
+    one process; a step is then one of each of them. Trials that are being trained begin anew where a run goes on with
+    another number of ranks.
     """
 
     def __init__(self, plan: Plan, runtime: Runtime, settings: RandomSettings) -> None:
@@ -51,6 +61,8 @@ class RandomSearch:
         self._steps_each = epochs * plan.steps_per_epoch
         self.schedule = cosine_of(settings, epochs, plan.steps_per_epoch)
         self._size = plan.network_settings(settings)
+        self._ranks = runtime.ranks
+        self.epochs = epochs * -(-trials // self._ranks.count)
         self._budget = f"{epochs} of the {plan.epochs} epochs for each of {trials} cells"
         self.notices = self._budget_notice("drawn uniformly")
         if settings.lr_warmup_epochs >= epochs:
@@ -66,16 +78,28 @@ class RandomSearch:
             )
         uniform = CategoricalDistribution.uniform(self._space, plan.limits)
         self.notices += limits_notice(uniform)
+        if trials < self._ranks.count:
+            self.notices += (f"{self._ranks.count - trials} of {self._ranks.count} processes have no cell to train",)
         self._cells = tuple(uniform.sample(plan.seed, number) for number in range(trials))
         self._done: list[tuple[float, float]] = []
         self.steps_done = 0
-        self._begin(0)
+        self._begin(self._next_group())
 
     def _budget_notice(self, origin: str) -> tuple[str, ...]:
         return (f"{self._budget}, {origin}; the number of parameters is that of the first",)
 
-    def _begin(self, number: int) -> None:
-        """Make the network of a trial, with weights that depend on the seed and the trial's number alone."""
+    def _next_group(self) -> range:
+        """The trials that the ranks train next at the same time; at the end the last of them again."""
+        first = min(len(self._done), len(self._cells) - 1)
+        return range(first, min(first + self._ranks.count, len(self._cells)))
+
+    def _begin(self, group: range) -> None:
+        """Make the network of this rank's trial, with weights that depend on the seed and the trial's number alone.
+
+        A rank for which there is none makes one, too, but does not train it.
+        """
+        self._group, self._trains = group, self._ranks.rank < len(group)
+        self._number = number = group[min(self._ranks.rank, len(group) - 1)]
         graph = self._cells[number].graph(self._size)
         check_memory(graph.parameters, self._runtime.device)
         network = build_network(graph, derive_seed(self._plan.seed, "weights", number))
@@ -83,45 +107,58 @@ class RandomSearch:
             # Networks of one class share a cache of eight compilations, which two or three of them fill; later ones
             # would run uncompiled.
             torch.compiler.reset()
-        self._number = number
         self.network = self._runtime.place(network)
         self._runnable = self._runtime.runnable(self.network)
-        self._weights = sgd_of(self._settings, self.network.parameters(), self._runtime)
+        alone = replace(self._runtime, ranks=ALONE)
+        self._weights = sgd_of(self._settings, self.network.parameters(), alone)
 
     def step(self, streams: Mapping[str, Stream]) -> Mapping[str, Tensor]:
         """One SGD step of the present trial, on a train batch. A trial's last step also evaluates it."""
-        number, within = divmod(self.steps_done, self._steps_each)
-        if number != self._number:
+        within = self.steps_done % self._steps_each
+        if within == 0 and self._group != (group := self._next_group()):
             # Not earlier: the network that was evaluated stays available until its successor's first step.
-            self._begin(number)
-        batch = streams["train"].next(self._runtime.ranks.share)
-        with self._runtime.autocast():
-            found = answer(self._runnable, batch, parts=self._runtime.parts(self._plan.batch_size))
-        norm = self._weights.update(found.objective, self.schedule(within))
+            self._begin(group)
+        is_last = within + 1 == self._steps_each
+        metrics = self._trained(streams["train"], within) if self._trains else {}
         self.steps_done += 1
-        metrics = {"train_loss": found.loss.detach(), "train_accuracy": found.accuracy, "gradient_norm": norm}
-        if within + 1 == self._steps_each:
-            loss, accuracy = self._evaluate(streams["search"])
-            self._done.append((float(accuracy), float(loss)))
-            metrics |= {"search_loss": loss, "search_accuracy": accuracy}
-        return metrics
+        if is_last:
+            result = self._evaluate(streams["search"]) if self._trains else None
+            self._done += [(accuracy, loss) for accuracy, loss in filter(None, self._ranks.gathered(result, "trials"))]
+            metrics |= zip(EVALUATED, torch.tensor(result or (), dtype=torch.float64), strict=False)
+        return self._means(metrics, TRAINED + EVALUATED if is_last else TRAINED)
 
-    def _evaluate(self, stream: Stream) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy and accuracy over all images of a stream, as a trained network is evaluated."""
+    def _trained(self, stream: Stream, within: int) -> dict[str, Tensor]:
+        """One step of this rank's trial."""
+        place = self._number * self._steps_each + within
+        if stream.position != place:
+            stream.position = place
+        batch = stream.next()
+        with self._runtime.autocast():
+            found = answer(self._runnable, batch)
+        norm = self._weights.update(found.objective, self.schedule(within))
+        return dict(zip(TRAINED, (found.loss.detach(), found.accuracy, norm), strict=True))
+
+    def _means(self, metrics: Mapping[str, Tensor], names: Sequence[str]) -> Mapping[str, Tensor]:
+        """Over the trials of all ranks."""
+        if self._ranks.count == 1:
+            return metrics
+        own = torch.tensor([float(metrics[name]) if self._trains else 0.0 for name in names], dtype=torch.float64)
+        return dict(zip(names, self._ranks.summed(own, "losses") / len(self._group), strict=True))
+
+    def _evaluate(self, stream: Stream) -> tuple[float, float]:
+        """Accuracy and mean cross-entropy over all images of a stream, as a trained network is evaluated."""
         images = 0
         loss = right = torch.zeros((), dtype=torch.float64, device=self._runtime.device)
         self.network.eval()
         with torch.inference_mode():
-            for batch, labels in stream.once(self._runtime.ranks.share):
+            for batch, labels in stream.once():
                 with self._runtime.autocast():
                     logits = self._runnable(batch)
                 images += len(labels)
                 loss = loss + F.cross_entropy(logits.float(), labels, reduction="sum").double()
                 right = right + (logits.argmax(dim=1) == labels).sum()
         self.network.train()
-        counts = torch.stack((loss, right.double(), loss.new_tensor(images)))
-        loss, right, seen = self._runtime.ranks.summed(counts, "held-out images").unbind()
-        return loss / seen, right / seen
+        return float(right / images), float(loss / images)
 
     def logits(self, images: Tensor) -> Tensor:
         """The logits of the present trial's network. [B, C, H, W] -> [B, classes]."""
@@ -189,25 +226,43 @@ class RandomSearch:
             raise UsageError(
                 f"{beyond} of the {count} cells that are trained again are beyond {self._plan.limits}: leave that out"
             )
-        self._begin(0)
+        self._begin(self._next_group())
 
     def state_dict(self) -> dict[str, Any]:
+        """Of all ranks, which must all call this: each gives what it trains."""
+        parts: list[dict[str, Any]] = [{"network": self.network.state_dict(), "optimizer": self._weights.state_dict()}]
+        if self._ranks.count > 1:
+            given = self._ranks.bytes_gathered(checkpoint_bytes(parts[0]), "checkpoints")
+            parts = [load_checkpoint(part, f"rank {rank}") for rank, part in enumerate(given[: len(self._group)])]
         return {
             "steps_done": self.steps_done,
             "cells": [genotype.model_dump_json() for genotype in self._cells],
             "done": self._done,
-            "number": self._number,
-            "network": self.network.state_dict(),
-            "optimizer": self._weights.state_dict(),
+            "first": self._group.start,
+            "trials": parts,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.steps_done = state["steps_done"]
         self._cells = tuple(map(CellGenotype.model_validate_json, state["cells"]))
         self._done = [(accuracy, loss) for accuracy, loss in state["done"]]
-        self._begin(state["number"])
-        self.network.load_state_dict(state["network"])
-        self._weights.load_state_dict(state["optimizer"])
+        first, parts = state["first"], state["trials"]
+        group = range(first, min(first + self._ranks.count, len(self._cells)))
+        if len(group) != len(parts):  # another number of ranks
+            self.steps_done = self._round_of(len(self._done)) * self._steps_each
+            self._begin(self._next_group())
+            return
+        within = state["steps_done"] % self._steps_each
+        finished = self._steps_each if len(self._done) > first else 0
+        self.steps_done = self._round_of(first) * self._steps_each + (within or finished)
+        self._begin(group)
+        mine = parts[min(self._ranks.rank, len(parts) - 1)]
+        self.network.load_state_dict(mine["network"])
+        self._weights.load_state_dict(mine["optimizer"])
+
+    def _round_of(self, first: int) -> int:
+        """How many groups come before the one that begins with this trial, or before the end."""
+        count, trials = self._ranks.count, len(self._cells)
+        return -(-trials // count) - -(-(trials - first) // count)
 
 
 def epochs_each(epochs: int, trials: int) -> int:

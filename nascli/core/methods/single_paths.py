@@ -37,7 +37,7 @@ class SinglePaths:
         self._plan, self._runtime, self._space = plan, runtime, cell_space(plan.space, settings.nodes)
         self._auxiliary_weight = settings.auxiliary
         self.schedule = cosine_of(settings, plan.epochs, plan.steps_per_epoch)
-        self.steps_done = 0
+        self.steps_done, self.epochs = 0, plan.epochs
         self._size, self.notices = sized(plan, self._space, settings, settings.auxiliary)
         for flag, given in (("--compile", runtime.compile), ("--cuda-graphs", runtime.replays)):
             if given:

@@ -188,7 +188,7 @@ def test_the_number_of_networks() -> None:
     assert len(small(0, 1, 3).top(10_000)) == 21**2
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e-9, 1e-3, 1.0, 30.0, 1e4])
+@pytest.mark.parametrize("scale", [0.0, 1e-9, 1.0, 1e4])
 def test_the_top_of_the_whole_space(scale: float) -> None:
     distribution = categorical(scale=scale)
     top = distribution.top(100)
@@ -347,7 +347,7 @@ def everything() -> tuple[CellGenotype, ...]:
     return tuple(all_genotypes(NAS_BENCH))
 
 
-@pytest.mark.parametrize("scale", [0.0, 1.0, 30.0])
+@pytest.mark.parametrize("scale", [0.0, 1.0])
 def test_the_top_of_nas_bench_201_is_all_of_it_in_order(scale: float, everything: tuple[CellGenotype, ...]) -> None:
     distribution = categorical(space="nas-bench-201", scale=scale)
     by_edge = [np.log(row) for row in rows_of(distribution)]

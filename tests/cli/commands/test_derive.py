@@ -136,16 +136,18 @@ def test_a_mixture_has_its_mode_and_samples(here, nascli):
 
 def test_limits_are_about_the_network_that_is_trained(here, nascli):
     """By hand: the sizes of the recipe for digits, and of --layers and --channels."""
+    small = mixture(nodes=2)
+    (here / "mixture.safetensors").write_bytes(bytes_of(small))
     for words, network in (([], SIZED), (["--layers", 4, "--channels", 6], {**SIZED, "layers": 4, "channels": 6})):
         settings = NetworkSettings(**network)
-        whole = mixture().mode().graph(settings).size
+        whole = small.mode().graph(settings).size
         limit = ["--max-params", whole.parameters - 1, "--max-macs", whole.multiply_adds]
         done = nascli("derive", "mixture.safetensors", *limit, *words, "-o", "small.json", "--overwrite")
         found = load_artifact("small.json").value
         size = found.genotype.graph(settings).size
         assert size.parameters < whole.parameters
         limits = CellLimits(max_params=whole.parameters - 1, max_macs=whole.multiply_adds, network=settings)
-        assert found.genotype == mixture().mode_within(limits)
+        assert found.genotype == small.mode_within(limits)
         assert found.provenance.config["network"] == settings.model_dump()
         better = found.provenance.config["better_beyond"]
         assert done.err == (
@@ -155,7 +157,8 @@ def test_limits_are_about_the_network_that_is_trained(here, nascli):
             f"{settings.channels} channels\n"
         )
         assert f"(within --max-params {whole.parameters - 1:,} and" in nascli("info", "small.json").out
-    several = nascli("derive", "run.safetensors", "--top", 3, "--max-params", whole.parameters, "-o", "few.json")
+    limit = mixture().mode().graph(settings).size.parameters
+    several = nascli("derive", "run.safetensors", "--top", 3, "--max-params", limit, "-o", "few.json")
     assert "better cells (than the last of these) are beyond" in several.err
     assert [load_artifact(f"few-{rank}.json").value.provenance.config["rank"] for rank in (1, 2, 3)] == [1, 2, 3]
 

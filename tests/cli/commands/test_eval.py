@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from tests.small_cells import SMALL_CELL
+
 TINY = ["--epochs", 1, "--limit-train", 96, "--batch-size", 32, "--layers", 3, "--channels", 2, "-q"]
 
 
@@ -14,7 +16,7 @@ def models(tmp_path_factory):
     from nascli.cli.main import run
 
     output = tmp_path_factory.mktemp("models") / "model.safetensors"
-    arguments = ["train", "darts-v1", "--seeds", "0-1", *TINY, "-o", output]
+    arguments = ["train", SMALL_CELL, "--seeds", "0-1", *TINY, "-o", output]
     assert run([str(argument) for argument in arguments]) == 0
     return [output.with_name(f"model-seed{seed}.safetensors") for seed in (0, 1)]
 

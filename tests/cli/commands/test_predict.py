@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.pictures import make_folder
+from tests.small_cells import SMALL_CELL
 
 TINY = ["--epochs", 1, "--limit-train", 96, "--batch-size", 32, "--layers", 3, "--channels", 2, "-q"]
 
@@ -17,7 +18,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nascli.cli.main import run
 
     output = tmp_path_factory.mktemp("models") / "model.safetensors"
-    assert run([str(argument) for argument in ["train", "darts-v1", *TINY, "-o", output]]) == 0
+    assert run([str(argument) for argument in ["train", SMALL_CELL, *TINY, "-o", output]]) == 0
     return output
 
 

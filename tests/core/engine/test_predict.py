@@ -14,6 +14,7 @@ from nascli.artifacts.model import model_bytes
 from nascli.data import open_data
 from nascli.errors import DataError, UsageError
 from tests.data.pictures import CPU, make_folder, noise, save
+from tests.small_cells import SMALL_CELL
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
@@ -31,7 +32,7 @@ def model(folder: Path) -> LoadedArtifact:
     config = nascli.TrainConfig(
         dataset="folder", data_dir=folder, image_size=12, epochs=1, batch_size=4, layers=3, channels=2
     )
-    return nascli.train("darts-v1", config)
+    return nascli.train(SMALL_CELL, config)
 
 
 def seen_at(model: LoadedArtifact, side: int) -> LoadedArtifact:

@@ -20,6 +20,7 @@ from nascli.seeds import derive_seed
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.network_settings import NetworkSettings
 from tests.core.engine.kept import digits, genotype_file, mask_of, run_file
+from tests.small_cells import SMALL_CELL
 
 CPU = Runtime(torch.device("cpu"))
 SMALL = {"dataset": "digits", "epochs": 3, "limit_train": 100, "batch_size": 25, "layers": 3, "channels": 4}
@@ -92,7 +93,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
     def digest(seed):
         path = tmp_path / f"{seed}.safetensors"
         config = nascli.TrainConfig(seed=seed, drop_path=0.2, cutout=4, **{**SMALL, "epochs": 2})
-        nascli.train("enas", config, nascli.Destination(path, overwrite=True))
+        nascli.train(SMALL_CELL, config, nascli.Destination(path, overwrite=True))
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
     first = digest(1)
@@ -103,11 +104,11 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
 def test_the_tower_trains_and_stays_out_of_the_model():
     settings = {"layers": 3, "epochs": 1, "limit_train": 50, "batch_size": 25, "channels": 4}
     with_tower = nascli.TrainConfig(dataset="digits", image_size=32, auxiliary=0.4, **settings)
-    model = nascli.train("darts-v1", with_tower)
+    model = nascli.train(SMALL_CELL, with_tower)
     assert not [name for name in model.value.weights if "auxiliary" in name]
     assert model.value.network.auxiliary is False
 
-    without = nascli.train("darts-v1", with_tower.model_copy(update={"auxiliary": 0.0}))
+    without = nascli.train(SMALL_CELL, with_tower.model_copy(update={"auxiliary": 0.0}))
     assert without.value.weights.keys() == model.value.weights.keys()
     name = "stem.conv.weight" if "stem.conv.weight" in model.value.weights else next(iter(model.value.weights))
     assert (without.value.weights[name] != model.value.weights[name]).any()

@@ -12,6 +12,7 @@ from nascli.core.engine.reporter import Silent
 from nascli.core.engine.train import TrainJob
 from nascli.core.engine.train_all import members
 from nascli.errors import Interrupted, UsageError
+from tests.small_cells import OTHER_SMALL_CELL, SMALL_CELL
 
 SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 96, "batch_size": 32, "layers": 3, "channels": 2}
 STEPS = 3
@@ -32,7 +33,7 @@ def whole(tmp_path_factory):
     """Two genotypes with two seeds each, trained without a break."""
     folder = tmp_path_factory.mktemp("whole")
     models = nascli.train_all(
-        ["darts-v1", "darts-v2"], config(), nascli.Destination(folder / "model.safetensors"), seeds=[3, 1]
+        [SMALL_CELL, OTHER_SMALL_CELL], config(), nascli.Destination(folder / "model.safetensors"), seeds=[3, 1]
     )
     return folder, models
 
@@ -72,7 +73,7 @@ def test_every_genotype_is_trained_from_every_seed_as_it_would_be_alone(whole, t
     assert [model.where for model in models] == [
         str(folder / f"model-{number}-seed{seed}.safetensors") for number in (1, 2) for seed in (3, 1)
     ]
-    alone = nascli.train("darts-v2", config(seed=1), nascli.Destination(tmp_path / "alone.safetensors"))
+    alone = nascli.train(OTHER_SMALL_CELL, config(seed=1), nascli.Destination(tmp_path / "alone.safetensors"))
     assert models[3].sha256 == alone.sha256 == sha256((folder / "model-2-seed1.safetensors").read_bytes())
     assert len({model.sha256 for model in models}) == 4
 
@@ -81,7 +82,7 @@ def test_every_genotype_is_trained_from_every_seed_as_it_would_be_alone(whole, t
 def test_an_interrupted_call_is_resumed_to_the_same_bytes(at, whole, tmp_path, monkeypatch):
     """In the first training or in the second; what is complete is not trained again."""
     destination = nascli.Destination(tmp_path / "model.safetensors")
-    genotypes, seeds = ["darts-v1", "darts-v2"], [3, 1]
+    genotypes, seeds = [SMALL_CELL, OTHER_SMALL_CELL], [3, 1]
     with monkeypatch.context() as patched:
         signalled(patched, at)
         with pytest.raises(Interrupted) as caught:
@@ -100,21 +101,21 @@ def test_a_signal_in_the_last_step_of_a_training_keeps_the_next_from_starting(tm
     with monkeypatch.context() as patched:
         signalled(patched, STEPS, signal.SIGTERM)
         with pytest.raises(Interrupted, match="SIGTERM after 1 of 2 trainings.*--resume") as caught:
-            nascli.train_all(["darts-v1"], config(), destination, seeds=[0, 1])
+            nascli.train_all([SMALL_CELL], config(), destination, seeds=[0, 1])
         assert caught.value.exit_code == 143
     assert {path.name for path in tmp_path.iterdir()} == {"model-seed0.safetensors", "model-seed0.run"}
 
 
 def test_a_signal_in_the_very_last_step_comes_too_late(tmp_path, monkeypatch):
     signalled(monkeypatch, 2 * STEPS)
-    nascli.train_all(["darts-v1"], config(), nascli.Destination(tmp_path / "model.safetensors"), seeds=[0, 1])
+    nascli.train_all([SMALL_CELL], config(), nascli.Destination(tmp_path / "model.safetensors"), seeds=[0, 1])
     assert len(contents(tmp_path)) == 2
 
 
 def test_destinations_are_checked_before_the_first_training(tmp_path):
     (tmp_path / "model-seed1.safetensors").write_text("not to be lost")
     with pytest.raises(UsageError, match=r"model-seed1\.safetensors exists"):
-        nascli.train_all(["darts-v1"], config(), nascli.Destination(tmp_path / "model.safetensors"), seeds=[0, 1])
+        nascli.train_all([SMALL_CELL], config(), nascli.Destination(tmp_path / "model.safetensors"), seeds=[0, 1])
     assert [path.name for path in tmp_path.iterdir()] == ["model-seed1.safetensors"]
 
 
@@ -122,7 +123,7 @@ def test_genotypes_are_read_before_the_first_training(tmp_path):
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(nascli.NascliError, match=r"bad\.json"):
         nascli.train_all(
-            ["darts-v1", tmp_path / "bad.json"], config(), nascli.Destination(tmp_path / "model.safetensors")
+            [SMALL_CELL, tmp_path / "bad.json"], config(), nascli.Destination(tmp_path / "model.safetensors")
         )
     assert [path.name for path in tmp_path.iterdir()] == ["bad.json"]
 
@@ -132,7 +133,7 @@ def test_resuming_with_the_genotypes_in_another_order_is_refused(whole):
     destination = nascli.Destination(folder / "model.safetensors", resume=True)
     before = contents(folder)
     with pytest.raises(UsageError, match="started from another file"):
-        nascli.train_all(["darts-v2", "darts-v1"], config(), destination, seeds=[3, 1])
+        nascli.train_all([OTHER_SMALL_CELL, SMALL_CELL], config(), destination, seeds=[3, 1])
     assert contents(folder) == before
 
 
@@ -141,13 +142,13 @@ def test_resuming_with_the_genotypes_in_another_order_is_refused(whole):
     [
         (["darts-v1", "darts-v1"], {}, None, "darts-v1 is given twice"),
         (["darts-v1", "darts-v1"], {}, [0, 1], "darts-v1 is given twice"),
-        (["darts-v1"], {}, [0, 1, 0], "seed 0 is given twice"),
-        (["darts-v1"], {}, [], "no seed"),
+        ([SMALL_CELL], {}, [0, 1, 0], "seed 0 is given twice"),
+        ([SMALL_CELL], {}, [], "no seed"),
         ([], {}, None, "no genotype"),
         (["-", "-"], {}, None, "'-' is given twice"),
-        (["darts-v1"], {"output": "-"}, [0], "cannot share standard output"),
-        (["darts-v1", "enas"], {"run_dir": "there"}, None, "--run-dir is the folder of one run"),
-        (["darts-v1"], {"output": "."}, [0], "is a folder"),
+        ([SMALL_CELL], {"output": "-"}, [0], "cannot share standard output"),
+        ([SMALL_CELL, "enas"], {"run_dir": "there"}, None, "--run-dir is the folder of one run"),
+        ([SMALL_CELL], {"output": "."}, [0], "is a folder"),
     ],
 )
 def test_what_cannot_be_several_models_is_refused(genotypes, given, seeds, message, tmp_path, monkeypatch):

@@ -29,7 +29,12 @@ def path(tmp_path_factory):
     return truth_table.written(tmp_path_factory.mktemp("table"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(autouse=True)
+def _tables_are_read_once(monkeypatch):
+    truth_table.read_once(monkeypatch)
+
+
+@pytest.fixture
 def truth(path):
     return Truth.of(path)
 

@@ -73,10 +73,32 @@ WITH_OPTIONS = [
 ]
 
 
-@pytest.fixture(params=WITH_OPTIONS, ids=named)
+@pytest.fixture(params=WITH_OPTIONS, ids=named, scope="module")
 def config(request):
     *case, more = request.param
     return configured(case, **more)
+
+
+class Course:
+    """A search of three steps, and what there was on the way: several tests look at one."""
+
+    def __init__(self, config):
+        self.running = running = Running(config)
+        self.at_start = running.bytes()
+        self.initial = {name: tensor.clone() for name, tensor in running.method.network.named_parameters()}
+        self.rows = running.steps(1)
+        self.after_one = running.bytes()
+        positions = {name: stream.position for name, stream in running.streams.items()}
+        self.saved = checkpoint_bytes({"method": running.method.state_dict(), "positions": positions})
+        self.rows += running.steps(1)
+        self.after_two = {name: tensor.clone() for name, tensor in running.method.network.named_parameters()}
+        self.rows += running.steps(1)
+        self.at_end = running.bytes()
+
+
+@pytest.fixture(scope="module")
+def course(config):
+    return Course(config)
 
 
 def test_what_is_drawn_is_within_the_limits():
@@ -120,55 +142,41 @@ class Running:
         return distribution_bytes(DistributionFile(self.method.distribution(), origin, self.method.weights()))
 
 
-def test_steps_are_finite_and_move_the_distribution_and_the_weights(config):
-    running = Running(config)
-    before = running.bytes()
-    weights = {name: tensor.clone() for name, tensor in running.method.network.named_parameters()}
-    rows = running.steps(2)
-    assert all(torch.isfinite(torch.tensor(list(row.values()))).all() for row in rows)
-    assert running.bytes() != before
-    still = [n for n, p in running.method.network.named_parameters() if torch.equal(p, weights[n])]
-    assert not still
+def test_steps_are_finite_and_move_the_distribution_and_the_weights(course):
+    assert all(torch.isfinite(torch.tensor(list(row.values()))).all() for row in course.rows)
+    assert course.at_end != course.at_start
+    assert not [name for name, weights in course.after_two.items() if torch.equal(weights, course.initial[name])]
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(config):
-    first, second = Running(config), Running(config)
-    other = Running(config.model_copy(update={"seed": 4}))
-    for running in (first, second, other):
-        running.steps(2)
-    assert first.bytes() == second.bytes()
-    assert first.bytes() != other.bytes()
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(course, config):
+    """Of the first step; the next test has the others."""
+    same, other = Running(config), Running(config.model_copy(update={"seed": 4}))
+    assert same.steps(1) == course.rows[:1]
+    assert same.bytes() == course.after_one
+    other.steps(1)
+    assert other.bytes() != course.after_one
 
 
-def test_a_method_restored_from_its_state_goes_on_to_the_bit(config):
-    whole = Running(config)
-    whole.steps(1)
-    saved = checkpoint_bytes(
-        {"method": whole.method.state_dict(), "positions": {n: s.position for n, s in whole.streams.items()}}
-    )
-    expected = whole.steps(2)
-
+def test_a_method_restored_from_its_state_goes_on_to_the_bit(course, config):
     resumed = Running(config)
-    state = load_checkpoint(saved, "saved")
+    state = load_checkpoint(course.saved, "saved")
     resumed.method.load_state_dict(state["method"])
     for name, position in state["positions"].items():
         resumed.streams[name].position = position
-    assert resumed.steps(2) == expected
-    assert resumed.bytes() == whole.bytes()
-    for name, tensor in whole.method.network.state_dict().items():
+    assert resumed.steps(2) == course.rows[1:]
+    assert resumed.bytes() == course.at_end
+    for name, tensor in course.running.method.network.state_dict().items():
         assert torch.equal(resumed.method.network.state_dict()[name], tensor), name
 
 
-def test_a_distribution_survives_its_file_and_derives_the_same_each_time(config):
-    running = Running(config)
-    running.steps(1)
-    data = running.bytes()
+def test_a_distribution_survives_its_file_and_derives_the_same_each_time(course, config):
+    data, method = course.at_end, course.running.method
     read = read_artifact(data, "file").value
     assert distribution_bytes(read) == data
     assert derived(read.distribution) == derived(read_artifact(data, "file").value.distribution)
-    assert derived(read.distribution) == derived(running.method.distribution())
-    health = running.method.health(running.streams)
-    assert health == running.method.health(running.streams)
+    assert derived(read.distribution) == derived(method.distribution())
+    health = method.health(course.running.streams)
+    assert health == method.health(course.running.streams)
     assert all(math.isfinite(value) for value in health.values())
     assert ("skip_share" in health) == (config.method in STAND_FOR_CELLS)
 
@@ -189,10 +197,8 @@ def test_streams_serve_disjoint_images(config):
     assert sum(map(len, seen.values())) == len(set().union(*seen.values()))
 
 
-def test_a_search_goes_on_from_anothers_distribution_in_a_larger_network(config):
-    small = Running(config)
-    small.steps(2)
-    learnt = read_artifact(small.bytes(), "file").value
+def test_a_search_goes_on_from_anothers_distribution_in_a_larger_network(course, config):
+    learnt = read_artifact(course.at_end, "file").value
     larger = LARGER.get(config.space, {})
     large = Running(config.model_copy(update={"settings": config.settings.model_copy(update=larger)}))
     large.method.start_from(learnt)

@@ -21,6 +21,7 @@ from nascli.core.methods.categoricals import draw
 from nascli.core.methods.parsec import Parsec, effective_samples, importance_weights
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
+from nascli.distributed.share import WHOLE
 from nascli.errors import UsageError
 from nascli.registry import SPACES
 from nascli.settings.single_paths import ParsecSettings
@@ -41,11 +42,11 @@ class Batches:
         self.images = torch.randn(batch, 1, side, side, generator=generator)
         self.labels = torch.randint(4, (batch,), generator=generator)
 
-    def next(self):
+    def next(self, share=WHOLE):
         self.position += 1
         return self.images, self.labels
 
-    def once(self):
+    def once(self, share=WHOLE):
         yield self.images[:7], self.labels[:7]
         yield self.images[7:], self.labels[7:]
 
@@ -196,10 +197,10 @@ def test_draws_follow_the_distribution(space):
 def planted(search, log_likelihood):
     """Let the likelihood of a child follow from its genotype; leave the weights alone."""
     search._graph = lambda child: child
-    search._log_likelihood = lambda images, labels, children: torch.tensor(
+    search._log_likelihood = lambda images, labels, children, **_: torch.tensor(
         list(map(log_likelihood, children)), dtype=torch.float64
     )
-    search._train = lambda *_: {}
+    search._train = lambda *_, **__: {}
 
 
 def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
@@ -226,7 +227,7 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
 
     search._samples = 2
     found = []
-    for _ in range(800):
+    for _ in range(500):
         search.step(streams())
         found.append(estimated_gradient(search))
     found = torch.stack(found)
@@ -254,7 +255,7 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
 def uneven(search, spread):
     """Spread the log-likelihoods, as a larger batch and a longer training do."""
     plain = search._log_likelihood
-    search._log_likelihood = lambda *arguments: spread * plain(*arguments)
+    search._log_likelihood = lambda *arguments, **_: spread * plain(*arguments)
 
 
 def test_with_many_samples_the_step_is_the_exact_gradient_of_the_marginal_likelihood(few):
@@ -479,7 +480,7 @@ def test_only_one_childs_activations_live_at_a_time():
     ignore = [*search.network.parameters(), data["train"].images, data["search"].images]
 
     # All children count alike, so that all are trained.
-    search._log_likelihood = lambda images, labels, children: torch.zeros(len(children), dtype=torch.float64)
+    search._log_likelihood = lambda images, labels, children, **_: torch.zeros(len(children), dtype=torch.float64)
     children = {child.network(): search._graph(child) for child in drawn_by(search)}
     largest = 0
     for child in children.values():
@@ -647,7 +648,7 @@ def test_centred_weights_take_the_mean_off_and_move_nothing_where_all_children_a
 def test_the_drift_is_a_search_without_data(monkeypatch):
     """The same steps with equal likelihoods, whatever the images are."""
     search, blind, other = method(samples=3), method(samples=3), method(samples=3)
-    blind._log_likelihood = lambda images, labels, children: torch.zeros(len(children), dtype=torch.float64)
+    blind._log_likelihood = lambda images, labels, children, **_: torch.zeros(len(children), dtype=torch.float64)
     monkeypatch.setattr(blind, "_draw", lambda now: draw(now, 3, 0, "drift", blind.steps_done))
     for _ in range(5):
         search.step(streams())

@@ -14,6 +14,7 @@ from nascli.core.methods.protocol import Plan
 from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.runtime import Runtime
+from nascli.distributed.share import WHOLE
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.settings import settings_class
@@ -47,7 +48,7 @@ class Repeated:
         self.batch = torch.randn(6, 1, side, side, generator=draw), torch.randint(3, (6,), generator=draw)
         self.position = 0
 
-    def next(self):
+    def next(self, share=WHOLE):
         self.position += 1
         return self.batch
 

@@ -11,6 +11,7 @@ from nascli.artifacts.provenance import Ancestor, Provenance
 from nascli.core.methods.pgnas import WATCHED, Pgnas
 from nascli.core.methods.protocol import Plan
 from nascli.core.runtime import Runtime
+from nascli.distributed.share import WHOLE
 from nascli.errors import UsageError
 from nascli.registry import SUPERNETS
 from nascli.settings.pgnas import PgnasSettings
@@ -31,11 +32,11 @@ class Batches:
         self.all = torch.randn(batch + 3, 1, side, side, generator=generator)
         self.all_labels = torch.randint(4, (batch + 3,), generator=generator)
 
-    def next(self):
+    def next(self, share=WHOLE):
         self.position += 1
         return self.images, self.labels
 
-    def once(self):
+    def once(self, share=WHOLE):
         """Other images than `next` gives."""
         yield self.all[:7], self.all_labels[:7]
         yield self.all[7:], self.all_labels[7:]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -18,6 +19,8 @@ from nascli.core.nn.build import build_network
 from nascli.core.optimization import Schedule
 from nascli.core.runtime import Runtime
 from nascli.data import open_data
+from nascli.distributed.ranks import Ranks
+from nascli.distributed.share import WHOLE
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
 from nascli.settings.random_search import RandomSettings
@@ -50,14 +53,14 @@ class Bands:
         self.position = 0
         self.wrong = False
 
-    def next(self):
+    def next(self, share=WHOLE):
         self.position += 1
         labels = torch.randint(3, (24,), generator=self.draw)
         images = torch.randn(24, 1, 8, 8, generator=self.draw)
         images[torch.arange(24), 0, 2 * labels] += 3
         return images, torch.randint(3, (24,), generator=self.draw) if self.wrong else labels
 
-    def once(self):
+    def once(self, share=WHOLE):
         fixed = Bands(99)
         return iter([fixed.next() for _ in range(3)])
 
@@ -349,3 +352,27 @@ def test_a_ranking_holds_as_many_cells_as_a_search_may_draw():
     RandomSettings(trials=MOST_CELLS)
     with pytest.raises(ValidationError, match="trials"):
         RandomSettings(trials=MOST_CELLS + 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "count", "group", "left"),
+    [
+        (3, 1, range(1, 2), 5),  # the same number: in the second of four trials
+        (3, 2, range(1, 3), 4),  # three trials are left, two rounds for two ranks
+        (4, 2, range(2, 4), 2),  # two are left, one round
+        (4, 3, range(2, 4), 2),
+        (7, 2, range(3, 4), 1),  # in the last trial, which goes on in its middle
+        (8, 2, range(3, 4), 0),  # at the end
+    ],
+)
+def test_a_search_goes_on_over_another_number_of_ranks(steps, count, group, left):
+    """Two steps a trial. Trials that the other number would not train at the same time begin anew."""
+    alone = method(epochs=4, trials=4)
+    given = streams()
+    for _ in range(steps):
+        alone.step(given)
+    several = method(epochs=4, trials=4, runtime=replace(CPU, ranks=Ranks(0, count)))
+    several.load_state_dict(alone.state_dict())
+    assert several._group == group
+    assert 2 * several.epochs - several.steps_done == left
+    assert several._done == alone._done

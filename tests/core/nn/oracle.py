@@ -5,8 +5,7 @@ ICLR 2019, Eq. 2 and Section 3.1.1); `Literal` is the network of a genotype, rea
 with the package. Modules have the names of the package's, so that its state dicts fit.
 """
 
-import copy
-
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -14,11 +13,28 @@ from torch import nn
 
 def by_name(model, values):
     """The value of each weight's counterpart, under the weight's name in the state dict."""
-    twin = copy.deepcopy(model)
+    parameters = list(model.parameters())
+    own = [parameter.detach().clone() for parameter in parameters]
     with torch.no_grad():
-        for parameter, value in zip(twin.parameters(), values, strict=True):
+        for parameter, value in zip(parameters, values, strict=True):
             parameter.copy_(value)
-    return {name: value for name, value in twin.state_dict().items() if name.endswith(("weight", "bias"))}
+        state = model.state_dict()
+        found = {name: value.clone() for name, value in state.items() if name.endswith(("weight", "bias"))}
+        for parameter, value in zip(parameters, own, strict=True):
+            parameter.copy_(value)
+    return found
+
+
+def assert_close_by_name(ours, theirs, rtol, atol):
+    """Tensors of the same names and shapes are equal but for rounding; a difference is told with its name."""
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        same = value.shape == theirs[name].shape and torch.allclose(value, theirs[name], rtol=rtol, atol=atol)
+        if not same:
+            torch.testing.assert_close(
+                value, theirs[name], rtol=rtol, atol=atol, msg=lambda m, name=name: f"{name}: {m}"
+            )
+            pytest.fail(name)
 
 
 class Stem(nn.Module):

@@ -16,7 +16,7 @@ from nascli.core.nn.graph_network import GraphNetwork
 from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.core.nn.shared_network import SharedNetwork
 from nascli.spaces import cell_space
-from nascli.spaces.nas_bench_201 import NasBench201
+from nascli.spaces.darts import Darts
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Shared
 from nascli.supernets import supernet
@@ -28,16 +28,23 @@ IMAGES = 6
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's tracing does what torch itself warns of
 
 
-class FewNasBench201(NasBench201):
-    """One operation of each kind: nothing, weights with a batch norm, pooling."""
+class FewDarts(Darts):
+    """One operation of each kind: no change, weights with batch norms, pooling."""
 
-    operations = ("none", "nor_conv_1x1", "avg_pool_3x3")
+    operations = ("skip_connect", "sep_conv_3x3", "max_pool_3x3")
 
 
 def plain_mixture():
-    space = FewNasBench201()
+    space = FewDarts(2)
     operations, shares, leaves = weights_of(space)
-    network = GraphMixture(space, SIZE, partial_channels=2)
+    network = GraphMixture(space, SIZE.model_copy(update={"layers": 1}), partial_channels=2)
+    return network, lambda images: network(images, operations, shares), leaves
+
+
+def fast_mixture_of_few():
+    space = FewDarts(1)
+    operations, shares, leaves = weights_of(space)
+    network = MixedNetwork(space, SIZE.model_copy(update={"layers": 1}), partial_channels=2)
     return network, lambda images: network(images, operations, shares), leaves
 
 
@@ -89,7 +96,7 @@ def test_a_recorded_pass_of_the_fast_mixture_is_right_on_another_batch():
         assert torch.equal(mine, theirs)
 
 
-@pytest.mark.parametrize("build", [plain_mixture, derived_network, masked_supernet, shared_child])
+@pytest.mark.parametrize("build", [plain_mixture, fast_mixture_of_few, derived_network, masked_supernet, shared_child])
 def test_a_step_is_traced_whole_and_has_the_same_gradients(build):
     torch.manual_seed(0)
     network, logits, leaves = build()

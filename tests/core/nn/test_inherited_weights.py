@@ -46,7 +46,7 @@ def difference(supernet: GraphNetwork, mask: NDArray[np.bool_], batch: torch.Ten
         return float((network(batch) - supernet(batch, masks=row(mask))).abs().max())
 
 
-@pytest.mark.parametrize("name", SUPERNETS)
+@pytest.mark.parametrize("name", sorted(SUPERNETS.keys() - {"resnet-mb-inflated", "enas-inflated"}))  # but for width
 def test_masks_from_nothing_dropped_to_everything(name: str) -> None:
     """A dozen, on four sizes of images, whole convolutions too. `benchmarks/slim_masks.py` takes a hundred."""
     for place, side in enumerate(sides(name)):

@@ -12,7 +12,7 @@ from nascli.core.nn.mixed_network import MixedNetwork
 from nascli.errors import UsageError
 from nascli.spaces.darts import Darts
 from nascli.spaces.network_settings import NetworkSettings
-from tests.core.nn.oracle import Oracle, by_name
+from tests.core.nn.oracle import Oracle, assert_close_by_name, by_name
 
 OPERATIONS = Darts.operations
 
@@ -21,7 +21,7 @@ def settings(**changes):
     """Normal at 0, reduction at 1 and 2: strides 1 and 2, and a cell after a reduction."""
     small = {
         "operations": OPERATIONS,
-        "nodes": 3,
+        "nodes": 2,
         "layers": 3,
         "channels": 4,
         "stem": "cifar",
@@ -99,20 +99,16 @@ def compare(network, oracle, images, labels, channels=None, beta=True):
         results.append((loss, *gradients(model, loss, logits)))
     (loss, weights, architecture), (loss_o, weights_o, architecture_o) = results
     torch.testing.assert_close(loss, loss_o, rtol=0, atol=1e-10)
-    assert weights.keys() == weights_o.keys()
-    for name in weights:
-        torch.testing.assert_close(weights[name], weights_o[name], rtol=0, atol=1e-8, msg=name)
-    for name in architecture:
-        torch.testing.assert_close(architecture[name], architecture_o[name], rtol=0, atol=1e-8)
+    assert_close_by_name(weights, weights_o, rtol=0, atol=1e-8)
+    assert_close_by_name(architecture, architecture_o, rtol=0, atol=1e-8)
     states = [model.state_dict() for model in (network, oracle)]
-    for name, value in states[0].items():
-        torch.testing.assert_close(value, states[1][name], rtol=0, atol=1e-10, msg=name)
+    assert_close_by_name(states[0], {name: states[1][name] for name in states[0]}, rtol=0, atol=1e-10)
     return weights, architecture
 
 
 @pytest.mark.parametrize(
     ("partial_channels", "nodes", "sampling"),
-    [(1, 4, "first"), (1, 3, "random"), (2, 3, "first"), (2, 4, "random"), (4, 4, "first"), (4, 3, "random")],
+    [(1, 4, "first"), (1, 2, "random"), (2, 2, "first"), (2, 3, "random"), (4, 3, "first"), (4, 2, "random")],
 )
 def test_equals_the_per_edge_implementation(partial_channels, nodes, sampling):
     network, oracle = pair(nodes=nodes, partial_channels=partial_channels)
@@ -243,22 +239,6 @@ def test_bfloat16_autocast_stays_near_single_precision():
     assert all(value.grad.isfinite().all() for value in logits.values())
 
 
-@pytest.mark.filterwarnings("ignore")  # torch's tracing does what torch itself warns of
-def test_compiling_changes_no_gradient():
-    """Traced, not generated: torch.compile has been seen to turn gradients of autograd functions to zero, silently."""
-    network, _ = pair(layers=1, nodes=1, operations=("skip_connect", "sep_conv_3x3", "max_pool_3x3"))
-    images, labels = batch(side=4)
-    logits = logits_of(network)
-    results = []
-    for model in (network, torch.compile(network, backend="aot_eager", fullgraph=True)):
-        loss = F.cross_entropy(model(images, *mixture(network, logits)), labels)
-        grads = torch.autograd.grad(loss, [*network.parameters(), *logits.values()], materialize_grads=True)
-        results.append(grads)
-    torch._dynamo.reset()
-    for eager, compiled in zip(*results, strict=True):
-        torch.testing.assert_close(compiled, eager, rtol=1e-9, atol=1e-12)
-
-
 def test_none_takes_its_share_and_nothing_else():
     network, _ = pair()
     operations, edges = mixture(network, logits_of(network))
@@ -286,7 +266,7 @@ def test_the_order_of_operations_is_that_of_the_columns():
 
 
 def test_drawn_channels_are_a_uniform_choice_per_edge_and_seeded():
-    network = mixed(channels=8, partial_channels=4)
+    network = mixed(nodes=3, channels=8, partial_channels=4)
     draws = [network.draw_channels(torch.Generator().manual_seed(seed)) for seed in range(400)]
     assert [tuple(drawn.shape) for drawn in draws[0]] == [(9, 2), (9, 4), (9, 8)]
     assert all((drawn.diff(dim=1) > 0).all() for cells in draws for drawn in cells)
@@ -302,7 +282,7 @@ def test_channels_that_no_edge_draws_never_meet_an_operation():
     """With every edge drawing channels 0 and 1 of 4, the rest of the first cell is sums of its inputs: linear in
     them.
     """
-    network, _ = pair(layers=3)
+    network, _ = pair(nodes=3, layers=3)
     cell = network.cells[0]
     draw = torch.Generator().manual_seed(4)
     first, second, change = (torch.randn(2, 12, 8, 8, generator=draw, dtype=torch.float64) for _ in range(3))
@@ -320,13 +300,13 @@ def test_channels_that_no_edge_draws_never_meet_an_operation():
 
 
 def test_weights_are_addressed_by_edge_and_operation():
-    network, oracle = pair()
+    network, oracle = pair(nodes=3)
     names = set(network.state_dict())
     assert "cells.1.edges.0-2.sep_conv_3x3.first.depthwise.weight" in names
     assert "cells.1.edges.1-4.skip_connect.shifted_conv.weight" in names
     assert names == {name for name in oracle.state_dict() if name in names or not name.endswith("num_batches_tracked")}
     assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in oracle.parameters())
-    other = mixed().double()
+    other = mixed(nodes=3).double()
     other.load_state_dict(network.state_dict())
     loaded = other.state_dict()
     assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
@@ -348,7 +328,7 @@ def test_loading_checks_names_and_shapes_of_every_edge():
 
 def test_initial_weights_are_those_of_torch_and_follow_the_seed():
     torch.manual_seed(5)
-    network = mixed(channels=32, partial_channels=1, layers=1)
+    network = mixed(nodes=3, channels=32, partial_channels=1, layers=1)
     state = network.state_dict()
     references = {
         "depthwise": (nn.Conv2d(64, 64, 5, groups=64), "edges.0-2.sep_conv_5x5.first.depthwise.weight"),
@@ -363,7 +343,7 @@ def test_initial_weights_are_those_of_torch_and_follow_the_seed():
         # Uniform on ±bound; 1,600 values at least, so the deviation is known to a few percent.
         assert weight.std() == pytest.approx(bound.item() / 3**0.5, rel=0.06)
     torch.manual_seed(5)
-    again = mixed(channels=32, partial_channels=1, layers=1).state_dict()
+    again = mixed(nodes=3, channels=32, partial_channels=1, layers=1).state_dict()
     assert all(torch.equal(value, again[name]) for name, value in state.items())
 
 

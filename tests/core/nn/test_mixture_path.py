@@ -11,7 +11,7 @@ from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Path
 
-CASES = [(GraphMixture, "darts", 3), (MixedNetwork, "darts", 3), (GraphMixture, "nas-bench-201", 0)]
+CASES = [(GraphMixture, "darts", 2), (MixedNetwork, "darts", 2), (GraphMixture, "nas-bench-201", 0)]
 
 
 def one_hot(space, genotype):
@@ -28,7 +28,7 @@ def one_hot(space, genotype):
     return operations, edges
 
 
-@pytest.mark.parametrize("partial_channels", [1, 2, 4])
+@pytest.mark.parametrize("partial_channels", [1, 4])
 @pytest.mark.parametrize(("kind", "space", "nodes"), CASES)
 def test_a_path_is_the_mixture_with_all_weight_on_it(kind, space, nodes, partial_channels):
     space = cell_space(space, nodes)

@@ -80,8 +80,11 @@ def copy_weights(network, searched):
     assert all("running" in name or "num_batches" in name for name in missing)
 
 
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
-@pytest.mark.parametrize("genotype", [*map(child, range(3)), ALIKE], ids=["0", "1", "2", "alike"])
+@pytest.mark.parametrize(
+    ("genotype", "stem"),
+    [(child(0), "cifar"), (child(1), "cifar"), (ALIKE, "cifar"), (child(2), "imagenet")],
+    ids=["0", "1", "alike", "imagenet"],
+)
 def test_a_child_in_derived_form_is_the_derived_network(genotype, stem):
     """Also where a node picks one operation of one input twice."""
     side, channels = (32, 4) if stem == "cifar" else (224, 2)
@@ -104,7 +107,7 @@ def test_a_child_in_derived_form_is_the_derived_network(genotype, stem):
             torch.testing.assert_close(ours.grad, others.grad)
 
 
-@pytest.mark.parametrize(("seed", "stem", "side"), [*((seed, "cifar", 32) for seed in range(4)), (4, "imagenet", 64)])
+@pytest.mark.parametrize(("seed", "stem", "side"), [(0, "cifar", 32), (1, "cifar", 32), (4, "imagenet", 64)])
 def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed, stem, side):
     """Written from the paper, one module per edge and operation, weights of 1 and 0 select the child (Eq. 1)."""
     genotype = child(seed, distinct_edges=True)
@@ -130,7 +133,7 @@ def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed
 
 
 @pytest.mark.parametrize("searching", [True, False])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_child_of_the_benchmark_is_the_papers_network(seed, searching):
     space = cell_space("nas-bench-201")
     chosen = torch.randint(5, (6,), generator=torch.Generator().manual_seed(seed)).tolist()
@@ -146,7 +149,7 @@ def test_a_child_of_the_benchmark_is_the_papers_network(seed, searching):
         "running_var",
         "num_batches_tracked",
     }
-    x = images(side=16).double()
+    x = images(3, side=16).double()
     torch.testing.assert_close(searched(x, genotype), plain(x), rtol=1e-9, atol=1e-10)
 
 

@@ -10,7 +10,7 @@ from tests.supernets.masks import random_mask
 from tests.supernets.networks import images, network_of, small_graph
 
 
-@pytest.mark.parametrize("name", SUPERNETS)
+@pytest.mark.parametrize("name", sorted(SUPERNETS.keys() - {"resnet-mb-inflated", "enas-inflated"}))  # but for width
 @pytest.mark.parametrize("side", [32, 35])
 def test_equals_one_at_a_time(name: str, side: int) -> None:
     graph = small_graph(name, side)

@@ -100,10 +100,9 @@ def read(figure: Figure, distribution: CategoricalDistribution) -> list[dict[str
 @pytest.mark.parametrize(
     ("nodes", "sharpness", "space"),
     [
-        (1, 1.0, "darts"),
+        (1, 0.0, "darts"),
         (3, 2.0, "darts"),
         (2, 12.0, "darts"),
-        (2, 0.0, "darts"),
         (3, 2.0, "nas-bench-201"),
         (3, 12.0, "nas-bench-201"),
     ],
@@ -124,7 +123,7 @@ def test_every_probability_is_there_in_its_colour(drawn, nodes: int, sharpness: 
 @pytest.mark.parametrize("space", SHAPES)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_outlines_are_the_likeliest_choice_of_each_draw(drawn, seed: int, space: str) -> None:
-    distribution = categorical(3, seed=seed, space=space)
+    distribution = categorical(2 if space == "darts" else 3, seed=seed, space=space)
     outlined = [field["place"] for field in read(drawn(distribution), distribution) if field["outlined"]]
     assert sorted(outlined) == sorted(likeliest(distribution))
 
@@ -176,7 +175,7 @@ def test_headings_of_the_benchmarks_nodes_are_of_all_their_edges(drawn) -> None:
 
 @pytest.mark.parametrize(
     ("nodes", "sharpness", "space"),
-    [(1, 0.0, "darts"), (4, 12.0, "darts"), (6, 0.0, "darts"), (3, 2.0, "nas-bench-201"), (3, 12.0, "nas-bench-201")],
+    [(1, 0.0, "darts"), (3, 12.0, "darts"), (7, 0.0, "darts"), (3, 12.0, "nas-bench-201")],
 )
 def test_no_text_lies_on_another(drawn, nodes: int, sharpness: float, space: str) -> None:
     assert overlaps(drawn(categorical(nodes, sharpness, space=space))) == []

@@ -34,11 +34,11 @@ def picks(distribution: MixtureDistribution) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("beta", [True, False])
-@pytest.mark.parametrize(("space", "nodes"), [("darts", 3), ("nas-bench-201", 3)])
+@pytest.mark.parametrize(("space", "nodes"), [("darts", 2), ("nas-bench-201", 3)])
 def test_numbers_are_alpha_times_beta(drawn, space: str, nodes: int, beta: bool) -> None:
     """Against softmax written out by hand, number by number, over all cells."""
     distribution = mixture(nodes, beta, space=space)
-    edges = [(source, node) for node in range(2, 5) for source in range(node)]
+    edges = [(source, node) for node in (2, 3) for source in range(node)]
     if space == "nas-bench-201":
         edges = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
     shown = [text.get_text() for text in texts(drawn(distribution).axes[0])]
@@ -59,7 +59,7 @@ def test_numbers_are_alpha_times_beta(drawn, space: str, nodes: int, beta: bool)
 @pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
 def test_outlines_are_the_picks_of_the_mode(drawn, space: str) -> None:
     """If an edge of a derived cell may be `none`, that is outlined, too."""
-    distribution = mixture(3, seed=3, space=space)
+    distribution = mixture(2 if space == "darts" else 3, seed=3, space=space)
     figure = drawn(distribution)
     frames = [patch for patch in rectangles(figure.axes[0]) if to_rgb(patch.get_edgecolor()) == to_rgb(HIGHLIGHT)]
     names = {(round(t.get_position()[0]), round(t.get_position()[1])): t.get_text() for t in figure.axes[0].texts}
@@ -79,13 +79,16 @@ def test_outlines_are_the_picks_of_the_mode(drawn, space: str) -> None:
 def test_headings_compare_with_the_entropy_of_the_undecided(drawn) -> None:
     """Log 8 on an edge of DARTS, log 5 on one of NAS-Bench-201."""
     for space, limit, times in (("darts", "2.08", 2), ("nas-bench-201", "1.61", 1)):
-        shown = [text.get_text() for text in texts(drawn(mixture(0, space=space, sharpness=0.0)).axes[0])]
+        nodes = 1 if space == "darts" else 0
+        shown = [text.get_text() for text in texts(drawn(mixture(nodes, space=space, sharpness=0.0)).axes[0])]
         assert shown.count(f"entropy {limit} of {limit} nats per edge") == times
 
 
-@pytest.mark.parametrize("nodes", [1, 4, 9])
-def test_columns_of_the_map_never_overlap(drawn, nodes: int) -> None:
+@pytest.mark.parametrize("nodes", [1, 7])
+def test_nothing_of_a_map_overlaps(drawn, nodes: int) -> None:
+    """Up to six nodes fit the usual width."""
     figure = drawn(mixture(nodes=nodes))
+    assert overlaps(figure) == []
     width = figure.axes[0].get_xlim()[1]
     names = sorted(t.get_position()[0] for t in figure.axes[0].texts if "→" in t.get_text())[::2]
     assert len(names) == nodes * (nodes + 3) / 2
@@ -95,7 +98,7 @@ def test_columns_of_the_map_never_overlap(drawn, nodes: int) -> None:
 
 @pytest.mark.parametrize(
     ("nodes", "beta", "space"),
-    [(1, True, "darts"), (6, True, "darts"), (9, False, "darts"), (3, True, "nas-bench-201")],
+    [(4, True, "darts"), (3, False, "darts"), (3, True, "nas-bench-201")],
 )
 def test_no_text_lies_on_another(drawn, nodes: int, beta: bool, space: str) -> None:
     assert overlaps(drawn(mixture(nodes, beta, space=space))) == []
@@ -124,7 +127,7 @@ def test_text_of_a_mixture_whose_edges_have_no_weights_says_so() -> None:
     assert without.startswith("edges have no weights")
 
 
-@pytest.mark.parametrize("column", range(5))
+@pytest.mark.parametrize("column", [0, 3])
 def test_every_decided_mixture_of_the_benchmark_has_a_picture(drawn, column: int) -> None:
     """All edges have the same operation; if that is `none`, an empty cell is drawn."""
     decided = mixture(space="nas-bench-201")

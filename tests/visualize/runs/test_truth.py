@@ -1,6 +1,7 @@
 """The true accuracy of what searches would have derived: against a table whose ranks are known by hand."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from matplotlib.axes import Axes
 
 from nascli.artifacts.genotypes.genotype import GenotypeFile, genotype_bytes
 from nascli.artifacts.runs.rundir import RunDir
-from nascli.artifacts.truth import TruthTable, load_table
+from nascli.artifacts.truth import TruthTable
 from nascli.errors import UsageError
 from nascli.visualize import visualize
 from nascli.visualize.runs import truth
@@ -54,13 +55,11 @@ def rows(*counts: int) -> list[dict[str, object]]:
     ]
 
 
-def with_a_perfect_cell(folder: Path) -> TruthTable:
+def with_a_perfect_cell(table: TruthTable) -> TruthTable:
     """The table, except that six convolutions reach 100 per cent."""
-    path, best = written(folder), with_convolutions(6)
-    text = path.read_text()
-    assert text.count(f"{best},80,95,30") == 1
-    path.write_text(text.replace(f"{best},80,95,30", f"{best},80,100,30"))
-    return load_table(path)
+    changed = tuple(100 if accuracy == 95 else accuracy for accuracy in table.accuracies["test"])
+    assert changed.count(100) == 1
+    return replace(table, accuracies={**table.accuracies, "test": changed})
 
 
 def curves(axes: Axes) -> list[tuple[list[float], list[float], str]]:
@@ -108,16 +107,16 @@ def test_marks_are_the_best_the_top_and_the_median(table, charts) -> None:
     assert marks(ranks) == {"best": 1, "top 5%": 781, "median": 7813}
 
 
-def test_a_perfect_cell_and_a_useless_one_are_on_the_page(tmp_path, charts) -> None:
+def test_a_perfect_cell_and_a_useless_one_are_on_the_page(table, charts) -> None:
     """The logarithm of an error of 0 would have no place."""
-    accuracies, _, _ = charts(Judged.of({"": rows(0, 6)}, with_a_perfect_cell(tmp_path), "test"))
+    accuracies, _, _ = charts(Judged.of({"": rows(0, 6)}, with_a_perfect_cell(table), "test"))
     worst, finest = accuracies.get_ylim()
     ((_, errors, _),) = curves(accuracies)
     assert all(finest < error < worst for error in errors)
 
 
-def test_ticks_leave_room_for_each_other_where_a_cell_is_perfect(tmp_path, charts) -> None:
-    accuracies, _, _ = charts(Judged.of({"": rows(0, 6)}, with_a_perfect_cell(tmp_path), "test"))
+def test_ticks_leave_room_for_each_other_where_a_cell_is_perfect(table, charts) -> None:
+    accuracies, _, _ = charts(Judged.of({"": rows(0, 6)}, with_a_perfect_cell(table), "test"))
     assert overlaps(accuracies.figure) == []
 
 

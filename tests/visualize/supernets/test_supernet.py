@@ -84,17 +84,15 @@ def test_a_table_shows_the_share_of_every_source() -> None:
     assert sorted(text for text in shown if text.isdigit()) == sorted(shares + names)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 4])
-@pytest.mark.parametrize("name", SUPERNETS)
+@pytest.mark.parametrize("depth", [1, 4])
+@pytest.mark.parametrize("name", sorted(SUPERNETS.keys() - {"resnet-mb-inflated", "enas-inflated"}))  # as without
 def test_nothing_overlaps_at_any_depth(name: str, depth: int) -> None:
-    if "inflated" in name and name != "resnet50-inflated":
-        return  # the same graph as without
     figure = draw_channels(channels(name, depth), "svg", "A title")
     assert figure.get_size_inches()[0] * 96 == pytest.approx(830)
     assert overlaps(figure) == []
 
 
-@pytest.mark.parametrize("name", SUPERNETS)
+@pytest.mark.parametrize("name", sorted(SUPERNETS.keys() - {"resnet-mb-inflated", "enas-inflated"}))
 def test_the_extremes_have_pictures(name: str) -> None:
     """Nothing kept at all, and everything."""
     for channels_of in (lambda conv: (), lambda conv: range(sum(conv.sources))):
@@ -106,16 +104,16 @@ def test_the_extremes_have_pictures(name: str) -> None:
 
 
 def test_a_very_deep_table_stays_on_the_page() -> None:
-    stages = (1, 1, 50, 1)
+    stages = (1, 1, 40, 1)
     graph = supernet_of("densenet121", 2, stages, classes=1, image_channels=1, image_size=32)
     kept = {conv: range(sum(op.sources)) for conv, op in graph.masked.items()}
     axes = draw_channels(ChannelsGenotype.of("densenet121", 2, stages, kept), "svg", None).axes[0]
     cells = boxes(axes)
-    assert len(cells) > 50 * 51 / 2
+    assert len(cells) > 40 * 41 / 2
     assert max(box.get_x() + box.get_width() for box in cells) < axes.get_xlim()[1] - MARGIN - PADDING + 0.1
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.5, 9.0])
+@pytest.mark.parametrize("spread", [0.0, 9.0])
 @pytest.mark.parametrize("name", ["resnet-mb", "densenet121"])
 def test_nothing_overlaps_whatever_p_is(name: str, spread: float) -> None:
     assert overlaps(draw_posterior(posterior(name, 2, spread), "svg", "A title")) == []

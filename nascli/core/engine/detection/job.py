@@ -28,6 +28,7 @@ class DetectJob:
         self.network = runtime.place(network)
         self.schedule = training_schedule(config, self.steps_per_epoch)
         self._weights = training_sgd(self.network.parameters(), config, runtime)
+        self.epochs = config.epochs
         self.steps_done = 0
 
     def step(self) -> Mapping[str, Tensor]:
