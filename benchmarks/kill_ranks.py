@@ -39,11 +39,15 @@ POSTERIOR = ["search", "--method", "pgnas", *SMALL]
 
 @dataclass(frozen=True)
 class Kill:
-    """What became of a job after a kill. moment: seconds after the start of its ranks; ended: after the kill."""
+    """What became of a job after a kill. moment: seconds after the start of its ranks; ended: after the kill.
+
+    complete: whether the result was there already, so that there was nothing left to say.
+    """
 
     rank: int
     moment: float
     came: bool
+    complete: bool
     ended: float
     messages: list[str]
 
@@ -68,7 +72,7 @@ def ranks_of(process: subprocess.Popen[str], count: int) -> list[int]:
         time.sleep(0.05)
 
 
-def killed(process: subprocess.Popen[str], count: int, rank: int, moment: float) -> Kill:
+def killed(process: subprocess.Popen[str], output: Path, count: int, rank: int, moment: float) -> Kill:
     """Kill a rank of a job and wait for the end of the others."""
     found = ranks_of(process, count)
     time.sleep(moment)
@@ -78,10 +82,11 @@ def killed(process: subprocess.Popen[str], count: int, rank: int, moment: float)
             os.kill(found[rank], signal.SIGKILL)
         except ProcessLookupError:
             came = False
+    complete = output.exists()
     began = time.monotonic()
     _, errors = process.communicate()
     messages = [line for line in errors.splitlines() if line.startswith("nascli: ")]
-    return Kill(rank, moment, came, time.monotonic() - began, messages)
+    return Kill(rank, moment, came, complete, time.monotonic() - began, messages)
 
 
 def undisturbed(name: str, folder: Path) -> tuple[Path, float]:
@@ -127,12 +132,13 @@ def main() -> int:
             result, seconds = whole[name]
             output = result.with_stem(f"{name}-{number}")
             process = start(count, arguments_of(name, folder), output)
-            kill = killed(process, count, draw.randrange(count), draw.uniform(0, seconds))
+            kill = killed(process, output, count, draw.randrange(count), draw.uniform(0, seconds))
             again = start(count, arguments_of(name, folder), output, "--resume")
             _, errors = again.communicate()
             same = again.returncode == 0 and digest(output) == digest(result)
             lost += not same
-            told = " / ".join(kill.messages).removeprefix("nascli: ").split(":")[0] or "none"
+            told = " / ".join(kill.messages).removeprefix("nascli: ").split(":")[0]
+            told = told or ("none: the result was there" if kill.complete else "none")
             after = f"{kill.ended:.1f} s" if kill.came else "had ended"
             print(
                 f"| {name} | {kill.rank} of {count} | {kill.moment:.1f} of {seconds:.1f} s | {after} | {told} "

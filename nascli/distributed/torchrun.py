@@ -94,7 +94,7 @@ def _meet(words: LastWords, store: Store) -> None:
             raise LostRanks(f"t{TIMED_OUT} while waiting for the others to start")
         time.sleep(POLL_SECONDS)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    waiting = timedelta(days=1)  # exchanges have a limit of their own (`Ranks.seconds`)
+    waiting = timedelta(seconds=MEETING_SECONDS)
     try:
         dist.init_process_group(backend, store=store, rank=words.rank, world_size=words.count, timeout=waiting)
     except RuntimeError as error:
