@@ -47,7 +47,7 @@ def test_parsec_sends_a_number_for_a_child_and_one_gradient_for_all(samples):
     found = sent(lambda ranks: searched(ranks, few), Counted(1, 4))
     one_path = sent(lambda ranks: searched(ranks, few, warm=True))
     assert found.distinct == samples
-    assert found.sent == {LIKELIHOODS: 8 * samples, GRADIENTS: one_path.sent[GRADIENTS], LOSSES: 8}
+    assert found.sent == {LIKELIHOODS: 8 * samples, GRADIENTS: one_path.sent[GRADIENTS], LOSSES: 16}
     assert found.exchanges == {LIKELIHOODS: 1, GRADIENTS: 1, LOSSES: 1}
 
 
