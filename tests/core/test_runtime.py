@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nascli.config import TrainConfig
+from nascli.config import SearchConfig, TrainConfig
 from nascli.core import memory_guard, runtime
 from nascli.core.runtime import SERIAL_PIXELS, Runtime, check_memory, fitting_threads, memory_errors, open_runtime
+from nascli.distributed.ranks import Ranks, joined
 from nascli.errors import MemoryExhausted, UsageError
 
 CPU = Runtime(torch.device("cpu"))
@@ -92,13 +93,18 @@ def test_a_network_that_cannot_fit_is_refused_before_it_is_made():
         check_memory(38_691_983_370, CPU.device)
 
 
-def test_several_processes_are_refused_and_one_is_not(monkeypatch):
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    open_runtime(TrainConfig(dataset="digits", device="cpu"))
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="one process so far: start it without torchrun"):
-        open_runtime(TrainConfig(dataset="digits", device="cpu"))
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"compile": True}, "--compile is for one process: leave it out under torchrun"),
+        ({"cuda_graphs": True, "skip_corrupt": True}, "--cuda-graphs and --skip-corrupt are for one process"),
+        ({"batch_size": 2}, "a batch of 2 cannot be spread over 3 processes: start fewer, or give --batch-size 3"),
+        ({"device": "cuda:0"}, "--device cuda:0 is one GPU, and each process takes one: give --device cuda"),
+    ],
+)
+def test_what_several_processes_cannot_do_is_refused(given, message):
+    with joined(Ranks(1, 3)), pytest.raises(UsageError, match=message):
+        open_runtime(SearchConfig(**given))
 
 
 def test_small_steps_use_one_thread_and_only_while_they_last():

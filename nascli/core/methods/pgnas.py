@@ -123,7 +123,8 @@ class Pgnas:
             found = answer(self._runnable, batch, paths, auxiliary=self._auxiliary_weight, parts=parts, **drawn)
         penalty = self.noise.penalty(self._images)
         self._updater.clear()
-        self._updater.accumulate(found.objective + penalty / ranks.count)  # the gradients of lines 4 and 5
+        own = penalty if ranks.count == 1 else penalty / ranks.count
+        self._updater.accumulate(found.objective + own)  # the gradients of lines 4 and 5
         if self.steps_done < self._first_dropout_step:
             assert self.noise.learnt.grad is not None, "`clear` has made one"
             self.noise.learnt.grad.zero_()
