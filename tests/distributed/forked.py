@@ -99,7 +99,10 @@ def _see_to(ranks, signal_at, number):
 
 
 def _is_stopped(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return False
 
 
 def _rank(folder, rank, count, port, arguments, streams, fault):

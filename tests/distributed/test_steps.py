@@ -18,10 +18,9 @@ from tests.distributed.steps import IN_FLOAT32, SEARCHES, STEPS, TRAININGS
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """Of one process, which is this one, and of three."""
-    result = tmp_path_factory.mktemp("steps") / "found.json"
+def test_three_ranks_do_what_one_does(tmp_path):
+    """In one test, so that it starts the ranks once, however tests are divided among processes."""
+    result = tmp_path / "found.json"
     done = subprocess.run(
         [*TORCHRUN, "3", Path(__file__).with_name("steps.py"), result],
         capture_output=True,
@@ -30,11 +29,16 @@ def found(tmp_path_factory):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return steps.all_cases(), json.loads(result.read_text())
+    alone, together = steps.all_cases(), json.loads(result.read_text())
+    check_losses_gradients_and_metrics(alone["float64"], together["float64"])
+    check_losses_in_single_precision(alone["float32"], together["float32"])
+    check_what_parsec_sends(together["float64"])
+    # Each trial is trained whole on one rank, whichever that is; four trials do not divide among three ranks.
+    assert len(alone["random"]) == 4
+    assert [tuple(trial) for trial in together["random"]] == alone["random"]
 
 
-def test_losses_gradients_and_metrics_are_those_of_one_process(found):
-    alone, together = (one["float64"] for one in found)
+def check_losses_gradients_and_metrics(alone, together):
     assert alone.keys() == together.keys() == {*SEARCHES, *TRAININGS}
     for name, (rows, sent) in alone.items():
         assert sent == {}
@@ -45,8 +49,7 @@ def test_losses_gradients_and_metrics_are_those_of_one_process(found):
                 assert several[metric] == pytest.approx(value, rel=near, abs=near), (name, number, metric)
 
 
-def test_losses_in_single_precision(found):
-    alone, together = (one["float32"] for one in found)
+def check_losses_in_single_precision(alone, together):
     assert alone.keys() == together.keys() == set(IN_FLOAT32)
     for name, (rows, _) in alone.items():
         for one, several in zip(rows[:STEPS], together[name][0], strict=False):
@@ -56,18 +59,11 @@ def test_losses_in_single_precision(found):
                 assert several[metric] == pytest.approx(one[metric], rel=1e-5), (name, metric)
 
 
-def test_parsec_sends_log_likelihoods_and_one_sum_of_gradients(found):
+def check_what_parsec_sends(found):
     """With five samples a step, nothing is sent for each child, and batch norms are not synchronised."""
-    sent, uniform = (found[1]["float64"][name][1] for name in ("parsec, spread", "spos"))
+    sent, uniform = (found[name][1] for name in ("parsec, spread", "spos"))
     assert sent["gradients"] == uniform["gradients"]  # of one child: those of all weights, once a step
     assert sent["log-likelihoods"] <= STEPS * 5 * 8
     assert sent["losses"] == STEPS * 2 * 8
     assert "batch norms" not in sent
     assert uniform["batch norms"] > 0
-
-
-def test_trials_of_a_random_search_are_the_same_to_the_bit(found):
-    """Each is trained whole on one rank, whichever that is; four trials do not divide among three ranks."""
-    alone, together = (one["random"] for one in found)
-    assert len(alone) == 4
-    assert [tuple(trial) for trial in together] == alone
