@@ -25,16 +25,16 @@ from nascli.distributed.share import WHOLE
 
 STEPS = 2
 TINY = {"dataset": "digits", "epochs": 4, "batch_size": 10, "limit_train": 100, "seed": 3}
-CELLS = {"layers": 3, "channels": 4}
+CELLS = {"layers": 3, "channels": 4, "nodes": 2}
 COLD = {"arch_warmup_epochs": 0}
 
 SEARCHES = {
-    "pc-darts": {"method": "pc-darts", **CELLS, "nodes": 2, **COLD},
+    "pc-darts": {"method": "pc-darts", **CELLS, **COLD},
     "pc-darts, recomputed": {"method": "pc-darts", **CELLS, **COLD, "recompute": True},
     "pc-darts, wide": {"method": "pc-darts", "layers": 3, "channels": 40, "nodes": 2, **COLD},
-    "pc-darts, nas-bench-201": {"method": "pc-darts", "space": "nas-bench-201", **CELLS, **COLD},
+    "pc-darts, nas-bench-201": {"method": "pc-darts", "space": "nas-bench-201", **CELLS, "nodes": 3, **COLD},
     "darts, second order": {"method": "darts", "layers": 3, "channels": 2, "nodes": 2, "order": 2, **COLD},
-    "parsec, spread": {"method": "parsec", **CELLS, **COLD, "samples": 5},
+    "parsec, spread": {"method": "parsec", **CELLS, **COLD, "samples": 4},
     "parsec, warm-up": {"method": "parsec", **CELLS, "arch_warmup_epochs": 2},
     "parsec, more ranks than samples": {"method": "parsec", **CELLS, **COLD, "samples": 2},
     "spos": {"method": "spos", **CELLS},
@@ -81,7 +81,7 @@ def searched(given):
 
 
 def trained(given):
-    config = TrainConfig(**{**TINY, **CELLS, **given})
+    config = TrainConfig(**{**TINY, "layers": 3, "channels": 4, **given})
     runtime = open_runtime(config)
     data = open_data(config, device=runtime.device)
     job, _ = open_training(load_artifact("darts-v1"), None, config, data, runtime, Silent())
