@@ -33,7 +33,7 @@ def killed_while_data_is_read():
 
 
 def killed_in_a_step():
-    at_step(4, kill)
+    at_step(3, kill)
 
 
 def killed_at_the_end_of_an_epoch():
@@ -64,18 +64,18 @@ def killed_while_the_result_is_written():
 
 
 def hangs():
-    at_step(4, lambda _job: os.kill(os.getpid(), signal.SIGSTOP))
+    at_step(3, lambda _job: os.kill(os.getpid(), signal.SIGSTOP))
 
 
 def asks_for_a_signal():
-    at_step(4, lambda _job: Path(SIGNAL).touch())
+    at_step(3, lambda _job: Path(SIGNAL).touch())
 
 
 def without_memory():
     def refuse(_job):
         raise MemoryError
 
-    at_step(4, refuse)
+    at_step(3, refuse)
 
 
 def without_pictures():
@@ -86,7 +86,7 @@ def without_pictures():
 
 
 def with_a_poisoned_batch():
-    at_step(4, _poison)
+    at_step(3, _poison)
 
 
 def _poison(job):
@@ -101,4 +101,4 @@ def _poison(job):
 
 
 def with_another_weight():
-    at_step(4, lambda job: next(job.method.network.parameters()).data.mul_(1.001))
+    at_step(3, lambda job: next(job.method.network.parameters()).data.mul_(1.001))

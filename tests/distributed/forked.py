@@ -16,13 +16,14 @@ from torch.distributed import TCPStore
 
 IMPORTED = (
     "nascli.cli.main nascli.cli.commands.search nascli.core.engine.search nascli.core.methods.spos nascli.data "
-    "nascli.distributed.torchrun sklearn.datasets tests.distributed.faults torch._dynamo torch.utils.tensorboard "
-    "torch.fx.experimental.symbolic_shapes"
+    "nascli.distributed.torchrun sklearn.datasets tests.distributed.faults tests.distributed.steps torch._dynamo "
+    "torch.utils.tensorboard torch.fx.experimental.symbolic_shapes"
 )
-LIMIT = 60.0
+LIMIT = 120.0
 """Seconds after which a job is killed: it hangs."""
 
 Fault = Callable[[], None]
+Program = Callable[[list[str]], int | None]
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ class Jobs:
         rank: int = 0,
         signal_at: str = "",
         number: int = signal.SIGTERM,
+        program: Program | None = None,
     ) -> Ended:
         """`fault` is called on one rank before nascli starts there. signal_at: the file in the folder that a fault
-        makes when the job is to be sent the signal of that number.
+        makes when the job is to be sent the signal of that number. program: what runs on each rank, if not nascli.
         """
         self._number += 1
         streams = [self.folder / f"{self._number}.{name}" for name in ("out", "err")]
@@ -61,7 +63,8 @@ class Jobs:
         texts = [str(argument) for argument in arguments]
         ranks = [
             self._context.Process(
-                target=_rank, args=(self.folder, one, count, store.port, texts, streams, fault if one == rank else None)
+                target=_rank,
+                args=(self.folder, one, count, store.port, texts, streams, fault if one == rank else None, program),
             )
             for one in range(count)
         ]
@@ -105,7 +108,7 @@ def _is_stopped(pid):
         return False
 
 
-def _rank(folder, rank, count, port, arguments, streams, fault):
+def _rank(folder, rank, count, port, arguments, streams, fault, program):
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -124,4 +127,4 @@ def _rank(folder, rank, count, port, arguments, streams, fault):
     torchrun.SILENCE_SECONDS = 1.5
     if fault is not None:
         fault()
-    sys.exit(run(arguments))
+    sys.exit((program or run)(arguments))

@@ -1,11 +1,9 @@
 """The first steps of every method and of a training; alone, or as one of several ranks.
 
-Under torchrun, `python steps.py RESULT.json` writes what all ranks know of every step, from the first of them. Started
-by `test_steps`.
+`write` is what `test_steps` starts on every rank.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -31,9 +29,9 @@ COLD = {"arch_warmup_epochs": 0}
 SEARCHES = {
     "pc-darts": {"method": "pc-darts", **CELLS, **COLD},
     "pc-darts, recomputed": {"method": "pc-darts", **CELLS, **COLD, "recompute": True},
-    "pc-darts, wide": {"method": "pc-darts", "layers": 3, "channels": 40, "nodes": 2, **COLD},
+    "pc-darts, wide": {"method": "pc-darts", "layers": 3, "channels": 12, "nodes": 2, **COLD},
     "pc-darts, nas-bench-201": {"method": "pc-darts", "space": "nas-bench-201", **CELLS, "nodes": 3, **COLD},
-    "darts, second order": {"method": "darts", "layers": 3, "channels": 2, "nodes": 2, "order": 2, **COLD},
+    "darts, second order": {"method": "darts", "space": "nas-bench-201", "channels": 2, "order": 2, **COLD},
     "parsec, spread": {"method": "parsec", **CELLS, **COLD, "samples": 4},
     "parsec, warm-up": {"method": "parsec", **CELLS, "arch_warmup_epochs": 2},
     "parsec, more ranks than samples": {"method": "parsec", **CELLS, **COLD, "samples": 2},
@@ -132,7 +130,9 @@ def in_type(dtype, searches, trainings):
         torch.set_default_dtype(before)
 
 
-def main(result):
+def write(arguments):
+    """What all ranks know of every step, from the first of them, as JSON in the file that the arguments name."""
+    (result,) = arguments
     dist.init_process_group("gloo")
     with joined(Ranks(dist.get_rank(), dist.get_world_size())):
         found = all_cases()
@@ -140,6 +140,3 @@ def main(result):
         Path(result).write_text(json.dumps(found))
     dist.destroy_process_group()
 
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -5,31 +5,19 @@ Over three ranks, to which a batch of ten images is spread unevenly; in float64 
 """
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.distributed import steps
+from tests.distributed.forked import Jobs
 from tests.distributed.steps import IN_FLOAT32, SEARCHES, STEPS, TRAININGS
-
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 
 
 def test_three_ranks_do_what_one_does(tmp_path):
     """In one test, so that it starts the ranks once, however tests are divided among processes."""
-    result = tmp_path / "found.json"
-    done = subprocess.run(
-        [*TORCHRUN, "3", Path(__file__).with_name("steps.py"), result],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    alone, together = steps.all_cases(), json.loads(result.read_text())
+    ended = Jobs(tmp_path).run(["found.json"], 3, program=steps.write)
+    assert ended.codes == [0, 0, 0], ended.err[-3000:]
+    alone, together = steps.all_cases(), json.loads((tmp_path / "found.json").read_text())
     check_losses_gradients_and_metrics(alone["float64"], together["float64"])
     check_losses_in_single_precision(alone["float32"], together["float32"])
     check_what_parsec_sends(together["float64"])
