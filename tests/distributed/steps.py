@@ -24,19 +24,20 @@ from nascli.distributed.share import WHOLE
 STEPS = 2
 TINY = {"dataset": "digits", "epochs": 4, "batch_size": 10, "limit_train": 100, "seed": 3}
 CELLS = {"layers": 3, "channels": 4, "nodes": 2}
+SMALL = {"space": "nas-bench-201", "layers": 3, "channels": 4, "nodes": 3}
 COLD = {"arch_warmup_epochs": 0}
 
 SEARCHES = {
     "pc-darts": {"method": "pc-darts", **CELLS, **COLD},
-    "pc-darts, recomputed": {"method": "pc-darts", **CELLS, **COLD, "recompute": True},
-    "pc-darts, wide": {"method": "pc-darts", "layers": 3, "channels": 12, "nodes": 2, **COLD},
-    "pc-darts, nas-bench-201": {"method": "pc-darts", "space": "nas-bench-201", **CELLS, "nodes": 3, **COLD},
-    "darts, second order": {"method": "darts", "space": "nas-bench-201", "channels": 2, "order": 2, **COLD},
+    "pc-darts, wide": {"method": "pc-darts", **CELLS, "channels": 12, **COLD},
+    "pc-darts, nas-bench-201": {"method": "pc-darts", **SMALL, **COLD},
+    "pc-darts, recomputed": {"method": "pc-darts", **SMALL, **COLD, "recompute": True},
+    "darts, second order": {"method": "darts", **SMALL, "channels": 2, "order": 2, **COLD},
     "parsec, spread": {"method": "parsec", **CELLS, **COLD, "samples": 4},
     "parsec, warm-up": {"method": "parsec", **CELLS, "arch_warmup_epochs": 2},
-    "parsec, more ranks than samples": {"method": "parsec", **CELLS, **COLD, "samples": 2},
+    "parsec, more ranks than samples": {"method": "parsec", **SMALL, **COLD, "samples": 2},
     "spos": {"method": "spos", **CELLS},
-    "pgnas": {"method": "pgnas", "space": "enas", "width": 4, "depth": 1, "drop_path": 0.3},
+    "pgnas": {"method": "pgnas", "space": "enas", "width": 2, "depth": 1, "drop_path": 0.3},
     "pgnas, gaussian": {"method": "pgnas", "space": "resnet-mb", "width": 4, "depth": 1, "noise": "gaussian"},
 }
 TRAININGS = {
@@ -44,7 +45,7 @@ TRAININGS = {
     "train, balanced": {"class_weights": "balanced", "label_smoothing": 0.1, "sampling": "balanced"},
 }
 
-IN_FLOAT32 = ("pc-darts", "parsec, spread", "pgnas", "train, balanced")
+IN_FLOAT32 = ("pc-darts, nas-bench-201", "parsec, spread", "pgnas, gaussian", "train, balanced")
 
 
 class Typed:
