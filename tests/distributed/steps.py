@@ -31,7 +31,7 @@ SEARCHES = {
     "pc-darts": {"method": "pc-darts", **CELLS, **COLD},
     "pc-darts, wide": {"method": "pc-darts", **CELLS, "channels": 12, **COLD},
     "pc-darts, nas-bench-201": {"method": "pc-darts", **SMALL, **COLD},
-    "pc-darts, recomputed": {"method": "pc-darts", **SMALL, **COLD, "recompute": True},
+    "pc-darts, recomputed": {"method": "pc-darts", **CELLS, **COLD, "recompute": True},
     "darts, second order": {"method": "darts", **SMALL, "channels": 2, "order": 2, **COLD},
     "parsec, spread": {"method": "parsec", **CELLS, **COLD, "samples": 4},
     "parsec, warm-up": {"method": "parsec", **CELLS, "arch_warmup_epochs": 2},
