@@ -140,4 +140,3 @@ def write(arguments):
     if launch.is_first():
         Path(result).write_text(json.dumps(found))
     dist.destroy_process_group()
-

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nascli.core.nn.synced import own_moments, present_sync, synced_gradients
+from nascli.core.nn.moments import is_long, own_moments
+from nascli.core.nn.synced import present_sync, synced_gradients
 
 EPS = 1e-5
 """Added to variances, as in torch's batch norm."""
@@ -122,8 +123,10 @@ class BatchNorms:
             result: Tensor = _aten.native_batch_norm(maps, scale, None, mean, other, False, 0.0, EPS)[0]
             return result
         scale = self._scale(maps, scale)
-        if self.sync is not None:
-            found = self.sync.moments(*own_moments(maps))
+        if self._measures(maps):
+            found = own_moments(maps)
+            if self.sync is not None:
+                found = self.sync.moments(*found)
             mean.copy_(found[0])
             other.copy_((found[1] + EPS).rsqrt_())
             return self._by_statistics(maps, scale, mean, other)
@@ -144,7 +147,7 @@ class BatchNorms:
         if not self.training:
             return self(maps, None, place)
         scale = self._scale(maps, None)
-        if self.sync is not None:
+        if self._measures(maps):
             return self._by_statistics(maps, scale, *self.statistics[:, place].unbind())
         result: Tensor = _aten.native_batch_norm(maps, scale, None, None, None, True, 0.0, EPS)[0]
         return result
@@ -164,6 +167,10 @@ class BatchNorms:
             gradient, maps, scale, *running, *batch, self.training, EPS, [True, wanted, False]
         )
         return d_maps, d_scale
+
+    def _measures(self, maps: Tensor) -> bool:
+        """Whether the statistics come first, for torch's own norm would not find the right ones."""
+        return self.sync is not None or is_long(maps)
 
     def _by_statistics(self, maps: Tensor, scale: Tensor | None, mean: Tensor, inverse: Tensor) -> Tensor:
         """The normalised maps, by means and 1 / deviations."""

@@ -3,11 +3,8 @@
 torch walks over such maps pixel by pixel, a row of channels at a time. Where a row ends with a part of a vector, this
 costs many times the arithmetic: 36 channels, those of the published networks on CIFAR-10, take five times as long as
 32 or 40 (torch 2.11, AVX-512 and AVX2). So the map is seen as one of fewer pixels with as many times the channels, a
-view. Mean and variance of such a wide channel are those of a part of the pixels; those of the whole are
-
-    mean = mean of the parts' means,    variance = mean of the parts' variances + variance of the parts' means,
-
-and the sums that the backward pass needs are sums over the parts. The numbers are torch's up to rounding.
+view. Its moments are those of parts of the pixels (`moments`), and the sums that the backward pass needs are sums over
+the parts. Other maps of many pixels have torch's own passes, by moments that are exact.
 """
 
 import math
@@ -19,14 +16,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nascli.core.nn.aten import channels_last, rows
+from nascli.core.nn.moments import is_foldable, is_long, moments, own_moments, parts_for
 from nascli.core.nn.synced import SyncedNorm, present_sync
-from nascli.core.nn.tracing import is_traced
 
 VECTOR = 8
 """Numbers in a vector of torch's loops over a row, float32."""
-
-WIDE = 128
-"""Folded rows have at least as many channels."""
 
 LEAST_PIXELS = 2048
 """In maps of fewer pixels, all images together, less is gained than the sums over parts cost."""
@@ -48,9 +42,12 @@ class BatchNorm2d(nn.BatchNorm2d):
             synced: Tensor = result
             return synced
         parts = parts_of(input) if on_batch else 1
-        if parts == 1:
+        if parts > 1:
+            result, of_batch, spread = _FoldedNorm.apply(input, self.weight, self.bias, parts, self.eps)
+        elif on_batch and is_long(input):
+            result, of_batch, spread = _MeasuredNorm.apply(input, self.weight, self.bias, self.eps)
+        else:
             return F.batch_norm(input, mean, variance, self.weight, self.bias, on_batch, self._rate(), self.eps)
-        result, of_batch, spread = _FoldedNorm.apply(input, self.weight, self.bias, parts, self.eps)
         self._keep(of_batch, spread, input.numel() // input.shape[1])
         normalised: Tensor = result
         return normalised
@@ -82,32 +79,14 @@ class CountingBatchNorm2d(BatchNorm2d):
 
 def parts_of(maps: Tensor) -> int:
     """Into how many parts the pixels of the maps are best folded; 1: not at all."""
-    channels = maps.shape[1]
-    pixels = maps.numel() // channels
-    parts = VECTOR // math.gcd(channels, VECTOR)
-    while channels * parts < WIDE:
-        parts *= 2
-    slow = channels % VECTOR > 0 and pixels >= LEAST_PIXELS and pixels % parts == 0
-    fitting = maps.device.type == "cpu" and maps.dtype in (torch.float32, torch.float64)
-    packed = maps.is_contiguous(memory_format=torch.channels_last)
-    return parts if slow and fitting and packed and not is_traced() else 1
+    pixels, parts = maps[:, 0].numel(), VECTOR // math.gcd(maps.shape[1], VECTOR)
+    slow = parts > 1 and pixels >= LEAST_PIXELS and pixels % parts == 0
+    return parts_for(maps, parts) if slow and is_foldable(maps) else 1
 
 
 def _folded(maps: Tensor, parts: int) -> Tensor:
     """[B, C, H, W], channels-last -> [1, parts · C, B · H · W / parts, 1], channels-last. A view."""
     return rows(maps).view(1, -1, 1, parts * maps.shape[1]).permute(0, 3, 1, 2)
-
-
-def moments(maps: Tensor, parts: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance [C] of channels-last maps whose pixels are folded into so many parts."""
-    # Maps of one image may be laid out otherwise, which their strides don't always tell: then they are copied.
-    wide = rows(maps).reshape(1, -1, 1, parts * maps.shape[1]).permute(0, 3, 1, 2) if parts > 1 else maps
-    means, variances = torch.ops.aten.batch_norm_update_stats(wide, None, None, 0.0)
-    if parts == 1:
-        return means, variances
-    variance, mean = torch.var_mean(means.view(parts, -1), 0, correction=0)
-    variance += variances.view(parts, -1).mean(0)
-    return mean, variance
 
 
 def _spread(vector: Tensor, parts: int) -> Tensor:
@@ -156,3 +135,27 @@ class _FoldedNorm(torch.autograd.Function):
         result.addcmul_(gradient, _spread(scale, parts))
         has_weight, has_bias = ctx.affine
         return d_maps, d_weight if has_weight else None, d_bias if has_bias else None, None, None
+
+
+class _MeasuredNorm(torch.autograd.Function):
+    """The same of any maps: by moments that are exact, torch's own passes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, maps: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        mean, variance = own_moments(maps)
+        result = torch.ops.aten.native_batch_norm(maps, weight, bias, mean, variance, False, 0.0, eps)[0]
+        ctx.save_for_backward(maps, weight, mean, (variance + eps).rsqrt_())
+        ctx.eps, ctx.wanted = eps, [True, weight is not None, bias is not None]
+        ctx.mark_non_differentiable(mean, variance)
+        return result, mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        maps, weight, *statistics = ctx.saved_tensors
+        d_maps, d_weight, d_bias = torch.ops.aten.native_batch_norm_backward(
+            channels_last(gradient), maps, weight, None, None, *statistics, True, ctx.eps, ctx.wanted
+        )
+        return d_maps, d_weight if ctx.wanted[1] else None, d_bias if ctx.wanted[2] else None, None

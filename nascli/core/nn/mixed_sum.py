@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from nascli.core.nn.aten import EPS, BatchNorms, maps_like, rows
-from nascli.core.nn.folded_norm import WIDE, moments
 from nascli.core.nn.mixed_channels import Channels
 from nascli.core.nn.mixed_layout import Source
+from nascli.core.nn.moments import WIDE, moments
 
 Parts = Sequence[Tensor | None]
 """What the separable and the dilated convolutions of a source give, its skips, maxima and means, all [B, *, H, W].

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nascli.core.nn.moments import own_moments
 from nascli.distributed.ranks import Ranks
 
 PURPOSE = "batch norms"
@@ -105,17 +106,6 @@ class SyncedNorm(torch.autograd.Function):
         maps, weight, mean, inverse = ctx.saved_tensors
         d_maps, d_weight, d_bias = synced_gradients(ctx.sync, gradient, maps, weight, mean, inverse, ctx.eps)
         return d_maps, None if weight is None else d_weight, d_bias if ctx.has_bias else None, None, None
-
-
-def own_moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel, in single precision for maps in half of it. [C] each"""
-    running = None
-    if maps.dtype not in (torch.float32, torch.float64):  # torch gives moments in the type of running ones
-        running = maps.new_zeros(maps.shape[1], dtype=torch.float32)
-    found: tuple[Tensor, Tensor] = torch.ops.aten.batch_norm_update_stats(
-        maps, running, None if running is None else running.clone(), 0.0
-    )
-    return found
 
 
 def synced_gradients(

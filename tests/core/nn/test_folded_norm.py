@@ -1,11 +1,11 @@
-"""Batch norm of few channels: torch's own numbers, whatever the maps; statistics, gradients, layouts."""
+"""Batch norm on a CPU: torch's own numbers, whatever the maps; statistics, gradients, layouts."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nascli.core.nn import folded_norm
-from nascli.core.nn.folded_norm import BatchNorm2d, moments, parts_of
+from nascli.core.nn import folded_norm, moments
+from nascli.core.nn.folded_norm import BatchNorm2d, parts_of
 
 
 def maps(channels: int, side: int = 8, batch: int = 4) -> Tensor:
@@ -18,11 +18,12 @@ def maps(channels: int, side: int = 8, batch: int = 4) -> Tensor:
 @pytest.fixture(autouse=True)
 def _fold_small_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folded_norm, "LEAST_PIXELS", 1)
+    monkeypatch.setattr(moments, "LONG", 1)
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "strided"])
 @pytest.mark.parametrize("affine", [True, False])
-@pytest.mark.parametrize(("channels", "parts"), [(1, 128), (3, 64), (36, 4), (108, 2)])
+@pytest.mark.parametrize(("channels", "parts"), [(1, 8), (3, 8), (36, 32), (108, 16), (8, 1), (64, 1)])
 def test_values_gradients_and_statistics_are_torchs(channels: int, parts: int, affine: bool, packed: bool) -> None:
     """Also where the gradient comes as a slice of that of a concatenation."""
     x = maps(channels).requires_grad_()
@@ -43,9 +44,9 @@ def test_values_gradients_and_statistics_are_torchs(channels: int, parts: int, a
 
 def test_only_rows_that_end_in_a_part_of_a_vector_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [parts_of(maps(channels)) for channels in (8, 16, 24, 64, 72)] == [1] * 5
+    assert parts_of(maps(36, side=7, batch=3)) == 1  # 147 pixels make no two parts
     assert parts_of(maps(36).contiguous()) == 1
     assert parts_of(maps(36).bfloat16()) == 1
-    assert parts_of(maps(36, side=7, batch=3)) == 1  # 147 pixels make no four parts
     monkeypatch.setattr(folded_norm, "LEAST_PIXELS", 4 * 8 * 8 + 1)
     assert parts_of(maps(36)) == 1
 
@@ -66,12 +67,3 @@ def test_without_running_statistics_those_of_the_batch_count_in_evaluation_too()
     norm = BatchNorm2d(3, track_running_stats=False).double().eval()
     y = norm(maps(3))
     torch.testing.assert_close(y.mean(dim=(0, 2, 3)), torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
-def test_moments_of_one_image_in_either_layout(form):
-    """Strides of one image do not always tell the layout."""
-    maps = torch.randn(1, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    mean, variance = moments(maps.contiguous(memory_format=form), 32)
-    torch.testing.assert_close(mean, maps.mean((0, 2, 3)))
-    torch.testing.assert_close(variance, maps.var((0, 2, 3), correction=0))
