@@ -160,8 +160,8 @@ def _normed(name: str, *args: Any) -> tuple[Tensor | None, ...]:
     """
     maps, wanted = (args[0], (True, True, True)) if name == "native_batch_norm" else (args[1], args[9])
     precise = torch.promote_types(maps.dtype, torch.float32)
-    of_channels = [maps.new_empty(maps.shape[1], dtype=precise) for _ in range(2)]
-    return tuple(one if want else None for one, want in zip((torch.empty_like(maps), *of_channels), wanted, strict=True))
+    found = torch.empty_like(maps), *(maps.new_empty(maps.shape[1], dtype=precise) for _ in range(2))
+    return tuple(one if want else None for one, want in zip(found, wanted, strict=True))
 
 
 def _touches_memory(func: Any, given: list[Tensor], made: list[Tensor]) -> bool:
