@@ -34,6 +34,9 @@ the machine has no device.)
 _CONVOLUTIONS = {"convolution": slice(0, 2), "convolution_backward": slice(1, 3)}
 """Where these have the maps and weights among their arguments. Without numbers, torch returns all in one layout."""
 
+_NORMS = ("native_batch_norm", "native_batch_norm_backward")
+"""Most of the time without numbers goes into these: torch takes them apart, in Python."""
+
 _ALLOCATE = ("empty", "new_empty")
 """How the names of operators begin that only allocate: their schemas don't say so."""
 
@@ -90,7 +93,10 @@ class Counting(TorchDispatchMode):
         ):
             ones = torch.ones(here[0].shape, dtype=kwargs.get("dtype") or here[0].dtype)
             return ones.item() if copy is None else ones
-        results = func(*args, **kwargs)
+        if name in _NORMS and here and self.device == ACCELERATOR and not kwargs:
+            results = _normed(name, *args)
+        else:
+            results = func(*args, **kwargs)
         if name in _CONVOLUTIONS and self.device == ACCELERATOR:
             results = _laid_out(results, args[_CONVOLUTIONS[name]])
         made = [tensor for tensor in tensors_in(results) if tensor.device.type == self.device.type]
@@ -146,6 +152,16 @@ def _laid_out(results: Any, like: Sequence[Tensor]) -> Any:
     last = any(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in like)
     layout = torch.channels_last if last else torch.contiguous_format
     return tree_map_only(Tensor, lambda one: one.contiguous(memory_format=layout) if one.dim() == 4 else one, results)
+
+
+def _normed(name: str, *args: Any) -> tuple[Tensor | None, ...]:
+    """What a batch norm or its gradient returns, without numbers: maps [B, C, H, W], and two of [C] in single precision
+    or more; of a gradient, those that are wanted.
+    """
+    maps, wanted = (args[0], (True, True, True)) if name == "native_batch_norm" else (args[1], args[9])
+    precise = torch.promote_types(maps.dtype, torch.float32)
+    found = torch.empty_like(maps), *(maps.new_empty(maps.shape[1], dtype=precise) for _ in range(2))
+    return tuple(one if want else None for one, want in zip(found, wanted, strict=True))
 
 
 def _touches_memory(func: Any, given: list[Tensor], made: list[Tensor]) -> bool:

@@ -22,7 +22,13 @@ def edges(genotype: CellGenotype) -> dict[str, str]:
     return {f"{pick.input}-{node}": pick.op for node, picks in nodes for pick in picks}
 
 
-def test_of_the_benchmarks_cells_341_are_disconnected() -> None:
+@pytest.fixture(scope="module")
+def benchmark_cells() -> tuple[CellGenotype, ...]:
+    """All of them: it takes longer to make them than to look at them."""
+    return tuple(all_genotypes(BENCHMARK))
+
+
+def test_of_the_benchmarks_cells_341_are_disconnected(benchmark_cells: tuple[CellGenotype, ...]) -> None:
     """0-3 is `none`, and every other path is cut: with `none` on 1-2, one edge of 0-1, 1-3 and one of 0-2, 2-3.
 
     Of 0-1 and 1-3, and of 0-2 and 2-3, 9 of 25 pairs have a `none`: 9 * 9 = 81 cells without 1-2. With it (4 ways) and
@@ -30,7 +36,7 @@ def test_of_the_benchmarks_cells_341_are_disconnected() -> None:
     4 * 45 = 180. Together 81 + 80 + 180 = 341.
     """
     found = set()
-    for genotype in all_genotypes(BENCHMARK):
+    for genotype in benchmark_cells:
         ops = edges(genotype)
         connected = any(all(ops[edge] != "none" for edge in path) for path in PATHS)
         assert genotype.disconnected_cells() == (() if connected else ("cell",)), ops
@@ -39,12 +45,12 @@ def test_of_the_benchmarks_cells_341_are_disconnected() -> None:
     assert len(found) == 81 + 4 * 4 * 5 + 4 * 5 * 9 == 341
 
 
-def test_they_are_the_ones_that_guess() -> None:
+def test_they_are_the_ones_that_guess(benchmark_cells: tuple[CellGenotype, ...]) -> None:
     """In the benchmark they reach exactly 10 % on CIFAR-10's ten classes, and no other cell does."""
     if not (path := os.environ.get("NASCLI_TEST_TABLE")):
         pytest.skip("needs the benchmark's table: its path in NASCLI_TEST_TABLE")
     table = load_table(path)
-    for genotype in all_genotypes(BENCHMARK):
+    for genotype in benchmark_cells:
         assert (table.accuracy(genotype, "cifar10_test") == 10.0) is bool(genotype.disconnected_cells())
 
 

@@ -60,7 +60,7 @@ def method(seed=0, epochs=3, steps_per_epoch=10, side=8, space="darts", **change
         dataset="digits", classes=("a", "b", "c", "d"), channels=1, image_size=side, mean=(0.0,), std=(1.0,),
         train_images=24, test_images=0, fingerprint="",
     )  # fmt: skip
-    small = {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "samples": 4}
+    small = {"layers": 3, "channels": 4, "nodes": 1 if space == "darts" else 0, "samples": 4}
     settings = ParsecSettings.model_construct(**{**small, **changes})  # unchecked: some want more samples than allowed
     return Parsec(Plan("parsec", space, data, epochs, steps_per_epoch, seed), RUNTIME, settings)
 
@@ -71,7 +71,7 @@ def file_of(search):
 
 
 class FewDarts(Darts):
-    """10 * 21 networks per cell type with two nodes."""
+    """10 networks per cell type with one node, 10 * 21 with two."""
 
     operations = ("none", "skip_connect", "dil_conv_3x3")
 
@@ -207,7 +207,7 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
     """Exactly: g = E_posterior[onehot - softmax], the gradient of log p(y | X, v, pi), Eq. 7. With K = 2 the estimate's
     mean is enumerated over all pairs of children; its distance from g must fall as 1 / K.
     """
-    search = method(arch_lr=0.0, space=few)
+    search = method(arch_lr=0.0, space=few, nodes=2 if few == "darts" else 0)
     decide(search, "reduce")
     tilt(search)
     draws, prior, rows = children_of(search)
@@ -295,7 +295,7 @@ def test_with_many_samples_the_step_is_the_exact_gradient_of_the_marginal_likeli
 
 def gradient_of_one_step(monkeypatch, least_share, spread=30.0):
     monkeypatch.setattr(module, "LEAST_SHARE", least_share)
-    search = method(samples=8, nodes=3)
+    search = method(samples=8)
     uneven(search, spread)
     metrics = search.step(streams())
     return metrics, torch.cat([p.grad.flatten() for p in search.network.parameters()]), search
@@ -496,7 +496,7 @@ def test_only_one_childs_activations_live_at_a_time():
 def test_a_distribution_of_another_kind_or_size_is_refused():
     with pytest.raises(UsageError, match="cells of 3 nodes.*--nodes 3"):
         method().start_from(file_of(method(nodes=3)))
-    trials = TrialsDistribution(cell_space("darts", 2), (), waiting=(method().distribution().mode(),))
+    trials = TrialsDistribution(cell_space("darts", 1), (), waiting=(method().distribution().mode(),))
     random = DistributionFile(trials, NOWHERE.model_copy(update={"method": "random"}))
     with pytest.raises(
         UsageError, match="parsec goes on with a categorical, not with a random search: give --method random"
@@ -710,7 +710,7 @@ def test_a_warm_up_to_the_end_is_told():
 
 
 def test_a_resumed_search_drifts_on():
-    whole, begun, resumed = (method(arch_warmup_epochs=1, steps_per_epoch=2) for _ in range(3))
+    whole, begun, resumed = (method(arch_warmup_epochs=1, steps_per_epoch=2, samples=2) for _ in range(3))
     for _ in range(5):
         whole.step(streams())
     for _ in range(3):

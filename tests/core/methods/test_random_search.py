@@ -66,7 +66,7 @@ class Bands:
 
 
 def method(*, epochs=4, steps_per_epoch=2, seed=0, runtime=CPU, space="darts", **given):
-    small = {"layers": 3, "channels": 4, "nodes": 2 if space == "darts" else 0, "trials": 2}
+    small = {"layers": 3, "channels": 4, "nodes": 1 if space == "darts" else 0, "trials": 2}
     settings = RandomSettings(**{**small, **given})
     return RandomSearch(Plan("random", space, DATA, epochs, steps_per_epoch, seed), runtime, settings)
 
@@ -80,10 +80,10 @@ def run(searched, sources, steps):
 
 
 class Digits:
-    """A search of the real loop's parts: 160 digits in two halves, four epochs in all, two for each of two cells."""
+    """A search of the real loop's parts: 80 digits in two halves, four epochs in all, two for each of two cells."""
 
     def __init__(self, **given):
-        tiny = {"epochs": 4, "batch_size": 32, "limit_train": 160, "layers": 3, "channels": 4, "nodes": 2}
+        tiny = {"epochs": 4, "batch_size": 16, "limit_train": 80, "layers": 3, "channels": 4, "nodes": 1}
         self.config = SearchConfig(method="random", trials=2, seed=5, **{**tiny, **given})
         self.data = open_data(self.config, device=CPU.device)
         self.streams = open_streams(self.config, self.data, CPU)
@@ -92,7 +92,7 @@ class Digits:
 
 def test_both_draws_of_a_node_are_uniform_over_all_inputs_and_operations_and_independent():
     count = 3000
-    cells = method(epochs=count, trials=count).distribution().waiting
+    cells = method(epochs=count, trials=count, nodes=2).distribution().waiting
     assert len(cells) == count
     operations = [op for op in Darts.operations if op != "none"]
     # Chi-square has the degrees of freedom as its mean and the root of twice those as its deviation; five are allowed.
@@ -141,7 +141,7 @@ def test_every_trial_has_the_same_budget_to_the_step_and_to_the_image():
     search.streams["train"].next = watched
     rates, rows = [], []
     steps = search.streams["train"].batches_per_pass
-    assert steps == len(images) // 32 == 2
+    assert steps == len(images) // 16 == 2
     for _ in range(4 * steps):
         rows.append(search.method.step(search.streams))
         rates.append(search.method.learning_rate())
@@ -173,11 +173,11 @@ def test_the_score_is_that_of_all_unseen_images_in_evaluation_mode():
             right += int(logits.argmax() == label)
             losses.append(float(F.cross_entropy(logits.double(), label)))
     (best,) = search.method.distribution().done
-    assert len(losses) == 80
-    assert best.accuracy == right / 80
+    assert len(losses) == 40
+    assert best.accuracy == right / 40
     assert best.loss == pytest.approx(np.mean(losses), rel=1e-5)
     assert (float(metrics["search_accuracy"]), float(metrics["search_loss"])) == (best.accuracy, best.loss)
-    assert 0 < right < 80
+    assert 0 < right < 40
 
 
 def test_the_second_trial_begins_with_weights_and_momentum_of_its_own():
@@ -200,17 +200,17 @@ def test_the_second_trial_begins_with_weights_and_momentum_of_its_own():
 
 
 def test_a_trial_that_learns_from_wrong_labels_comes_last_and_the_others_by_accuracy():
-    searched, sources = method(epochs=4, steps_per_epoch=30, trials=4, nodes=1, lr=0.1), streams()
-    for trial in range(4):
+    searched, sources = method(epochs=3, steps_per_epoch=24, trials=3, lr=0.1), streams()
+    for trial in range(3):
         sources["train"].wrong = trial == 1
-        run(searched, sources, 30)
+        run(searched, sources, 24)
     trials = searched.distribution()
     assert trials.waiting == ()
-    assert sorted(trial.number for trial in trials.done) == [0, 1, 2, 3]
+    assert sorted(trial.number for trial in trials.done) == [0, 1, 2]
     assert trials.done[-1].number == 1
     assert trials.done[-1].accuracy < 0.6 < 0.9 < trials.done[0].accuracy
     assert all(a.accuracy >= b.accuracy for a, b in pairwise(trials.done))
-    cells = method(epochs=4, trials=4, nodes=1).distribution().waiting
+    cells = method(epochs=3, trials=3).distribution().waiting
     assert all(trial.genotype == cells[trial.number] for trial in trials.done)
     assert trials.mode() == cells[trials.done[0].number]
 
@@ -278,7 +278,7 @@ def test_a_search_that_was_started_from_another_is_restored_with_its_cells():
 
 
 def test_a_categorical_gives_its_mode_and_its_samples():
-    space = cell_space("darts", 2)
+    space = cell_space("darts", 1)
     uniform = CategoricalDistribution.uniform(space)
     searched = method(epochs=3, trials=3)
     searched.start_from(file_of(uniform))

@@ -1,7 +1,8 @@
 """Networks whose choice is given are traced whole by torch.compile: from a batch to its loss, and back.
 
-Traced, not generated: that takes no compiler, and torch.compile has been seen to turn gradients of autograd functions
-to zero, silently. What it traces as one graph does nothing that depends on numbers, so that a GPU can capture it.
+Traced, not generated, and cut into forward and backward as it comes: that takes no compiler and less time, and
+torch.compile has been seen to turn gradients of autograd functions to zero, silently. What it traces as one graph does
+nothing that depends on numbers, so that a GPU can capture it.
 """
 
 import pytest
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
+from nascli.artifacts.genotypes.genotype import parse_genotype
 from nascli.core.nn.drop_path import draw_paths
 from nascli.core.nn.graph_mixture import GraphMixture
 from nascli.core.nn.graph_network import GraphNetwork
@@ -19,10 +21,12 @@ from nascli.spaces import cell_space
 from nascli.spaces.darts import Darts
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Shared
-from nascli.supernets import supernet
+from nascli.supernets.resnet_mb import resnet_mb
 from tests.core.nn.test_graph_mixture import weights_of
 
-SIZE = NetworkSettings(layers=3, channels=4, stem="cifar", classes=5, image_channels=2, image_size=4)
+SIZE = NetworkSettings(layers=1, channels=4, stem="cifar", classes=5, image_channels=2, image_size=4)
+AFTER_A_REDUCTION = SIZE.model_copy(update={"stem": "imagenet", "image_size": 16})
+"""One cell, a reduction, that reads maps of two sizes."""
 IMAGES = 6
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's tracing does what torch itself warns of
@@ -35,45 +39,46 @@ class FewDarts(Darts):
 
 
 def plain_mixture():
-    space = FewDarts(2)
+    space = FewDarts(1)
     operations, shares, leaves = weights_of(space)
-    network = GraphMixture(space, SIZE.model_copy(update={"layers": 1}), partial_channels=2)
+    network = GraphMixture(space, SIZE, partial_channels=2)
     return network, lambda images: network(images, operations, shares), leaves
 
 
 def fast_mixture_of_few():
     space = FewDarts(1)
     operations, shares, leaves = weights_of(space)
-    network = MixedNetwork(space, SIZE.model_copy(update={"layers": 1}), partial_channels=2)
+    network = MixedNetwork(space, SIZE, partial_channels=2)
     return network, lambda images: network(images, operations, shares), leaves
 
 
 def derived_network():
-    genotype = CategoricalDistribution.uniform(cell_space("darts", 1)).sample(seed=3, number=1)
-    network = GraphNetwork(genotype.graph(SIZE))
+    picks = "[('sep_conv_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 0), ('dil_conv_3x3', 1)]"
+    cell = f"Genotype(normal={picks}, normal_concat=[2, 3], reduce={picks}, reduce_concat=[2, 3])"
+    network = GraphNetwork(parse_genotype(cell.encode(), "here").genotype.graph(AFTER_A_REDUCTION))
     paths = draw_paths(network.path_count, IMAGES, 0.3, torch.Generator().manual_seed(0)).double()
     return network, lambda images: network(images, paths), []
 
 
 def masked_supernet():
-    graph = supernet("resnet-mb", 2, (1, 1, 1), classes=5, image_channels=2, image_size=4)
+    graph = resnet_mb(2, (1, 1), classes=5, image_channels=2, image_size=4)
     masks = torch.rand(IMAGES, graph.mask_size, dtype=torch.float64, requires_grad=True)
     network = GraphNetwork(graph)
     return network, lambda images: network(images, masks=masks), [masks]
 
 
 def shared_child():
-    space, size = cell_space("darts", 1), SIZE.model_copy(update={"layers": 1})
-    child = space.graph(CategoricalDistribution.uniform(space).sample(seed=3, number=1), size, Shared())
-    network = SharedNetwork(space.graph(space.everything(), size, Shared()))
+    space = cell_space("darts", 1)
+    child = space.graph(CategoricalDistribution.uniform(space).sample(seed=3, number=1), SIZE, Shared())
+    network = SharedNetwork(space.graph(space.everything(), SIZE, Shared()))
     return network, lambda images: network(images, child), []
 
 
 def fast_mixture():
     space = cell_space("darts", 1)
-    operations, shares, leaves = weights_of(space)
-    network = MixedNetwork(space, SIZE, partial_channels=2)
-    return network, lambda images: network(images, operations, shares), leaves
+    operations, shares, _ = weights_of(space)
+    network = MixedNetwork(space, AFTER_A_REDUCTION, partial_channels=2)
+    return network, lambda images: network(images, operations, shares), [operations["reduce"], shares["reduce"]]
 
 
 def test_a_recorded_pass_of_the_fast_mixture_is_right_on_another_batch():
@@ -82,7 +87,7 @@ def test_a_recorded_pass_of_the_fast_mixture_is_right_on_another_batch():
     network, logits, leaves = fast_mixture()
     network.double()
     labels = torch.arange(IMAGES) % SIZE.classes
-    first, other = torch.randn(2, IMAGES, 2, SIZE.image_size, SIZE.image_size, dtype=torch.float64)
+    first, other = torch.randn(2, IMAGES, 2, 16, 16, dtype=torch.float64)
 
     def gradients(images):
         return torch.autograd.grad(F.cross_entropy(logits(images), labels), [*network.parameters(), *leaves])
@@ -101,14 +106,15 @@ def test_a_step_is_traced_whole_and_has_the_same_gradients(build):
     torch.manual_seed(0)
     network, logits, leaves = build()
     network.double()
-    images = torch.randn(IMAGES, SIZE.image_channels, SIZE.image_size, SIZE.image_size, dtype=torch.float64)
+    side = (AFTER_A_REDUCTION if build is derived_network else SIZE).image_size
+    images = torch.randn(IMAGES, SIZE.image_channels, side, side, dtype=torch.float64)
     labels = torch.arange(IMAGES) % SIZE.classes
 
     def loss(images):
         return F.cross_entropy(logits(images), labels)
 
     found = []
-    for function in (loss, torch.compile(loss, backend="aot_eager", fullgraph=True)):
+    for function in (loss, torch.compile(loss, backend="aot_eager_default_partitioner", fullgraph=True)):
         weights = [*network.parameters(), *leaves]
         found.append(torch.autograd.grad(function(images), weights, allow_unused=True, materialize_grads=True))
     torch.compiler.reset()

@@ -74,19 +74,21 @@ def assert_literal(genotype: CellGenotype, **changes: Any) -> None:
         torch.testing.assert_close(value, theirs[name], rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"layers": 4, "image_size": 8},
-        {"layers": 4, "image_size": 13},
-        {"layers": 2, "image_size": 27},
-        {"layers": 4, "channels": 5, "stem": "imagenet", "image_size": 45},
-    ],
-    ids=lambda changes: "-".join(str(value) for value in changes.values()),
+SIZES = (
+    {"layers": 4, "image_size": 8},
+    {"layers": 4, "image_size": 13},
+    {"layers": 2, "image_size": 27},
+    {"layers": 4, "channels": 5, "stem": "imagenet", "image_size": 45},
 )
-@pytest.mark.parametrize("name", published.names())
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [(name, SIZES[number % 4]) for place, name in enumerate(published.names()) for number in (place, place + 1)],
+    ids=lambda given: given if isinstance(given, str) else "-".join(str(value) for value in given.values()),
+)
 def test_published_cells_compute_what_their_genotype_says(name: str, changes: dict[str, Any]) -> None:
-    """Also with odd channels and maps."""
+    """Also with odd channels and maps; each in two sizes."""
     assert_literal(published.load(name).genotype, **changes)
 
 

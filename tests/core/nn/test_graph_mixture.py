@@ -67,20 +67,20 @@ def assert_equal(ours, theirs):
 
 
 @pytest.mark.parametrize(
-    ("partial_channels", "sampling", "training", "stem", "side"),
+    ("nodes", "partial_channels", "sampling", "training", "stem", "side"),
     [
-        (1, "first", False, "imagenet", 45),
-        (2, "first", True, "cifar", 9),
-        (2, "random", False, "cifar", 9),
-        (4, "first", False, "cifar", 9),
-        (4, "random", True, "imagenet", 45),
+        (1, 1, "first", False, "imagenet", 45),
+        (2, 2, "first", True, "cifar", 9),
+        (1, 2, "random", False, "cifar", 9),
+        (1, 4, "first", False, "cifar", 9),
+        (1, 4, "random", True, "imagenet", 45),
     ],
 )
-def test_the_mixture_of_darts_is_that_of_the_papers(partial_channels, sampling, training, stem, side):
-    space = cell_space("darts", nodes=2)
+def test_the_mixture_of_darts_is_that_of_the_papers(nodes, partial_channels, sampling, training, stem, side):
+    space = cell_space("darts", nodes)
     network = built(GraphMixture, space, partial_channels, settings(stem=stem, image_size=side))
     oracle = Oracle(
-        operations=space.operations, nodes=2, layers=3, channels=4, stem=stem, classes=5, image_channels=3,
+        operations=space.operations, nodes=nodes, layers=3, channels=4, stem=stem, classes=5, image_channels=3,
         partial_channels=partial_channels,
     ).double()  # fmt: skip
     oracle.load_state_dict(network.state_dict())

@@ -46,16 +46,20 @@ def difference(supernet: GraphNetwork, mask: NDArray[np.bool_], batch: torch.Ten
         return float((network(batch) - supernet(batch, masks=row(mask))).abs().max())
 
 
-@pytest.mark.parametrize("name", sorted(SUPERNETS.keys() - {"resnet-mb-inflated", "enas-inflated"}))  # but for width
+KINDS = sorted(SUPERNETS.keys() - {"resnet-mb-inflated", "enas-inflated"})
+"""These two differ from others in their published width alone."""
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_masks_from_nothing_dropped_to_everything(name: str) -> None:
-    """A dozen, on four sizes of images, whole convolutions too. `benchmarks/slim_masks.py` takes a hundred."""
+    """Eight, on four sizes of images, whole convolutions too. `benchmarks/slim_masks.py` takes a hundred."""
     for place, side in enumerate(sides(name)):
         graph = small_graph(name, side, width=6 if name.endswith("inflated") else 4)
         supernet, batch = network_of(graph).float(), images(graph, 2).float()
         with torch.no_grad():
             assert 0.05 < supernet(batch).std() < 20
-        for number in range(place, 12, 4):
-            mask = random_mask(graph, number, drop=number / 11, drop_whole=(0.0, 0.1, 0.4)[number % 3])
+        for number in range(place, 8, 4):
+            mask = random_mask(graph, number, drop=number / 7, drop_whole=(0.0, 0.1, 0.4)[number % 3])
             assert difference(supernet, mask, batch) < 1e-4, (side, number)
 
 
@@ -64,13 +68,13 @@ def test_nothing_but_rounding_differs(name: str) -> None:
     """In double precision; whole convolutions and sources dropped, so that much is constant and padding shows."""
     graph = small_graph(name, sides(name)[1], depth=2 if name == "densenet121" else 1)
     supernet, batch = network_of(graph), images(graph, 2)
-    for number in range(8):
-        wholes = {"drop_whole": 0.1 + 0.1 * number} if number % 2 else {"drop_source": 0.1 + 0.1 * number}
+    for number in range(4):
+        wholes = {"drop_whole": 0.2 + 0.2 * number} if number % 2 else {"drop_source": 0.2 + 0.2 * number}
         mask = random_mask(graph, number, drop=0.2, **wholes)
         assert difference(supernet, mask, batch) < 1e-9, number
 
 
-@pytest.mark.parametrize("name", SUPERNETS)
+@pytest.mark.parametrize("name", KINDS)
 def test_nothing_dropped_are_the_same_logits_bit_for_bit(name: str) -> None:
     graph = small_graph(name)
     supernet, batch = network_of(graph).float(), images(graph, 2).float()
@@ -80,7 +84,7 @@ def test_nothing_dropped_are_the_same_logits_bit_for_bit(name: str) -> None:
 
 
 @pytest.mark.parametrize(("drop", "drop_whole"), [(0.5, 0.0), (0.3, 0.3)])
-@pytest.mark.parametrize("name", SUPERNETS)
+@pytest.mark.parametrize("name", KINDS)
 def test_sizes_are_those_of_the_network(name: str, drop: float, drop_whole: float) -> None:
     graph = small_graph(name, sides(name)[1])
     left = slim(graph, kept_by(graph, random_mask(graph, 0, drop=drop, drop_whole=drop_whole)))

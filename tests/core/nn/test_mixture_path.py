@@ -11,7 +11,7 @@ from nascli.spaces import cell_space
 from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Path
 
-CASES = [(GraphMixture, "darts", 2), (MixedNetwork, "darts", 2), (GraphMixture, "nas-bench-201", 0)]
+CASES = [(GraphMixture, "darts", 1), (MixedNetwork, "darts", 2), (GraphMixture, "nas-bench-201", 0)]
 
 
 def one_hot(space, genotype):

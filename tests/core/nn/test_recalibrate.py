@@ -10,7 +10,7 @@ from tests.supernets.masks import random_mask
 from tests.supernets.networks import images, network_of, small_graph
 
 
-@pytest.mark.parametrize("name", SUPERNETS)
+@pytest.mark.parametrize("name", sorted(SUPERNETS.keys() - {"resnet-mb-inflated", "enas-inflated"}))  # but for width
 def test_statistics_are_the_averages_of_the_batches_under_the_mask(name: str) -> None:
     graph = small_graph(name, 32)
     network = network_of(graph)

@@ -82,8 +82,8 @@ def copy_weights(network, searched):
 
 @pytest.mark.parametrize(
     ("genotype", "stem"),
-    [(child(0), "cifar"), (child(1), "cifar"), (ALIKE, "cifar"), (child(2), "imagenet")],
-    ids=["0", "1", "alike", "imagenet"],
+    [(child(0), "cifar"), (ALIKE, "cifar"), (child(2), "imagenet")],
+    ids=["random", "alike", "imagenet"],
 )
 def test_a_child_in_derived_form_is_the_derived_network(genotype, stem):
     """Also where a node picks one operation of one input twice."""
@@ -107,7 +107,7 @@ def test_a_child_in_derived_form_is_the_derived_network(genotype, stem):
             torch.testing.assert_close(ours.grad, others.grad)
 
 
-@pytest.mark.parametrize(("seed", "stem", "side"), [(0, "cifar", 32), (1, "cifar", 32), (4, "imagenet", 64)])
+@pytest.mark.parametrize(("seed", "stem", "side"), [(0, "cifar", 9), (4, "imagenet", 33)])
 def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed, stem, side):
     """Written from the paper, one module per edge and operation, weights of 1 and 0 select the child (Eq. 1)."""
     genotype = child(seed, distinct_edges=True)
@@ -197,7 +197,7 @@ def test_batches_are_normalised_by_their_own_statistics_in_evaluation_too():
 
 
 SIBLINGS = {
-    "darts": {"space": cell_space("darts", nodes=2), "auxiliary": True, "searching": False},
+    "darts": {"space": cell_space("darts", nodes=1), "auxiliary": True, "searching": False},
     "darts-imagenet": {"space": cell_space("darts", nodes=2), "stem": "imagenet"},
     "nas-bench-201": {"space": cell_space("nas-bench-201")},
 }

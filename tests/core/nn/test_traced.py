@@ -5,7 +5,7 @@ import io
 import pytest
 import torch
 
-from nascli.artifacts.load import load_artifact
+from nascli.artifacts.genotypes.genotype import parse_genotype
 from nascli.core.nn.graph_network import TrainedNetwork
 from nascli.graphs.slim import slim
 from nascli.spaces.network_settings import NetworkSettings
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch's tracing warns of it
 
 
 def cells():
-    return load_artifact("darts-v1").value.genotype.graph(SIZE)
+    picks = "[('sep_conv_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 0), ('dil_conv_3x3', 1)]"
+    cell = f"Genotype(normal={picks}, normal_concat=[2, 3], reduce={picks}, reduce_concat=[2, 3])"
+    return parse_genotype(cell.encode(), "here").genotype.graph(SIZE)
 
 
 def channels():
