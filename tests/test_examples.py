@@ -9,10 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nascli.artifacts.genotypes.genotype import as_text
 from nascli.artifacts.truth import load_table
-from nascli.spaces import cell_space
-from nascli.spaces.protocol import all_genotypes
+from tests.truth_table import architectures, parsed_once
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -104,7 +102,7 @@ class Benchmark:
     """What the table's script asks of NAS-Bench-201: accuracies that say which entry they are."""
 
     def __init__(self):
-        self.architectures = tuple(map(as_text, all_genotypes(cell_space("nas-bench-201"))))[::-1]
+        self.architectures = architectures()[::-1]
 
     def __len__(self):
         return len(self.architectures)
@@ -130,9 +128,8 @@ def run_table_script(monkeypatch, *arguments, create=None):
 
 
 def test_the_table_of_nas_bench_201_is_written_by_its_interface(tmp_path, monkeypatch, capsys):
-    asked = []
-
-    benchmark = Benchmark()
+    parsed_once(monkeypatch)
+    asked, benchmark = [], Benchmark()
 
     def create(*arguments, **options):
         asked.append((arguments, options))
@@ -151,7 +148,7 @@ def test_the_table_of_nas_bench_201_is_written_by_its_interface(tmp_path, monkey
         "cifar10_valid_12_epochs": 40.56,
         "cifar10_valid": 41.5,
     }
-    assert as_text(table.genotypes[1]) == benchmark.architectures[1]
+    assert table.space.format(table.genotypes[1]).strip() == benchmark.architectures[1]
     assert table.accuracies["cifar10_test"][-1] == pytest.approx(11.25 + 15_624 / 1e6, abs=1e-4)
     assert (table.column(None, "test"), table.column(None, "valid")) == ("cifar10_test", "cifar10_valid_12_epochs")
     # A second time it would be overwritten.
