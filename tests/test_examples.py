@@ -4,12 +4,14 @@ import os
 import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from nascli.artifacts.truth import load_table
+from nascli.config import SearchConfig
 from tests.truth_table import architectures, parsed_once
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -48,8 +50,10 @@ def test_smaller_network(tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's exporters warn of themselves
-def test_own_pictures(tmp_path, capsys):
+def test_own_pictures(tmp_path, monkeypatch, capsys):
+    """With cells of a single node, since exporting large ones to ONNX takes long."""
     pytest.importorskip("onnxscript", reason="needs nascli[export]")
+    monkeypatch.setattr("nascli.SearchConfig", partial(SearchConfig, nodes=1))
     runpy.run_path(str(EXAMPLES / "own_pictures.py"), run_name="__main__")
     assert len(list((tmp_path / "pictures").glob("*/*.png"))) == 240
     *shares, first, second, third, exported = capsys.readouterr().out.splitlines()
@@ -86,6 +90,7 @@ def test_pipeline(tmp_path, monkeypatch, nascli):
     shown = ""
     for call in calls.read_text().split("$ nascli\n")[1:]:
         arguments = call.splitlines()
+        arguments += ["--nodes", "1"] if arguments[0] == "search" else []  # smaller cells are drawn sooner
         done = nascli(*arguments)
         assert done.code == 0, done.err
         if "-o" in arguments:
