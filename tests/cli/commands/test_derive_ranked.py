@@ -11,9 +11,14 @@ from nascli.artifacts.load import read_artifact
 from nascli.cli.commands.derive_ranked import mean_and_deviation
 from nascli.core.engine.ranking.channel_candidates import size_of
 from tests.artifacts.examples import bytes_of, categorical
-from tests.core.engine.ranking.example import HELD_OUT_IMAGES, run
+from tests.core.engine.ranking.example import HELD_OUT_IMAGES, run, sizes_once
 
 FEW = ["--candidates", 8]
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
 
 
 @pytest.fixture

@@ -23,7 +23,12 @@ from nascli.core.nn.recalibrate import recalibrated
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.data import DataModule
 from nascli.errors import Diverged
-from tests.core.engine.ranking.example import CPU, HELD_OUT_IMAGES, held_out, posterior, run, settings
+from tests.core.engine.ranking.example import CPU, HELD_OUT_IMAGES, held_out, posterior, run, settings, sizes_once
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
 
 
 def test_scores_are_those_of_the_masked_super_network_one_at_a_time() -> None:
