@@ -9,6 +9,7 @@ from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.files.disk import sha256
 from nascli.artifacts.load import read_artifact
 from nascli.cli.commands.derive_ranked import mean_and_deviation
+from nascli.core.engine import latency
 from nascli.core.engine.ranking.channel_candidates import size_of
 from tests.artifacts.examples import bytes_of, categorical
 from tests.core.engine.ranking.example import HELD_OUT_IMAGES, run, sizes_once
@@ -222,7 +223,9 @@ def test_mean_and_deviation() -> None:
     assert mean_and_deviation([0.25]) == (0.25, 0.0)
 
 
-def test_time_is_measured_for_what_has_a_network_of_its_own(here, nascli):
+def test_time_is_measured_for_what_has_a_network_of_its_own(here, nascli, monkeypatch):
+    monkeypatch.setattr(latency, "WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr(latency, "MOST_ROUNDS", 1)
     done = nascli("derive", "run.safetensors", *FEW, "--max-latency", 1000, "-o", "fast.json", "--json", "-q")
     assert done.code == 0, done.err
     assert 0 < json.loads(done.out)["latency_ms"] <= 1000
