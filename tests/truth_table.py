@@ -13,8 +13,10 @@ from random import Random
 import pytest
 
 from nascli.artifacts.truth import TruthTable, load_table
+from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.nas_bench_201 import NasBench201
+from nascli.spaces.protocol import all_genotypes
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 CELLS = 15_625
@@ -41,6 +43,12 @@ def accuracies(count: int) -> dict[str, int]:
 def architectures() -> tuple[str, ...]:
     """All cells as text, in the order of the space: the operation of the last edge changes fastest."""
     return tuple(architecture(*ops) for ops in product(OPERATIONS, repeat=6))
+
+
+@cache
+def genotypes() -> tuple[CellGenotype, ...]:
+    """All cells, in the same order, enumerated once a process."""
+    return tuple(all_genotypes(cell_space("nas-bench-201")))
 
 
 @cache

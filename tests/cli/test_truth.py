@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -38,6 +39,19 @@ def here(table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(table, tmp_path / "table.csv")
     return tmp_path
+
+
+@cache
+def searched() -> dict[str, bytes]:
+    """Files of searches of all kinds."""
+    distributions = {
+        "benchmark.st": mixture(space="nas-bench-201"),
+        "uniform.st": CategoricalDistribution.uniform(cell_space("nas-bench-201")),
+        "darts.st": mixture(),
+        "trials.st": trials(),
+        "channels.st": posterior(),
+    }
+    return {name: bytes_of(distribution) for name, distribution in distributions.items()}
 
 
 def truth(nascli, *arguments: object) -> dict:
@@ -299,15 +313,8 @@ ONE = with_convolutions(1)
     ],
 )
 def test_what_does_not_go_together_is_one_line_and_exit_code_2(arguments, message, here, nascli):
-    distributions = {
-        "benchmark.st": mixture(space="nas-bench-201"),
-        "uniform.st": CategoricalDistribution.uniform(cell_space("nas-bench-201")),
-        "darts.st": mixture(),
-        "trials.st": trials(),
-        "channels.st": posterior(),
-    }
-    for name, distribution in distributions.items():
-        (here / name).write_bytes(bytes_of(distribution))
+    for name, content in searched().items():
+        (here / name).write_bytes(content)
     assert_one_line(arguments, 2, message, here, nascli)
 
 

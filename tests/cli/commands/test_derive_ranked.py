@@ -1,6 +1,7 @@
 """`nascli derive` of a posterior: what is printed where, pipes, and options that have no effect elsewhere."""
 
 import json
+from functools import cache
 from statistics import mean, stdev
 
 import pytest
@@ -22,12 +23,17 @@ def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes_once(monkeypatch)
 
 
+@cache
+def searched() -> dict[str, bytes]:
+    return {"run.safetensors": distribution_bytes(run().value), "cells.safetensors": bytes_of(categorical())}
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder with the result of a search over channels, and of one over cells."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(run().value))
-    (tmp_path / "cells.safetensors").write_bytes(bytes_of(categorical()))
+    for name, content in searched().items():
+        (tmp_path / name).write_bytes(content)
     return tmp_path
 
 

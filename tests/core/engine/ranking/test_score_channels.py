@@ -76,10 +76,10 @@ def test_cut_out_networks_score_as_masks_do(monkeypatch: pytest.MonkeyPatch, dro
 
 
 def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    as_it_was = rank(run(), settings(uniform=False))
+    as_it_was = rank(run(), settings(candidates=7, uniform=False))
     result = rank(
         run(),
-        settings(recalibrate=True, uniform=False),
+        settings(candidates=7, recalibrate=True, uniform=False),
         Destination(tmp_path / "a.json"),
         model=tmp_path / "a.safetensors",
     )
@@ -113,7 +113,9 @@ def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypa
     # So do networks that are cut out.
     monkeypatch.setattr(score_channels, "WORTH_CUTTING", 0)
     for one, other in zip(
-        rank(run(), settings(recalibrate=True, uniform=False)).rounds[0].scores, result.rounds[0].scores, strict=True
+        rank(run(), settings(candidates=7, recalibrate=True, uniform=False)).rounds[0].scores,
+        result.rounds[0].scores,
+        strict=True,
     ):
         assert one.loss == pytest.approx(other.loss, rel=1e-4)
 
