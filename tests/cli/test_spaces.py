@@ -12,7 +12,7 @@ from tests.artifacts.examples import bytes_of, categorical, mixture, posterior
 from tests.small_cells import SMALL_CELL
 from tests.truth_table import architecture, with_convolutions
 
-TINY = ["--epochs", 1, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16, "-q"]
+TINY = ["--epochs", 1, "--limit-train", 60, "--layers", 3, "--channels", 4, "--batch-size", 16, "-q"]
 TINY_SEARCH = [*TINY, "--space", "nas-bench-201"]
 RESNET_LIKE = architecture(
     "avg_pool_3x3", "nor_conv_1x1", "skip_connect", "nor_conv_1x1", "skip_connect", "skip_connect"
