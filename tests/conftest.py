@@ -1,5 +1,6 @@
 """What all tests share: settings of hypothesis, skipped GPU tests, and the command line as a function."""
 
+import gc
 import io
 import os
 import sys
@@ -31,6 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+def pytest_collection_finish() -> None:
+    """Leave what has been imported and collected so far to itself: each full collection would look at all of it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
 @pytest.fixture(autouse=True)
 def _digits_are_read_once() -> None:
     """scikit-learn parses a file of text at every call; nascli copies what it gets. Nothing is imported for this."""
@@ -49,10 +57,34 @@ class Finished:
     raw: bytes
 
 
+_DECLARED: dict[tuple[str, object], object] = {}
+
+
+def _declared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the options of a command be read from its signature once, as in a process of its own."""
+    from nascli.cli import main
+    from nascli.distributed import launch
+    from nascli.registry import load
+
+    declared = main.command
+
+    def known(name: str) -> object:
+        if launch.count() > 1:
+            return declared(name)
+        key = name, load(main.COMMANDS[name].target)
+        if key not in _DECLARED:
+            _DECLARED[key] = declared(name)
+        return _DECLARED[key]
+
+    monkeypatch.setattr(main, "command", known)
+
+
 @pytest.fixture
 def nascli(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]:
     """`nascli("derive", "-", stdin=b"…")`: the whole program, in this process, from its arguments to its exit code."""
     from nascli.cli.main import run
+
+    _declared_once(monkeypatch)
 
     def call(*arguments: object, stdin: bytes = b"") -> Finished:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))

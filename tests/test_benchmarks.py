@@ -13,7 +13,7 @@ from benchmarks import draw_nas_bench_201, nas_bench_201, nas_bench_201_table
 from nascli.artifacts.genotypes.genotype import as_text
 from nascli.artifacts.load import load_artifact
 from tests.artifacts.examples import bytes_of, mixture, trials
-from tests.truth_table import loaded, with_convolutions
+from tests.truth_table import loaded, read_once, with_convolutions
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
@@ -25,7 +25,7 @@ def test_every_script_can_be_imported(name):
 
 
 @pytest.fixture
-def campaign(tmp_path):
+def campaign(tmp_path, monkeypatch):
     """Seven searches by darts, one of them to tune on, two by darts-10k, three random ones; no two by darts alike."""
     folder = tmp_path / "campaign"
     folder.mkdir()
@@ -37,6 +37,7 @@ def campaign(tmp_path):
             learnt = trials() if name == "random" else mixture(space="nas-bench-201", seed=seed)
             (folder / f"{name}-{seed}.safetensors").write_bytes(bytes_of(learnt, seed=seed))
             (folder / f"{name}-{seed}.found.json").write_text(json.dumps({"config": {}, "threads": 1, "found": found}))
+    read_once(monkeypatch, "benchmarks.nas_bench_201_table", "benchmarks.draw_nas_bench_201")
     return folder, loaded(tmp_path)
 
 

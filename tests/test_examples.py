@@ -4,15 +4,15 @@ import os
 import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from nascli.artifacts.genotypes.genotype import as_text
 from nascli.artifacts.truth import load_table
-from nascli.spaces import cell_space
-from nascli.spaces.protocol import all_genotypes
+from nascli.config import SearchConfig
+from tests.truth_table import architectures, parsed_once
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -50,8 +50,10 @@ def test_smaller_network(tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's exporters warn of themselves
-def test_own_pictures(tmp_path, capsys):
+def test_own_pictures(tmp_path, monkeypatch, capsys):
+    """With cells of a single node, since exporting large ones to ONNX takes long."""
     pytest.importorskip("onnxscript", reason="needs nascli[export]")
+    monkeypatch.setattr("nascli.SearchConfig", partial(SearchConfig, nodes=1))
     runpy.run_path(str(EXAMPLES / "own_pictures.py"), run_name="__main__")
     assert len(list((tmp_path / "pictures").glob("*/*.png"))) == 240
     *shares, first, second, third, exported = capsys.readouterr().out.splitlines()
@@ -88,6 +90,7 @@ def test_pipeline(tmp_path, monkeypatch, nascli):
     shown = ""
     for call in calls.read_text().split("$ nascli\n")[1:]:
         arguments = call.splitlines()
+        arguments += ["--nodes", "1"] if arguments[0] == "search" else []  # smaller cells are drawn sooner
         done = nascli(*arguments)
         assert done.code == 0, done.err
         if "-o" in arguments:
@@ -104,7 +107,7 @@ class Benchmark:
     """What the table's script asks of NAS-Bench-201: accuracies that say which entry they are."""
 
     def __init__(self):
-        self.architectures = tuple(map(as_text, all_genotypes(cell_space("nas-bench-201"))))[::-1]
+        self.architectures = architectures()[::-1]
 
     def __len__(self):
         return len(self.architectures)
@@ -130,9 +133,8 @@ def run_table_script(monkeypatch, *arguments, create=None):
 
 
 def test_the_table_of_nas_bench_201_is_written_by_its_interface(tmp_path, monkeypatch, capsys):
-    asked = []
-
-    benchmark = Benchmark()
+    parsed_once(monkeypatch)
+    asked, benchmark = [], Benchmark()
 
     def create(*arguments, **options):
         asked.append((arguments, options))
@@ -151,7 +153,7 @@ def test_the_table_of_nas_bench_201_is_written_by_its_interface(tmp_path, monkey
         "cifar10_valid_12_epochs": 40.56,
         "cifar10_valid": 41.5,
     }
-    assert as_text(table.genotypes[1]) == benchmark.architectures[1]
+    assert table.space.format(table.genotypes[1]).strip() == benchmark.architectures[1]
     assert table.accuracies["cifar10_test"][-1] == pytest.approx(11.25 + 15_624 / 1e6, abs=1e-4)
     assert (table.column(None, "test"), table.column(None, "valid")) == ("cifar10_test", "cifar10_valid_12_epochs")
     # A second time it would be overwritten.

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,12 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+@cache
+def tree_of(module: str) -> ast.Module:
+    """The source of a module, parsed once for all tests."""
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
 def imports(nodes: Iterator[ast.AST]) -> Iterator[str]:
     """Modules that the nodes import: `from nascli import recipes` is nascli.recipes, where that is a module."""
     for node in nodes:
@@ -220,7 +227,7 @@ def part(module: str) -> str:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_run_one_way(module: str) -> None:
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = tree_of(module)
     own = part(module)
     for target in imports(ast.walk(tree)):
         if target.split(".")[0] != "nascli" or part(target) == own:
@@ -230,7 +237,7 @@ def test_imports_run_one_way(module: str) -> None:
 
 def test_no_modules_import_each_other() -> None:
     """Not even within functions. The package itself only names what others hold."""
-    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items() if name != "nascli"}
+    trees = {name: tree_of(name) for name in MODULES if name != "nascli"}
     left = {name: {*imports(on_import(tree, later=True))} & trees.keys() for name, tree in trees.items()}
     while free := {name for name, targets in left.items() if not targets & left.keys()}:
         left = {name: targets for name, targets in left.items() if name not in free}
@@ -241,13 +248,13 @@ def test_methods_do_not_import_each_other() -> None:
     """Modules of that folder that no row of the registry names are what methods share."""
     methods = {row.target.split(":")[0] for row in METHODS.values()}
     for module in (name for name in MODULES if name.startswith("nascli.core.methods.")):
-        tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+        tree = tree_of(module)
         assert not set(imports(ast.walk(tree))) & methods - {module}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(LIGHT)])
 def test_light_modules_import_nothing_heavy(module: str) -> None:
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = tree_of(module)
     assert not {name.split(".")[0] for name in imports(on_import(tree))} & HEAVY
 
 

@@ -13,6 +13,10 @@ from random import Random
 import pytest
 
 from nascli.artifacts.truth import TruthTable, load_table
+from nascli.spaces import cell_space
+from nascli.spaces.cell_genotype import CellGenotype
+from nascli.spaces.nas_bench_201 import NasBench201
+from nascli.spaces.protocol import all_genotypes
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 CELLS = 15_625
@@ -36,12 +40,21 @@ def accuracies(count: int) -> dict[str, int]:
 
 
 @cache
+def architectures() -> tuple[str, ...]:
+    """All cells as text, in the order of the space: the operation of the last edge changes fastest."""
+    return tuple(architecture(*ops) for ops in product(OPERATIONS, repeat=6))
+
+
+@cache
+def genotypes() -> tuple[CellGenotype, ...]:
+    """All cells, in the same order, enumerated once a process."""
+    return tuple(all_genotypes(cell_space("nas-bench-201")))
+
+
+@cache
 def lines() -> tuple[str, ...]:
     """Of the file: the header, and every cell."""
-    rows = [
-        ",".join((architecture(*ops), *map(str, accuracies(ops.count("nor_conv_3x3")).values())))
-        for ops in product(OPERATIONS, repeat=6)
-    ]
+    rows = [",".join((text, *map(str, accuracies(text.count("nor_conv_3x3")).values()))) for text in architectures()]
     Random(0).shuffle(rows)  # whoever made the file need not have the space's order
     return ",".join(("architecture", *accuracies(0))), *rows
 
@@ -72,13 +85,28 @@ def _known(path: str | Path) -> TruthTable:
     return table
 
 
-def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the commands read a table of known content from memory: 15,625 cells take most of a second each time."""
+def read_once(monkeypatch: pytest.MonkeyPatch, *others: str) -> None:
+    """Let the commands, and these modules, read a table of known content from memory: 15,625 cells take a second."""
 
     def known_table(path: str | Path) -> TruthTable:
         if not Path(path).is_file():
             return load_table(path)
         return _known(path)
 
-    for module in ("nascli.artifacts.truth", "nascli.core.engine.truth", "nascli.visualize.sources"):
+    for module in ("nascli.artifacts.truth", "nascli.core.engine.truth", "nascli.visualize.sources", *others):
         monkeypatch.setattr(f"{module}.load_table", known_table)
+
+
+_PARSED: dict[str, CellGenotype] = {}
+
+
+def parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the text of a cell be parsed once a process, for tests of what is around it in a table."""
+    parse = NasBench201.parse
+
+    def known(space: NasBench201, text: str, where: str) -> CellGenotype:
+        if text not in _PARSED:
+            _PARSED[text] = parse(space, text, where)
+        return _PARSED[text]
+
+    monkeypatch.setattr(NasBench201, "parse", known)

@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,13 +18,18 @@ from nascli.artifacts.truth import ARCHITECTURE, TruthTable, load_table
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
-from nascli.spaces.protocol import all_genotypes
+from tests.truth_table import architectures, parsed_once
 
 SPACE = cell_space("nas-bench-201")
 COUNT = 5**6
 
-ARCHITECTURES = [as_text(genotype) for genotype in all_genotypes(SPACE)]
-"""In the order of `all_genotypes`."""
+ARCHITECTURES = architectures()
+
+
+@pytest.fixture(autouse=True)
+def _cells_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of the module's own table."""
+    parsed_once(monkeypatch)
 
 
 def stairs(number: int) -> float:
@@ -40,6 +46,7 @@ def row(number: int, architecture: str) -> str:
     return f"{stairs(number) / 2},{architecture},{stairs(number)},{100 - stairs(number)}"
 
 
+@cache
 def shuffled() -> list[int]:
     numbers = list(range(COUNT))
     random.Random(0).shuffle(numbers)

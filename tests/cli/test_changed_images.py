@@ -12,7 +12,7 @@ from nascli.core.engine.train import TrainJob
 from tests.data.pictures import make_folder, noise, save
 from tests.small_cells import SMALL_CELL
 
-TINY = ["--layers", 3, "--channels", 4, "--epochs", 2, "--batch-size", 8, "-q"]
+TINY = ["--layers", 3, "--channels", 2, "--epochs", 1, "--batch-size", 8, "-q"]
 SEARCH = ["search", "--method", "spos", "--space", "nas-bench-201", "--dataset", "folder", "--data-dir", "p", *TINY]
 TRAIN = ["train", SMALL_CELL, "--dataset", "folder", "--data-dir", "p", "--auxiliary", 0, *TINY]
 DERIVE = ["derive", "run.safetensors", "--candidates", 3, "-q"]

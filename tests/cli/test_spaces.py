@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from functools import cache
 from math import comb
 
 import pytest
@@ -11,7 +12,7 @@ from tests.artifacts.examples import bytes_of, categorical, mixture, posterior
 from tests.small_cells import SMALL_CELL
 from tests.truth_table import architecture, with_convolutions
 
-TINY = ["--epochs", 1, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16, "-q"]
+TINY = ["--epochs", 1, "--limit-train", 60, "--layers", 3, "--channels", 4, "--batch-size", 16, "-q"]
 TINY_SEARCH = [*TINY, "--space", "nas-bench-201"]
 RESNET_LIKE = architecture(
     "avg_pool_3x3", "nor_conv_1x1", "skip_connect", "nor_conv_1x1", "skip_connect", "skip_connect"
@@ -23,6 +24,16 @@ def here(tmp_path, monkeypatch):
     """An empty working folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@cache
+def searched() -> dict[str, bytes]:
+    """Files of searches over each kind of space."""
+    return {
+        "cells.safetensors": bytes_of(mixture()),
+        "benchmark.safetensors": bytes_of(mixture(space="nas-bench-201")),
+        "channels.safetensors": bytes_of(posterior()),
+    }
 
 
 def facts(nascli, *arguments: object) -> dict:
@@ -198,11 +209,7 @@ STAGES = "3 stages of as many cells each: --layers is a multiple of 3, not"
     ],
 )
 def test_what_does_not_go_together_is_one_line_and_exit_code_2(arguments, message, here, nascli):
-    files = {
-        "cells.safetensors": bytes_of(mixture()),
-        "benchmark.safetensors": bytes_of(mixture(space="nas-bench-201")),
-        "channels.safetensors": bytes_of(posterior()),
-    }
+    files = searched()
     for name, content in files.items():
         (here / name).write_bytes(content)
     done = nascli(*arguments)

@@ -3,18 +3,20 @@
 import json
 import re
 import shutil
+from functools import cache
 
 import numpy as np
 import pytest
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.artifacts.load import load_artifact
+from nascli.cli.descriptions import truth as descriptions
 from nascli.spaces import cell_space
 from tests import truth_table
 from tests.artifacts.examples import bytes_of, categorical, mixture, posterior, trials
 from tests.truth_table import CELLS, RANKS, accuracies, lines, with_convolutions, written
 
-TINY = ["--epochs", 2, "--limit-train", 120, "--layers", 3, "--channels", 4, "--batch-size", 16]
+TINY = ["--epochs", 2, "--limit-train", 60, "--layers", 3, "--channels", 4, "--batch-size", 16]
 TABLE = ["--table", "table.csv"]
 RANDOM = ["search", "--method", "random", "--space", "nas-bench-201", "--table", "table.csv"]
 
@@ -22,6 +24,7 @@ RANDOM = ["search", "--method", "random", "--space", "nas-bench-201", "--table",
 @pytest.fixture(autouse=True)
 def _tables_are_read_once(monkeypatch):
     truth_table.read_once(monkeypatch)
+    truth_table.parsed_once(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,19 @@ def here(table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(table, tmp_path / "table.csv")
     return tmp_path
+
+
+@cache
+def searched() -> dict[str, bytes]:
+    """Files of searches of all kinds."""
+    distributions = {
+        "benchmark.st": mixture(space="nas-bench-201"),
+        "uniform.st": CategoricalDistribution.uniform(cell_space("nas-bench-201")),
+        "darts.st": mixture(),
+        "trials.st": trials(),
+        "channels.st": posterior(),
+    }
+    return {name: bytes_of(distribution) for name, distribution in distributions.items()}
 
 
 def truth(nascli, *arguments: object) -> dict:
@@ -85,14 +101,8 @@ def test_the_expectation_is_exact(here, nascli):
     assert rows == pytest.approx(expected, rel=1e-6)
     mode = [pick.op for pick in distribution.mode().picks()]
     assert found["columns"][1]["accuracy"] == 5 + 15 * mode.count("nor_conv_3x3")
-
-
-def test_the_text_has_the_expectation_of_a_uniform_choice(here, nascli):
-    """Each of six edges is a convolution in one of five cells."""
-    (here / "run.safetensors").write_bytes(bytes_of(CategoricalDistribution.uniform(cell_space("nas-bench-201"))))
-    shown = nascli("info", "run.safetensors", "--expected", "--table", "table.csv").out.splitlines()
-    (row,) = [line for line in shown if line.startswith("test ")]
-    assert row.split()[-1] == "23.00"  # 5 + 15 * 6 / 5
+    (row,) = [line for line in descriptions.truth_table(found).splitlines() if line.startswith("test ")]
+    assert row.split()[-1] == f"{5 + 15 * mean:.2f}"
 
 
 def test_trials_are_called_candidates_as_well(here, nascli):
@@ -101,13 +111,13 @@ def test_trials_are_called_candidates_as_well(here, nascli):
     assert (here / "trials.safetensors").read_bytes() == (here / "candidates.safetensors").read_bytes()
 
 
-def test_random_search_tries_thousands_by_the_first_column_of_validation(here, nascli):
-    done = nascli(*RANDOM, "--trials", 3000, "-o", "run.safetensors")
+def test_random_search_tries_a_thousand_by_the_first_column_of_validation(here, nascli):
+    done = nascli(*RANDOM, "--trials", 1000, "-o", "run.safetensors")
     assert (done.code, done.out) == (0, "run.safetensors\n")
     assert {path.name for path in here.iterdir()} == {"run.safetensors", "table.csv"}  # no run directory
     found = load_artifact("run.safetensors")
     cells = found.value.distribution.done
-    assert sorted(cell.number for cell in cells) == list(range(3000))
+    assert sorted(cell.number for cell in cells) == list(range(1000))
     for cell in cells:
         count = [pick.op for pick in cell.genotype.picks()].count("nor_conv_3x3")
         assert cell.accuracy == pytest.approx(accuracies(count)["valid"] / 100)
@@ -115,10 +125,10 @@ def test_random_search_tries_thousands_by_the_first_column_of_validation(here, n
         assert cell.loss is None
     ranked = [cell.accuracy for cell in cells]
     assert ranked == sorted(ranked, reverse=True)
-    # Of 3,000 uniform cells a binomial share of C(6, 1) 4^5 / 5^6 = 39.3 % has one convolution; its deviation is 0.9 %.
-    assert abs(ranked.count(0.3) / 3000 - 0.393) < 0.036
+    # Of 1,000 uniform cells a binomial share, C(6, 1) 4^5 / 5^6 = 39.3 %, has one convolution; its deviation is 1.54 %.
+    assert abs(ranked.count(0.3) / 1000 - 0.393) < 0.0615
     count = [pick.op for pick in found.value.distribution.mode().picks()].count("nor_conv_3x3")
-    assert f"best of 3,000 by valid: test {5 + 15 * count:.2f} %, rank {RANKS[count]:,} of 15,625" in done.err
+    assert f"best of 1,000 by valid: test {5 + 15 * count:.2f} %, rank {RANKS[count]:,} of 15,625" in done.err
     config = found.provenance.config
     assert (config["space"], config["choose_by"], config["column"]) == ("nas-bench-201", "valid", "test")
 
@@ -303,15 +313,8 @@ ONE = with_convolutions(1)
     ],
 )
 def test_what_does_not_go_together_is_one_line_and_exit_code_2(arguments, message, here, nascli):
-    distributions = {
-        "benchmark.st": mixture(space="nas-bench-201"),
-        "uniform.st": CategoricalDistribution.uniform(cell_space("nas-bench-201")),
-        "darts.st": mixture(),
-        "trials.st": trials(),
-        "channels.st": posterior(),
-    }
-    for name, distribution in distributions.items():
-        (here / name).write_bytes(bytes_of(distribution))
+    for name, content in searched().items():
+        (here / name).write_bytes(content)
     assert_one_line(arguments, 2, message, here, nascli)
 
 

@@ -18,6 +18,8 @@ from nascli.graphs.state import state_of
 from nascli.registry import SUPERNETS
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import Cell, CellGenotype, Pick
+from nascli.spaces.darts import Darts
+from nascli.spaces.protocol import CellSpace
 from nascli.supernets import stages_of, supernet
 from nascli.visualize.cells.drawn_cell import DrawnCell
 from nascli.visualize.runs.scored import Candidates
@@ -49,6 +51,11 @@ def drawn_cell(cell: Cell, name: str = "normal") -> DrawnCell:
     return DrawnCell(name, cell, SPACE)
 
 
+def few_operations(nodes: int) -> CellSpace:
+    """The space `darts` with two operations and `none`: as wide a map with a quarter of the fields."""
+    return type("Few", (Darts,), {"operations": ("none", "dil_conv_3x3", "skip_connect")})(nodes)
+
+
 @st.composite
 def cells(draw: st.DrawFn, most_nodes: int = 6, most_picks: int = 4) -> Cell:
     """Any legal cell: any graph, several picks per node, the same pick twice, nodes that nobody reads."""
@@ -70,11 +77,11 @@ def benchmark_genotypes() -> st.SearchStrategy[CellGenotype]:
 
 
 def mixture(
-    nodes: int = 0, beta: bool = True, seed: int = 0, space: str = "darts", sharpness: float = 1.0
+    nodes: int = 0, beta: bool = True, seed: int = 0, space: str | CellSpace = "darts", sharpness: float = 1.0
 ) -> MixtureDistribution:
     """A mixture of random logits."""
     generator = np.random.default_rng(seed)
-    cells = cell_space(space, nodes)
+    cells = cell_space(space, nodes) if isinstance(space, str) else space
     count = len(cells.edges())
     return MixtureDistribution(
         cells,
@@ -83,10 +90,12 @@ def mixture(
     )
 
 
-def categorical(nodes: int = 0, sharpness: float = 1.5, seed: int = 0, space: str = "darts") -> CategoricalDistribution:
+def categorical(
+    nodes: int = 0, sharpness: float = 1.5, seed: int = 0, space: str | CellSpace = "darts"
+) -> CategoricalDistribution:
     """A categorical of random logits: uniform for sharpness 0, nearly decided for 12."""
     generator = np.random.default_rng(seed)
-    cells = cell_space(space, nodes)
+    cells = cell_space(space, nodes) if isinstance(space, str) else space
     shapes = [(decision.draws, len(decision.options)) for decision in cells.decisions()]
     return CategoricalDistribution(cells, [sharpness * generator.normal(size=shape) for shape in shapes])
 

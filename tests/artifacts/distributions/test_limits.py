@@ -12,7 +12,8 @@ from nascli.errors import UsageError
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.names import NONE, SKIP
-from nascli.spaces.protocol import CellSpace, all_genotypes
+from nascli.spaces.protocol import CellSpace
+from tests.truth_table import genotypes
 
 NAS_BENCH = cell_space("nas-bench-201")
 LIMITS = [CellLimits(none, skips) for none in (False, True) for skips in (None, 0, 1, 2, 5)]
@@ -37,7 +38,7 @@ def fits(genotype: CellGenotype, limits: CellLimits) -> bool:
 
 @pytest.fixture(scope="module")
 def everything() -> tuple[CellGenotype, ...]:
-    return tuple(all_genotypes(NAS_BENCH))
+    return genotypes()
 
 
 @pytest.mark.parametrize("limits", LIMITS)

@@ -8,9 +8,14 @@ import pytest
 from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.ranking_part import ranking_part_bytes
 from tests.artifacts.test_ranking_part import part as a_part
-from tests.core.engine.ranking.example import run
+from tests.core.engine.ranking.example import run, sizes_once
 
 FEW = ["--candidates", 9, "--no-uniform", "-q"]
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`nascli derive` of a posterior: what is printed where, pipes, and options that have no effect elsewhere."""
 
 import json
+from functools import cache
 from statistics import mean, stdev
 
 import pytest
@@ -9,19 +10,30 @@ from nascli.artifacts.distributions.distribution import distribution_bytes
 from nascli.artifacts.files.disk import sha256
 from nascli.artifacts.load import read_artifact
 from nascli.cli.commands.derive_ranked import mean_and_deviation
+from nascli.core.engine import latency
 from nascli.core.engine.ranking.channel_candidates import size_of
 from tests.artifacts.examples import bytes_of, categorical
-from tests.core.engine.ranking.example import HELD_OUT_IMAGES, run
+from tests.core.engine.ranking.example import HELD_OUT_IMAGES, run, sizes_once
 
 FEW = ["--candidates", 8]
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
+
+
+@cache
+def searched() -> dict[str, bytes]:
+    return {"run.safetensors": distribution_bytes(run().value), "cells.safetensors": bytes_of(categorical())}
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder with the result of a search over channels, and of one over cells."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.safetensors").write_bytes(distribution_bytes(run().value))
-    (tmp_path / "cells.safetensors").write_bytes(bytes_of(categorical()))
+    for name, content in searched().items():
+        (tmp_path / name).write_bytes(content)
     return tmp_path
 
 
@@ -217,7 +229,9 @@ def test_mean_and_deviation() -> None:
     assert mean_and_deviation([0.25]) == (0.25, 0.0)
 
 
-def test_time_is_measured_for_what_has_a_network_of_its_own(here, nascli):
+def test_time_is_measured_for_what_has_a_network_of_its_own(here, nascli, monkeypatch):
+    monkeypatch.setattr(latency, "WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr(latency, "MOST_ROUNDS", 1)
     done = nascli("derive", "run.safetensors", *FEW, "--max-latency", 1000, "-o", "fast.json", "--json", "-q")
     assert done.code == 0, done.err
     assert 0 < json.loads(done.out)["latency_ms"] <= 1000

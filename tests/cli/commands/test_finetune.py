@@ -1,6 +1,7 @@
 """`nascli finetune` of a mixture: on other images, in the network that will be trained, from the same alpha."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,14 +11,23 @@ from tests.data.pictures import make_folder
 TINY = ["--epochs", 1, "--layers", 3, "--channels", 4, "--nodes", 1, "--batch-size", 16, "-q"]
 
 
+_SEARCHED: dict[str, bytes] = {}
+
+
+def searched(nascli, name, *words):
+    """A file in the working folder with the result of a search, which is run once."""
+    if name not in _SEARCHED:
+        done = nascli("search", *words, "-o", name)
+        assert done.code == 0, done.err
+        _SEARCHED[name] = Path(name).read_bytes()
+    Path(name).write_bytes(_SEARCHED[name])
+
+
 @pytest.fixture
 def digits(tmp_path, monkeypatch, nascli):
     """A working folder with the result of a search by DARTS on grey digits of 8x8, 10 classes."""
     monkeypatch.chdir(tmp_path)
-    done = nascli(
-        "search", "--method", "darts", "--limit-train", 100, "--arch-lr", 0.1, "--order", 2, *TINY, "-o", "digits.st"
-    )
-    assert done.code == 0, done.err
+    searched(nascli, "digits.st", "--method", "darts", "--limit-train", 100, "--arch-lr", 0.1, "--order", 2, *TINY)
     return tmp_path
 
 
@@ -71,8 +81,7 @@ SHORT = ["--epochs", 1, "--batch-size", 16, "-q"]
 def posterior(tmp_path, monkeypatch, nascli):
     """A working folder with the result of a search by PGNAS on 120 digits."""
     monkeypatch.chdir(tmp_path)
-    done = nascli("search", *SUPERNET, "--seed", 3, "--held-out", 0.2, *SHORT, "-o", "run.st")
-    assert done.code == 0, done.err
+    searched(nascli, "run.st", *SUPERNET, "--seed", 3, "--held-out", 0.2, *SHORT)
     return tmp_path
 
 

@@ -11,6 +11,7 @@ import nascli as package
 from nascli.artifacts.files.disk import sha256
 from nascli.core.engine.train import TrainJob
 from tests.data.pictures import make_folder
+from tests.small_cells import OTHER_SMALL_CELL, SMALL_CELL
 
 TINY = ["--epochs", 1, "--limit-train", 96, "--batch-size", 32, "--layers", 3, "--channels", 2]
 
@@ -22,11 +23,19 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_every_path_is_printed_alone_and_a_table_on_standard_error(here, nascli):
-    done = nascli("train", "darts-v1", "darts-v2", *TINY, "--validation", 0.3, "--seeds", "0-1", "-o", "m.safetensors")
+@pytest.fixture
+def two_cells(here):
+    """Files with cells whose networks are small."""
+    for name, cell in (("one.txt", SMALL_CELL), ("two.txt", OTHER_SMALL_CELL)):
+        (here / name).write_text(cell)
+    return ["one.txt", "two.txt"]
+
+
+def test_every_path_is_printed_alone_and_a_table_on_standard_error(two_cells, nascli):
+    done = nascli("train", *two_cells, *TINY, "--validation", 0.3, "--seeds", "0-1", "-o", "m.safetensors")
     paths = [f"m-{number}-seed{seed}.safetensors" for number in (1, 2) for seed in (0, 1)]
     assert (done.code, done.out.splitlines()) == (0, paths)
-    assert "training 4 of 4: darts-v2, seed 1, to m-2-seed1.safetensors" in done.err
+    assert "training 4 of 4: two.txt, seed 1, to m-2-seed1.safetensors" in done.err
     header, *rows = done.err.splitlines()[-5:]
     assert header.split()[:3] == ["model", "seed", "loss"]
     assert header.endswith("validation accuracy")
@@ -57,16 +66,16 @@ def test_an_interrupted_call_says_130_and_goes_on_without_being_told_the_setting
 
     with monkeypatch.context() as patched:
         patched.setattr(TrainJob, "step", counted)
-        stopped = nascli("train", "darts-v1", *TINY, "--seeds", "0-2", "-q")
+        stopped = nascli("train", SMALL_CELL, *TINY, "--seeds", "0-2", "-q")
     assert (stopped.code, stopped.out) == (130, "")
     assert "model-seed1.run" in stopped.err
     assert "--resume" in stopped.err
-    done = nascli("train", "darts-v1", "--seeds", "0-2", "--resume")
+    done = nascli("train", SMALL_CELL, "--seeds", "0-2", "--resume")
     assert done.code == 0, done.err
     assert done.out.splitlines() == [f"model-seed{seed}.safetensors" for seed in range(3)]
     assert "this run is complete" in done.err
     assert "resumed after step 2" in done.err
-    alone = nascli("train", "darts-v1", *TINY, "--seed", 2, "-q", "-o", "alone.safetensors")
+    alone = nascli("train", SMALL_CELL, *TINY, "--seed", 2, "-q", "-o", "alone.safetensors")
     assert alone.code == 0
     assert (here / "alone.safetensors").read_bytes() == (here / "model-seed2.safetensors").read_bytes()
 
@@ -97,19 +106,19 @@ def test_without_a_genotype_there_is_nothing_to_train(here, nascli):
     assert "model.run holds none: name the one to train" in nascli("train", "--resume").err
 
 
-def test_a_dry_run_tells_of_every_training_and_writes_nothing(here, nascli):
-    arguments = ["train", "darts-v1", "enas", *TINY, "--seeds", "0,5", "--method", "darts", "--dry-run", "-q"]
+def test_a_dry_run_tells_of_every_training_and_writes_nothing(two_cells, here, nascli):
+    arguments = ["train", *two_cells, *TINY, "--seeds", "0,5", "--method", "darts", "--dry-run", "-q"]
     done = nascli(*arguments)
     assert done.code == 0, done.err
     assert "seed" not in tomllib.loads(done.out)
     assert tomllib.loads(done.out)["channels"] == 2
-    for number, name in ((1, "darts-v1"), (2, "enas")):
+    for number, name in enumerate(two_cells, start=1):
         for seed in (0, 5):
             assert f"# {name}, seed {seed}, to model-{number}-seed{seed}.safetensors:\n" in done.out
     plans = json.loads(nascli(*arguments, "--json").out)
     assert [plan["config"]["seed"] for plan in plans] == [0, 5, 0, 5]
     assert plans[0]["parameters"] == plans[1]["parameters"] != plans[2]["parameters"]
-    assert list(here.iterdir()) == []
+    assert sorted(path.name for path in here.iterdir()) == two_cells
 
 
 @pytest.mark.parametrize(
@@ -160,7 +169,7 @@ def test_val_beside_test_watches_a_training(here, nascli, monkeypatch):
         make_folder(here / "p" / part, {"a": count, "b": count}, side=8)
     words = [
         "train",
-        "enas",
+        SMALL_CELL,
         *TINY[:2],
         *TINY[6:],
         "--batch-size",
@@ -187,11 +196,11 @@ def test_val_beside_test_watches_a_training(here, nascli, monkeypatch):
     assert other["validation_accuracy"] * 6 == pytest.approx(round(other["validation_accuracy"] * 6)), "a quarter of 24"
 
 
-def test_of_several_cells_the_best_is_printed_alone(here, nascli):
-    words = ["darts-v1", "enas", *TINY, "--validation", 0.3, "--keep-best", "-o", "m.safetensors"]
+def test_of_several_cells_the_best_is_printed_alone(two_cells, nascli):
+    words = [*two_cells, *TINY, "--validation", 0.3, "--keep-best", "-o", "m.safetensors"]
     done = nascli("train", *words)
     assert done.code == 0, done.err
-    assert done.out in ("darts-v1\n", "enas\n")
+    assert done.out.removesuffix("\n") in two_cells
     header, first, second, table = done.err.splitlines()[-4:]
     assert header.split()[:4] == ["rank", "cell", "validation", "accuracy"]
     assert first.split()[:2] == ["1", done.out.strip()]

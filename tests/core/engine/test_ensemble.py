@@ -23,7 +23,7 @@ SHUFFLED = (7, 2, 0, 9, 1, 3, 8, 4, 6, 5)
 
 @pytest.fixture(scope="module")
 def pair() -> list[LoadedArtifact]:
-    return list(nascli.train_all(["darts-v1"], nascli.TrainConfig(**SMALL), seeds=[0, 1]))
+    return list(nascli.train_all([SMALL_CELL], nascli.TrainConfig(**SMALL), seeds=[0, 1]))
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
 from nascli.spaces import cell_space
+from nascli.spaces.protocol import CellSpace
 from nascli.visualize import visualize
 from nascli.visualize.cells import heat_map, page
 from nascli.visualize.cells.categorical import draw_categorical
 from nascli.visualize.style import HIGHLIGHT, readable
-from tests.visualize.examples import categorical
+from tests.visualize.examples import categorical, few_operations
 from tests.visualize.figures import made, overlaps, rectangles, texts
 
 # Of each space: its cells, how often a decision is drawn, and the operations that may be drawn.
@@ -175,9 +176,10 @@ def test_headings_of_the_benchmarks_nodes_are_of_all_their_edges(drawn) -> None:
 
 @pytest.mark.parametrize(
     ("nodes", "sharpness", "space"),
-    [(1, 0.0, "darts"), (3, 12.0, "darts"), (7, 0.0, "darts"), (3, 12.0, "nas-bench-201")],
+    [(1, 0.0, "darts"), (3, 12.0, "darts"), (7, 0.0, few_operations(7)), (3, 12.0, "nas-bench-201")],
+    ids=["darts", "decided", "wide", "nas-bench-201"],
 )
-def test_no_text_lies_on_another(drawn, nodes: int, sharpness: float, space: str) -> None:
+def test_no_text_lies_on_another(drawn, nodes: int, sharpness: float, space: str | CellSpace) -> None:
     assert overlaps(drawn(categorical(nodes, sharpness, space=space))) == []
 
 

@@ -11,7 +11,7 @@ from nascli.visualize import visualize
 from nascli.visualize.cells import heat_map, page
 from nascli.visualize.cells.mixture import draw_mixture
 from nascli.visualize.style import HIGHLIGHT, readable
-from tests.visualize.examples import mixture
+from tests.visualize.examples import few_operations, mixture
 from tests.visualize.figures import made, overlaps, rectangles, texts
 
 
@@ -87,7 +87,7 @@ def test_headings_compare_with_the_entropy_of_the_undecided(drawn) -> None:
 @pytest.mark.parametrize("nodes", [1, 7])
 def test_nothing_of_a_map_overlaps(drawn, nodes: int) -> None:
     """Up to six nodes fit the usual width."""
-    figure = drawn(mixture(nodes=nodes))
+    figure = drawn(mixture(space=few_operations(nodes)))
     assert overlaps(figure) == []
     width = figure.axes[0].get_xlim()[1]
     names = sorted(t.get_position()[0] for t in figure.axes[0].texts if "→" in t.get_text())[::2]

@@ -55,10 +55,12 @@ def cells(
     return model_of(load_artifact(name).value.genotype, settings, **more)
 
 
-def nas_bench_201() -> LoadedModel:
+def nas_bench_201(layers: int = 6) -> LoadedModel:
     """A cell with all operations of its space, on grey pictures."""
     space = cell_space("nas-bench-201")
-    settings = NetworkSettings(layers=6, channels=3, stem="cifar", classes=len(CLASSES), image_channels=1, image_size=8)
+    settings = NetworkSettings(
+        layers=layers, channels=3, stem="cifar", classes=len(CLASSES), image_channels=1, image_size=8
+    )
     return model_of(space.parse(space.example, "example"), settings)
 
 

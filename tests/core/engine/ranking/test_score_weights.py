@@ -17,7 +17,12 @@ from nascli.core.engine.ranking.rank import Ranking, rank
 from nascli.core.engine.ranking.score_weights import WeightScorer
 from nascli.core.engine.reporter import Silent
 from nascli.errors import Interrupted, UsageError
-from tests.core.engine.ranking.example import CPU, held_out, run, settings
+from tests.core.engine.ranking.example import CPU, held_out, run, settings, sizes_once
+
+
+@pytest.fixture(autouse=True)
+def _sizes_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes_once(monkeypatch)
 
 
 @cache
