@@ -32,6 +32,9 @@ MEETING_SECONDS = 600.0
 SILENCE_SECONDS = 5.0
 """How long the ranks wait for each other's last words, once one of them has failed."""
 
+FIRST_SECONDS = 2.0
+"""How much longer the others wait than rank 0, which speaks for all if it can."""
+
 GRACE_SECONDS = 10.0
 """How long a rank may go on after another has failed, before it is ended from outside: it may wait for an answer."""
 
@@ -138,7 +141,7 @@ def _agreed(words: LastWords, mine: Outcome, signals: Signals, say: Say) -> Outc
 
 def _heard(words: LastWords, mine: Outcome, signals: Signals) -> Outcome:
     """The verdict of one rank, from what the others say until the time is up."""
-    wait = SILENCE_SECONDS + (0.0 if words.rank == 0 else 2.0 + words.rank / words.count)
+    wait = SILENCE_SECONDS + (0.0 if words.rank == 0 else FIRST_SECONDS + words.rank / words.count)
     deadline = time.monotonic() + (wait if mine.failed else MEETING_SECONDS)
     troubled = mine.failed
     while time.monotonic() < deadline:

@@ -124,7 +124,7 @@ def _rank(folder, rank, count, port, arguments, streams, fault, program):
     from nascli.cli.main import run
     from nascli.distributed import torchrun
 
-    torchrun.SILENCE_SECONDS = 1.5
+    torchrun.SILENCE_SECONDS, torchrun.FIRST_SECONDS = 1.2, 0.6
     if fault is not None:
         fault()
     sys.exit((program or run)(arguments))

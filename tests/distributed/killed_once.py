@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 from nascli.cli.main import run
+from nascli.distributed import torchrun
 from tests.distributed import faults
 
 if __name__ == "__main__":
+    torchrun.SILENCE_SECONDS, torchrun.FIRST_SECONDS = 1.2, 0.6
     mark, *arguments = sys.argv[1:]
     if os.environ["RANK"] == "1" and not Path(mark).exists():
         Path(mark).touch()

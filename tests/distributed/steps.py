@@ -29,10 +29,10 @@ COLD = {"arch_warmup_epochs": 0}
 
 SEARCHES = {
     "pc-darts": {"method": "pc-darts", **CELLS, **COLD},
-    "pc-darts, wide": {"method": "pc-darts", **CELLS, "channels": 12, **COLD},
+    "pc-darts, wide": {"method": "pc-darts", **CELLS, "nodes": 1, "channels": 12, **COLD},
     "pc-darts, nas-bench-201": {"method": "pc-darts", **SMALL, **COLD},
-    "pc-darts, recomputed": {"method": "pc-darts", **CELLS, **COLD, "recompute": True},
-    "darts, second order": {"method": "darts", **SMALL, "channels": 2, "order": 2, **COLD},
+    "pc-darts, recomputed": {"method": "pc-darts", **CELLS, "nodes": 1, **COLD, "recompute": True},
+    "darts, second order": {"method": "darts", **CELLS, "nodes": 1, "order": 2, **COLD},
     "parsec, spread": {"method": "parsec", **CELLS, **COLD, "samples": 4},
     "parsec, warm-up": {"method": "parsec", **CELLS, "arch_warmup_epochs": 2},
     "parsec, more ranks than samples": {"method": "parsec", **SMALL, **COLD, "samples": 2},
