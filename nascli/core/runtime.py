@@ -165,7 +165,12 @@ def open_runtime(config: Config) -> Runtime:
 
 def _check_ranks(config: Config, ranks: Ranks) -> None:
     """Raise UsageError for what does not go with several processes."""
-    alone = {"--compile": config.compile, "--cuda-graphs": config.cuda_graphs, "--skip-corrupt": config.skip_corrupt}
+    if config.skip_corrupt:
+        raise UsageError(
+            "--skip-corrupt is for one process: repair or remove the images that cannot be read, and leave it out "
+            "under torchrun"
+        )
+    alone = {"--compile": config.compile, "--cuda-graphs": config.cuda_graphs}
     if given := [flag for flag, given in alone.items() if given]:
         raise UsageError(
             f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for one process: leave "

@@ -23,6 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 from nascli.distributed.last_words import LastWords
 from nascli.distributed.outcome import TIMED_OUT, Outcome, verdict
 from nascli.distributed.ranks import Ranks, joined
+from nascli.distributed.report import tell_torchrun
 from nascli.distributed.signals import Signals, stopped
 from nascli.errors import LostRanks, NascliError
 
@@ -164,6 +165,7 @@ def _alone(mine: Outcome, say: Say) -> Outcome:
 
 def _leave(end: Outcome) -> NoReturn:
     """End the process now."""
+    tell_torchrun(end.message)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

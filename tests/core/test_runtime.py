@@ -97,7 +97,8 @@ def test_a_network_that_cannot_fit_is_refused_before_it_is_made():
     ("given", "message"),
     [
         ({"compile": True}, "--compile is for one process: leave it out under torchrun"),
-        ({"cuda_graphs": True, "skip_corrupt": True}, "--cuda-graphs and --skip-corrupt are for one process"),
+        ({"cuda_graphs": True, "compile": True}, "--compile and --cuda-graphs are for one process"),
+        ({"skip_corrupt": True}, "--skip-corrupt is for one process: repair or remove the images"),
         ({"batch_size": 2}, "a batch of 2 cannot be spread over 3 processes: start fewer, or give --batch-size 3"),
         ({"device": "cuda:0"}, "--device cuda:0 is one GPU, and each process takes one: give --device cuda"),
     ],

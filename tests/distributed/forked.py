@@ -116,6 +116,7 @@ def _rank(folder, rank, count, port, arguments, streams, fault, program):
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "TORCHELASTIC_RUN_ID": "a test",
+        "TORCHELASTIC_ERROR_FILE": str(folder / f"rank-{rank}.json"),
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
     os.chdir(folder)

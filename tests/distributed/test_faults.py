@@ -1,5 +1,6 @@
 """Whatever happens to one rank, the job ends with one message, the checkpoint is whole, and the run can go on."""
 
+import json
 import os
 import shutil
 import signal
@@ -138,6 +139,9 @@ def test_what_fails_on_one_rank_ends_all_with_its_code(jobs, whole, fault, code,
     ended = jobs.run([*OWN, "-o", f"{name}.safetensors"], fault=fault, rank=1)
     assert ended.codes == [code, code]
     assert text in one_message(ended)
+    for rank in range(2):  # torchrun's report repeats it
+        told = json.loads((jobs.folder / f"rank-{rank}.json").read_text())["message"]
+        assert told["message"] == told["extraInfo"]["py_callstack"] == f"nascli: {one_message(ended)}"
     if code == 1:  # the checkpoint is one from before the fault
         assert resumed(jobs, name) == whole
 

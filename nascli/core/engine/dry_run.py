@@ -144,6 +144,7 @@ def total(costs: list[Cost], runtime: Runtime, pictures: Keeping | None) -> dict
     *before, cost = costs
     warmup = {"warmup_steps": before[0].steps, "warmup_seconds_per_step": before[0].seconds} if before else {}
     seconds = sum(cost.steps * cost.seconds for cost in costs)
+    each = f"; each of {runtime.ranks.count} processes" if runtime.ranks.count > 1 else ""
     return {
         **keeping_facts(pictures),
         "steps": sum(cost.steps for cost in costs),
@@ -151,7 +152,7 @@ def total(costs: list[Cost], runtime: Runtime, pictures: Keeping | None) -> dict
         "seconds_per_step": cost.seconds,
         "seconds": seconds + (0.0 if pictures is None else pictures.seconds),
         "peak_memory_bytes": max(cost.memory for cost in costs),
-        "peak_memory_of": COUNTED[runtime.device.type],
+        "peak_memory_of": COUNTED[runtime.device.type] + each,
     }
 
 

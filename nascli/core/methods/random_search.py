@@ -78,12 +78,18 @@ class RandomSearch:
             )
         uniform = CategoricalDistribution.uniform(self._space, plan.limits)
         self.notices += limits_notice(uniform)
-        if trials < self._ranks.count:
-            self.notices += (f"{self._ranks.count - trials} of {self._ranks.count} processes have no cell to train",)
+        if self._ranks.count > 1:
+            self.notices += (self._spread_notice(trials),)
         self._cells = tuple(uniform.sample(plan.seed, number) for number in range(trials))
         self._done: list[tuple[float, float]] = []
         self.steps_done = 0
         self._begin(self._next_group())
+
+    def _spread_notice(self, trials: int) -> str:
+        count, idle = self._ranks.count, self._ranks.count - trials
+        if idle > 0:
+            return f"each cell has a process of its own, {idle} of {count} processes stay without"
+        return f"{count} processes train different cells at once, so {self.epochs} epochs pass"
 
     def _budget_notice(self, origin: str) -> tuple[str, ...]:
         return (f"{self._budget}, {origin}; the number of parameters is that of the first",)

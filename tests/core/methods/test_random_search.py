@@ -376,3 +376,15 @@ def test_a_search_goes_on_over_another_number_of_ranks(steps, count, group, left
     assert several._group == group
     assert 2 * several.epochs - several.steps_done == left
     assert several._done == alone._done
+
+
+@pytest.mark.parametrize(
+    ("count", "notice"),
+    [
+        (2, "2 processes train different cells at once, so 4 epochs pass"),
+        (4, "each cell has a process of its own, 1 of 4 processes stay without"),
+    ],
+)
+def test_what_several_processes_do_is_told(count, notice):
+    told = method(epochs=6, trials=3, runtime=replace(CPU, ranks=Ranks(0, count)))
+    assert notice in told.notices
