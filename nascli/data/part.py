@@ -14,9 +14,9 @@ from nascli.data.images import FileImages, Images
 from nascli.data.permutation import permutation
 from nascli.data.reading import decode_all, find_unreadable
 from nascli.data.resident import ResidentFeed
+from nascli.data.skipping import or_skip
 from nascli.data.statistics import Statistics, statistics
 from nascli.data.workers import WorkerFeed
-from nascli.distributed import launch
 from nascli.errors import DataError
 
 SAMPLED_IMAGES = 1024
@@ -81,7 +81,7 @@ def _left_out(unreadable: tuple[UnreadableImage, ...], skip_corrupt: bool) -> st
     """The notice of images that were skipped; raises DataError if they must not be."""
     more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
     if not skip_corrupt:
-        otherwise = ", or leave such images out with --skip-corrupt" if launch.count() == 1 else ""
+        otherwise = or_skip(", or leave such images out with --skip-corrupt")
         raise DataError(f"cannot read {unreadable[0]}{more}; repair or remove it{otherwise}")
     return f"left out {len(unreadable)} image{'s' if more else ''} that cannot be read: {unreadable[0]}{more}"
 

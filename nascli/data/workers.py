@@ -21,6 +21,7 @@ from nascli.data.format import Format
 from nascli.data.images import Images
 from nascli.data.reading import cores
 from nascli.data.resizing import evaluation_side, resize
+from nascli.data.skipping import or_skip
 from nascli.distributed import launch
 from nascli.errors import DataError, NascliError
 from nascli.seeds import derive_seed
@@ -109,7 +110,8 @@ class WorkerFeed:
     def _advice(self, lost: int) -> str:
         if self._skip_corrupt:
             return f"nor can the others of its batch ({lost:,} in all): put them back, and go on with --resume"
-        return "put it back and go on with --resume, or begin again (--overwrite) without it, or with --skip-corrupt"
+        otherwise = or_skip(", or with --skip-corrupt")
+        return f"put it back and go on with --resume, or begin again (--overwrite) without it{otherwise}"
 
 
 def usual_workers(images: int) -> int:

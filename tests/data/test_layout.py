@@ -302,7 +302,7 @@ def test_a_data_dir_whose_name_is_not_utf_8_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("target", "reason"), [("nowhere", "No such file or directory"), (None, "Too many levels of symbolic links")]
 )
-def test_a_broken_link_is_an_unreadable_picture(tmp_path, target, reason):
+def test_a_broken_link_is_an_unreadable_picture(tmp_path, monkeypatch, target, reason):
     make_folder(tmp_path, {"cat": 9, "dog": 9}, side=6)
     if target is None:
         (tmp_path / "cat" / "gone.png").symlink_to(tmp_path / "cat" / "gone.png")
@@ -317,4 +317,8 @@ def test_a_broken_link_is_an_unreadable_picture(tmp_path, target, reason):
     data = open_data(config(skip_corrupt=True), device=CPU)
     seen = data.info.train_images + sum(len(labels) for _, labels in data.test_batches(8))
     assert seen == 18
+    for name, value in {"TORCHELASTIC_RUN_ID": "a test", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DataError, match=rf"gone\.png: {reason}; repair or remove it$"):
+        open_data(config(), device=CPU).test_batches(2)
     assert any("left out 1 image that cannot be read" in notice for notice in data.notices)

@@ -12,6 +12,7 @@ import numpy as np
 
 from nascli.config import Config
 from nascli.data.images import FileImages, Images
+from nascli.data.skipping import or_skip
 from nascli.data.sources.folders import fingerprint_of_files
 from nascli.data.sources.layout import WORDS
 from nascli.data.sources.parts import PARTS, Part, Parts, labelled_source, required_file, source_of, training_part
@@ -151,7 +152,9 @@ def _check_files(file: Path, rows: Iterable[_Row], root: Path) -> None:
     """Raise DataError for rows whose file is not there."""
     absent = [f"line {row.line}: there is no file {root / row.path}" for row in rows if not (root / row.path).is_file()]
     if absent:
-        raise DataError(f"{file}, {_some(absent)}; paths are relative to the CSV file (--skip-corrupt leaves them out)")
+        raise DataError(
+            f"{file}, {_some(absent)}; paths are relative to the CSV file{or_skip(' (--skip-corrupt leaves them out)')}"
+        )
 
 
 def _some(faults: list[str]) -> str:
