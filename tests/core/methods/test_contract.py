@@ -210,7 +210,7 @@ def test_a_search_goes_on_from_anothers_distribution_in_a_larger_network(course,
 
 @pytest.mark.parametrize("case", [case for case in OF_CELLS if case[0] in STAND_FOR_CELLS], ids="-".join)
 def test_the_metrics_tell_the_cells_that_would_be_derived_now(case):
-    running = Running(configured(case))
+    running = Running(configured(case).model_copy(update={"limit_train": 16}))
     job = SearchJob(running.config, running.method, running.streams, running.runtime)
     rows = [job.start_metrics()]
     for _ in range(job.steps_per_epoch):
