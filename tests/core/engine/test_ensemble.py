@@ -17,7 +17,7 @@ from nascli.errors import UsageError
 from tests.core.engine.kept import mask_of, model_file, run_file
 from tests.small_cells import SMALL_CELL
 
-SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 320, "batch_size": 32, "layers": 3, "channels": 4, "lr": 0.1}
+SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 320, "batch_size": 32, "layers": 1, "channels": 4, "lr": 0.1}
 SHUFFLED = (7, 2, 0, 9, 1, 3, 8, 4, 6, 5)
 
 
