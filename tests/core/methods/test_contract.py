@@ -47,6 +47,10 @@ LAYERS = {"darts": 5, "nas-bench-201": 6}
 
 
 WITHIN_LIMITS = [("parsec", "darts"), ("random", "nas-bench-201")]
+"""These are run so, and without limits in the other space."""
+
+SAME_CODE = ("pc-darts", "nas-bench-201")
+"""As `darts` there, with other settings."""
 
 OPTIONS = {"gaussian": {"noise": "gaussian"}}
 """Of PGNAS, for which a step is another."""
@@ -67,7 +71,7 @@ def configured(case, **given):
 
 
 WITH_OPTIONS = [
-    *((*case, {}) for case in CASES),
+    *((*case, {}) for case in CASES if case not in (*WITHIN_LIMITS, SAME_CODE)),
     *((*case, LIMITED[case[1]]) for case in WITHIN_LIMITS),
     *(("pgnas", "resnet-mb", given) for given in OPTIONS.values()),
 ]

@@ -151,9 +151,9 @@ def test_random_channels_change_with_every_step_and_not_with_the_repetition():
     losses = []
     for _ in range(2):
         searched, sources = method(channel_sampling="random", lr=0.0, arch_lr=0.0), streams()
-        losses.append([float(searched.step(sources)["train_loss"]) for _ in range(3)])
+        losses.append([float(searched.step(sources)["train_loss"]) for _ in range(2)])
     assert losses[0] == losses[1]
-    assert len(set(losses[0])) == 3
+    assert len(set(losses[0])) == 2
 
 
 def test_health_of_an_undecided_mixture_is_the_entropy_of_eight_operations():

@@ -25,7 +25,13 @@ def _masks(graph: Graph, count: int, *, keep: float = 0.7, seed: int = 2) -> Ten
 
 
 @pytest.mark.parametrize(
-    ("name", "image_size"), [(name, side) for name in NAMES for side in (8, 32, 45 if SUPERNETS[name].stride == 32 else 13) if side >= SUPERNETS[name].stride]
+    ("name", "image_size"),
+    [
+        (name, side)
+        for name in NAMES
+        for side in (8, 32, 45 if SUPERNETS[name].stride == 32 else 13)
+        if side >= SUPERNETS[name].stride
+    ],
 )
 def test_graph_and_network_agree(name: str, image_size: int) -> None:
     """On the shape of every node, on parameters and multiply-adds, and on names; on maps down to 2x2 or 1x1."""

@@ -37,7 +37,7 @@ def searched(space, method="spos", **given):
 
 @pytest.fixture(scope="module", params=SPACES)
 def start(request):
-    return searched(request.param, **({"nodes": 2} if request.param == "darts" else {}))
+    return searched(request.param, **({"nodes": 1} if request.param == "darts" else {}))
 
 
 def settings(method="spos", **given):
