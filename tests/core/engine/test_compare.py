@@ -19,7 +19,7 @@ from nascli.core.engine.train import TrainJob
 from nascli.data import DataModule, open_data
 from nascli.errors import Interrupted, UsageError
 
-SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 40, "batch_size": 10, "layers": 3, "channels": 2}
+SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 40, "batch_size": 10, "layers": 1, "channels": 2}
 STEPS = 3
 """Steps of a training: 30 images, 10 at a time."""
 

@@ -17,7 +17,7 @@ from nascli.errors import UsageError
 from tests.core.engine.kept import mask_of, model_file, run_file
 from tests.small_cells import SMALL_CELL
 
-SMALL = {"dataset": "digits", "epochs": 3, "limit_train": 320, "batch_size": 32, "layers": 3, "channels": 4, "lr": 0.1}
+SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 320, "batch_size": 32, "layers": 1, "channels": 4, "lr": 0.1}
 SHUFFLED = (7, 2, 0, 9, 1, 3, 8, 4, 6, 5)
 
 
@@ -29,7 +29,7 @@ def pair() -> list[LoadedArtifact]:
 @pytest.fixture(scope="module")
 def large() -> LoadedArtifact:
     """A model for images of 16 pixels, of other training images, so with another normalisation too."""
-    config = nascli.TrainConfig(**{**SMALL, "epochs": 1, "limit_train": 160, "image_size": 16})
+    config = nascli.TrainConfig(**{**SMALL, "limit_train": 64, "image_size": 16})
     return nascli.train(SMALL_CELL, config)
 
 

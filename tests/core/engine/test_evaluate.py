@@ -11,7 +11,7 @@ from nascli.errors import UsageError
 from tests.core.engine.kept import digits, mask_of, masked, model_file, run_file
 
 CPU = Runtime(torch.device("cpu"))
-SMALL = {"epochs": 1, "limit_train": 200, "batch_size": 32, "layers": 3, "channels": 4}
+SMALL = {"epochs": 1, "limit_train": 200, "batch_size": 32, "layers": 1, "channels": 4}
 
 
 def test_a_tally_counts_by_hand():

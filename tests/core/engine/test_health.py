@@ -144,7 +144,7 @@ def test_of_random_search_and_of_channels() -> None:
 @pytest.mark.parametrize("method", ["parsec", "darts", "pc-darts", "random"])
 def test_every_search_of_cells_ends_with_it_and_python_has_the_same(method: str, tmp_path: Path) -> None:
     """Also the finetune that goes on with it. The entropy is that of the last row."""
-    own = {"trials": 2} if method == "random" else {}
+    own = {"random": {"trials": 2}, "parsec": {"samples": 2}}.get(method, {})
     config: dict[str, Any] = {**SMALL, "method": method, "epochs": 2, **own}
     notes = Notes()
     run = nascli.search(nascli.SearchConfig(**config), nascli.Destination(tmp_path / "run.safetensors"), notes)

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path) -> LoadedArtifact:
     config = nascli.TrainConfig(
-        dataset="folder", data_dir=folder, image_size=12, epochs=1, batch_size=4, layers=3, channels=2
+        dataset="folder", data_dir=folder, image_size=12, epochs=1, batch_size=4, layers=1, channels=2
     )
     return nascli.train(SMALL_CELL, config)
 

@@ -33,7 +33,7 @@ def test_cutout_reaches_the_images() -> None:
 
 def test_a_finetune_splits_the_images_as_the_search_and_draws_anew() -> None:
     """It does not repeat the batches and augmentation of the search's first epoch, but holds out the same images."""
-    settings = {"method": "pgnas", "limit_train": 200, "batch_size": 20, "epochs": 1, "seed": 7}
+    settings = {"method": "pgnas", "limit_train": 200, "batch_size": 20, "epochs": 1, "seed": 7, "width": 4, "depth": 1}
     search, finetune = SearchConfig(**settings), FinetuneConfig(**settings)
     data = open_data(search, device=CPU.device)
     before, after = (open_streams(config, data, CPU) for config in (search, finetune))
@@ -52,12 +52,13 @@ def test_a_finetune_splits_the_images_as_the_search_and_draws_anew() -> None:
 
 
 def test_nor_does_a_finetune_of_a_finetune_repeat_that() -> None:
-    config, started = SearchConfig(**CELLS), []
+    cells = {**CELLS, "limit_train": 20}
+    config, started = SearchConfig(**cells), []
     start = nascli.search(config)
     for _ in range(3):
-        _, job = open_search(FinetuneConfig(**CELLS), start, CPU)
+        _, job = open_search(FinetuneConfig(**cells), start, CPU)
         started.append(job._streams["train"].next()[0].flatten().tolist())
-        start = nascli.finetune(start, FinetuneConfig(**CELLS)) if len(started) < 3 else start
+        start = nascli.finetune(start, FinetuneConfig(**cells)) if len(started) < 3 else start
     assert len(set(map(tuple, started))) == 3
 
 

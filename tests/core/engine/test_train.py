@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import nascli
+from nascli.artifacts.genotypes.genotype import parse_genotype
 from nascli.artifacts.genotypes.published import load
 from nascli.artifacts.runs.checkpoint import checkpoint_bytes, load_checkpoint
 from nascli.core.engine.reporter import Silent
@@ -17,7 +18,6 @@ from nascli.core.runtime import Runtime
 from nascli.data import open_data
 from nascli.errors import UsageError
 from nascli.seeds import derive_seed
-from nascli.spaces.cell_genotype import CellGenotype
 from nascli.spaces.network_settings import NetworkSettings
 from tests.core.engine.kept import digits, genotype_file, mask_of, run_file
 from tests.small_cells import SMALL_CELL
@@ -25,7 +25,8 @@ from tests.small_cells import SMALL_CELL
 CPU = Runtime(torch.device("cpu"))
 SMALL = {"dataset": "digits", "epochs": 3, "limit_train": 100, "batch_size": 25, "layers": 3, "channels": 4}
 SETTINGS = NetworkSettings(layers=3, channels=4, stem="cifar", classes=10, image_channels=1, image_size=8)
-GRAPH = load("darts-v2").genotype.graph(SETTINGS)
+GENOTYPE = parse_genotype(SMALL_CELL.encode(), "here").genotype
+GRAPH = GENOTYPE.graph(SETTINGS)
 
 
 SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
@@ -33,9 +34,7 @@ SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_c
 
 def job(**given):
     config = nascli.TrainConfig(**{**SMALL, **given})
-    genotype = load("darts-v2").genotype
-    assert isinstance(genotype, CellGenotype)
-    return TrainJob(genotype, GRAPH, SETTINGS, config, open_data(config, device=CPU.device), CPU)
+    return TrainJob(GENOTYPE, GRAPH, SETTINGS, config, open_data(config, device=CPU.device), CPU)
 
 
 @pytest.mark.parametrize("weights", ["none", "balanced"])
@@ -120,10 +119,9 @@ def test_the_towers_loss_counts_with_its_weight():
     config = nascli.TrainConfig(
         **{**SMALL, "image_size": 32, "auxiliary": 0.4, "lr": 0.1, "lr_min": 0.1, "clip": 0.0, "weight_decay": 0.0}
     )
-    genotype = load("darts-v2").genotype
-    graph = genotype.graph(settings)
+    graph = GENOTYPE.graph(settings)
     data = open_data(config, device=CPU.device)
-    trained, twin = (TrainJob(genotype, graph, settings, config, data, CPU) for _ in range(2))
+    trained, twin = (TrainJob(GENOTYPE, graph, settings, config, data, CPU) for _ in range(2))
     images, labels = twin._stream.next()
     reference = build_network(graph, derive_seed(0, "weights"), with_tower=True).to(memory_format=torch.channels_last)
     logits, auxiliary = reference(images, with_auxiliary=True)

@@ -14,7 +14,7 @@ from nascli.core.engine.train_all import members
 from nascli.errors import Interrupted, UsageError
 from tests.small_cells import OTHER_SMALL_CELL, SMALL_CELL
 
-SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 96, "batch_size": 32, "layers": 3, "channels": 2}
+SMALL = {"dataset": "digits", "epochs": 1, "limit_train": 96, "batch_size": 32, "layers": 1, "channels": 2}
 STEPS = 3
 """Steps of each training: 96 images, 32 at a time."""
 

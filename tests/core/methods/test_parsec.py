@@ -81,9 +81,13 @@ class FewNasBench201(NasBench201):
 
     operations = ("none", "skip_connect", "nor_conv_3x3")
 
-    def decisions(self):
+    def __init__(self):
+        super().__init__()
         rows = zip(super().decisions(), self.edges(), strict=True)
-        return tuple(replace(row, options=(row.options[1 - sum(edge) % 2], row.options[2])) for row, edge in rows)
+        self._few = tuple(replace(row, options=(row.options[1 - sum(edge) % 2], row.options[2])) for row, edge in rows)
+
+    def decisions(self):
+        return self._few
 
 
 FEW = {"darts": FewDarts, "nas-bench-201": FewNasBench201}
@@ -213,7 +217,7 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
     draws, prior, rows = children_of(search)
     networks = [child.network() for child in genotypes(search, draws)]
     noise = torch.Generator().manual_seed(3)
-    count, spread = {"darts": (210, 1.0), "nas-bench-201": (64, 3.0)}[few]  # of fewer children, to see the bias
+    count, spread = {"darts": (210, 1.4), "nas-bench-201": (64, 5.0)}[few]  # of fewer children, to see the bias
     table = {network: spread * float(torch.randn((), generator=noise)) for network in dict.fromkeys(networks)}
     assert len(table) == count
     planted(search, lambda child: table[child.network()])
@@ -226,9 +230,9 @@ def test_the_gradient_of_the_logits_is_unbiased_but_for_the_normalisation(few):
     mean_of_two = 2 * (prior[:, None] * prior[None, :] * pair).sum(1) @ score
 
     search._samples = 2
-    found = []
-    for _ in range(500):
-        search.step(streams())
+    found, data = [], streams()
+    for _ in range(250):
+        search.step(data)
         found.append(estimated_gradient(search))
     found = torch.stack(found)
     error = (found.var(0) / len(found)).sum().sqrt()
@@ -476,7 +480,7 @@ def test_the_logits_move_by_adam_and_the_weights_by_clipped_sgd():
 
 def test_only_one_childs_activations_live_at_a_time():
     """The peak of a step is that of training the largest of its children, within a tenth."""
-    search, data = method(samples=8, nodes=4, channels=8), streams(batch=32)
+    search, data = method(samples=5, nodes=2, channels=8), streams(batch=32)
     ignore = [*search.network.parameters(), data["train"].images, data["search"].images]
 
     # All children count alike, so that all are trained.
@@ -650,7 +654,7 @@ def test_the_drift_is_a_search_without_data(monkeypatch):
     search, blind, other = method(samples=3), method(samples=3), method(samples=3)
     blind._log_likelihood = lambda images, labels, children, **_: torch.zeros(len(children), dtype=torch.float64)
     monkeypatch.setattr(blind, "_draw", lambda now: draw(now, 3, 0, "drift", blind.steps_done))
-    for _ in range(5):
+    for _ in range(2):
         search.step(streams())
         blind.step(streams())
         other.step({"search": Batches(7), "train": Batches(8)})

@@ -397,7 +397,7 @@ def test_the_tower_helps_the_search_and_stays_behind():
     assert not torch.equal(before, pgnas.network.auxiliary.classifier.weight)
     found = pgnas.distribution()
     assert not [name for name in found.weights if name.startswith("auxiliary.")]
-    other = method(data=data, space="enas", auxiliary=0.4)
+    other = method(data=data, space="enas", auxiliary=0.4, width=4)
     other.start_from(posterior(pgnas, data=data))
     assert all(torch.equal(other.network.state_dict()[n], torch.from_numpy(v.copy())) for n, v in found.weights.items())
 

@@ -91,7 +91,7 @@ class Digits:
 
 
 def test_both_draws_of_a_node_are_uniform_over_all_inputs_and_operations_and_independent():
-    count = 3000
+    count = 2000
     cells = method(epochs=count, trials=count, nodes=2).distribution().waiting
     assert len(cells) == count
     operations = [op for op in Darts.operations if op != "none"]
@@ -115,7 +115,7 @@ def test_both_draws_of_a_node_are_uniform_over_all_inputs_and_operations_and_ind
 
 
 def test_the_operations_of_all_edges_are_uniform_and_independent_of_each_other():
-    count, operations = 3000, NasBench201.operations
+    count, operations = 1000, NasBench201.operations
     cells = method(epochs=count, trials=count, space="nas-bench-201").distribution().waiting
     drawn = np.array([[operations.index(pick.op) for pick in cell.picks()] for cell in cells])
     assert drawn.shape == (count, 6)

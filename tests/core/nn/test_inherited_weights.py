@@ -17,7 +17,7 @@ from nascli.registry import SUPERNETS
 from tests.supernets.masks import kept_by, random_mask
 from tests.supernets.networks import images, multiply_adds, network_of, small_graph
 
-SIDES = {"resnet-mb": (32, 31, 9, 6), "enas": (32, 31, 9, 6)}
+SIDES = {"resnet-mb": (16, 15, 9, 6), "enas": (16, 15, 9, 6)}
 """Images that the networks halve to even, odd and tiny maps; those with a stride of 32:"""
 LARGE_SIDES = (64, 75, 33, 32)
 
@@ -76,39 +76,36 @@ def test_nothing_but_rounding_differs(name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_dropped_are_the_same_logits_bit_for_bit(name: str) -> None:
-    graph = small_graph(name)
+    graph = small_graph(name, sides(name)[0])
     supernet, batch = network_of(graph).float(), images(graph, 2).float()
     _, network = derived(supernet, np.ones(graph.mask_size, np.bool_))
     with torch.no_grad():
         assert torch.equal(network(batch), supernet(batch))
 
 
-@pytest.mark.parametrize(("drop", "drop_whole"), [(0.5, 0.0), (0.3, 0.3)])
 @pytest.mark.parametrize("name", KINDS)
-def test_sizes_are_those_of_the_network(name: str, drop: float, drop_whole: float) -> None:
+def test_sizes_are_those_of_the_network(name: str) -> None:
     graph = small_graph(name, sides(name)[1])
-    left = slim(graph, kept_by(graph, random_mask(graph, 0, drop=drop, drop_whole=drop_whole)))
+    left = slim(graph, kept_by(graph, random_mask(graph, 0, drop=0.3, drop_whole=0.3)))
     network = GraphNetwork(left.graph)
     assert left.graph.parameters == sum(parameter.numel() for parameter in network.parameters())
     assert left.graph.multiply_adds == multiply_adds(network)
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("name", ["resnet-mb", "enas", "resnet50-inflated", "densenet121"])
-def test_all_of_it_learns(name: str, memory_format: torch.memory_format) -> None:
+def test_all_of_it_learns(name: str) -> None:
     """Every output of every layer gets a gradient in training mode: none is dead weight."""
     graph = small_graph(name, sides(name)[0])
     mask = random_mask(graph, 2, drop=0.3, drop_whole=0.15)
     _, network = derived(network_of(graph).float(), mask)
-    network.train().to(memory_format=memory_format)
-    batch = images(graph, 8).float().contiguous(memory_format=memory_format)
-    F.cross_entropy(network(batch), torch.arange(8) % 5).backward()
+    network.train()
+    F.cross_entropy(network(images(graph, 8).float()), torch.arange(8) % 5).backward()
     for parameter_name, parameter in network.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.abs().max() > 1e-7, parameter_name
 
 
-@pytest.mark.parametrize("name", ["resnet-mb", "densenet121"])
+@pytest.mark.parametrize("name", ["resnet-mb", "enas", "densenet121"])
 def test_gradients_do_not_depend_on_the_memory_format(name: str) -> None:
     graph = small_graph(name, sides(name)[1])
     _, network = derived(network_of(graph), random_mask(graph, 2, drop=0.4, drop_whole=0.1))
@@ -123,7 +120,7 @@ def test_gradients_do_not_depend_on_the_memory_format(name: str) -> None:
 
 
 def test_the_super_network_stays_as_it_was() -> None:
-    graph = small_graph("enas")
+    graph = small_graph("enas", 8)
     supernet = network_of(graph).train()
     before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
     derived(supernet, random_mask(graph, 1, drop=0.3, drop_whole=0.3))
@@ -255,7 +252,7 @@ def test_a_tower_on_a_convolution_reads_its_maps_with_the_shift() -> None:
 
 
 @pytest.mark.parametrize(("stride", "dilation", "kernel"), [(1, 1, 3), (2, 1, 3), (2, 1, 5), (1, 2, 3), (2, 2, 5)])
-@pytest.mark.parametrize("side", range(2, 14))
+@pytest.mark.parametrize("side", range(2, 11))
 def test_borders(side: int, stride: int, dilation: int, kernel: int) -> None:
     graph = _patchwork(side, stride, dilation, kernel)
     supernet = network_of(graph)

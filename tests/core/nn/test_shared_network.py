@@ -13,7 +13,7 @@ from nascli.spaces.network_settings import NetworkSettings
 from nascli.spaces.wiring import Shared
 from tests.core.nn import nas_bench_201_oracle, oracle
 
-SPACE = cell_space("darts", nodes=3)
+SPACE = cell_space("darts", nodes=2)
 OPERATIONS = SPACE.operations[1:]
 
 
@@ -32,18 +32,16 @@ def child(seed, distinct_edges=False):
     cells = {}
     for name in ("normal", "reduce"):
         drawn = []
-        for node in range(2, 5):
+        for node in range(2, 4):
             first = draw(node)
             second = (first + 1 + draw(node - 1)) % node if distinct_edges else draw(node)
             drawn.append([{"op": OPERATIONS[draw(7)], "input": source} for source in (first, second)])
-        cells[name] = {"nodes": drawn, "concat": range(2, 5)}
+        cells[name] = {"nodes": drawn, "concat": range(2, 4)}
     return CellGenotype.model_validate({"cells": cells})
 
 
 SAME = [{"op": "sep_conv_3x3", "input": 1}] * 2, [{"op": "max_pool_3x3", "input": 0}] * 2
-ALIKE = CellGenotype.model_validate(
-    {"cells": {cell: {"nodes": [*SAME, SAME[1]], "concat": [2, 3, 4]} for cell in SPACE.cells}}
-)
+ALIKE = CellGenotype.model_validate({"cells": {cell: {"nodes": [*SAME], "concat": [2, 3]} for cell in SPACE.cells}})
 """Every node picks one operation of one input twice."""
 
 
@@ -113,7 +111,7 @@ def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed
     genotype = child(seed, distinct_edges=True)
     searched = Sampled(stem=stem, image_size=side).double()
     mixed = oracle.Oracle(
-        operations=SPACE.operations, nodes=3, layers=4, channels=4, stem=stem, classes=5, image_channels=3,
+        operations=SPACE.operations, nodes=2, layers=4, channels=4, stem=stem, classes=5, image_channels=3,
         partial_channels=1,
     ).double()  # fmt: skip
     # Weightless operations are computed once for all edges that leave a state: here each edge has its own.
@@ -123,7 +121,7 @@ def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed
     assert {name.split(".")[-1] for name in keys.missing_keys} == {"running_mean", "running_var"}
     weights = {}
     for name, cell in genotype.cells.items():
-        rows = [(source, node) for node in range(2, 5) for source in range(node)]
+        rows = [(source, node) for node in range(2, 4) for source in range(node)]
         weights[name] = torch.zeros(len(rows), len(SPACE.operations), dtype=torch.float64)
         for node, picks in enumerate(cell.nodes, start=2):
             for pick in picks:
@@ -133,7 +131,7 @@ def test_a_child_in_search_form_is_the_mixture_with_all_weight_on_its_picks(seed
 
 
 @pytest.mark.parametrize("searching", [True, False])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_child_of_the_benchmark_is_the_papers_network(seed, searching):
     space = cell_space("nas-bench-201")
     chosen = torch.randint(5, (6,), generator=torch.Generator().manual_seed(seed)).tolist()

@@ -22,8 +22,9 @@ from nascli.errors import UsageError
 from nascli.spaces.network_settings import NetworkSettings
 from tests.core.engine.kept import genotype_file, mask_of, run_file
 from tests.data.scenes.folders import document, simple, write
+from tests.small_cells import SMALL_CELL
 
-CELL = "darts-v2"
+CELL = SMALL_CELL
 TINY = {"dataset": "coco", "space": "darts", "image_size": 32, "layers": 3, "channels": 2, "extra_channels": 4}
 TINY |= {"epochs": 2, "batch_size": 2, "workers": 0, "device": "cpu"}
 

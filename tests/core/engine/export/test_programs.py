@@ -31,7 +31,7 @@ def pixels(count: int, *shape: int) -> torch.Tensor:
 def test_onnx(tmp_path: Path):
     ort, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
-    model = networks.channels("resnet-mb", (1, 1, 1), 8, 0.4)
+    model = networks.channels("resnet-mb", (1, 1, 1), 8, 0.7)
     done = nascli.export(model, tmp_path / "net.onnx")
     assert (done.form, done.checked_on) == ("onnx", "64 pictures of noise, for want of test images")
     content = (tmp_path / "net.onnx").read_bytes()

@@ -72,12 +72,12 @@ def test_sizes_are_those_of_the_network_that_is_left() -> None:
 
 def test_uniform_dropout_of_the_same_mean_size() -> None:
     seed = 1
-    target = mean(parameters(CHANNELS.own(seed, 64)))
-    probability = CHANNELS.uniform_probability(seed, 64, target)
-    found = mean(parameters(CHANNELS.dropped(seed, 64, probability)))
+    target = mean(parameters(CHANNELS.own(seed, 32)))
+    probability = CHANNELS.uniform_probability(seed, 32, target)
+    found = mean(parameters(CHANNELS.dropped(seed, 32, probability)))
     assert found == pytest.approx(target, rel=2e-3)
     # Found by halving 14 times: 2**-13 to either side, the mean is on either side of what it should be.
-    fewer, more = (mean(parameters(CHANNELS.dropped(seed, 64, probability + step))) for step in (2**-13, -(2**-13)))
+    fewer, more = (mean(parameters(CHANNELS.dropped(seed, 32, probability + step))) for step in (2**-13, -(2**-13)))
     assert fewer <= target <= more
     assert 0.2 < probability < 0.8, "the logits are drawn around 0"
 

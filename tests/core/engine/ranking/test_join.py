@@ -84,7 +84,7 @@ def test_a_posterior(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{"recalibrate": True}, {"max_params": 8_000, "seed": 4}])
 def test_whatever_is_asked_of_a_posterior(tmp_path: Path, changes: dict[str, object]) -> None:
-    whole_and_joined(run(), settings(candidates=4, uniform=False, **changes), tmp_path, parts=2)
+    whole_and_joined(run(), settings(candidates=3, uniform=False, **changes), tmp_path, parts=2)
 
 
 @pytest.mark.usefixtures("five_together")
@@ -124,7 +124,7 @@ def test_a_gaussian_posterior(tmp_path: Path) -> None:
 def test_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Whatever cells are together in a pass: their passes need not be those of the whole ranking."""
     monkeypatch.setattr("nascli.core.engine.ranking.score_cells.PER_PASS", 4)
-    config = DeriveConfig(method=method, dataset="digits", candidates=7)
+    config = DeriveConfig(method=method, dataset="digits", candidates=5)
     whole_and_joined(cells(method), config, tmp_path, count=2, parts=2)
 
 

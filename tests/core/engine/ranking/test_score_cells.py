@@ -37,7 +37,7 @@ def searched(space, method="spos", **given):
 
 @pytest.fixture(scope="module", params=SPACES)
 def start(request):
-    return searched(request.param, **({"nodes": 2} if request.param == "darts" else {}))
+    return searched(request.param, **({"nodes": 1} if request.param == "darts" else {}))
 
 
 def settings(method="spos", **given):
@@ -62,7 +62,7 @@ def test_scores_are_those_of_each_cell_by_itself(start):
     """With the statistics of each batch under the cell alone, whatever other cells are in the pass."""
     data, images, children, scorer = parts(start)
     uniform = CategoricalDistribution.uniform(children.space)
-    cells = [uniform.sample(5, number) for number in range(12)]
+    cells = [uniform.sample(5, number) for number in range(8)]
     network = SharedNetwork(children.whole())
     load_weights(network, start.value.weights, "run")
     order = images[permutation(len(images), 0)]
@@ -84,7 +84,7 @@ def test_scores_are_those_of_each_cell_by_itself(start):
 def test_what_neighbours_have_in_common_is_computed_once(start):
     _, images, children, scorer = parts(start)
     uniform = CategoricalDistribution.uniform(children.space)
-    cells = [uniform.sample(5, number) for number in range(20)]
+    cells = [uniform.sample(5, number) for number in range(10)]
     calls = []
     for module in scorer._network.modules():
         if isinstance(module, nn.Conv2d):
@@ -94,7 +94,7 @@ def test_what_neighbours_have_in_common_is_computed_once(start):
     calls.clear()
     for cell in cells:
         scorer.scores([cell], images[:30])
-    stem_alone = 19
+    stem_alone = 9
     assert together < len(calls) - stem_alone
     calls.clear()
     scorer.scores(cells[:1] * 5, images[:30])

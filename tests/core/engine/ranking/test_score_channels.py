@@ -76,10 +76,10 @@ def test_cut_out_networks_score_as_masks_do(monkeypatch: pytest.MonkeyPatch, dro
 
 
 def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    as_it_was = rank(run(), settings(candidates=7, uniform=False))
+    as_it_was = rank(run(), settings(candidates=3, uniform=False))
     result = rank(
         run(),
-        settings(candidates=7, recalibrate=True, uniform=False),
+        settings(candidates=3, recalibrate=True, uniform=False),
         Destination(tmp_path / "a.json"),
         model=tmp_path / "a.safetensors",
     )
@@ -91,7 +91,7 @@ def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypa
     batches = [train.next()[0] for _ in range(train.batches_per_pass)]
     plain = GraphNetwork(posterior().graph)
     load_weights(plain, posterior().weights, "run")
-    for number in (1, 7):
+    for number in (1, 3):
         mask = torch.from_numpy(posterior().mask(0, number))[None].float()
         own = recalibrated(plain, mask, batches)
         right, loss, count = 0, 0.0, 0
@@ -113,7 +113,7 @@ def test_every_candidate_may_have_statistics_of_its_own(tmp_path: Path, monkeypa
     # So do networks that are cut out.
     monkeypatch.setattr(score_channels, "WORTH_CUTTING", 0)
     for one, other in zip(
-        rank(run(), settings(candidates=7, recalibrate=True, uniform=False)).rounds[0].scores,
+        rank(run(), settings(candidates=3, recalibrate=True, uniform=False)).rounds[0].scores,
         result.rounds[0].scores,
         strict=True,
     ):
