@@ -8,7 +8,7 @@ from math import exp, log, prod
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascli.artifacts.distributions.categorical import CategoricalDistribution
@@ -205,6 +205,7 @@ def test_the_top_of_a_large_space(scale: float) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-100, 100))
+@settings(max_examples=20)
 def test_a_shift_of_a_draws_logits_changes_nothing(seed: int, shift: float) -> None:
     distribution = categorical(seed=seed)
     shifted = replace(distribution, logits=[values.astype(float) + shift for values in distribution.logits])
