@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from nascli.artifacts.truth import load_table
-from nascli.config import SearchConfig
+from nascli.config import SearchConfig, TrainConfig
 from tests.truth_table import architectures, parsed_once
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -51,9 +51,10 @@ def test_smaller_network(tmp_path, capsys):
 
 @pytest.mark.filterwarnings("ignore")  # torch's exporters warn of themselves
 def test_own_pictures(tmp_path, monkeypatch, capsys):
-    """With cells of a single node, since exporting large ones to ONNX takes long."""
+    """With cells of a single node and a network of one cell, since exporting large ones to ONNX takes long."""
     pytest.importorskip("onnxscript", reason="needs nascli[export]")
     monkeypatch.setattr("nascli.SearchConfig", partial(SearchConfig, nodes=1))
+    monkeypatch.setattr("nascli.TrainConfig", lambda **given: TrainConfig(**given | {"layers": 1, "channels": 2}))
     runpy.run_path(str(EXAMPLES / "own_pictures.py"), run_name="__main__")
     assert len(list((tmp_path / "pictures").glob("*/*.png"))) == 240
     *shares, first, second, third, exported = capsys.readouterr().out.splitlines()

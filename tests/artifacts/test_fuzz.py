@@ -66,8 +66,8 @@ WHOLE_FILES = {
     "checkpoint": checkpoint_bytes({"step": 3, "weights": {"a": np.float64(0.5)}, "rows": [1, (2, None)]}),
 }
 
-BRIEF = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-BRIEFER = settings(BRIEF, max_examples=50)
+BRIEF = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BRIEFER = settings(BRIEF, max_examples=30)
 """Of whole files, of which there are many kinds, read in several ways."""
 
 JSON_LEAVES = (

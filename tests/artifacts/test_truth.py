@@ -1,7 +1,6 @@
 """A table of true accuracies says what a cell is worth among all, and is refused with the line where it is wrong."""
 
 import csv
-import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from nascli.artifacts.truth import ARCHITECTURE, TruthTable, load_table
 from nascli.errors import ArtifactError, UsageError
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import CellGenotype
-from tests.truth_table import architectures, parsed_once
+from tests.truth_table import architectures, of_the_benchmark, parsed_once, remember
 
 SPACE = cell_space("nas-bench-201")
 COUNT = 5**6
@@ -68,7 +67,9 @@ def path(text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(path: Path) -> TruthTable:
-    return load_table(path)
+    table = load_table(path)
+    remember((ARCHITECTURES[number] for number in shuffled()), table.genotypes)
+    return table
 
 
 def cell(number: int) -> CellGenotype:
@@ -327,9 +328,7 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def real_table() -> TruthTable:
     """The accuracies of the benchmark itself."""
-    if not (path := os.environ.get("NASCLI_TEST_TABLE")):
-        pytest.skip("needs the benchmark's table: its path in NASCLI_TEST_TABLE")
-    return load_table(path)
+    return of_the_benchmark()
 
 
 SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"

@@ -13,6 +13,12 @@ from nascli.spaces.network_settings import NetworkSettings
 
 TINY = ["--limit-train", 120, "--layers", 3, "--channels", 4, "--epochs", 1, "--batch-size", 30, "-q"]
 FEW = ["--candidates", 9]
+LEAST = {
+    "darts": ["--partial-channels", 1],
+    "pc-darts": ["--partial-channels", 2],
+    "parsec": ["--samples", 2],
+    "random": ["--trials", 1],
+}
 
 
 @pytest.fixture
@@ -28,7 +34,8 @@ def searched(nascli, method="spos", space="nas-bench-201", *more):
     """A tiny search's result and its run directory in the working folder. The same words make the same files: the
     search is run at their first use.
     """
-    words = ("--method", method, "--space", space, *(["--nodes", 1] if space == "darts" else []), *TINY, *more)
+    more = (*more, *LEAST.get(method, ()), *(["--nodes", 1] if space == "darts" else []))
+    words = ("--method", method, "--space", space, *TINY, *more)
     if words not in _SEARCHED:
         done = nascli("search", *words)
         assert (done.code, done.err) == (0, "")
@@ -58,10 +65,9 @@ def test_what_spos_derives_is_the_best_of_its_candidates(space, here, nascli):
     assert "9 candidates" in drawn.out
 
 
-@pytest.mark.parametrize("method", ["darts", "pc-darts"])
-@pytest.mark.parametrize("space", ["darts", "nas-bench-201"])
+@pytest.mark.parametrize(("method", "space"), [("darts", "nas-bench-201"), ("pc-darts", "darts")])
 def test_a_mixture_is_ranked_path_by_path(method, space, here, nascli):
-    searched(nascli, method, space, "--partial-channels", 2 if method == "pc-darts" else 1)
+    searched(nascli, method, space)
     done = nascli("derive", "run.safetensors", *FEW)
     assert done.code == 0, done.err
     rows = [json.loads(line) for line in (here / "cell.ranking" / "candidates.jsonl").read_text().splitlines()]
@@ -80,7 +86,7 @@ def test_several_are_the_best_in_their_order(here, nascli):
 
 
 def test_a_mode_and_samples_are_there_as_before(here, nascli):
-    searched(nascli, "parsec", "nas-bench-201", "--samples", 2)
+    searched(nascli, "parsec", "nas-bench-201")
     assert nascli("derive", "run.safetensors", "--overwrite").code == 0
     assert json.loads((here / "cell.json").read_text())["provenance"]["config"]["choice"] == "mode"
     done = nascli("derive", "run.safetensors", *FEW, "--overwrite")
@@ -135,7 +141,7 @@ def test_a_ranking_that_was_stopped_goes_on_to_the_same_bytes(here, nascli, monk
     ],
 )
 def test_what_cannot_be_ranked_is_one_line(method, words, message, here, nascli):
-    searched(nascli, method, "nas-bench-201", *(["--trials", 1] if method == "random" else []))
+    searched(nascli, method, "nas-bench-201")
     before = {path.name for path in here.iterdir()}
     done = nascli("derive", "run.safetensors", *words)
     assert (done.code, done.out) == (2, "")
@@ -197,7 +203,7 @@ def test_limits_that_a_search_cannot_have_are_one_line(words, message, here, nas
 def test_what_a_search_within_limits_derives_is_within_them(here, nascli):
     """PARSEC's file, its mode, its top and its samples; the cells of random search; and candidates of either kind."""
     limits = ["--max-params", 76_000, "--max-skips", 2]
-    searched(nascli, "parsec", "nas-bench-201", "--samples", 2, *limits)
+    searched(nascli, "parsec", "nas-bench-201", *limits)
     assert load_artifact("run.safetensors").provenance.config["settings"]["max_params"] == 76_000
     assert "(within --max-skips 2 and --max-params 76,000)" in nascli("info", "run.safetensors").out
     for name, words in {
@@ -227,7 +233,7 @@ TRAINED = {"layers": 6, "channels": 16, "stem": "cifar", "classes": 10, "image_c
     ("method", "space", "words", "message"),
     [
         (
-            "darts",
+            "pc-darts",
             "darts",
             ["--without-none"],
             "cells of darts are derived without none anyway: leave --without-none out",
@@ -251,14 +257,19 @@ TRAINED = {"layers": 6, "channels": 16, "stem": "cifar", "classes": 10, "image_c
         ("darts", "nas-bench-201", ["--max-macs", 0], "a network is not empty: --max-macs cannot be 0"),
         ("darts", "nas-bench-201", ["--layers", 6], "--layers: for --max-params and --max-macs alone"),
         ("random", "nas-bench-201", ["--max-params", 10], "no operations to choose from: leave --max-params 10 out"),
-        ("parsec", "darts", ["--max-skips", -1], "a cell has 0 skip connections or more: --max-skips cannot be -1"),
+        (
+            "parsec",
+            "nas-bench-201",
+            ["--max-skips", -1],
+            "a cell has 0 skip connections or more: --max-skips cannot be -1",
+        ),
         ("random", "nas-bench-201", ["--max-skips", 2], "a random search has no operations to choose from"),
         ("darts", "nas-bench-201", ["--max-skips", 2, "--candidates", 3], "choose without a ranking"),
         ("spos", "nas-bench-201", ["--average", 1], "choose without a ranking: leave them out"),
     ],
 )
 def test_rules_that_do_not_fit_are_one_line(method, space, words, message, here, nascli):
-    searched(nascli, method, space, *(["--trials", 1] if method == "random" else []))
+    searched(nascli, method, space)
     done = nascli("derive", "run.safetensors", *words)
     assert (done.code, done.out) == (2, "")
     assert message in done.err

@@ -71,7 +71,7 @@ def test_a_run_does_not_go_on_with_other_images(command, here, nascli, monkeypat
         assert nascli(*words).code == 130
     before = {path: path.read_bytes() for path in (here / folder).iterdir()}
     shutil.copytree("p", "kept")
-    for change, told in CHANGES.items():
+    for change, told in CHANGES.items() if command == "search" else [*CHANGES.items()][-1:]:  # told by one function
         change(here / "p")
         refused = nascli(*words, "--resume")
         assert (refused.code, refused.out, refused.err.count("\n")) == (4, "", 1)

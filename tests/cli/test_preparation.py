@@ -93,7 +93,7 @@ def test_the_model_knows_how_it_sees_pictures(here, nascli):
     assert refused.code == 2
 
 
-@pytest.mark.parametrize(("words", "flipped"), [([], True), (["--no-flip"], False), (["--flip"], True)])
+@pytest.mark.parametrize(("words", "flipped"), [([], True), (["--no-flip"], False)])
 def test_mirroring_can_be_left_out(here, nascli, monkeypatch, words, flipped):
     make_folder(here / "p", {"left": 10, "right": 10}, side=8)
     seen = []

@@ -93,7 +93,7 @@ def numbers(data: DataModule) -> list[torch.Tensor]:
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at what is mapped in /proc")
 def test_neither_the_place_nor_workers_change_a_number_and_nothing_is_left(photographs: Path, tmp_path: Path):
     expected, told = numbers(open_photographs(photographs, workers=0)), []
-    for wanted, workers in (("none", 2), ("ram", 0), ("ram", 2), ("disk", 0), ("disk", 2)):
+    for wanted, workers in (("none", 2), ("ram", 0), ("disk", 2)):
         data = open_photographs(photographs, workers=workers)
         with data.kept(Room(wanted, tmp_path, 8 * GIB), told.append):
             assert all(torch.equal(one, other) for one, other in zip(numbers(data), expected, strict=True))
@@ -101,10 +101,10 @@ def test_neither_the_place_nor_workers_change_a_number_and_nothing_is_left(photo
             assert list(tmp_path.iterdir()) == []  # the file has no name
         assert _mapped(tmp_path) == 0
         assert all(torch.equal(one, other) for one, other in zip(numbers(data), expected, strict=True))
-    assert len(told) == 4
+    assert len(told) == 2
     assert told[0].startswith("12 pictures are decoded once, in about 0:00:0")
     assert told[0].endswith("and kept in memory (0.5 MiB)")
-    assert f"in a file in {tmp_path} (" in told[2]
+    assert f"in a file in {tmp_path} (" in told[1]
 
 
 def _mapped(folder: Path) -> int:

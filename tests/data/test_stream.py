@@ -220,13 +220,14 @@ import multiprocessing, os, signal, sys, numpy as np, torch
 from nascli.config import SearchConfig
 from nascli.data import Augmentation, open_data
 signal.signal(signal.SIGINT, lambda *_: None)
+torch.utils.data._utils.worker.MP_STATUS_CHECK_INTERVAL = 0.5  # how often torch's workers look for their parent
 config = SearchConfig(dataset="folder", data_dir=sys.argv[1], image_size=72, workers=2)
 data = open_data(config, device=torch.device("cpu"))
 stream = data.stream(np.arange(14), 2, seed=0, name="t", augmentation=Augmentation(resized_crop=True))
 stream.next()
 print(*[child.pid for child in multiprocessing.active_children()], flush=True)
 sys.stdin.readline()
-for _ in range(40):
+for _ in range(12):
     stream.next()
 print("done", flush=True)
 sys.stdin.readline()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascli.artifacts.genotypes import published
@@ -35,6 +35,7 @@ def genotypes(nodes: int) -> st.SearchStrategy[CellGenotype]:
 
 
 @given(st.integers(1, 6).flatmap(genotypes))
+@settings(max_examples=25)
 def test_round_trip(genotype: CellGenotype) -> None:
     assert darts_text.parse(darts_text.render(genotype)) == genotype
 

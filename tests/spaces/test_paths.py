@@ -1,15 +1,13 @@
 """Which cells are disconnected: by paths written out, by the benchmark's accuracies, and in cells of any wiring."""
 
-import os
 import random
 from itertools import combinations, pairwise
 
 import pytest
 
-from nascli.artifacts.truth import load_table
 from nascli.spaces import cell_space
 from nascli.spaces.cell_genotype import Cell, CellGenotype
-from nascli.spaces.protocol import all_genotypes
+from tests.truth_table import genotypes, of_the_benchmark
 
 BENCHMARK = cell_space("nas-bench-201")
 PATHS = (("0-3",), ("0-1", "1-3"), ("0-2", "2-3"), ("0-1", "1-2", "2-3"))
@@ -25,7 +23,7 @@ def edges(genotype: CellGenotype) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def benchmark_cells() -> tuple[CellGenotype, ...]:
     """All of them: it takes longer to make them than to look at them."""
-    return tuple(all_genotypes(BENCHMARK))
+    return genotypes()
 
 
 def test_of_the_benchmarks_cells_341_are_disconnected(benchmark_cells: tuple[CellGenotype, ...]) -> None:
@@ -47,9 +45,7 @@ def test_of_the_benchmarks_cells_341_are_disconnected(benchmark_cells: tuple[Cel
 
 def test_they_are_the_ones_that_guess(benchmark_cells: tuple[CellGenotype, ...]) -> None:
     """In the benchmark they reach exactly 10 % on CIFAR-10's ten classes, and no other cell does."""
-    if not (path := os.environ.get("NASCLI_TEST_TABLE")):
-        pytest.skip("needs the benchmark's table: its path in NASCLI_TEST_TABLE")
-    table = load_table(path)
+    table = of_the_benchmark()
     for genotype in benchmark_cells:
         assert (table.accuracy(genotype, "cifar10_test") == 10.0) is bool(genotype.disconnected_cells())
 

@@ -1,5 +1,6 @@
 """Cells, distributions and runs to draw."""
 
+from functools import cache
 from math import exp, log
 
 import numpy as np
@@ -51,6 +52,7 @@ def drawn_cell(cell: Cell, name: str = "normal") -> DrawnCell:
     return DrawnCell(name, cell, SPACE)
 
 
+@cache
 def few_operations(nodes: int) -> CellSpace:
     """The space `darts` with two operations and `none`: as wide a map with a quarter of the fields."""
     return type("Few", (Darts,), {"operations": ("none", "dil_conv_3x3", "skip_connect")})(nodes)

@@ -28,7 +28,7 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of texts (titles, ticks and legends included) that overlap each other or reach beyond the page."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     if len(figure.axes) > 1:
-        figure.draw(renderer)  # ticks and legends get their places only now
+        figure.draw_without_rendering()  # ticks and legends get their places only now
     hidden = {
         tick.label1
         for axes in figure.axes

@@ -28,6 +28,7 @@ _NUMPY_TYPES = {
     "F64": np.float64,
     "C64": np.complex64,
 }
+_NUMPY_NAMES = frozenset(np.dtype(known).name for known in _NUMPY_TYPES.values())
 
 
 def encode(tensors: "Mapping[str, np.ndarray[Any, Any] | torch.Tensor]", document: Mapping[str, Any]) -> bytes:
@@ -60,7 +61,7 @@ def _plain_array(tensor: "np.ndarray[Any, Any] | torch.Tensor") -> tuple[str, tu
         from nascli.artifacts.files import torch_tensors
 
         return torch_tensors.plain_array(tensor)
-    if tensor.dtype.name not in {np.dtype(known).name for known in _NUMPY_TYPES.values()}:
+    if tensor.dtype.name not in _NUMPY_NAMES:
         raise ValueError(f"an array of type {tensor.dtype} cannot be written")
     return tensor.dtype.name, tensor.shape, np.ascontiguousarray(tensor, dtype=tensor.dtype.newbyteorder("<"))
 

@@ -246,7 +246,7 @@ def test_samples_of_the_benchmark_have_each_operation_as_often_as_it_weighs() ->
     """Chi-squared with 4 degrees of freedom on each edge: 23.5 is exceeded once in 10,000."""
     generator = np.random.default_rng(0)
     mixture = make(NAS_BENCH, generator.normal(size=(6, 5)), generator.normal(size=6))
-    count = 2000
+    count = 1000
     drawn = [list(mixture.sample(3, number).picks()) for number in range(count)]
     wanted = mixture.probabilities("cell")
     for edge in range(6):
@@ -265,7 +265,7 @@ def test_samples_of_darts_keep_two_edges_drawn_without_replacement() -> None:
         (i, j): share[i] * share[j] * (1 / (1 - share[i]) + 1 / (1 - share[j])) for i, j in ((0, 1), (0, 2), (1, 2))
     }
     assert sum(pairs.values()) == pytest.approx(1)
-    count, found = 2000, dict.fromkeys(pairs, 0)
+    count, found = 1000, dict.fromkeys(pairs, 0)
     for number in range(count):
         picks = mixture.sample(0, number).cells["normal"].nodes[1]
         assert all(pick.op != "none" for pick in picks)

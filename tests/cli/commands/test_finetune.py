@@ -48,7 +48,7 @@ def test_colour_pictures_of_three_classes_start_from_the_digits_alpha(digits, na
         1,
     )
 
-    moved = nascli("finetune", "digits.st", *elsewhere, "--arch-lr", 0.1, *TINY, "-o", "moved.st")
+    moved = nascli("finetune", "digits.st", *elsewhere[:-2], "--arch-lr", 0.1, *TINY, "-o", "moved.st")
     assert moved.code == 0, moved.err
     gone_on = load_artifact("moved.st").value.distribution
     assert (gone_on.alpha["normal"] != start.alpha["normal"]).any()

@@ -47,9 +47,9 @@ def test_every_path_is_printed_alone_and_a_table_on_standard_error(two_cells, na
 
 
 def test_one_genotype_from_one_seed_is_written_where_it_always_was(here, nascli):
-    done = nascli("train", "darts-v1", *TINY, "--seed", 4, "-q")
+    done = nascli("train", SMALL_CELL, *TINY, "--seed", 4, "-q")
     assert (done.code, done.out, done.err) == (0, "model.safetensors\n", "")
-    listed = nascli("train", "darts-v1", *TINY, "--seeds", "4", "-q", "--json")
+    listed = nascli("train", SMALL_CELL, *TINY, "--seeds", "4", "-q", "--json")
     digest = sha256((here / "model.safetensors").read_bytes())
     assert json.loads(listed.out) == [{"path": "model-seed4.safetensors", "artifact": "model", "sha256": digest}]
 

@@ -98,7 +98,7 @@ def test_published_cells_are_drawn_without_overlap(name: str) -> None:
         assert layout.width == pytest.approx(ROOM)  # every published cell fits a README
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(cells())
 def test_any_cell_is_drawn_without_overlap(cell: Cell) -> None:
     layout = lay_out(drawn_cell(cell), ROOM)
@@ -107,7 +107,7 @@ def test_any_cell_is_drawn_without_overlap(cell: Cell) -> None:
     assert_left_to_right(layout)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(benchmark_genotypes())
 def test_any_cell_of_the_benchmark_is_drawn_without_overlap_and_without_none(genotype: CellGenotype) -> None:
     (cell,) = drawn(genotype).values()
@@ -117,7 +117,7 @@ def test_any_cell_of_the_benchmark_is_drawn_without_overlap_and_without_none(gen
     assert_left_to_right(layout)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(benchmark_genotypes())
 def test_what_no_path_from_the_input_to_the_output_crosses_is_marked(genotype: CellGenotype) -> None:
     """Against all paths of the cell, followed one by one."""

@@ -3,6 +3,7 @@ from collections import Counter
 
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from nascli.errors import UsageError
 from nascli.metrics import METRICS, PANELS
@@ -14,18 +15,28 @@ from tests.visualize.examples import parsec_rows, pgnas_rows, random_rows, searc
 from tests.visualize.figures import made, overlaps
 
 PLAIN = [{"epoch": 1, "train_loss": 2.0}]
+SEVERAL_METHODS = {
+    "parsec": parsec_rows(20),
+    "pc-darts": search_rows(30, warm_up=5),
+    "random": random_rows(12),
+    "other": PLAIN,
+}
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch):
-    """Draws runs and returns the charts by their titles."""
-    monkeypatch.setattr(drawing, "picture", made)
+@pytest.fixture(scope="module")
+def drawn():
+    """Draws runs and returns the charts by their titles; they are only looked at, and the same runs are drawn once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "picture", made)
+        figures = {}
 
-    def draw(runs):
-        figure = drawing.draw_runs(runs, "svg", None)
-        return {axes.get_title(loc="left"): axes for axes in figure.axes[1:]}
+        def draw(runs):
+            key = repr(runs)
+            if key not in figures:
+                figures[key] = drawing.draw_runs(runs, "svg", "A title")
+            return {axes.get_title(loc="left"): axes for axes in figures[key].axes[1:]}
 
-    return draw
+        yield draw
 
 
 def test_charts_show_the_numbers_in_their_units(drawn) -> None:
@@ -135,7 +146,7 @@ def test_what_sampling_alone_would_have_left_is_a_grey_line_under_the_entropy(dr
 
 def read_legend(axes: Axes) -> list[str]:
     """The names in a legend as a reader meets them, line by line."""
-    axes.figure.draw_without_rendering()
+    axes.get_legend().draw(FigureCanvasAgg(axes.figure).get_renderer())  # the texts get their places only now
     texts = axes.get_legend().get_texts()
     places = {text.get_text(): text.get_window_extent() for text in texts}
     return sorted(places, key=lambda name: (-round(places[name].y0), places[name].x0))
@@ -143,7 +154,7 @@ def read_legend(axes: Axes) -> list[str]:
 
 @pytest.mark.parametrize("nodes", [1, 12])
 def test_nodes_have_a_curve_each_in_the_order_of_their_numbers(drawn, nodes: int) -> None:
-    rows = parsec_rows(20, nodes)
+    rows = parsec_rows(3, nodes)
     axes = drawn(rows)["Decisions: reduce"]
     assert read_legend(axes) == [str(n) for n in range(2, 2 + nodes)]
     lines = axes.get_lines()
@@ -153,7 +164,7 @@ def test_nodes_have_a_curve_each_in_the_order_of_their_numbers(drawn, nodes: int
 
 def test_a_search_by_sampling_in_the_benchmark_has_a_curve_for_each_of_its_edges(drawn) -> None:
     """Six decisions between five operations: log 5 nats each at the start, and no chart of nodes."""
-    charts = drawn(parsec_rows(20, space="nas-bench-201"))
+    charts = drawn(parsec_rows(30, space="nas-bench-201"))
     decisions = charts["Decisions: cell"]
     assert read_legend(decisions) == ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"]
     assert [line.get_ydata()[0] for line in decisions.get_lines()] == pytest.approx([math.log(5)] * 6)
@@ -183,9 +194,7 @@ def test_searches_by_sampling_in_both_spaces_share_a_chart(drawn) -> None:
 
 
 def test_runs_of_several_methods_share_the_charts_that_they_have_numbers_for(drawn) -> None:
-    charts = drawn(
-        {"parsec": parsec_rows(20), "pc-darts": search_rows(30, warm_up=5), "random": random_rows(12), "other": PLAIN}
-    )
+    charts = drawn(SEVERAL_METHODS)
     colours = {"parsec": SERIES[0], "pc-darts": SERIES[1], "random": SERIES[2], "other": SERIES[3]}
     expected = {
         "Accuracy": ["parsec", "pc-darts", "random"],
@@ -230,16 +239,14 @@ def test_no_number_below_zero_is_suggested(drawn) -> None:
         parsec_rows(30),
         parsec_rows(3, nodes=12),
         search_rows(30, warm_up=5),
-        {f"a-rather-long-name-of-run-{n}": parsec_rows(20, speed=1 - n / 10) for n in range(8)},
-        {"parsec": parsec_rows(20), "pc-darts": search_rows(30, warm_up=5), "random": random_rows(12)},
-        {"a": search_rows(30, warm_up=5), "b": search_rows(20, warm_up=5)},
+        {f"a-rather-long-name-of-run-{n}": search_rows(20 + n) for n in range(8)},
+        SEVERAL_METHODS,
         parsec_rows(30, space="nas-bench-201"),
     ],
-    ids=["parsec", "nodes", "pc-darts", "eight", "methods", "two", "benchmark"],
+    ids=["parsec", "nodes", "pc-darts", "eight", "methods", "benchmark"],
 )
-def test_no_text_lies_on_another(monkeypatch: pytest.MonkeyPatch, runs) -> None:
-    monkeypatch.setattr(drawing, "picture", made)
-    assert overlaps(drawing.draw_runs(runs, "svg", "A title")) == []
+def test_no_text_lies_on_another(drawn, runs) -> None:
+    assert overlaps(next(iter(drawn(runs).values())).figure) == []
 
 
 @pytest.mark.parametrize(
