@@ -32,7 +32,7 @@ SEARCHES = {
     "pc-darts, wide": {"method": "pc-darts", **CELLS, "nodes": 1, "channels": 12, **COLD},
     "pc-darts, nas-bench-201": {"method": "pc-darts", **SMALL, **COLD},
     "pc-darts, recomputed": {"method": "pc-darts", **CELLS, "nodes": 1, **COLD, "recompute": True},
-    "darts, second order": {"method": "darts", **CELLS, "nodes": 1, "order": 2, **COLD},
+    "darts, second order": {"method": "darts", **CELLS, "nodes": 1, "channels": 2, "order": 2, **COLD},
     "parsec, spread": {"method": "parsec", **CELLS, **COLD, "samples": 4},
     "parsec, warm-up": {"method": "parsec", **CELLS, "arch_warmup_epochs": 2},
     "parsec, more ranks than samples": {"method": "parsec", **SMALL, **COLD, "samples": 2},

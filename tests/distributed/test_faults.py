@@ -15,7 +15,7 @@ from tests.distributed import faults
 from tests.distributed.forked import Jobs
 
 SEARCH = ["search", "--method", "spos", "--space", "nas-bench-201", "--channels", "2", "--dataset", "digits", "-q"]
-SEARCH += ["--limit-train", "32", "--epochs", "3", "--device", "cpu"]
+SEARCH += ["--limit-train", "32", "--epochs", "2", "--device", "cpu"]
 OWN = [*SEARCH, "--no-sync-batch-norm"]
 """The statistics of batch norms are each rank's own: ten times fewer exchanges, which take most of the time."""
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +56,7 @@ def test_only_the_first_rank_writes_and_prints(jobs, whole):
     told = ended.err.splitlines()
     assert len(told) == len(set(told)) > 3
     rows = RunDir(jobs.folder / "piped").read_metrics()
-    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
     files = sorted(path.name.split(".")[0] for path in (jobs.folder / "piped").iterdir() if path.name != ".lock")
     assert files == ["checkpoint", "config", "events", "metrics"]
 
