@@ -1,6 +1,12 @@
 """What a figure shows, for tests that look at a picture before it becomes bytes."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -13,6 +19,21 @@ def made(width: float, height: float, draw, _form: str) -> Figure:
     figure = Figure(figsize=(width / 96, height / 96), dpi=96)
     draw(figure)
     return figure
+
+
+@contextmanager
+def figures_of(draw: Callable[..., Figure], page: ModuleType) -> Iterator[Callable[[Any], Figure]]:
+    """Within the block, gives the figure itself of what `draw` draws on that page, drawn once for each object."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "picture", made)
+        found: dict[int, tuple[object, Figure]] = {}
+
+        def figure(drawn: object) -> Figure:
+            if id(drawn) not in found:
+                found[id(drawn)] = drawn, draw(drawn, "svg", None)
+            return found[id(drawn)][1]
+
+        yield figure
 
 
 def texts(axes: Axes) -> list[Text]:

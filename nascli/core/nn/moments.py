@@ -1,7 +1,7 @@
 """Means and variances of batches, up to the rounding of their type.
 
-On a CPU torch adds up the pixels of channels-last maps one after another, in the maps' own type. Over the 30,000 pixels
-of 120 small photographs a variance is wrong by 1e-4 of itself, and the gradients of a small network by 1 % (torch
+On a CPU torch adds up the pixels of channels-last maps one after another, in the maps' own type. Over a batch of small
+images a variance is wrong by 1e-5 to 1e-4 of itself and gradients by as much or more (`benchmarks/precision.py`, torch
 2.11). So a map is seen as one of fewer pixels with as many times the channels, a view. Mean and variance of such a wide
 channel are those of a part of the pixels; those of the whole are
 

@@ -20,7 +20,7 @@ from nascli.visualize.cells.categorical import draw_categorical
 from nascli.visualize.style import HIGHLIGHT, readable
 from tests.visualize import examples
 from tests.visualize.examples import few_operations
-from tests.visualize.figures import made, overlaps, rectangles, texts
+from tests.visualize.figures import figures_of, overlaps, rectangles, texts
 
 # Of each space: its cells, how often a decision is drawn, and the operations that may be drawn.
 SHAPES = {
@@ -43,16 +43,7 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def drawn() -> Iterator[Callable[[CategoricalDistribution], Figure]]:
-    """Draws a distribution and returns the figure itself, which is only looked at."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "picture", made)
-        figures: dict[int, tuple[CategoricalDistribution, Figure]] = {}
-
-        def draw(distribution: CategoricalDistribution) -> Figure:
-            if id(distribution) not in figures:
-                figures[id(distribution)] = distribution, draw_categorical(distribution, "svg", None)
-            return figures[id(distribution)][1]
-
+    with figures_of(draw_categorical, page) as draw:
         yield draw
 
 

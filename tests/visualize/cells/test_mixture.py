@@ -17,21 +17,12 @@ from nascli.visualize.cells.mixture import draw_mixture
 from nascli.visualize.style import HIGHLIGHT, readable
 from tests.visualize import examples
 from tests.visualize.examples import few_operations
-from tests.visualize.figures import made, overlaps, rectangles, texts
+from tests.visualize.figures import figures_of, overlaps, rectangles, texts
 
 
 @pytest.fixture(scope="module")
 def drawn() -> Iterator[Callable[[MixtureDistribution], Figure]]:
-    """Draws a distribution and returns the figure itself, which is only looked at."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "picture", made)
-        figures: dict[int, tuple[MixtureDistribution, Figure]] = {}
-
-        def draw(distribution: MixtureDistribution) -> Figure:
-            if id(distribution) not in figures:
-                figures[id(distribution)] = distribution, draw_mixture(distribution, "svg", None)
-            return figures[id(distribution)][1]
-
+    with figures_of(draw_mixture, page) as draw:
         yield draw
 
 
